@@ -1,0 +1,171 @@
+package did
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/decred/dcrd/dcrec/secp256k1/v4"
+	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
+)
+
+var (
+	// ErrSecretKey is returned for bytes that are not a secret key of the type
+	// asked for.
+	ErrSecretKey = errors.New("not a secret key of its type")
+	// ErrDigest is returned when a key that signs 32-byte digests only is given
+	// something else.
+	ErrDigest = errors.New("this key signs digests of 32 bytes only")
+)
+
+// digestLength is what ECDSA keys sign, in bytes. The packages cut longer
+// messages short, which makes one signature fit many texts (DID Connect
+// reference c.7).
+const digestLength = 32
+
+// SecretKey is a secret key in the form the packages hold it: 64 bytes (seed ‖
+// public key) for ed25519, 32 bytes for secp256k1 and ethereum. It never prints
+// itself. Copies share the secret, so wiping one wipes all. The zero value
+// signs nothing.
+type SecretKey struct {
+	hidden
+	typ    KeyType
+	secret *secretBytes
+}
+
+type secretBytes struct {
+	key    []byte
+	public []byte
+}
+
+// NewSecretKey takes a copy of a secret key in the packages' form. It checks
+// that both halves of an ed25519 key belong together, and that an ECDSA scalar
+// is in range. Anything else fails with [ErrSecretKey].
+func NewSecretKey(t KeyType, secret []byte) (SecretKey, error) {
+	switch t {
+	case Ed25519:
+		if len(secret) != ed25519.PrivateKeySize {
+			return SecretKey{}, ErrSecretKey
+		}
+		key, err := SecretKeyFromSeed(t, secret[:ed25519.SeedSize])
+		if err != nil {
+			return SecretKey{}, err
+		}
+		// A foreign public half would turn signatures into leaks of the seed.
+		if !bytes.Equal(key.secret.public, secret[ed25519.SeedSize:]) {
+			key.Wipe()
+			return SecretKey{}, ErrSecretKey
+		}
+		return key, nil
+	case Secp256k1, Ethereum:
+		return SecretKeyFromSeed(t, secret)
+	}
+	return SecretKey{}, ErrSecretKey
+}
+
+// SecretKeyFromSeed makes the key of 32 bytes, such as a BIP-32 child: the seed
+// of an ed25519 key, the scalar of the others. It fails with [ErrSecretKey].
+func SecretKeyFromSeed(t KeyType, seed []byte) (SecretKey, error) {
+	if len(seed) != 32 {
+		return SecretKey{}, ErrSecretKey
+	}
+	switch t {
+	case Ed25519:
+		key := ed25519.NewKeyFromSeed(seed)
+		public := slices.Clone(key[ed25519.SeedSize:])
+		return SecretKey{typ: t, secret: &secretBytes{key: key, public: public}}, nil
+	case Secp256k1, Ethereum:
+		var scalar secp256k1.ModNScalar
+		defer scalar.Zero()
+		if overflow := scalar.SetByteSlice(seed); overflow || scalar.IsZero() {
+			return SecretKey{}, ErrSecretKey
+		}
+		private := secp256k1.NewPrivateKey(&scalar)
+		defer private.Zero()
+		public := private.PubKey().SerializeUncompressed()
+		if t == Ethereum {
+			public = public[1:]
+		}
+		return SecretKey{typ: t, secret: &secretBytes{key: slices.Clone(seed), public: public}}, nil
+	}
+	return SecretKey{}, ErrSecretKey
+}
+
+// Type gives the type of the key.
+func (k SecretKey) Type() KeyType { return k.typ }
+
+// Public gives a copy of the public key as identifiers hash it: 32 bytes for
+// ed25519, 65 for secp256k1, 64 for ethereum.
+func (k SecretKey) Public() []byte {
+	if k.secret == nil {
+		return nil
+	}
+	return slices.Clone(k.secret.public)
+}
+
+// Bytes gives the secret itself in the packages' form. It aliases the key:
+// callers neither keep nor change it.
+func (k SecretKey) Bytes() []byte {
+	if k.secret == nil {
+		return nil
+	}
+	return k.secret.key
+}
+
+// Wipe overwrites the secret. The key, and every copy of it, signs nothing
+// afterwards.
+func (k SecretKey) Wipe() {
+	if k.secret != nil {
+		clear(k.secret.key)
+		k.secret.key = nil
+	}
+}
+
+// SignBytes signs with the bare algorithm (DID Connect reference c.4): ed25519
+// over the whole message, 64 bytes; ECDSA over a digest of exactly 32 bytes
+// (else [ErrDigest]), RFC 6979, ASN.1 DER with low S. A wiped key fails with
+// [ErrSecretKey].
+func (k SecretKey) SignBytes(msg []byte) ([]byte, error) {
+	if len(k.Bytes()) == 0 {
+		return nil, fmt.Errorf("signing: %w", ErrSecretKey)
+	}
+	if k.typ == Ed25519 {
+		return ed25519.Sign(k.secret.key, msg), nil
+	}
+	if len(msg) != digestLength {
+		return nil, ErrDigest
+	}
+	private := secp256k1.PrivKeyFromBytes(k.secret.key)
+	defer private.Zero()
+	return ecdsa.Sign(private, msg).Serialize(), nil
+}
+
+// VerifyBytes tells whether sig is a signature over msg by the public key, as
+// [SecretKey.SignBytes] makes them. ECDSA takes digests of 32 bytes and the one
+// DER spelling with low S. For a passkey, msg is the 32-byte challenge and sig
+// the JSON of the assertion (DID Connect reference c.5). A public key that is
+// not sound verifies nothing.
+func VerifyBytes(t KeyType, pk, msg, sig []byte) bool {
+	if checkKey(t, pk) != nil {
+		return false
+	}
+	switch t {
+	case Ed25519:
+		return ed25519.Verify(pk, msg, sig)
+	case Secp256k1, Ethereum:
+		return len(msg) == digestLength && verifyDER(parseSecp256k1(t, pk), msg, sig)
+	case Passkey:
+		return len(msg) == digestLength && verifyAssertion(parsePasskey(pk), msg, sig)
+	}
+	return false
+}
+
+// verifyDER verifies an ECDSA signature in its only accepted spelling.
+// Serialize writes minimal DER with low S, so comparing with it refuses high S
+// along with every slack encoding; zero and too large numbers do not parse.
+func verifyDER(key *secp256k1.PublicKey, digest, sig []byte) bool {
+	parsed, err := ecdsa.ParseDERSignature(sig)
+	return err == nil && bytes.Equal(parsed.Serialize(), sig) && parsed.Verify(digest, key)
+}

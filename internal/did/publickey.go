@@ -1,0 +1,108 @@
+package did
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"encoding/hex"
+	"math/big"
+	"slices"
+	"strings"
+
+	"github.com/decred/dcrd/dcrec/secp256k1/v4"
+)
+
+// Lengths of public keys in bytes, as they are hashed into an identifier.
+const (
+	ed25519Length   = 32
+	secp256k1Length = 65
+	ethereumLength  = 64
+	passkeyLength   = 77
+)
+
+// checkKey refuses with pk_malformed what is not a sound public key of type t:
+// another length, another format, a point that is not on the curve, or one for
+// which anybody can make signatures.
+func checkKey(t KeyType, pk []byte) error {
+	sound := false
+	switch t {
+	case Ed25519:
+		sound = len(pk) == ed25519Length && isSoundEd25519(pk)
+	case Secp256k1, Ethereum:
+		sound = parseSecp256k1(t, pk) != nil
+	case Passkey:
+		sound = parsePasskey(pk) != nil
+	}
+	if !sound {
+		return Refuse("pk_malformed", "the public key is not a sound key of its type")
+	}
+	return nil
+}
+
+// parseSecp256k1 reads the uncompressed forms that identifiers use; nil if pk
+// is not one. The library would take compressed and hybrid keys too.
+func parseSecp256k1(t KeyType, pk []byte) *secp256k1.PublicKey {
+	switch {
+	case t == Ethereum && len(pk) == ethereumLength:
+		pk = append([]byte{4}, pk...)
+	case t == Secp256k1 && len(pk) == secp256k1Length && pk[0] == 4:
+	default:
+		return nil
+	}
+	key, err := secp256k1.ParsePubKey(pk)
+	if err != nil {
+		return nil
+	}
+	return key
+}
+
+// parsePasskey reads a COSE_Key of curve P-256 in the one spelling that
+// authenticators use (DID Connect reference a.1); nil if pk is not one.
+func parsePasskey(pk []byte) *ecdsa.PublicKey {
+	const (
+		head   = "\xa5\x01\x02\x03\x26\x20\x01\x21\x58\x20" // EC2, ES256, P-256, x
+		middle = "\x22\x58\x20"                             // y
+	)
+	rest, ok := strings.CutPrefix(string(pk), head)
+	if !ok || len(pk) != passkeyLength || rest[32:35] != middle {
+		return nil
+	}
+	point := "\x04" + rest[:32] + rest[35:]
+	key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), []byte(point))
+	if err != nil {
+		return nil
+	}
+	return key
+}
+
+// isSoundEd25519 tells whether 32 bytes are the canonical encoding of a point
+// of the curve whose order is not small. RFC 8032 leaves the last two to the
+// caller: crypto/ed25519 verifies under encodings with y ≥ p, and under a point
+// of small order one signature can fit any message.
+func isSoundEd25519(pk []byte) bool {
+	p, _ := new(big.Int).SetString("7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffed", 16)
+	d, _ := new(big.Int).SetString("52036cee2b6ffe738cc740797779e89800700a4d4141d8ab75eb4dca135978a3", 16)
+
+	encoded := slices.Clone(pk)
+	encoded[31] &= 0x7f // the sign of x
+	switch hex.EncodeToString(encoded) {
+	case "0000000000000000000000000000000000000000000000000000000000000000", // order 4
+		"0100000000000000000000000000000000000000000000000000000000000000", // order 1
+		"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", // order 2
+		"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05", // order 8
+		"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a": // order 8
+		return false
+	}
+	slices.Reverse(encoded)
+	y := new(big.Int).SetBytes(encoded)
+	if y.Cmp(p) >= 0 {
+		return false
+	}
+	// x² = (y² − 1) / (d·y² + 1) has a root exactly if the product of both
+	// sides of the fraction is a square.
+	one := big.NewInt(1)
+	yy := new(big.Int).Mul(y, y)
+	u := new(big.Int).Sub(yy, one)
+	v := new(big.Int).Mul(yy, d)
+	v.Add(v, one)
+	return big.Jacobi(u.Mul(u, v).Mod(u, p), p) == 1
+}

@@ -1,0 +1,86 @@
+package did
+
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	// tolerance is how far a clock may be off (DID Connect reference c.6).
+	tolerance = 5 * time.Second
+	// latest is the last second of the year 9999. Times after it are most likely
+	// milliseconds, which would make a token valid for fifty thousand years.
+	latest = 253402300799
+)
+
+// Time reads a time of a token: seconds since 1970 as a number or a string of
+// digits, a fraction allowed (DID Connect reference c.2), in UTC. An absent
+// member gives the zero time. Everything else, an exponent, a sign, or a time
+// after the year 9999 is refused with jwt_time_invalid.
+func (o Object) Time(name string) (time.Time, error) {
+	raw, present := o[name]
+	if !present {
+		return time.Time{}, nil
+	}
+	text := string(raw)
+	if quoted, ok := o.Text(name); ok {
+		text = quoted
+	}
+	t, ok := parseSeconds(text)
+	if !ok {
+		return time.Time{}, Refuse("jwt_time_invalid", "a time of the token is not in seconds since 1970")
+	}
+	return t, nil
+}
+
+// parseSeconds reads digits with an optional fraction, of which nine digits
+// count.
+func parseSeconds(text string) (time.Time, bool) {
+	whole, fraction, dotted := strings.Cut(text, ".")
+	if !isDigits(whole) || len(whole) > 12 || dotted && (!isDigits(fraction) || len(fraction) > 20) {
+		return time.Time{}, false
+	}
+	seconds, err := strconv.ParseInt(whole, 10, 64)
+	if err != nil || seconds > latest {
+		return time.Time{}, false
+	}
+	nanos, err := strconv.ParseInt((fraction + "000000000")[:9], 10, 64)
+	if err != nil {
+		return time.Time{}, false
+	}
+	return time.Unix(seconds, nanos).UTC(), true
+}
+
+func isDigits(text string) bool {
+	return text != "" && strings.Trim(text, "0123456789") == ""
+}
+
+// readTimes is step 7 of c.8: exp is there, all times can be read, and now lies
+// between them. As in the packages now is rounded up to a whole second.
+func (t *Token) readTimes(now time.Time) error {
+	var errs [3]error
+	t.IssuedAt, errs[0] = t.Body.Time("iat")
+	t.NotBefore, errs[1] = t.Body.Time("nbf")
+	t.Expires, errs[2] = t.Body.Time("exp")
+	if _, present := t.Body["exp"]; !present {
+		return Refuse("jwt_no_exp", "the token never expires")
+	}
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	if whole := now.Truncate(time.Second); !whole.Equal(now) {
+		now = whole.Add(time.Second)
+	}
+	switch {
+	case t.Expires.Add(tolerance).Before(now):
+		return Refuse("jwt_expired", "the token has expired")
+	case t.IssuedAt.After(now.Add(tolerance)):
+		return Refuse("jwt_iat_future", "the token was issued in the future")
+	case t.NotBefore.After(now.Add(tolerance)):
+		return Refuse("jwt_nbf_future", "the token is not valid yet")
+	}
+	return nil
+}

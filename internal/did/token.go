@@ -1,0 +1,148 @@
+package did
+
+import (
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// maxToken bounds a token before any work is done on it, in bytes.
+const maxToken = 64 << 10
+
+// Token is a DID Connect token (DID Connect reference c).
+type Token struct {
+	Signer  DID // who the signer member names
+	Header  Object
+	Body    Object
+	Version string // "1.1.0", "1.0.0", "1.0", or "" if the body has none
+
+	// The times of the body in UTC, fractions kept; zero if absent, and always
+	// zero in a token from [ReadToken].
+	IssuedAt, NotBefore, Expires time.Time
+
+	Unsigned  string // header64.body64, the text that is signed
+	Signature []byte // the third segment; ASN.1 DER, 64 bytes, or the JSON of an assertion
+}
+
+// Check is what a token is verified against.
+type Check struct {
+	PublicKey []byte    // of the signer
+	Signer    string    // member that names the signer; "" is "iss"
+	Now       time.Time // must be set
+	// Final is set for the last reply of a session, which did-connect-js always
+	// sends as version 1.0.0. For ECDSA signers such a token proves nothing;
+	// with Final it comes back beside the refusal final_unauthenticated.
+	Final bool
+}
+
+// VerifyToken verifies a token in the order of DID Connect reference c.8 and
+// refuses with the code of the first rule that does not hold. A token is
+// returned beside a refusal in two cases: when only its times are wrong
+// (jwt_no_exp, jwt_time_invalid, jwt_expired, jwt_iat_future, jwt_nbf_future),
+// so that the skew of a clock can be told, and with final_unauthenticated, when
+// nothing about it was proved but identity and key belong together.
+func VerifyToken(token string, c Check) (Token, error) {
+	t, err := readToken(token, c.Signer)
+	if err != nil {
+		return Token{}, err
+	}
+	if err := t.Signer.checkDerivation(c.PublicKey); err != nil {
+		return Token{}, err
+	}
+	signing, err := t.method()
+	if err != nil {
+		return Token{}, err
+	}
+	if err := checkKey(t.Signer.Type().Key, c.PublicKey); err != nil {
+		return Token{}, err
+	}
+	if t.Version, err = t.readVersion(); err != nil {
+		return Token{}, err
+	}
+	if t.Version != "1.1.0" {
+		switch t.Signer.Type().Key {
+		case Ed25519:
+			signing = ed25519Plain()
+		case Secp256k1, Ethereum:
+			if c.Final {
+				return t, Refuse("final_unauthenticated", "the last reply is not signed in a way that proves anything")
+			}
+			return Token{}, Refuse("jwt_unhashed_ecdsa", "the token is signed in a way that proves nothing")
+		}
+	}
+	if err := signing.Verify(t.Unsigned, t.Signature, c.PublicKey); err != nil {
+		return Token{}, Refuse("jwt_bad_signature", "the signature does not verify")
+	}
+	return t, t.readTimes(c.Now)
+}
+
+// ReadToken takes a token apart and verifies nothing: neither signature, nor
+// key, nor algorithm, nor version, nor time. What it returns is no more than a
+// claim of whoever sent it. It refuses with jwt_malformed, and with
+// jwt_no_signer or did_invalid where iss is not a DID.
+func ReadToken(token string) (Token, error) {
+	return readToken(token, "")
+}
+
+// readToken is steps 1 and 2 of c.8.
+func readToken(token, signer string) (Token, error) {
+	malformed := Refuse("jwt_malformed", "the token is not well formed")
+	if len(token) > maxToken {
+		return Token{}, Refuse("jwt_malformed", "the token is longer than 64 KiB")
+	}
+	segments := strings.Split(token, ".")
+	if len(segments) != 3 {
+		return Token{}, malformed
+	}
+	var decoded [3][]byte
+	for i, segment := range segments {
+		b, err := DecodeBase64URL(segment)
+		if err != nil {
+			return Token{}, malformed
+		}
+		decoded[i] = b
+	}
+	t := Token{Unsigned: segments[0] + "." + segments[1], Signature: decoded[2]}
+	var err error
+	if t.Header, err = ParseObject(decoded[0]); err != nil {
+		return Token{}, malformed
+	}
+	if t.Body, err = ParseObject(decoded[1]); err != nil {
+		return Token{}, malformed
+	}
+	if signer == "" {
+		signer = "iss"
+	}
+	name, ok := t.Body.Text(signer)
+	if !ok {
+		return Token{}, Refuse("jwt_no_signer", "the token does not name its signer")
+	}
+	if t.Signer, err = Parse(name); err != nil {
+		return Token{}, err
+	}
+	t.Version, _ = t.Body.Text("version")
+	return t, nil
+}
+
+// method is the signing method that the header names, if it is one of the
+// signer's key type: the DID decides and not the header.
+func (t Token) method() (jwt.SigningMethod, error) {
+	alg, _ := t.Header.Text("alg")
+	signing, ok := signingMethod(alg).(method)
+	if !ok || signing.key != t.Signer.Type().Key {
+		return nil, Refuse("jwt_alg_mismatch", "the algorithm of the token is not that of its signer")
+	}
+	return signing, nil
+}
+
+func (t Token) readVersion() (string, error) {
+	if _, present := t.Body["version"]; !present {
+		return "", nil
+	}
+	switch version, _ := t.Body.Text("version"); version {
+	case "1.0", "1.0.0", "1.1.0":
+		return version, nil
+	}
+	return "", Refuse("jwt_version", "the token has a version that is not known")
+}
