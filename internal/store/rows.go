@@ -177,6 +177,14 @@ type Record struct {
 	Hash   []byte // 32 bytes: Sum(Prev)
 }
 
+// End is where a chain ends: its newest entry. Seq is 0 when it has none.
+type End struct {
+	Chain string
+	Seq   int64
+	Hash  []byte
+	Time  int64 // milliseconds; the newest of the chain
+}
+
 // Head is a signed statement of where a chain stood.
 type Head struct {
 	Chain     string

@@ -1,0 +1,184 @@
+create table keystore (
+    one             bigint  not null primary key check (one = 1),
+    id              text    not null,
+    generation      bigint  not null,
+    epoch           bigint  not null,
+    sealed_old_root bytea   not null,
+    failures        bigint  not null,
+    last_failure    bigint  not null,
+    dev             bigint  not null,
+    mac             bytea   not null
+);
+
+create table slots (
+    id         text   not null primary key,
+    kind       text   not null,
+    name       text   not null,
+    params     bytea  not null,
+    sealed     bytea  not null,
+    generation bigint not null,
+    created    bigint not null,
+    mac        bytea  not null
+);
+
+create table wallets (
+    id         text   not null primary key,
+    generation bigint not null,
+    sealed_key bytea  not null,
+    sealed     bytea  not null,
+    version    bigint not null,
+    created    bigint not null
+);
+create index wallets_by_time on wallets (created, id);
+
+create table accounts (
+    wallet  text   not null,
+    address text   not null,
+    app     text   not null,
+    path    text   not null,
+    type    text   not null,
+    sealed  bytea  not null,
+    created bigint not null,
+    primary key (wallet, address)
+);
+create index accounts_by_app on accounts (wallet, app, type);
+
+create table paths (
+    wallet text not null,
+    path   text not null,
+    app    text not null,
+    primary key (wallet, path)
+);
+
+create table policies (
+    wallet  text   not null primary key,
+    version bigint not null,
+    sealed  bytea  not null,
+    updated bigint not null
+);
+
+create table tokens (
+    id        text   not null primary key,
+    role      text   not null,
+    wallet    text   not null,
+    app       text   not null,
+    name      text   not null,
+    hash      bytea  not null,
+    created   bigint not null,
+    expires   bigint not null,
+    revoked   bigint not null,
+    last_used bigint not null,
+    mac       bytea  not null
+);
+create index tokens_by_wallet on tokens (wallet, created, id);
+
+create table apps (
+    wallet  text   not null,
+    app     text   not null,
+    state   text   not null,
+    sealed  bytea  not null,
+    created bigint not null,
+    mac     bytea  not null,
+    primary key (wallet, app)
+);
+
+create table approvals (
+    id         text   not null primary key,
+    wallet     text   not null,
+    app        text   not null,
+    agent      text   not null,
+    asker      text   not null,
+    state      text   not null,
+    code       text   not null,
+    digest     bytea  not null,
+    created    bigint not null,
+    expires    bigint not null,
+    decided    bigint not null,
+    decided_by text   not null,
+    sealed     bytea  not null,
+    answer     bytea  not null,
+    mac        bytea  not null
+);
+create unique index approvals_by_code on approvals (wallet, code) where state = 'pending';
+create index approvals_by_time on approvals (wallet, created, id);
+create index approvals_by_question on approvals (wallet, app, digest, created);
+create index approvals_waiting on approvals (wallet, app, expires) where state = 'pending';
+
+create table grants (
+    id       text   not null primary key,
+    wallet   text   not null,
+    app      text   not null,
+    agent    text   not null,
+    approval text   not null,
+    created  bigint not null,
+    ends     bigint not null,
+    uses     bigint not null,
+    revoked  bigint not null,
+    sealed   bytea  not null,
+    mac      bytea  not null
+);
+create index grants_by_app on grants (wallet, app);
+create index grants_by_time on grants (wallet, created, id);
+
+create table delegations (
+    wallet    text   not null,
+    hash      bytea  not null,
+    from_addr text   not null,
+    to_addr   text   not null,
+    expires   bigint not null,
+    approved  bigint not null,
+    revoked   bigint not null,
+    sealed    bytea  not null,
+    mac       bytea  not null,
+    primary key (wallet, hash)
+);
+
+create table records (
+    chain  text   not null,
+    seq    bigint not null,
+    id     text   not null,
+    time   bigint not null,
+    kind   text   not null,
+    sealed bytea  not null,
+    prev   bytea  not null,
+    hash   bytea  not null,
+    primary key (chain, seq)
+);
+
+create table chains (
+    chain text   not null primary key,
+    seq   bigint not null,
+    hash  bytea  not null,
+    time  bigint not null
+);
+
+create table heads (
+    chain      text   not null,
+    seq        bigint not null,
+    hash       bytea  not null,
+    time       bigint not null,
+    public_key bytea  not null,
+    signature  bytea  not null,
+    primary key (chain, seq)
+);
+
+create table nonces (
+    wallet  text   not null,
+    issuer  text   not null,
+    jti     text   not null,
+    expires bigint not null,
+    primary key (wallet, issuer, jti)
+);
+create index nonces_by_time on nonces (expires);
+
+create table requests (
+    token   text   not null,
+    route   text   not null,
+    key     text   not null,
+    digest  bytea  not null,
+    made    text   not null,
+    secret  bigint not null,
+    created bigint not null,
+    primary key (token, route, key)
+);
+create index requests_by_time on requests (created);
