@@ -1,0 +1,157 @@
+package derive
+
+import (
+	"crypto/pbkdf2"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/sha512"
+	"crypto/subtle"
+	_ "embed"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+)
+
+const (
+	newEntropy   = 32 // bytes behind the words of a new wallet: 24 words
+	maxWords     = 24
+	maxWordsText = 4 << 10 // bytes read of a phrase; 24 words with one blank are at most 215
+	wordBits     = 11      // each word stands for 11 bits: 2048 words
+	seedRounds   = 2048    // of PBKDF2, from BIP-39
+)
+
+var (
+	// ErrWordCount says that a phrase has neither 12, 15, 18, 21 nor 24 words.
+	ErrWordCount = errors.New("a phrase has 12, 15, 18, 21 or 24 words")
+	// ErrChecksum says that all words exist but do not belong together: one was
+	// mistaken for another, or two were exchanged.
+	ErrChecksum = errors.New("the words do not belong together: check their order and each spelling")
+)
+
+// ErrUnknownWord says which word of a phrase is not in the list. It names the
+// place and never the word, because a mistyped secret is still a secret.
+type ErrUnknownWord struct{ Position int } // from 1
+
+func (e ErrUnknownWord) Error() string {
+	return fmt.Sprintf("word %d is not in the English word list of BIP-39", e.Position)
+}
+
+// Words is the phrase a person keeps on paper: BIP-39, English. It never prints
+// itself. Copies share the text, so Wipe empties all of them.
+type Words struct {
+	hidden
+	text func() []byte // canonical: lower case, one blank between words
+}
+
+// NewWords draws the 24 words of a new wallet from crypto/rand.
+func NewWords() (Words, error) {
+	entropy := make([]byte, newEntropy)
+	defer clear(entropy)
+	if _, err := rand.Read(entropy); err != nil {
+		return Words{}, fmt.Errorf("drawing the words: %w", err)
+	}
+	return wordsOf(entropy), nil
+}
+
+// ParseWords reads a phrase as a person types it: any white space between and
+// around the words, ASCII letters of either case. The list is ASCII, so the
+// normalisation that BIP-39 asks for changes nothing in what passes. Errors are
+// ErrWordCount, ErrUnknownWord and ErrChecksum.
+func ParseWords(text string) (Words, error) {
+	if len(text) > maxWordsText {
+		return Words{}, ErrWordCount
+	}
+	fields := strings.Fields(text)
+	if len(fields) < 12 || len(fields) > maxWords || len(fields)%3 != 0 {
+		return Words{}, ErrWordCount
+	}
+	bits := make([]byte, (len(fields)*wordBits+7)/8)
+	defer clear(bits)
+	for i, field := range fields {
+		index, found := slices.BinarySearch(wordList(), lowerASCII(field))
+		if !found {
+			return Words{}, ErrUnknownWord{Position: i + 1}
+		}
+		for b := range wordBits {
+			if index>>(wordBits-1-b)&1 == 1 {
+				at := i*wordBits + b
+				bits[at/8] |= 0x80 >> (at % 8)
+			}
+		}
+	}
+	// 33 bits for every three words: 32 of entropy and one of checksum.
+	w := wordsOf(bits[:len(fields)/3*4])
+	if subtle.ConstantTimeCompare(w.text(), []byte(lowerASCII(strings.Join(fields, " ")))) != 1 {
+		w.Wipe()
+		return Words{}, ErrChecksum
+	}
+	return w, nil
+}
+
+// wordsOf writes entropy of 16, 20, 24, 28 or 32 bytes as words.
+func wordsOf(entropy []byte) Words {
+	sum := sha256.Sum256(entropy)
+	bits := append(slices.Clone(entropy), sum[0]) // never more than 8 bits of checksum
+	defer clear(bits)
+	text := make([]byte, 0, maxWords*9)
+	for i := range len(entropy) / 4 * 3 {
+		index := 0
+		for at := i * wordBits; at < (i+1)*wordBits; at++ {
+			index = index<<1 | int(bits[at/8]>>(7-at%8)&1)
+		}
+		if i > 0 {
+			text = append(text, ' ')
+		}
+		text = append(text, wordList()[index]...)
+	}
+	return Words{text: enclose(text)}
+}
+
+// Text gives the phrase: lower case, one blank between words. The string it
+// makes cannot be wiped; it is for the one moment when a person sees it.
+func (w Words) Text() string {
+	if w.text == nil || w.text()[0] == 0 {
+		return ""
+	}
+	return string(w.text())
+}
+
+// Seed stretches the words into the wallet's seed, with BIP-39's empty
+// passphrase.
+func (w Words) Seed() Seed { return w.seed("") }
+
+func (w Words) seed(passphrase string) Seed {
+	b, err := pbkdf2.Key(sha512.New, w.Text(), []byte("mnemonic"+passphrase), seedRounds, SeedSize)
+	if err != nil { // only where FIPS 140 is enforced, whose salts are longer than BIP-39's
+		panic("derive: BIP-39 cannot be computed here: " + err.Error())
+	}
+	return Seed{bytes: enclose(b)}
+}
+
+// Wipe overwrites the phrase; Text is empty afterwards.
+func (w Words) Wipe() {
+	if w.text != nil {
+		clear(w.text())
+	}
+}
+
+// lowerASCII folds A to Z alone: strings.ToLower would also fold the Kelvin
+// sign to a k.
+func lowerASCII(s string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			return r + ('a' - 'A')
+		}
+		return r
+	}, s)
+}
+
+//go:embed english.txt
+var english string
+
+// wordList is BIP-39's English list, 2048 words in alphabetical order.
+var wordList = sync.OnceValue(func() []string {
+	return strings.Fields(english)
+})
