@@ -1,0 +1,96 @@
+package delegation
+
+import (
+	"bytes"
+	"slices"
+	"time"
+
+	"walletd/internal/did"
+)
+
+// maxSalt bounds a salt before it is decoded, in bytes.
+const maxSalt = 4 << 10
+
+// claimEncryptionKey is the one claim type that a delegation of this kind is
+// presented for.
+const claimEncryptionKey = "encryptionKey"
+
+// Verify reads the delegation that came with an encryptionKey claim and makes
+// checks 1 to 7 of DID Connect reference g.ii.2. asker is the DID that signed
+// the request: the agent's in Delegated Connect, else the app's. Check 8 is the
+// wallet's (account_not_held), check 9 is [Delegation.CheckSalt].
+func Verify(token string, asker did.DID, now time.Time) (Delegation, error) {
+	unverified, err := did.ReadToken(token)
+	if err != nil {
+		return Delegation{}, malformed("it is not a signed token")
+	}
+	if isDelegationToken(unverified.Header) {
+		return Delegation{}, malformed("it is a DelegationToken, which this claim does not take")
+	}
+	from, ok := memberDID(unverified.Body, "from")
+	if !ok {
+		return Delegation{}, malformed("it does not say whose account it is for")
+	}
+	userPk, _ := unverified.Body.Text("userPk")
+	key, err := did.DecodePublicKey(userPk)
+	if err != nil {
+		return Delegation{}, malformed("it has no public key")
+	}
+	if unverified.Signer != from || from.CheckPublicKey(key) != nil {
+		return Delegation{}, did.Refuse("delegation_issuer_mismatch", "the delegation was not issued by the account it is for")
+	}
+
+	verified, err := verifyInner(token, key, now)
+	if err != nil {
+		return Delegation{}, err
+	}
+	if err := checkRecipient(verified.Body, asker); err != nil {
+		return Delegation{}, err
+	}
+	granted, err := readPermissions(verified.Body, func(role string) bool { return role == roleConnect })
+	if err != nil {
+		return Delegation{}, err
+	}
+	if !granted.connect {
+		return Delegation{}, did.Refuse("delegation_role_missing", "the delegation does not have the role DIDConnectAgent")
+	}
+	if !slices.Contains(granted.claims, claimEncryptionKey) {
+		return Delegation{}, did.Refuse("delegation_claim_not_allowed", "the delegation does not cover encryptionKey")
+	}
+	return Delegation{
+		Hash:      hashOf(token),
+		From:      from,
+		To:        asker,
+		FromKey:   key,
+		Claims:    granted.claims,
+		Roles:     granted.roles,
+		IssuedAt:  verified.IssuedAt,
+		NotBefore: verified.NotBefore,
+		Expires:   verified.Expires,
+	}, nil
+}
+
+// checkRecipient is check 5. A second name for the recipient, as certificates
+// have it, may be there but must not be somebody else's.
+func checkRecipient(body did.Object, asker did.DID) error {
+	if to, ok := memberDID(body, "to"); !ok || to != asker {
+		return agentMismatch()
+	}
+	if _, named := body["agentDid"]; named {
+		if agent, ok := memberDID(body, "agentDid"); !ok || agent != asker {
+			return agentMismatch()
+		}
+	}
+	return nil
+}
+
+// CheckSalt is check 9: the salt must be the delegating account itself, by its
+// bytes (reference b.1), so that other spellings of them count and a DID with
+// its prefix, which hashes to another key, does not. Refused with
+// salt_mismatch.
+func (d Delegation) CheckSalt(salt string) error {
+	if len(salt) > maxSalt || !bytes.Equal(did.LooseBytes(salt), d.From.Bytes()) {
+		return did.Refuse("salt_mismatch", "with a delegation, the salt must be the address of the delegating account")
+	}
+	return nil
+}
