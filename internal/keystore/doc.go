@@ -1,0 +1,28 @@
+// Package keystore keeps wallets sealed at rest. It offers operations, not
+// keys: it signs, derives and seals, and the seed does not leave.
+//
+//	passphrase --Argon2id--> slot ─┐
+//	age identity ----------> slot ─┴─> root key ─┬─> wallet key ─┬─> seal: content, seed, accounts, …
+//	                                             │               ├─> mac:  what a decision rests on
+//	                                             │               └─> head: signs the record's heads
+//	                                             ├─> seal: wallet keys, age recipients, the old root key
+//	                                             ├─> mac:  the slots and the keystore's row
+//	                                             └─> head: signs the service's heads
+//
+// Root and wallet keys are 32 random bytes; the keys after them are derived
+// with HKDF-SHA256, one for each use. Everything sealed is XChaCha20-Poly1305
+// with its place as associated data, so nothing opens in another row, wallet or
+// keystore (design sections 5 and 6).
+//
+// The package has two faces. Keystore unlocks, locks, rotates and makes the
+// rows of wallets. Wallet, one opened row for the length of a request, derives
+// and signs; only package claims calls OpenWallet.
+//
+// What somebody who can write to the database can do: delete rows, put back
+// what all of the database once was, and so bring back a slot whose secret was
+// removed (removing a slot does not help against who copied it and knows its
+// secret; rotating does, for what is sealed afterwards). What they can't:
+// make a slot, a wallet or a row that passes for the keystore's own. A slot
+// that somebody wrote or changed opens nothing, is left out by Rotate, and is
+// put on the service's record at the next unlock, as is a slot that vanished.
+package keystore

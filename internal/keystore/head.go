@@ -1,0 +1,55 @@
+package keystore
+
+import (
+	"crypto/ed25519"
+	"strconv"
+
+	"walletd/internal/store"
+)
+
+// SignHead signs a statement of where a chain of this wallet stood (design
+// section 7): seq and hash of its last entry and the time in milliseconds, with
+// an ed25519 key derived from the wallet's for that alone. It gives the public
+// key (32 bytes) and the signature (64 bytes); VerifyHead checks them.
+func (w *Wallet) SignHead(chain string, seq int64, hash []byte, time int64) (pk, sig []byte, err error) {
+	pk, sig = w.keys.signHead(chain, seq, hash, time)
+	return pk, sig, nil
+}
+
+// SignServiceHead is SignHead for the service's own chain, with a key derived
+// from the root key: it changes when the root key is rotated. The only error
+// is ErrLocked.
+func (k *Keystore) SignServiceHead(chain string, seq int64, hash []byte, time int64) (pk, sig []byte, err error) {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	if k.open == nil {
+		return nil, nil, ErrLocked
+	}
+	pk, sig = k.open.root.signHead(chain, seq, hash, time)
+	return pk, sig, nil
+}
+
+func (k *keyring) signHead(chain string, seq int64, hash []byte, time int64) (pk, sig []byte) {
+	seed := subkey(k.base, k.use+"head v1")
+	defer clear(seed[:])
+	guarded(func() {
+		sk := ed25519.NewKeyFromSeed(seed[:])
+		defer clear(sk)
+		pk = append(pk, sk[ed25519.SeedSize:]...)
+		sig = ed25519.Sign(sk, headMessage(chain, seq, hash, time))
+	})
+	return pk, sig
+}
+
+// VerifyHead tells whether a head was signed by the key it names. Whose key
+// that is, it does not tell: compare it with one known from elsewhere.
+func VerifyHead(h store.Head) bool {
+	return len(h.PublicKey) == ed25519.PublicKeySize &&
+		ed25519.Verify(h.PublicKey, headMessage(h.Chain, h.Seq, h.Hash, h.Time), h.Signature)
+}
+
+// headMessage is what a head's signature covers: each part after its length,
+// numbers in decimal.
+func headMessage(chain string, seq int64, hash []byte, time int64) []byte {
+	return appendParts(nil, labelHead, chain, strconv.FormatInt(seq, 10), string(hash), strconv.FormatInt(time, 10))
+}

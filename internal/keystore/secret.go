@@ -1,0 +1,79 @@
+package keystore
+
+import (
+	"bytes"
+	"fmt"
+
+	"filippo.io/age"
+)
+
+// maxSecret bounds a passphrase or identity file, in bytes.
+const maxSecret = 16 << 10
+
+// Secret is what opens a slot: a passphrase, or the text of an age identity
+// file. It never prints itself. Copies share the bytes, so Wipe empties all of
+// them. The zero Secret opens nothing.
+type Secret struct {
+	hidden
+	kind string // of the slots it can open: store.SlotPassphrase or store.SlotAge
+	b    *[]byte
+}
+
+// Passphrase makes the Secret of a passphrase. It takes a copy and changes
+// nothing about it: a line's end is the caller's to cut.
+func Passphrase(text []byte) Secret {
+	b := bytes.Clone(text)
+	return Secret{kind: slotPassphrase, b: &b}
+}
+
+// ParseIdentity makes the Secret of an age identity file: one identity a line
+// (X25519, hybrid, or of a plugin), empty lines and comments aside. Errors are
+// ErrIdentity and never quote the text.
+//
+// A plugin is the program age-plugin-NAME in PATH, started when the Secret is
+// used; there is nobody to answer its questions, so it must do without.
+func ParseIdentity(text string) (Secret, error) {
+	if _, err := parseIdentities([]byte(text)); err != nil {
+		return Secret{}, err
+	}
+	b := []byte(text)
+	return Secret{kind: slotAge, b: &b}, nil
+}
+
+// GenerateRecovery makes an age identity to be printed once and kept on paper,
+// and the recipient that seals to it. It is a hybrid one, so that a copy of the
+// database taken today stays closed to a quantum computer.
+func GenerateRecovery() (identity Secret, recipient string, err error) {
+	id, err := age.GenerateHybridIdentity()
+	if err != nil {
+		return Secret{}, "", fmt.Errorf("making a recovery identity: %w", err)
+	}
+	b := []byte(id.String())
+	return Secret{kind: slotAge, b: &b}, id.Recipient().String(), nil
+}
+
+// Reveal gives the secret's bytes themselves, not a copy: for showing a
+// recovery identity to the person, once.
+func (s Secret) Reveal() []byte {
+	if s.b == nil {
+		return nil
+	}
+	return *s.b
+}
+
+// IsZero tells whether s is the zero Secret.
+func (s Secret) IsZero() bool { return s.b == nil }
+
+// Wipe overwrites the secret with zeros and empties it.
+func (s Secret) Wipe() {
+	if s.b != nil {
+		clear(*s.b)
+		*s.b = nil
+	}
+}
+
+// usable tells whether there is anything to try.
+func (s Secret) usable() bool {
+	n := len(s.Reveal())
+	return n > 0 && n <= maxSecret
+}

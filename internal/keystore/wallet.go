@@ -1,0 +1,224 @@
+package keystore
+
+import (
+	"bytes"
+	"fmt"
+
+	"walletd/internal/derive"
+	"walletd/internal/did"
+	"walletd/internal/store"
+)
+
+const (
+	tableWallets  = "wallets"
+	tableAccounts = "accounts"
+)
+
+// Wallet is one opened wallet for the length of a request. It is not for
+// concurrent use, and any use after Close panics or fails. A lock does not
+// close it: whoever releases something commits with the epoch it was opened at.
+type Wallet struct {
+	id         string
+	keys       *keyring
+	content    Content
+	sealedSeed []byte
+}
+
+// ID is the address of the wallet's own account.
+func (w *Wallet) ID() string { return w.id }
+
+// Content is what the wallet's row says about it.
+func (w *Wallet) Content() Content { return w.content }
+
+// Close wipes the wallet's keys.
+func (w *Wallet) Close() {
+	w.keys.wipe()
+	w.keys = nil
+}
+
+func walletPlace(id, field string) Place {
+	return Place{Table: tableWallets, Row: id, Field: field, Version: 1}
+}
+
+// NewWallet makes the rows of a wallet with the given seed, which it copies,
+// and of the wallet's own account, and opens it. Nothing is stored: the caller
+// commits the rows with a record, and with the epoch it saw, because a rotation
+// of the root key meanwhile leaves rows that nobody can open. now is unix
+// seconds. The own account belongs to no app: App is "". Errors are ErrLocked,
+// ErrContent and derive's.
+func (k *Keystore) NewWallet(seed derive.Seed, c Content, now int64) (store.Wallet, store.Account, *Wallet, error) {
+	fail := func(err error) (store.Wallet, store.Account, *Wallet, error) {
+		return store.Wallet{}, store.Account{}, nil, err
+	}
+	if err := c.check(); err != nil {
+		return fail(err)
+	}
+	path := derive.DefaultPath()
+	var sk did.SecretKey
+	var own did.DID
+	var err error
+	guarded(func() { sk, own, err = derive.Account(seed, path, did.AccountType()) })
+	if err != nil {
+		return fail(fmt.Errorf("making the wallet's own account: %w", err))
+	}
+	defer sk.Wipe()
+
+	id := own.Address()
+	w := &Wallet{id: id, keys: newKeyring(walletKeys, randomKey()), content: c}
+	w.sealedSeed = w.Seal(walletPlace(id, "seed"), seed.Bytes())
+	row := store.Wallet{ID: id, Sealed: w.sealContent(c), Version: 1, Created: now}
+	account, err := w.account(sk, own, "", path.String(), now)
+	if err != nil {
+		w.Close()
+		return fail(err)
+	}
+
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	if k.open == nil {
+		w.Close()
+		return fail(ErrLocked)
+	}
+	row.Generation = k.open.generation
+	row.SealedKey = sealWalletKey(k.open.root, id, w.keys.base)
+	return row, account, w, nil
+}
+
+// OpenWallet opens a wallet's row. epoch is the store's, read with the row.
+// Errors are ErrLocked and *DamagedError.
+func (k *Keystore) OpenWallet(row store.Wallet, epoch int64) (*Wallet, error) {
+	if !k.Unlocked(epoch) {
+		return nil, ErrLocked
+	}
+	return k.openWallet(row)
+}
+
+func (k *Keystore) openWallet(row store.Wallet) (*Wallet, error) {
+	key, err := k.walletKey(row)
+	if err != nil {
+		return nil, err
+	}
+	w := &Wallet{id: row.ID, keys: newKeyring(walletKeys, key)}
+	plain, err := w.Open(walletPlace(row.ID, "content"), row.Sealed)
+	if err != nil {
+		w.Close()
+		return nil, err
+	}
+	var ok bool
+	if w.content, w.sealedSeed, ok = decodeContent(plain); !ok {
+		w.Close()
+		return nil, &DamagedError{tableWallets, row.ID}
+	}
+	return w, nil
+}
+
+// WithContent gives the row with another content, re-sealed, as
+// store.UpdateWallet takes it: Version stays the one that was seen. Errors are
+// ErrLocked, ErrContent and *DamagedError.
+func (k *Keystore) WithContent(row store.Wallet, c Content) (store.Wallet, error) {
+	if err := c.check(); err != nil {
+		return store.Wallet{}, err
+	}
+	w, err := k.openWallet(row)
+	if err != nil {
+		return store.Wallet{}, err
+	}
+	defer w.Close()
+	row.Sealed = w.sealContent(c)
+	return row, nil
+}
+
+// walletKey opens the key of a wallet with the root key of its generation.
+func (k *Keystore) walletKey(row store.Wallet) (*[keySize]byte, error) {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	if k.open == nil {
+		return nil, ErrLocked
+	}
+	root := k.open.rootOf(row.Generation)
+	if root == nil {
+		return nil, &DamagedError{tableWallets, row.ID}
+	}
+	return openWalletKey(root, row)
+}
+
+func sealWalletKey(root *keyring, id string, key *[keySize]byte) []byte {
+	return seal(root.seal, walletPlace(id, "key").associated(id), key[:])
+}
+
+func openWalletKey(root *keyring, row store.Wallet) (*[keySize]byte, error) {
+	plain, err := open(root.seal, walletPlace(row.ID, "key").associated(row.ID), row.SealedKey)
+	if err != nil || len(plain) != keySize {
+		return nil, &DamagedError{tableWallets, row.ID}
+	}
+	return (*[keySize]byte)(plain), nil
+}
+
+func (w *Wallet) sealContent(c Content) []byte {
+	return w.Seal(walletPlace(w.id, "content"), c.encode(w.sealedSeed))
+}
+
+// seed opens the wallet's seed. The caller wipes it.
+func (w *Wallet) seed() (derive.Seed, error) {
+	plain, err := w.Open(walletPlace(w.id, "seed"), w.sealedSeed)
+	if err != nil {
+		return derive.Seed{}, err
+	}
+	defer clear(plain)
+	seed, err := derive.NewSeed(plain)
+	if err != nil {
+		return derive.Seed{}, &DamagedError{tableWallets, w.id}
+	}
+	return seed, nil
+}
+
+// OwnerKey is SHA3-256(seed ‖ salt), the owner's own key, which no app can
+// reach (design section 5). The caller wipes it. The only error is
+// *DamagedError.
+func (w *Wallet) OwnerKey(salt []byte) (key Key, err error) {
+	guarded(func() {
+		var seed derive.Seed
+		if seed, err = w.seed(); err != nil {
+			return
+		}
+		defer seed.Wipe()
+		key = newKey(seed.Bytes(), salt, 1)
+	})
+	return key, err
+}
+
+// Seal seals plaintext for its place in this wallet: 0x01 ‖ nonce (24 bytes) ‖
+// XChaCha20-Poly1305, with the place and the wallet as associated data.
+func (w *Wallet) Seal(p Place, plaintext []byte) []byte {
+	return seal(w.keys.seal, p.associated(w.id), plaintext)
+}
+
+// Open opens what Seal made for the same place. The only error is
+// *DamagedError, naming table and row.
+func (w *Wallet) Open(p Place, sealed []byte) ([]byte, error) {
+	plain, err := open(w.keys.seal, p.associated(w.id), sealed)
+	if err != nil {
+		return nil, &DamagedError{p.Table, p.Row}
+	}
+	return plain, nil
+}
+
+// MAC is HMAC-SHA-256 over a row's Canonical bytes, under a key of the wallet
+// that does nothing else: 32 bytes.
+func (w *Wallet) MAC(canonical []byte) []byte { return mac(w.keys.mac, canonical) }
+
+// CheckMAC says whether this wallet made the row. The only error is
+// *ForgedError, naming table and row.
+func (w *Wallet) CheckMAC(table, row string, canonical, mac []byte) error {
+	if !w.keys.checkMAC(canonical, mac) {
+		return &ForgedError{table, row}
+	}
+	return nil
+}
+
+// newKey is an encryption key of the given secret.
+func newKey(secret, salt []byte, rounds int) Key {
+	b := derive.EncryptionKey(secret, salt, rounds)
+	defer clear(b[:])
+	return Key{b: (*[32]byte)(bytes.Clone(b[:]))}
+}
