@@ -1,13 +1,14 @@
 package did
 
 import (
+	"bytes"
 	"crypto/aes"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha1"
 	"crypto/x509"
 	"encoding/pem"
-	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -20,10 +21,11 @@ const (
 
 // ChannelKey is the key of an encrypted channel (DID Connect reference e): 32
 // upper-case hex characters, used as text. It never prints itself. The zero
-// value is no key; make one with [NewChannelKey] or [ParseChannelKey].
+// value is no key, and using it panics; make one with [NewChannelKey] or
+// [ParseChannelKey].
 type ChannelKey struct {
 	hidden
-	text *[32]byte
+	text behind[[]byte]
 }
 
 // NewChannelKey draws a key.
@@ -32,11 +34,11 @@ func NewChannelKey() ChannelKey {
 	rand.Read(random[:]) // never fails
 	defer clear(random[:])
 	const digits = "0123456789ABCDEF"
-	var text [32]byte
-	for i, b := range random {
-		text[2*i], text[2*i+1] = digits[b>>4], digits[b&15]
+	text := make([]byte, 0, 32)
+	for _, b := range random {
+		text = append(text, digits[b>>4], digits[b&15])
 	}
-	return ChannelKey{text: &text}
+	return ChannelKey{text: putBehind(text)}
 }
 
 // ParseChannelKey takes a copy of the 32 characters that a wrapped key opens
@@ -45,15 +47,25 @@ func ParseChannelKey(b []byte) (ChannelKey, error) {
 	if len(b) != 32 || strings.Trim(string(b), "0123456789ABCDEF") != "" {
 		return ChannelKey{}, Refuse("shared_key_unreadable", "the key of the channel is not 32 upper-case hex characters")
 	}
-	text := [32]byte(b)
-	return ChannelKey{text: &text}, nil
+	return ChannelKey{text: putBehind(slices.Clone(b))}, nil
 }
 
-// Wipe overwrites the key and every copy of it.
+// Wipe overwrites the key and every copy of it. It must not be used afterwards.
 func (k ChannelKey) Wipe() {
-	if k.text != nil {
-		clear(k.text[:])
+	if text := k.text.get(); text != nil {
+		clear(*text)
+		*text = nil
 	}
+}
+
+// bytes gives the characters of the key. A key that was never made or is wiped
+// would seal to a key everybody knows, so using one panics.
+func (k ChannelKey) bytes() []byte {
+	text := k.text.get()
+	if text == nil || *text == nil {
+		panic("did: a channel key that does not exist")
+	}
+	return *text
 }
 
 // Seal encrypts and writes as base58. The protocol prescribes AES in ECB mode,
@@ -73,7 +85,7 @@ func (k ChannelKey) Open(text string) ([]byte, error) {
 	return openECB(k.aesKey(), sealed)
 }
 
-func (k ChannelKey) aesKey() []byte { return SHA3.Sum(k.text[:]) }
+func (k ChannelKey) aesKey() []byte { return SHA3.Sum(k.bytes()) }
 
 // WrapChannelKey seals a channel key for the RSA public key in an _ek_ text. It
 // refuses with request_malformed what is not base58 of a PEM public key (SPKI)
@@ -87,7 +99,7 @@ func WrapChannelKey(ek string, k ChannelKey) (sharedKey string, err error) {
 	if err != nil {
 		return "", err
 	}
-	sealed, err := rsa.EncryptOAEP(sha1.New(), rand.Reader, pub, k.text[:], nil)
+	sealed, err := rsa.EncryptOAEP(sha1.New(), rand.Reader, pub, k.bytes(), nil)
 	if err != nil {
 		return "", Refuse("request_malformed", "the encryption key _ek_ cannot be used")
 	}
@@ -97,7 +109,8 @@ func WrapChannelKey(ek string, k ChannelKey) (sharedKey string, err error) {
 func parseChannelPublicKey(text []byte) (*rsa.PublicKey, error) {
 	malformed := Refuse("request_malformed", "the encryption key _ek_ is not an RSA public key of 1024 to 4096 bits")
 	block, rest := pem.Decode(text)
-	if block == nil || block.Type != "PUBLIC KEY" || len(block.Headers) != 0 || len(rest) != 0 {
+	// The decoder would skip anything before the first line of the PEM.
+	if block == nil || !bytes.HasPrefix(text, []byte("-----BEGIN ")) || block.Type != "PUBLIC KEY" || len(block.Headers) != 0 || len(bytes.TrimSpace(rest)) != 0 {
 		return nil, malformed
 	}
 	parsed, err := x509.ParsePKIXPublicKey(block.Bytes)
@@ -127,12 +140,11 @@ func UnwrapChannelKey(sharedKey string, priv *rsa.PrivateKey) (ChannelKey, error
 }
 
 // EncodeChannelPublicKey gives the _ek_ text of a public key: base58 of its PEM
-// text with 64-character lines and a final newline. It fails for a key that
-// crypto/x509 cannot encode.
-func EncodeChannelPublicKey(pub *rsa.PublicKey) (string, error) {
+// text with 64-character lines and a final newline.
+func EncodeChannelPublicKey(pub *rsa.PublicKey) string {
 	der, err := x509.MarshalPKIXPublicKey(pub)
 	if err != nil {
-		return "", fmt.Errorf("encoding the channel's public key: %w", err)
+		panic("did: an RSA public key without numbers")
 	}
-	return EncodeBase58(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})), nil
+	return EncodeBase58(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
 }

@@ -9,7 +9,7 @@ import (
 const (
 	didLength             = 26 // type (2) ‖ body (20) ‖ checksum (4)
 	ethereumAddressLength = 20
-	maxDIDText            = 64 // the longest prefix and address are 48
+	maxDIDText            = 64 // did:spaces: and an Ethereum address are 53
 )
 
 // DID is a valid identifier. The method it was written with is forgotten:
@@ -28,11 +28,11 @@ func Parse(text string) (DID, error) {
 		return DID{}, Refuse("did_invalid", "the DID is too long")
 	}
 	address := text
-	if rest, ok := strings.CutPrefix(text, "did:"); ok {
-		method, rest, _ := strings.Cut(rest, ":")
+	if named, ok := strings.CutPrefix(text, "did:"); ok {
+		var method string
+		method, address, _ = strings.Cut(named, ":")
 		switch method {
 		case "abt", "afs", "aos", "spaces":
-			address = rest
 		default:
 			return DID{}, Refuse("did_invalid", "the DID has a method that has no keys")
 		}
@@ -88,13 +88,13 @@ func FromPublicKey(pk []byte, t Type) (DID, error) {
 	if t.Role > RoleAny || t.Key > Passkey || t.Hash > SHA2 {
 		return DID{}, Refuse("did_invalid", "the type of the DID is not known")
 	}
-	if err := checkKey(t.Key, pk); err != nil {
+	if _, err := parseKey(t.Key, pk); err != nil {
 		return DID{}, err
 	}
 	return derive(pk, t), nil
 }
 
-// derive hashes without looking at the key.
+// derive hashes whatever it is given; whether pk is a key is for the caller.
 func derive(pk []byte, t Type) DID {
 	t = t.canonical()
 	sum := t.Hash.Sum(pk)
@@ -147,7 +147,8 @@ func (d DID) CheckPublicKey(pk []byte) error {
 	if err := d.checkDerivation(pk); err != nil {
 		return err
 	}
-	return checkKey(d.Type().Key, pk)
+	_, err := parseKey(d.Type().Key, pk)
+	return err
 }
 
 func (d DID) checkDerivation(pk []byte) error {

@@ -121,7 +121,10 @@ func DecodePublicKey(text string) ([]byte, error) {
 	if strings.HasPrefix(text, "z") {
 		b, err = DecodeBase58(text, passkeyLength)
 	} else {
-		digits, _ := strings.CutPrefix(text, "0x")
+		digits, found := strings.CutPrefix(text, "0x")
+		if !found {
+			digits, _ = strings.CutPrefix(text, "0X")
+		}
 		b, err = hex.DecodeString(digits)
 	}
 	if err != nil {

@@ -32,7 +32,7 @@ const digestLength = 32
 type SecretKey struct {
 	hidden
 	typ    KeyType
-	secret *secretBytes
+	secret behind[secretBytes]
 }
 
 type secretBytes struct {
@@ -54,7 +54,7 @@ func NewSecretKey(t KeyType, secret []byte) (SecretKey, error) {
 			return SecretKey{}, err
 		}
 		// A foreign public half would turn signatures into leaks of the seed.
-		if !bytes.Equal(key.secret.public, secret[ed25519.SeedSize:]) {
+		if !bytes.Equal(key.secret.get().public, secret[ed25519.SeedSize:]) {
 			key.Wipe()
 			return SecretKey{}, ErrSecretKey
 		}
@@ -75,7 +75,7 @@ func SecretKeyFromSeed(t KeyType, seed []byte) (SecretKey, error) {
 	case Ed25519:
 		key := ed25519.NewKeyFromSeed(seed)
 		public := slices.Clone(key[ed25519.SeedSize:])
-		return SecretKey{typ: t, secret: &secretBytes{key: key, public: public}}, nil
+		return SecretKey{typ: t, secret: putBehind(secretBytes{key, public})}, nil
 	case Secp256k1, Ethereum:
 		var scalar secp256k1.ModNScalar
 		defer scalar.Zero()
@@ -88,7 +88,7 @@ func SecretKeyFromSeed(t KeyType, seed []byte) (SecretKey, error) {
 		if t == Ethereum {
 			public = public[1:]
 		}
-		return SecretKey{typ: t, secret: &secretBytes{key: slices.Clone(seed), public: public}}, nil
+		return SecretKey{typ: t, secret: putBehind(secretBytes{slices.Clone(seed), public})}, nil
 	}
 	return SecretKey{}, ErrSecretKey
 }
@@ -99,27 +99,27 @@ func (k SecretKey) Type() KeyType { return k.typ }
 // Public gives a copy of the public key as identifiers hash it: 32 bytes for
 // ed25519, 65 for secp256k1, 64 for ethereum.
 func (k SecretKey) Public() []byte {
-	if k.secret == nil {
-		return nil
+	if secret := k.secret.get(); secret != nil {
+		return slices.Clone(secret.public)
 	}
-	return slices.Clone(k.secret.public)
+	return nil
 }
 
 // Bytes gives the secret itself in the packages' form. It aliases the key:
 // callers neither keep nor change it.
 func (k SecretKey) Bytes() []byte {
-	if k.secret == nil {
-		return nil
+	if secret := k.secret.get(); secret != nil {
+		return secret.key
 	}
-	return k.secret.key
+	return nil
 }
 
 // Wipe overwrites the secret. The key, and every copy of it, signs nothing
 // afterwards.
 func (k SecretKey) Wipe() {
-	if k.secret != nil {
-		clear(k.secret.key)
-		k.secret.key = nil
+	if secret := k.secret.get(); secret != nil {
+		clear(secret.key)
+		secret.key = nil
 	}
 }
 
@@ -128,16 +128,17 @@ func (k SecretKey) Wipe() {
 // (else [ErrDigest]), RFC 6979, ASN.1 DER with low S. A wiped key fails with
 // [ErrSecretKey].
 func (k SecretKey) SignBytes(msg []byte) ([]byte, error) {
-	if len(k.Bytes()) == 0 {
+	secret := k.Bytes()
+	if len(secret) == 0 {
 		return nil, fmt.Errorf("signing: %w", ErrSecretKey)
 	}
 	if k.typ == Ed25519 {
-		return ed25519.Sign(k.secret.key, msg), nil
+		return ed25519.Sign(secret, msg), nil
 	}
 	if len(msg) != digestLength {
 		return nil, ErrDigest
 	}
-	private := secp256k1.PrivKeyFromBytes(k.secret.key)
+	private := secp256k1.PrivKeyFromBytes(secret)
 	defer private.Zero()
 	return ecdsa.Sign(private, msg).Serialize(), nil
 }
@@ -148,24 +149,6 @@ func (k SecretKey) SignBytes(msg []byte) ([]byte, error) {
 // the JSON of the assertion (DID Connect reference c.5). A public key that is
 // not sound verifies nothing.
 func VerifyBytes(t KeyType, pk, msg, sig []byte) bool {
-	if checkKey(t, pk) != nil {
-		return false
-	}
-	switch t {
-	case Ed25519:
-		return ed25519.Verify(pk, msg, sig)
-	case Secp256k1, Ethereum:
-		return len(msg) == digestLength && verifyDER(parseSecp256k1(t, pk), msg, sig)
-	case Passkey:
-		return len(msg) == digestLength && verifyAssertion(parsePasskey(pk), msg, sig)
-	}
-	return false
-}
-
-// verifyDER verifies an ECDSA signature in its only accepted spelling.
-// Serialize writes minimal DER with low S, so comparing with it refuses high S
-// along with every slack encoding; zero and too large numbers do not parse.
-func verifyDER(key *secp256k1.PublicKey, digest, sig []byte) bool {
-	parsed, err := ecdsa.ParseDERSignature(sig)
-	return err == nil && bytes.Equal(parsed.Serialize(), sig) && parsed.Verify(digest, key)
+	key, err := parseKey(t, pk)
+	return err == nil && key.verify(msg, sig)
 }

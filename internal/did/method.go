@@ -87,14 +87,14 @@ func (m method) Sign(signing string, key any) ([]byte, error) {
 	return secret.SignBytes(m.message(signing))
 }
 
-// Verify checks a signature with a public key, a []byte in the form that
-// identifiers hash.
+// Verify checks a signature with a [publicKey], which the caller has read as
+// one of the method's type.
 func (m method) Verify(signing string, sig []byte, key any) error {
-	pk, ok := key.([]byte)
+	public, ok := key.(publicKey)
 	if !ok {
 		return jwt.ErrInvalidKeyType
 	}
-	if !VerifyBytes(m.key, pk, m.message(signing), sig) {
+	if !public.verify(m.message(signing), sig) {
 		return errSignature
 	}
 	return nil

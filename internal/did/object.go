@@ -36,7 +36,7 @@ type Object map[string]json.RawMessage
 
 // ParseObject reads one JSON object with nothing but white space after it. Two
 // members of one name, at any depth, and two names at the top that differ only
-// in case are refused. Callers bound the size.
+// in case are refused. The members alias raw. Callers bound the size.
 func ParseObject(raw []byte) (Object, error) {
 	if !utf8.Valid(raw) || !json.Valid(raw) {
 		return nil, ErrNotObject

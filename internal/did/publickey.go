@@ -1,7 +1,9 @@
 package did
 
 import (
+	"bytes"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"encoding/hex"
 	"math/big"
@@ -9,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
+	secp256k1ecdsa "github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
 )
 
 // Lengths of public keys in bytes, as they are hashed into an identifier.
@@ -19,23 +22,55 @@ const (
 	passkeyLength   = 77
 )
 
-// checkKey refuses with pk_malformed what is not a sound public key of type t:
-// another length, another format, a point that is not on the curve, or one for
-// which anybody can make signatures.
-func checkKey(t KeyType, pk []byte) error {
-	sound := false
+// publicKey is a sound public key, ready to verify with. Exactly one member is
+// set.
+type publicKey struct {
+	ed25519   ed25519.PublicKey
+	secp256k1 *secp256k1.PublicKey // of Secp256k1 and Ethereum
+	passkey   *ecdsa.PublicKey
+}
+
+// parseKey reads a public key in the form that identifiers hash. It refuses
+// with pk_malformed what is not a sound key of type t: another length, another
+// format, a point that is not on the curve, or one for which anybody can make
+// signatures.
+func parseKey(t KeyType, pk []byte) (publicKey, error) {
 	switch t {
 	case Ed25519:
-		sound = len(pk) == ed25519Length && isSoundEd25519(pk)
+		if len(pk) == ed25519Length && isSoundEd25519(pk) {
+			return publicKey{ed25519: slices.Clone(pk)}, nil
+		}
 	case Secp256k1, Ethereum:
-		sound = parseSecp256k1(t, pk) != nil
+		if key := parseSecp256k1(t, pk); key != nil {
+			return publicKey{secp256k1: key}, nil
+		}
 	case Passkey:
-		sound = parsePasskey(pk) != nil
+		if key := parsePasskey(pk); key != nil {
+			return publicKey{passkey: key}, nil
+		}
 	}
-	if !sound {
-		return Refuse("pk_malformed", "the public key is not a sound key of its type")
+	return publicKey{}, Refuse("pk_malformed", "the public key is not a sound key of its type")
+}
+
+// verify tells whether sig is a signature over msg; see [VerifyBytes].
+func (k publicKey) verify(msg, sig []byte) bool {
+	switch {
+	case k.ed25519 != nil:
+		return ed25519.Verify(k.ed25519, msg, sig)
+	case k.secp256k1 != nil:
+		return len(msg) == digestLength && verifyDER(k.secp256k1, msg, sig)
+	case k.passkey != nil:
+		return len(msg) == digestLength && verifyAssertion(k.passkey, msg, sig)
 	}
-	return nil
+	return false
+}
+
+// verifyDER verifies an ECDSA signature in its only accepted spelling.
+// Serialize writes minimal DER with low S, so comparing with it refuses high S
+// along with every slack encoding; zero and too large numbers do not parse.
+func verifyDER(key *secp256k1.PublicKey, digest, sig []byte) bool {
+	parsed, err := secp256k1ecdsa.ParseDERSignature(sig)
+	return err == nil && bytes.Equal(parsed.Serialize(), sig) && parsed.Verify(digest, key)
 }
 
 // parseSecp256k1 reads the uncompressed forms that identifiers use; nil if pk

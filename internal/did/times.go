@@ -1,6 +1,8 @@
 package did
 
 import (
+	"cmp"
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -13,6 +15,9 @@ const (
 	// milliseconds, which would make a token valid for fifty thousand years.
 	latest = 253402300799
 )
+
+// errNoTime is a mistake of the caller's: without a time nothing has expired.
+var errNoTime = errors.New("verifying a token without the time of now")
 
 // Time reads a time of a token: seconds since 1970 as a number or a string of
 // digits, a fraction allowed (DID Connect reference c.2), in UTC. An absent
@@ -56,25 +61,31 @@ func isDigits(text string) bool {
 	return text != "" && strings.Trim(text, "0123456789") == ""
 }
 
-// readTimes is step 7 of c.8: exp is there, all times can be read, and now lies
-// between them. As in the packages now is rounded up to a whole second.
-func (t *Token) readTimes(now time.Time) error {
+// readTimes fills in the times of the body. It refuses with jwt_no_exp or
+// jwt_time_invalid, and fills in what it can all the same.
+func (t *Token) readTimes() error {
 	var errs [3]error
-	t.IssuedAt, errs[0] = t.Body.Time("iat")
-	t.NotBefore, errs[1] = t.Body.Time("nbf")
-	t.Expires, errs[2] = t.Body.Time("exp")
+	t.Expires, errs[0] = t.Body.Time("exp")
+	t.IssuedAt, errs[1] = t.Body.Time("iat")
+	t.NotBefore, errs[2] = t.Body.Time("nbf")
 	if _, present := t.Body["exp"]; !present {
 		return Refuse("jwt_no_exp", "the token never expires")
 	}
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
+	return cmp.Or(errs[:]...)
+}
+
+// checkTimes is step 7 of c.8: exp is there, all times can be read, and now is
+// between them. As in the packages now is rounded up to a whole second.
+func (t *Token) checkTimes(now time.Time) error {
+	if err := t.readTimes(); err != nil {
+		return err
 	}
 	if whole := now.Truncate(time.Second); !whole.Equal(now) {
 		now = whole.Add(time.Second)
 	}
 	switch {
+	case now.IsZero():
+		return errNoTime
 	case t.Expires.Add(tolerance).Before(now):
 		return Refuse("jwt_expired", "the token has expired")
 	case t.IssuedAt.After(now.Add(tolerance)):
