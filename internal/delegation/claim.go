@@ -89,7 +89,7 @@ func checkRecipient(body did.Object, asker did.DID) error {
 // its prefix, which hashes to another key, does not. Refused with
 // salt_mismatch.
 func (d Delegation) CheckSalt(salt string) error {
-	if len(salt) > maxSalt || !bytes.Equal(did.LooseBytes(salt), d.From.Bytes()) {
+	if d.From.IsZero() || len(salt) > maxSalt || !bytes.Equal(did.LooseBytes(salt), d.From.Bytes()) {
 		return did.Refuse("salt_mismatch", "with a delegation, the salt must be the address of the delegating account")
 	}
 	return nil
