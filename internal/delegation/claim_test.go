@@ -80,6 +80,7 @@ func TestVerify(t *testing.T) {
 		{"takes another method of the same key", replace(`"<owner.bare>"`, `"did:spaces:<owner.bare>"`), "ok"},
 		{"takes it among permissions of other types", replace(permissions, `["publish_blocklet",7,null,{"role":5},{"spaces":["*"]},{"role":"DIDConnectAgent","claims":["encryptionKey"]}]`), "ok"},
 		{"takes the claim from a second entry of the role", replace(permissions, `[{"role":"DIDConnectAgent","claims":["profile"]},{"role":"DIDConnectAgent","claims":["encryptionKey"]}]`), "ok"},
+		{"takes white space in JSON", replace(permissions, " [ 1 , { \"role\" : \"DIDConnectAgent\" ,\n\"claims\" :\t[ \"encryptionKey\" ] } ] "), "ok"},
 		{"takes a second name of the same recipient", replace(`"to"`, `"agentDid":"<server>","to"`), "ok"},
 		{"takes an ed25519 signature over the text itself", replace("1.1.0", "1.0.0"), "ok"},
 

@@ -6,7 +6,8 @@
 //
 //	claim.go        a delegation that comes with an encryptionKey claim (g.ii.2)
 //	unsigned.go     the same before the wallet signs it                 (g.ii.1)
-//	certificate.go  Delegated Connect: an agent speaks for the app      (g.i)
+//	certificate.go  Delegated Connect: an agent speaks for the app      (g.i),
+//	                as part of who sent a request, in reply.go          (c.8)
 //	token.go        chains of DelegationTokens, with scopes             (g.iii)
 //
 // What a token says is only ever used after its signature held, and the checks
@@ -44,7 +45,9 @@ type Delegation struct {
 	// Roles are all roles and bare permissions, to be shown to a person. They
 	// are text of the other side: escape before showing.
 	Roles []string
-	// IssuedAt and NotBefore are zero if the token does not say.
+	// IssuedAt and NotBefore are zero if the token does not say, and otherwise
+	// what the issuer chose to write: how long a delegation lives is only told
+	// by Expires.
 	IssuedAt, NotBefore, Expires time.Time
 }
 
@@ -67,9 +70,10 @@ func isDelegationToken(header did.Object) bool {
 // be able to tell the delegation's fault from that of the message around it.
 func verifyInner(token string, key []byte, now time.Time) (did.Token, error) {
 	verified, err := did.VerifyToken(token, did.Check{PublicKey: key, Now: now})
+	if err == nil {
+		return verified, nil
+	}
 	switch did.CodeOf(err) {
-	case "":
-		return verified, err
 	case "jwt_expired":
 		return did.Token{}, did.Refuse("delegation_expired", "the delegation has expired")
 	case "jwt_iat_future", "jwt_nbf_future":

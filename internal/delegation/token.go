@@ -88,24 +88,37 @@ func verifyLink(token string, now time.Time) (link, error) {
 		return link{}, err
 	}
 	verified, err := did.VerifyToken(token, did.Check{PublicKey: key, Now: now})
-	switch code := did.CodeOf(err); code {
+	switch did.CodeOf(err) {
 	case "did_pk_mismatch", "jwt_alg_mismatch":
 		return link{}, err
 	case "pk_malformed":
 		return link{}, did.Refuse("did_pk_mismatch", "the issuer's DID does not belong to the public key")
-	case "jwt_expired", "jwt_iat_future", "jwt_nbf_future", "":
-	default:
+	case "jwt_expired":
+		return link{}, errExpired()
+	case "jwt_iat_future", "jwt_nbf_future":
+		return link{}, errNotYet()
+	}
+	if err != nil {
 		return link{}, did.Refuse("delegation_bad_signature", "a delegation in the chain was not signed by who issued it")
 	}
-	// The packages allow no tolerance here, so neither do we.
-	switch {
-	case verified.Expires.Before(now):
-		return link{}, did.Refuse("delegation_expired", "a delegation in the chain has expired")
-	case verified.IssuedAt.After(now), verified.NotBefore.After(now):
-		return link{}, did.Refuse("delegation_not_yet_valid", "a delegation in the chain is not valid yet")
+	// Other tokens have a tolerance of five seconds. The packages give these
+	// none, so neither do we.
+	if verified.Expires.Before(now) {
+		return link{}, errExpired()
+	}
+	if verified.IssuedAt.After(now) || verified.NotBefore.After(now) {
+		return link{}, errNotYet()
 	}
 	l.expires = verified.Expires
 	return l, nil
+}
+
+func errExpired() error {
+	return did.Refuse("delegation_expired", "a delegation in the chain has expired")
+}
+
+func errNotYet() error {
+	return did.Refuse("delegation_not_yet_valid", "a delegation in the chain is not valid yet")
 }
 
 // readLink reads the members of a DelegationToken: all there, of their types,

@@ -12,11 +12,6 @@ import (
 // what a signature may add still fits the 64 KiB of a token.
 const maxUnsigned = 60 << 10
 
-// sessionMembers are names that make a body a message of DID Connect: a login,
-// a request, or the last reply of an app. Signed, such a body would speak for
-// the account in a session that nobody sees.
-var sessionMembers = [...]string{"challenge", "action", "requestedClaims", "status", "verifiableClaims"}
-
 // CheckUnsigned makes the checks of DID Connect reference g.ii.1 on the text
 // header64.body64 that a signature claim of type fg:x:delegation wants signed.
 // signer is the account that would sign, asker the app or agent in whose
@@ -54,7 +49,7 @@ func CheckUnsigned(origin string, signer, asker did.DID, meta did.Object, now ti
 		return Delegation{}, err
 	}
 	for name := range body {
-		if slices.ContainsFunc(sessionMembers[:], func(member string) bool { return foldEqual(name, member) }) {
+		if isSessionMember(name) {
 			return Delegation{}, did.Refuse("delegation_is_a_session_message", "signing this could give away the account: it is a message of a session")
 		}
 	}
@@ -64,6 +59,18 @@ func CheckUnsigned(origin string, signer, asker did.DID, meta did.Object, now ti
 	}
 	d.Claims, d.Roles = granted.claims, granted.roles
 	return d, nil
+}
+
+// isSessionMember knows the names that make a body a message of DID Connect: a
+// login, a request, or the last reply of an app. Signed, such a body would speak
+// for the account in a session that nobody sees.
+func isSessionMember(name string) bool {
+	for _, member := range []string{"challenge", "action", "requestedClaims", "status", "verifiableClaims"} {
+		if foldEqual(name, member) {
+			return true
+		}
+	}
+	return false
 }
 
 // readUnsigned takes header64.body64 apart.

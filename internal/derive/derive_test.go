@@ -222,10 +222,12 @@ func TestChildRefusesWhatIsNoAccount(t *testing.T) {
 	if _, err := Child(seed, AppPath(did.DID{}, 0)); !errors.Is(err, ErrPath) {
 		t.Errorf("for no app: %v", err)
 	}
-	last := DefaultPath()
-	last[4] = hardened
-	if _, err := Child(seed, last); !errors.Is(err, ErrPath) {
-		t.Errorf("with a hardened last level: %v", err)
+	app, err := did.Parse("zNKpPiDfyQ5h7LWfhsYHaxdizUx7ung399sm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Child(seed, AppPath(app, hardened)); !errors.Is(err, ErrPath) {
+		t.Errorf("with an index that means a hardened level: %v", err)
 	}
 	seed.Wipe()
 	if _, _, err := Account(seed, DefaultPath(), did.AccountType()); !errors.Is(err, ErrNoSeed) {

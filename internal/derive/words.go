@@ -119,10 +119,14 @@ func (w Words) Text() string {
 }
 
 // Seed stretches the words into the wallet's seed, with BIP-39's empty
-// passphrase.
+// passphrase. Words that are zero or wiped give the zero Seed, since the seed of
+// an empty phrase is known to everybody.
 func (w Words) Seed() Seed { return w.seed("") }
 
 func (w Words) seed(passphrase string) Seed {
+	if w.Text() == "" {
+		return Seed{}
+	}
 	b, err := pbkdf2.Key(sha512.New, w.Text(), []byte("mnemonic"+passphrase), seedRounds, SeedSize)
 	if err != nil { // only where FIPS 140 is enforced, whose salts are longer than BIP-39's
 		panic("derive: BIP-39 cannot be computed here: " + err.Error())

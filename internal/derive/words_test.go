@@ -114,6 +114,11 @@ func TestNewWords(t *testing.T) {
 	if one.Text() != "" {
 		t.Error("the words are still there after Wipe")
 	}
+	for _, none := range []Words{one, {}} {
+		if none.Seed().Bytes() != nil {
+			t.Error("made a seed of no words")
+		}
+	}
 }
 
 func FuzzParseWords(f *testing.F) {

@@ -1,0 +1,135 @@
+package delegation
+
+import (
+	"time"
+
+	"walletd/internal/did"
+)
+
+// Reply is what an app sends to be recognised: a signed request of its own, or
+// one of a DID Connect session. Keys are text as DID Connect reference b has
+// them; AgentPk is empty when the app speaks for itself.
+type Reply struct {
+	AppPk, AgentPk, AuthInfo string
+}
+
+// Connect says who really sent a Reply.
+type Connect struct {
+	// App is whom the accounts are derived for. Agent is the party that signed
+	// in the app's name, zero if the app signed itself.
+	App, Agent did.DID
+	// AppKey is the app's public key, in the form its DID hashes.
+	AppKey []byte
+	// Token is the verified authInfo.
+	Token did.Token
+	// Certificate is the app's word for the agent; nil without one.
+	Certificate *Certificate
+}
+
+// Asker is the DID that signed the request, to whom a delegation must be
+// addressed (g.ii.2, check 5).
+func (c Connect) Asker() did.DID {
+	if c.Certificate != nil {
+		return c.Agent
+	}
+	return c.App
+}
+
+// VerifyReply verifies the signature of a reply (c.8), with the app's key or,
+// as soon as an agent is named anywhere, by checks 1 to 10 of DID Connect
+// reference g.i. Checks 11 to 13 depend on what is asked: [Connect.Allow].
+// Times have the tolerance of c.6.
+//
+// The last reply of an ECDSA app proves nothing (c.7) and is refused with
+// final_unauthenticated; its text can be had from [did.ReadToken].
+func VerifyReply(r Reply, now time.Time) (Connect, error) {
+	outer, err := did.ReadToken(r.AuthInfo)
+	if err != nil {
+		return Connect{}, err
+	}
+	signer := agentMember(outer.Body)
+	switch {
+	case signer == "" && r.AgentPk == "":
+		return verifyApp(r, outer, now)
+	case signer == "":
+		return Connect{}, did.Refuse("agent_did_missing", "the request has the key of an agent and does not name it")
+	case r.AgentPk == "":
+		return Connect{}, did.Refuse("agent_pk_missing", "the request names an agent and has no key of it")
+	}
+	return verifyAgent(r, outer, signer, now)
+}
+
+// agentMember is the name of the member that names the agent; "" if none does.
+// Old replies write to, which alone can mean other things, so it counts only
+// beside a certificate.
+func agentMember(body did.Object) string {
+	if _, named := body["agentDid"]; named {
+		return "agentDid"
+	}
+	_, to := body["to"]
+	_, certified := body["verifiableClaims"]
+	if to && certified {
+		return "to"
+	}
+	return ""
+}
+
+// verifyApp is the plain case: the app signed its own request.
+func verifyApp(r Reply, outer did.Token, now time.Time) (Connect, error) {
+	key, err := appKey(r, outer.Signer)
+	if err != nil {
+		return Connect{}, err
+	}
+	verified, err := did.VerifyToken(r.AuthInfo, did.Check{PublicKey: key, Now: now, Final: isFinal(outer.Body)})
+	if err != nil {
+		return Connect{}, err
+	}
+	return Connect{App: verified.Signer, AppKey: key, Token: verified}, nil
+}
+
+// verifyAgent is g.i, checks 1 to 10, in their order.
+func verifyAgent(r Reply, outer did.Token, signer string, now time.Time) (Connect, error) {
+	agent, ok := memberDID(outer.Body, signer)
+	if text, _ := outer.Body.Text(signer); text == "" {
+		return Connect{}, did.Refuse("agent_did_missing", "the request does not name its agent")
+	} else if !ok {
+		return Connect{}, did.Refuse("did_invalid", "the agent of the request is not a DID")
+	}
+	app := outer.Signer
+	key, err := appKey(r, app)
+	if err != nil {
+		return Connect{}, err
+	}
+	agentKey, err := did.DecodePublicKey(r.AgentPk)
+	if err != nil || agent.CheckPublicKey(agentKey) != nil {
+		return Connect{}, did.Refuse("agent_pk_mismatch", "the agent's DID does not belong to the key in the request")
+	}
+	verified, err := did.VerifyToken(r.AuthInfo, did.Check{PublicKey: agentKey, Signer: signer, Now: now, Final: isFinal(outer.Body)})
+	switch did.CodeOf(err) {
+	case "jwt_bad_signature", "jwt_alg_mismatch":
+		return Connect{}, did.Refuse("authinfo_bad_signature", "the request was not signed by the agent it names")
+	}
+	if err != nil {
+		return Connect{}, err
+	}
+	certificate, err := verifyCertificate(verified.Body, app, agent, key, now)
+	if err != nil {
+		return Connect{}, err
+	}
+	return Connect{App: app, Agent: agent, AppKey: key, Token: verified, Certificate: certificate}, nil
+}
+
+// appKey is the key in the reply, if the app's DID follows from it.
+func appKey(r Reply, app did.DID) ([]byte, error) {
+	key, err := did.DecodePublicKey(r.AppPk)
+	if err != nil || app.CheckPublicKey(key) != nil {
+		return nil, did.Refuse("app_pk_mismatch", "the app's DID does not belong to the key in the request")
+	}
+	return key, nil
+}
+
+// isFinal tells the last reply of a session from a request (d.4, check 6).
+func isFinal(body did.Object) bool {
+	_, final := body["status"]
+	return final
+}
