@@ -10,6 +10,7 @@ import (
 const (
 	labelSeal    = "walletd seal v1"
 	labelSlot    = "walletd slot v1"
+	labelSlots   = "walletd slots v1"
 	labelOldRoot = "walletd old root v1"
 	labelHead    = "walletd head v1"
 
@@ -42,6 +43,12 @@ type keyring struct {
 // newKeyring takes the key over: wipe wipes it too.
 func newKeyring(use string, base *[keySize]byte) *keyring {
 	return &keyring{use: use, base: base, seal: subkey(base, use+"seal v1"), mac: subkey(base, use+"mac v1")}
+}
+
+// clone gives a keyring of its own, for a holder that wipes at another time.
+func (k *keyring) clone() *keyring {
+	base := *k.base
+	return newKeyring(k.use, &base)
 }
 
 func (k *keyring) wipe() {

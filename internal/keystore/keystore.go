@@ -94,7 +94,7 @@ func (k *Keystore) Init(ctx context.Context, slots []NewSlot, operator store.Tok
 	}
 	root := newKeyring(rootKeys, randomKey())
 	defer root.wipe()
-	row := store.Keystore{ID: store.NewID(), Generation: 1, Epoch: 1, Dev: k.dev}
+	row := store.Keystore{ID: store.NewID(), Generation: 1, Epoch: 1, SealedOldRoot: []byte{}, Dev: k.dev}
 	rows := make([]store.Slot, len(slots))
 	for i, n := range slots {
 		var err error
@@ -116,7 +116,7 @@ func (k *Keystore) Init(ctx context.Context, slots []NewSlot, operator store.Tok
 // process, and puts on record who did it. The keys are wiped also if the store
 // fails.
 func (k *Keystore) Lock(ctx context.Context, by string) error {
-	k.replace(nil)
+	k.replace(false, nil)
 	epoch, err := k.store.RaiseEpoch(ctx)
 	if err != nil {
 		return fmt.Errorf("locking the other replicas: %w", err)
@@ -145,21 +145,17 @@ func (k *Keystore) Unlocked(epoch int64) bool {
 	return false
 }
 
-// replace puts another state in place of the one there, which is wiped but for
-// the keys that both hold.
-func (k *Keystore) replace(o *opened) {
+// replace puts another state in place of the one there, which it wipes. With
+// follow it does so only while there is one: a lock in between wins.
+func (k *Keystore) replace(follow bool, o *opened) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	before := k.open
-	k.open = o
-	if before == nil {
+	if follow && k.open == nil {
+		o.wipe()
 		return
 	}
-	for _, r := range []*keyring{before.root, before.old} {
-		if o == nil || r != o.root && r != o.old {
-			r.wipe()
-		}
-	}
+	k.open.wipe()
+	k.open = o
 }
 
 // Status is what can be said of the keystore without a secret.

@@ -13,6 +13,7 @@ import (
 
 const (
 	keySize = 32
+	macSize = sha256.Size
 
 	// sealVersion is the first byte of everything sealed.
 	sealVersion = 0x01

@@ -3,6 +3,7 @@ package keystore
 import (
 	"bytes"
 	"cmp"
+	"crypto/hmac"
 	"crypto/rand"
 	"encoding/json"
 	"slices"
@@ -132,7 +133,7 @@ func sealForRecipient(ks store.Keystore, root *keyring, s store.Slot, recipient 
 // not open; telling reasons apart would help only who writes slots.
 func openSlot(ks store.Keystore, s store.Slot, secret Secret) (key *[keySize]byte, ok bool) {
 	p, ok := parseSlot(s)
-	if !ok || s.Kind != secret.kind || s.Generation != ks.Generation || !secret.usable() {
+	if !ok || s.Kind != secret.kind || !secret.usable() {
 		return nil, false
 	}
 	if s.Kind == slotAge {
@@ -181,15 +182,28 @@ func genuine(root *keyring, ks store.Keystore, s store.Slot) bool {
 }
 
 // checkOf gives the Check of the keystore's row: a MAC of what only a holder of
-// the root key changes (32 bytes), then one of which slots there are (32
-// bytes). The second is apart so that a slot somebody deleted is noticed and
-// does not keep everybody out. Because each change of a slot changes it, two
-// replicas that change slots at once can't both succeed (store.UpdateKeystore).
+// the root key changes, then one of which slots there are. The second is apart
+// so that a slot somebody deleted is noticed and does not keep everybody out.
+// Because each change of a slot changes it, two replicas that change slots at
+// once can't both succeed (store.UpdateKeystore).
 func checkOf(root *keyring, ks store.Keystore, slots []store.Slot) []byte {
+	return append(rowCheck(root, ks), slotsCheck(root, ks, slots)...)
+}
+
+func rowCheck(root *keyring, ks store.Keystore) []byte {
+	return mac(root.mac, ks.Canonical())
+}
+
+func slotsCheck(root *keyring, ks store.Keystore, slots []store.Slot) []byte {
 	slots = slices.SortedFunc(slices.Values(slots), func(a, b store.Slot) int { return cmp.Compare(a.ID, b.ID) })
-	set := appendParts(nil, "walletd slots v1", ks.ID)
+	set := appendParts(nil, labelSlots, ks.ID)
 	for _, s := range slots {
 		set = appendParts(set, string(s.MAC))
 	}
-	return append(mac(root.mac, ks.Canonical()), mac(root.mac, set)...)
+	return mac(root.mac, set)
+}
+
+// checkRow tells whether the keystore's row was made under this root key.
+func checkRow(root *keyring, ks store.Keystore) bool {
+	return len(ks.Check) == 2*macSize && hmac.Equal(rowCheck(root, ks), ks.Check[:macSize])
 }

@@ -1,0 +1,68 @@
+package keystore
+
+import (
+	"context"
+)
+
+// Unlock opens the keystore with a passphrase or an identity, and finishes a
+// rotation of the root key that was cut short. After failures it first waits:
+// not at all after two, then 1 s doubling to 30 s, or until ctx ends.
+//
+// What it finds forged is put on the service's record. A slot beside the one
+// that opened is then left alone: it opens nothing. If the very slot that opened
+// or the keystore's row is forged (*ForgedError), or holds another root key
+// than that of the wallets (ErrForeignRoot), the keystore stays locked. Other
+// errors are ErrBusy, ErrWrongSecret, ErrNotInitialised, the store's, and
+// *UnfinishedError, with which it is unlocked.
+func (k *Keystore) Unlock(ctx context.Context, s Secret) error {
+	if !k.gate.TryLock() {
+		return ErrBusy
+	}
+	defer k.gate.Unlock()
+	a, err := k.try(ctx, false, s)
+	if err != nil {
+		return err
+	}
+	defer a.wipe()
+	if err := k.record(ctx, a.findings("unlock", "")...); err != nil {
+		return err
+	}
+	k.replace(false, a.opened())
+	if a.old == nil {
+		return nil
+	}
+	if err := k.finish(ctx, a.row, a.root, a.old); err != nil {
+		return &UnfinishedError{err}
+	}
+	return nil
+}
+
+// findings are the entries about a good secret: what it was used for, with
+// which slots, and what else stands in the table. Only the first forged rows
+// are named; there can be any number.
+func (a *attempt) findings(what, by string) []event {
+	e := event{Event: what, By: by, Generation: a.row.Generation}
+	for _, s := range a.slots {
+		if _, ok := a.by[s.ID]; ok {
+			e.Slots = append(e.Slots, short(s.Name))
+		}
+	}
+	events := []event{e}
+	for _, s := range a.forged[:min(len(a.forged), maxSlots)] {
+		events = append(events, event{Event: "forged", Table: tableSlots, Row: short(s.ID)})
+	}
+	if a.changed {
+		events = append(events, event{Event: "slots changed", Table: tableSlots})
+	}
+	return events
+}
+
+// opened is what the keystore then holds: keys of its own, because a lock wipes
+// them at any time.
+func (a *attempt) opened() *opened {
+	o := &opened{generation: a.row.Generation, epoch: a.row.Epoch, root: a.root.clone()}
+	if a.old != nil {
+		o.old = a.old.clone()
+	}
+	return o
+}
