@@ -1,0 +1,350 @@
+package claims
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"walletd/internal/did"
+	"walletd/internal/keystore"
+	"walletd/internal/store"
+)
+
+// Budgets of design section 7, against a person worn down by questions.
+const (
+	waitingPerApp    = 20
+	waitingPerWallet = 100
+)
+
+// asked is the sealed content of an approval: exactly what was asked, and what was seen when it
+// was asked. The row around it is authenticated.
+type asked struct {
+	Requested []json.RawMessage `json:"requested"`
+	Claims    []ClaimView       `json:"claims"`
+	Name      string            `json:"name,omitempty"` // what the app calls itself, made plain
+	Account   string            `json:"account"`
+	Unusual   []string          `json:"unusual,omitempty"`
+	Reason    string            `json:"reason"`
+}
+
+func approvalPlace(id, field string) keystore.Place {
+	return keystore.Place{Table: "approvals", Row: id, Field: field, Version: 1}
+}
+
+// ask puts the question to the person, or returns the one that waits already, or the no of the
+// last minutes.
+func (d *Door) ask(ctx context.Context, q *question, v Verdict) (Outcome, error) {
+	digest, err := q.digest()
+	if err != nil {
+		return Outcome{}, err
+	}
+	if earlier, found, err := d.earlier(ctx, q, digest); err != nil || found {
+		return Outcome{Pending: earlier}, err
+	}
+	content := asked{
+		Requested: q.asked, Name: plain(q.caller.Name, maxName), Account: q.account.Address,
+		Unusual: q.unusual, Reason: v.Reason,
+	}
+	for _, c := range q.claims {
+		content.Claims = append(content.Claims, c.view())
+	}
+	sealed, err := json.Marshal(content)
+	if err != nil {
+		return Outcome{}, fmt.Errorf("writing the question: %w", err)
+	}
+	id := store.NewID()
+	row := store.Approval{
+		ID: id, Wallet: q.caller.wallet.ID(), App: q.caller.App.Address(), Agent: q.caller.Agent.Address(), Asker: q.caller.Token,
+		State: store.Pending, Digest: digest, Created: q.now.Unix(), Expires: q.now.Add(d.life).Unix(),
+		Sealed: q.caller.wallet.Seal(approvalPlace(id, "asked"), sealed), Answer: []byte{},
+	}
+	budget := store.Budget{PerApp: waitingPerApp, PerWallet: waitingPerWallet, Now: q.now.Unix()}
+	e := q.event("claim.asked", v)
+	e.Approval = id
+	for try := 0; ; try++ {
+		row.Code = newCode()
+		row.MAC = q.caller.wallet.MAC(row.Canonical())
+		err := d.record(ctx, q.caller, e, store.InsertApproval(row, budget))
+		switch {
+		case err == nil:
+			d.changed.notify()
+			return Outcome{Pending: pending(row)}, nil
+		case errors.Is(err, store.ErrCodeTaken) && try < 10:
+			continue
+		case errors.Is(err, store.ErrWaiting):
+			if earlier, found, err := d.earlier(ctx, q, digest); err != nil || found {
+				return Outcome{Pending: earlier}, err
+			}
+			return Outcome{}, err
+		case errors.Is(err, store.ErrTooMany):
+			return Outcome{}, ErrTooMany
+		default:
+			return Outcome{}, err
+		}
+	}
+}
+
+// earlier returns the same question where it waits already; where the person said no within
+// rejectedFor, the error is ErrRejected.
+func (d *Door) earlier(ctx context.Context, q *question, digest []byte) (*Pending, bool, error) {
+	row, err := d.store.FindApproval(ctx, q.caller.wallet.ID(), q.caller.App.Address(), digest, q.now.Add(-rejectedFor-d.life).Unix())
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("looking for the question: %w", err)
+	}
+	if err := q.caller.wallet.CheckMAC("approvals", row.ID, row.Canonical(), row.MAC); err != nil {
+		return nil, false, d.noteForged(ctx, q.caller, err)
+	}
+	switch {
+	case row.State == store.Pending && q.now.Unix() < row.Expires:
+		return pending(row), true, nil
+	case row.State == store.Rejected && q.now.Sub(time.Unix(row.Decided, 0)) < rejectedFor:
+		return nil, false, ErrRejected
+	}
+	return nil, false, nil
+}
+
+func pending(row store.Approval) *Pending {
+	return &Pending{ID: row.ID, Code: row.Code, Expires: time.Unix(row.Expires, 0)}
+}
+
+// codeLetters are 32 letters and digits that are not taken for one another.
+const codeLetters = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+
+// newCode returns the six letters that stand both in the app's answer and on the approval, so
+// that a person can see that the two belong together.
+func newCode() string {
+	var b [6]byte
+	rand.Read(b[:]) // never fails
+	for i, x := range b {
+		b[i] = codeLetters[x%32]
+	}
+	return string(b[:])
+}
+
+// Choice is what the person chose in approving.
+type Choice struct {
+	MFACode  int       `json:"mfaCode,omitempty"`
+	Account  string    `json:"account,omitempty"`
+	Items    []string  `json:"items,omitempty"`
+	Remember *Remember `json:"remember,omitempty"`
+}
+
+// Remember asks that a yes stand for more than once: for so many seconds, for so many further
+// answers, or until it is withdrawn. Exactly one is set.
+type Remember struct {
+	Seconds int64  `json:"seconds,omitempty"`
+	Times   int64  `json:"times,omitempty"`
+	Until   string `json:"until,omitempty"` // "withdrawn"
+}
+
+func (r Remember) check() error {
+	set := 0
+	for _, is := range []bool{r.Seconds != 0, r.Times != 0, r.Until != ""} {
+		if is {
+			set++
+		}
+	}
+	const decade = 10 * 365 * 24 * 3600
+	if set != 1 || r.Seconds < 0 || r.Seconds > decade || r.Times < 0 || r.Times > 1e6 || r.Until != "" && r.Until != "withdrawn" {
+		return fmt.Errorf(`%w: remember takes one of seconds (at most ten years), times, or until "withdrawn"`, ErrChoice)
+	}
+	return nil
+}
+
+// Approve says yes to a question, once: of two who answer at the same time one wins and the other
+// gets ErrDecided. Nothing is derived now; the answer is collected by who asked, within two
+// minutes. The app and its delegations are known in the wallet from now on.
+func (d *Door) Approve(ctx context.Context, c *Caller, id string, choice Choice) (ApprovalView, error) {
+	row, content, err := d.waiting(ctx, c, id)
+	if err != nil {
+		return ApprovalView{}, err
+	}
+	// What is approved is read again as it will be when collected: a delegation that ran out
+	// while the question waited is refused here, not after the yes.
+	q, err := d.readAgain(ctx, c, row, content, choice)
+	if err != nil {
+		return ApprovalView{}, err
+	}
+	writes, err := d.remember(ctx, q, row, choice)
+	if err != nil {
+		return ApprovalView{}, err
+	}
+	return d.decided(ctx, c, row, store.Approved, "approval.approved", choice, writes)
+}
+
+// Reject says no to a question. It stands for ten minutes against the same question.
+func (d *Door) Reject(ctx context.Context, c *Caller, id string) (ApprovalView, error) {
+	row, _, err := d.waiting(ctx, c, id)
+	if err != nil {
+		return ApprovalView{}, err
+	}
+	return d.decided(ctx, c, row, store.Rejected, "approval.rejected", Choice{}, nil)
+}
+
+func (d *Door) decided(ctx context.Context, c *Caller, row store.Approval, state, kind string, choice Choice, also []store.Write) (ApprovalView, error) {
+	next, err := d.decide(c, row, state, choice)
+	if err != nil {
+		return ApprovalView{}, err
+	}
+	e := c.event(kind)
+	e.Approval, e.App, e.Agent = row.ID, prefixed(row.App), prefixed(row.Agent)
+	err = d.record(ctx, c, e, append([]store.Write{store.DecideApproval(row, next)}, also...)...)
+	if errors.Is(err, store.ErrChanged) {
+		return ApprovalView{}, ErrDecided
+	}
+	if err != nil {
+		return ApprovalView{}, err
+	}
+	d.changed.notify()
+	return d.Approval(ctx, c, row.ID)
+}
+
+// decide returns the row with its end.
+func (d *Door) decide(c *Caller, row store.Approval, state string, choice Choice) (store.Approval, error) {
+	plain, err := json.Marshal(choice)
+	if err != nil {
+		return row, fmt.Errorf("writing the choice: %w", err)
+	}
+	row.State, row.Decided, row.DecidedBy = state, d.store.Now().Unix(), c.Token
+	row.Answer = c.wallet.Seal(approvalPlace(row.ID, "choice"), plain)
+	row.MAC = c.wallet.MAC(row.Canonical())
+	return row, nil
+}
+
+// waiting returns a question of the caller's wallet that can still be answered.
+func (d *Door) waiting(ctx context.Context, c *Caller, id string) (store.Approval, asked, error) {
+	if err := c.decides(); err != nil {
+		return store.Approval{}, asked{}, err
+	}
+	row, content, err := d.approval(ctx, c, id)
+	switch {
+	case err != nil:
+	case row.State != store.Pending:
+		err = ErrDecided
+	case d.store.Now().Unix() >= row.Expires:
+		err = ErrExpired
+	}
+	return row, content, err
+}
+
+// approval returns an approval of the caller's wallet, authenticated and opened.
+func (d *Door) approval(ctx context.Context, c *Caller, id string) (store.Approval, asked, error) {
+	row, err := d.store.Approval(ctx, id)
+	if err != nil || row.Wallet != c.Wallet {
+		return row, asked{}, absent(err)
+	}
+	if err := c.wallet.CheckMAC("approvals", row.ID, row.Canonical(), row.MAC); err != nil {
+		return row, asked{}, d.noteForged(ctx, c, err)
+	}
+	content, err := openAsked(c.wallet, row)
+	return row, content, err
+}
+
+func openAsked(w *keystore.Wallet, row store.Approval) (asked, error) {
+	var content asked
+	plain, err := w.Open(approvalPlace(row.ID, "asked"), row.Sealed)
+	if err != nil {
+		return content, err
+	}
+	if err := json.Unmarshal(plain, &content); err != nil {
+		return content, fmt.Errorf("reading approval %s: %w", row.ID, err)
+	}
+	return content, nil
+}
+
+// readAgain reads the question of an approval as its asker asked it, with the person's choice.
+func (d *Door) readAgain(ctx context.Context, c *Caller, row store.Approval, content asked, choice Choice) (*question, error) {
+	app, err := did.Parse(row.App)
+	if err != nil {
+		return nil, fmt.Errorf("reading approval %s: %w", row.ID, err)
+	}
+	asker := *c
+	asker.Role, asker.Token, asker.App, asker.Agent = App, row.Asker, app, did.DID{}
+	if row.Agent != "" {
+		if asker.Agent, err = did.Parse(row.Agent); err != nil {
+			return nil, fmt.Errorf("reading approval %s: %w", row.ID, err)
+		}
+	}
+	q, err := d.read(ctx, &asker, content.Requested, choice)
+	if err != nil {
+		return nil, err
+	}
+	return q, q.checkChoice()
+}
+
+// checkChoice holds the person's choice to what was offered.
+func (q *question) checkChoice() error {
+	number := false
+	for _, c := range q.claims {
+		for _, offered := range c.mfa {
+			number = number || offered == q.choice.MFACode
+		}
+		if len(c.mfa) > 0 && !number {
+			return fmt.Errorf("%w: mfaCode must be the number shown on the app's page", ErrChoice)
+		}
+	}
+	if q.choice.MFACode != 0 && !number {
+		return fmt.Errorf("%w: no number was asked for", ErrChoice)
+	}
+	if len(q.choice.Items) > 0 {
+		return fmt.Errorf("%w: no profile items were asked for", ErrChoice)
+	}
+	if q.choice.Account == "" {
+		return nil
+	}
+	for _, c := range q.claims {
+		if c.kind.name != "authPrincipal" {
+			continue
+		}
+		if target, _ := c.asked.Text("target"); target == "" && q.owns(q.account) {
+			return nil
+		}
+	}
+	return fmt.Errorf("%w: the account must be one of the app's own, and the app must have left the choice", ErrChoice)
+}
+
+// remember returns the writes that a yes brings: the app and its delegations become known, and a
+// grant for each claim if it is to be remembered.
+func (d *Door) remember(ctx context.Context, q *question, row store.Approval, choice Choice) ([]store.Write, error) {
+	var writes []store.Write
+	app, err := d.approveApp(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	writes = append(writes, app...)
+	seen := map[string]bool{}
+	for _, c := range q.claims {
+		if c.delegation == nil || seen[c.token] {
+			continue
+		}
+		seen[c.token] = true
+		w, err := d.approveDelegation(ctx, q, c)
+		if err != nil {
+			return nil, err
+		}
+		writes = append(writes, w...)
+	}
+	if choice.Remember == nil {
+		return writes, nil
+	}
+	if err := choice.Remember.check(); err != nil {
+		return nil, err
+	}
+	for _, c := range q.claims {
+		if len(c.mfa) > 0 || c.never != "" && c.delegation == nil {
+			return nil, fmt.Errorf("%w: this can't be remembered, it must be asked each time: %s", ErrChoice, c.never)
+		}
+		g, err := q.grant(c, *choice.Remember, row.ID)
+		if err != nil {
+			return nil, err
+		}
+		writes = append(writes, store.InsertGrant(g))
+	}
+	return writes, nil
+}

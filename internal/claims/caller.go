@@ -1,0 +1,223 @@
+package claims
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/crypto/sha3"
+
+	"walletd/internal/delegation"
+	"walletd/internal/did"
+	"walletd/internal/keystore"
+	"walletd/internal/store"
+)
+
+// Role is what a caller may do: owners decide, operators operate, apps ask.
+type Role string
+
+// The roles. An operator neither approves, nor sets a policy, nor asks for a key.
+const (
+	Operator Role = store.RoleOperator
+	Owner    Role = store.RoleOwner
+	App      Role = store.RoleApp
+)
+
+// Caller is who asks, proved by a token or a signature. It holds an open wallet (but for an
+// operator's) and serves one request, one goroutine; Close it.
+type Caller struct {
+	Role   Role
+	Token  string  // id of the bearer token; "" for a signed request
+	Wallet string  // the wallet the credential is for; "" for an operator
+	App    did.DID // of an app
+	Agent  did.DID // who speaks for the app (reference g.i); zero if itself
+	Name   string  // what the app calls itself: hostile text
+	Once   *Once   // an Idempotency-Key, if one came with the request
+
+	signed          *signedRequest
+	certificate     *delegation.Connect // of an agent, else nil
+	certificateEnds int64               // unix seconds; 0 without a certificate
+	*opened
+}
+
+// opened is the caller's wallet as it was last read. Those who act for the same request share it.
+type opened struct {
+	wallet *keystore.Wallet
+	row    store.Wallet
+	epoch  int64
+}
+
+// Once is an Idempotency-Key: a request with the same key of the same token on the same route is
+// done once (design section 8).
+type Once struct {
+	Route, Key string
+	Digest     [32]byte // of the body
+}
+
+// Close wipes the wallet's keys.
+func (c *Caller) Close() {
+	if c == nil {
+		return
+	}
+	c.close()
+	if c.signed != nil {
+		c.signed.channel.Wipe()
+	}
+}
+
+func (o *opened) close() {
+	if o.wallet != nil {
+		o.wallet.Close()
+		o.wallet = nil
+	}
+}
+
+// decides returns nil for an owner.
+func (c *Caller) decides() error {
+	if c.Role != Owner {
+		return fmt.Errorf("%w: it takes an owner's token", ErrForbidden)
+	}
+	return nil
+}
+
+// operates returns nil for an operator.
+func (c *Caller) operates() error {
+	if c.Role != Operator {
+		return fmt.Errorf("%w: it takes an operator's token", ErrForbidden)
+	}
+	return nil
+}
+
+// The text of a token: wd_<role>_<id>_<secret>, the secret 32 random bytes in base32.
+const (
+	tokenPrefix = "wd"
+	maxToken    = 160
+)
+
+var tokenEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+// newToken returns the text of a token, which is shown once, and the hash that is kept.
+func newToken(role Role, id string) (text string, hash []byte) {
+	var secret [32]byte
+	rand.Read(secret[:]) // never fails
+	text = strings.Join([]string{tokenPrefix, string(role), id, tokenEncoding.EncodeToString(secret[:])}, "_")
+	clear(secret[:])
+	return text, hashToken(text)
+}
+
+func hashToken(text string) []byte {
+	h := sha3.New256()
+	h.Write([]byte("walletd token v1\x00"))
+	h.Write([]byte(text))
+	return h.Sum(nil)
+}
+
+// Authenticate finds who a bearer token belongs to. Only an operator's works while the keystore
+// is locked; others are keystore.ErrLocked then. A token is ErrUnauthorized if it is unknown,
+// expired, revoked, or its row does not carry the wallet's MAC.
+func (d *Door) Authenticate(ctx context.Context, bearer string) (*Caller, error) {
+	if len(bearer) > maxToken {
+		return nil, ErrUnauthorized
+	}
+	parts := strings.Split(bearer, "_")
+	if len(parts) != 4 || parts[0] != tokenPrefix {
+		return nil, ErrUnauthorized
+	}
+	row, err := d.store.Caller(ctx, parts[2])
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, ErrUnauthorized
+	}
+	if err != nil {
+		return nil, fmt.Errorf("looking for the token: %w", err)
+	}
+	t := row.Token
+	if subtle.ConstantTimeCompare(hashToken(bearer), t.Hash) != 1 || parts[1] != t.Role {
+		return nil, ErrUnauthorized
+	}
+	if now := d.store.Now().Unix(); t.Revoked != 0 || t.Expires != 0 && now >= t.Expires {
+		return nil, ErrUnauthorized
+	}
+	c := &Caller{Role: Role(t.Role), Token: t.ID, Wallet: t.Wallet, Name: t.Name, opened: &opened{row: row.Wallet, epoch: row.Epoch}}
+	if c.Role == Operator {
+		d.keystore.Unlocked(row.Epoch) // notices a lock made on another replica
+		d.store.TouchToken(t.ID, d.store.Now().Unix())
+		return c, nil
+	}
+	if err := d.open(c); err != nil {
+		return nil, err
+	}
+	if err := c.wallet.CheckMAC("tokens", t.ID, t.Canonical(), t.MAC); err != nil {
+		d.noteForged(ctx, c, err)
+		c.Close()
+		return nil, ErrUnauthorized
+	}
+	if c.Role == App {
+		if c.App, err = did.Parse(t.App); err != nil {
+			c.Close()
+			return nil, ErrUnauthorized
+		}
+	}
+	d.store.TouchToken(t.ID, d.store.Now().Unix())
+	return c, nil
+}
+
+// open opens the caller's wallet with the epoch its row was read at.
+func (d *Door) open(c *Caller) error {
+	if c.row.ID == "" {
+		return ErrUnauthorized // the token of a wallet that was deleted
+	}
+	w, err := d.keystore.OpenWallet(c.row, c.epoch)
+	if err != nil {
+		return fmt.Errorf("opening the wallet: %w", err)
+	}
+	c.wallet = w
+	return nil
+}
+
+// refresh reads the caller's wallet again, after a write found it changed.
+func (d *Door) refresh(ctx context.Context, c *Caller) error {
+	row, err := d.store.CallerWallet(ctx, c.Wallet)
+	if err != nil {
+		return fmt.Errorf("reading the wallet again: %w", err)
+	}
+	c.close()
+	c.row, c.epoch = row.Wallet, row.Epoch
+	return d.open(c)
+}
+
+// knows reports whether the asking app has a token in the wallet or was approved by the person.
+// A token's caller is known by that token; a signer is looked up, and what is found must carry
+// the wallet's MAC.
+func (d *Door) knows(ctx context.Context, c *Caller) (bool, error) {
+	if c.Token != "" {
+		return true, nil
+	}
+	app, err := d.store.App(ctx, c.Wallet, c.App.Address())
+	if err == nil {
+		if err := c.wallet.CheckMAC("apps", app.App, app.Canonical(), app.MAC); err != nil {
+			d.noteForged(ctx, c, err)
+		} else if app.State == store.Approved {
+			return true, nil
+		} else {
+			return false, nil // withdrawn by the person; old tokens ended with it
+		}
+	} else if !errors.Is(err, store.ErrNotFound) {
+		return false, fmt.Errorf("looking for the app: %w", err)
+	}
+	tokens, err := d.store.AppTokens(ctx, c.Wallet, c.App.Address(), d.store.Now().Unix())
+	if err != nil {
+		return false, fmt.Errorf("looking for the app's tokens: %w", err)
+	}
+	for _, t := range tokens {
+		if err := c.wallet.CheckMAC("tokens", t.ID, t.Canonical(), t.MAC); err != nil {
+			d.noteForged(ctx, c, err)
+			continue
+		}
+		return true, nil
+	}
+	return false, nil
+}

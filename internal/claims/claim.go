@@ -1,0 +1,157 @@
+package claims
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"walletd/internal/delegation"
+	"walletd/internal/did"
+	"walletd/internal/keystore"
+	"walletd/internal/store"
+)
+
+// Limits of a request, all checked before any cryptography.
+const (
+	maxClaims     = 16
+	maxSalt       = 1024 // bytes of a salt's text
+	maxDelegation = 16 << 10
+	maxWords      = 4096 // bytes of a description
+)
+
+// claim is one thing asked, read and verified: everything the door needs to decide about it, to
+// show it, and to answer it.
+type claim struct {
+	kind        kind
+	asked       did.Object // as asked, echoed whole in the answer
+	description string
+	mfa         []int // three numbers to choose from, or none
+
+	account    store.Account // whose key answers
+	salt       []byte
+	saltText   string
+	hasSalt    bool
+	delegation *delegation.Delegation
+	token      string // the delegation as presented
+
+	// never says why no rule may decide this claim, or is "" (design section 7).
+	never string
+	// unusual holds what the person should notice, a sentence each.
+	unusual []string
+}
+
+// kind is a type of claim: how it is read and how it is answered. Reading may refuse; answering
+// runs only after the decision is on record.
+type kind struct {
+	name        string
+	description string // what an app that gives none is taken to say
+	read        func(ctx context.Context, q *question, c *claim) error
+	// answer returns the members that the answer adds to the claim as asked.
+	answer func(w *keystore.Wallet, c *claim) (map[string]any, error)
+}
+
+// kindOf is the vocabulary: the claims this wallet answers (DID Connect reference f). A kind
+// that is not here is refused with claim_unsupported.
+func kindOf(name string) (kind, bool) {
+	for _, k := range [...]kind{authPrincipal(), encryptionKey()} {
+		if k.name == name {
+			return k, true
+		}
+	}
+	return kind{}, false
+}
+
+// readCommon reads what every claim may carry (reference f.0).
+func readCommon(raw json.RawMessage) (*claim, error) {
+	asked, err := did.ParseObject(raw)
+	if err != nil {
+		return nil, malformed("a claim must be a JSON object without duplicate members", err)
+	}
+	name, ok := asked.Text("type")
+	if !ok {
+		return nil, malformed("a claim needs a type", nil)
+	}
+	k, known := kindOf(name)
+	if !known {
+		return nil, did.Refuse("claim_unsupported", "this wallet does not answer claims of that type")
+	}
+	c := &claim{kind: k, asked: asked, description: k.description}
+	if c.description, err = optionalText(asked, "description", maxWords); err != nil {
+		return nil, err
+	}
+	if c.description == "" {
+		c.description = k.description
+	}
+	if c.mfa, err = readNumbers(asked); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// optionalText returns a text member; absent, null and "" are the same (reference c.2).
+func optionalText(o did.Object, name string, limit int) (string, error) {
+	raw, present := o[name]
+	if !present || bytes.Equal(raw, []byte("null")) {
+		return "", nil
+	}
+	text, ok := o.Text(name)
+	if !ok {
+		return "", malformed(name+" must be a text", nil)
+	}
+	if len(text) > limit {
+		return "", malformed(fmt.Sprintf("%s is longer than %d bytes", name, limit), nil)
+	}
+	return text, nil
+}
+
+// readNumbers reads mfaCode: absent, or three different numbers from 10 to 99 (reference d.8).
+func readNumbers(o did.Object) ([]int, error) {
+	raw, present := o["mfaCode"]
+	if !present || bytes.Equal(raw, []byte("null")) {
+		return nil, nil
+	}
+	var numbers []int
+	if err := json.Unmarshal(raw, &numbers); err != nil || len(numbers) != 0 && len(numbers) != 3 {
+		return nil, malformed("mfaCode must hold no number or three", nil)
+	}
+	seen := map[int]bool{}
+	for _, n := range numbers {
+		if n < 10 || n > 99 || seen[n] {
+			return nil, malformed("mfaCode must hold three different numbers from 10 to 99", nil)
+		}
+		seen[n] = true
+	}
+	return numbers, nil
+}
+
+// fact returns what the decision about c rests on.
+func (c *claim) fact(q *question) fact {
+	f := fact{
+		app: q.caller.App, agent: q.caller.Agent, known: q.known,
+		claim: c.kind.name, account: c.account.Address,
+		salt: c.salt, hasSalt: c.hasSalt, never: c.never,
+	}
+	if c.delegation != nil {
+		f.delegation = fmt.Sprintf("%x", c.delegation.Hash)
+	}
+	return f
+}
+
+// echo returns the claim as asked with the answer's members added (reference d.5).
+func (c *claim) echo(added map[string]any) (json.RawMessage, error) {
+	whole := make(map[string]any, len(c.asked)+len(added))
+	for name, raw := range c.asked {
+		whole[name] = raw
+	}
+	for name, value := range added {
+		whole[name] = value
+	}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(whole); err != nil {
+		return nil, fmt.Errorf("writing the answer: %w", err)
+	}
+	return bytes.TrimRight(b.Bytes(), "\n"), nil
+}

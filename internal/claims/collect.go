@@ -1,0 +1,164 @@
+package claims
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"walletd/internal/did"
+	"walletd/internal/store"
+)
+
+// Collect returns what became of a question, to the one who asked it: the same token, or for a
+// signed request the same app and agent. It waits up to wait for the person. Collecting a yes is
+// a release: the request passes the door again as it stands now, and is recorded; it works for
+// two minutes after the yes. Errors: ErrNotFound, ErrRejected, ErrExpired, and those of Answer.
+func (d *Door) Collect(ctx context.Context, c *Caller, id string, wait time.Duration) (Outcome, error) {
+	if c.Role != App {
+		return Outcome{}, ErrForbidden
+	}
+	row, content, err := d.approval(ctx, c, id)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if row.Asker != c.Token || row.App != c.App.Address() || row.Agent != c.Agent.Address() {
+		return Outcome{}, ErrNotFound
+	}
+	if row.State == store.Pending && wait > 0 {
+		if row, content, err = d.await(ctx, c, row, wait); err != nil {
+			return Outcome{}, err
+		}
+	}
+	now := d.store.Now()
+	switch row.State {
+	case store.Pending:
+		if now.Unix() >= row.Expires {
+			return Outcome{}, ErrExpired
+		}
+		return Outcome{Pending: pending(row)}, nil
+	case store.Approved:
+		if now.Sub(time.Unix(row.Decided, 0)) >= collectFor {
+			return Outcome{}, ErrExpired
+		}
+		a, err := d.collect(ctx, c, row, content)
+		return Outcome{Answer: a}, err
+	default:
+		return Outcome{}, ErrRejected
+	}
+}
+
+// collect passes an approved question through the door again.
+func (d *Door) collect(ctx context.Context, c *Caller, row store.Approval, content asked) (*Answer, error) {
+	plain, err := c.wallet.Open(approvalPlace(row.ID, "choice"), row.Answer)
+	if err != nil {
+		return nil, err
+	}
+	var choice Choice
+	if err := json.Unmarshal(plain, &choice); err != nil {
+		return nil, fmt.Errorf("reading approval %s: %w", row.ID, err)
+	}
+	q, err := d.read(ctx, c, content.Requested, choice)
+	if err != nil {
+		return nil, d.refuse(ctx, c, err)
+	}
+	policy, err := d.policy(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	for _, asked := range q.claims {
+		if rule, what := policy.match(asked.fact(q)); rule > 0 && what == Deny {
+			return nil, d.deny(ctx, q, Verdict{Decision: Deny, Rule: rule, Reason: fmt.Sprintf("denied by rule %d", rule)})
+		}
+	}
+	return d.release(ctx, q, Verdict{Decision: Allow, Reason: "approved by the person", approval: row.ID}, "claim.collected")
+}
+
+// await waits until the approval is answered, the time is over, or the keystore is locked. It
+// hears of answers given here at once and looks every second for those given on other replicas.
+func (d *Door) await(ctx context.Context, c *Caller, row store.Approval, wait time.Duration) (store.Approval, asked, error) {
+	end := time.NewTimer(wait)
+	defer end.Stop()
+	look := time.NewTicker(time.Second)
+	defer look.Stop()
+	for {
+		news := d.changed.next()
+		current, content, err := d.approval(ctx, c, row.ID)
+		if err != nil || current.State != store.Pending || d.store.Now().Unix() >= current.Expires {
+			return current, content, err
+		}
+		select {
+		case <-ctx.Done():
+			return current, content, nil
+		case <-end.C:
+			return current, content, nil
+		case <-news:
+		case <-look.C:
+		}
+		if err := d.refresh(ctx, c); err != nil {
+			return current, content, err
+		}
+	}
+}
+
+// changes wakes those who wait for an approval of this process. The zero value is ready.
+type changes struct {
+	mu   sync.Mutex
+	wake chan struct{}
+}
+
+func (c *changes) next() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.wake == nil {
+		c.wake = make(chan struct{})
+	}
+	return c.wake
+}
+
+func (c *changes) notify() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.wake != nil {
+		close(c.wake)
+		c.wake = nil
+	}
+}
+
+// refuse counts a refusal and, where it concerns a caller who was authenticated and a request
+// that made sense, puts it on record. It returns the refusal, or the error of recording it.
+func (d *Door) refuse(ctx context.Context, c *Caller, refusal error) error {
+	code := did.CodeOf(refusal)
+	if code == "" {
+		return refusal
+	}
+	d.count("refused_" + code)
+	switch code {
+	case "request_malformed", "app_unknown":
+		return refusal
+	}
+	e := c.event("claim.refused")
+	e.Code = code
+	if err := d.record(ctx, c, e); err != nil {
+		return err
+	}
+	return refusal
+}
+
+// deny records a denial and returns ErrDenied with its reason.
+func (d *Door) deny(ctx context.Context, q *question, v Verdict) error {
+	if err := d.record(ctx, q.caller, q.event("claim.denied", v)); err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: %s", ErrDenied, v.Reason)
+}
+
+// absent is ErrNotFound for what is not there or not the caller's.
+func absent(err error) error {
+	if err == nil || errors.Is(err, store.ErrNotFound) {
+		return ErrNotFound
+	}
+	return err
+}

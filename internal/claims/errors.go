@@ -1,0 +1,59 @@
+package claims
+
+import (
+	"errors"
+	"fmt"
+
+	"walletd/internal/did"
+)
+
+var (
+	// ErrUnauthorized: no such token, or it is revoked or expired.
+	ErrUnauthorized = errors.New("the token is not valid; ask the wallet's owner for a new one")
+	// ErrForbidden: the token is good, but not for this. Owners decide, operators operate.
+	ErrForbidden = errors.New("this token may not do that")
+	// ErrNotFound: no such thing, or none that the caller may know of.
+	ErrNotFound = errors.New("there is no such thing here")
+	// ErrDenied: a rule of the owner denies what was asked.
+	ErrDenied = errors.New("the wallet's policy denies this")
+	// ErrRejected: the person said no, now or within the last ten minutes.
+	ErrRejected = errors.New("the person said no")
+	// ErrExpired: the question was not answered, or the answer not collected, in time.
+	ErrExpired = errors.New("it is too late; ask again")
+	// ErrDecided: somebody answered the question first.
+	ErrDecided = errors.New("this was decided already")
+	// ErrChoice: an approval chose what was not offered.
+	ErrChoice = errors.New("that was not offered")
+	// ErrTooMany: as many questions wait as an app, or a wallet, may have waiting.
+	ErrTooMany = errors.New("too many questions are waiting for the person")
+	// ErrExists: the wallet, account or the like is there already.
+	ErrExists = errors.New("it exists already")
+	// ErrInput: a value in the request cannot be used; the wrapping error says which.
+	ErrInput = errors.New("the request cannot be used")
+	// ErrMismatch: an Idempotency-Key came back with another body.
+	ErrMismatch = errors.New("this Idempotency-Key was used with another body")
+	// ErrForged: a row of the database does not carry the wallet's MAC. It is on record.
+	ErrForged = errors.New("a row of the store was changed by somebody else; it is not used")
+)
+
+// DoneError is returned for a repeated creation whose answer held a secret, which is never shown
+// twice.
+type DoneError struct{ ID string }
+
+func (e *DoneError) Error() string {
+	return "this was done already, and its secret is shown once only"
+}
+
+// malformed is the refusal of a request that is not one (reference l).
+func malformed(reason string, cause error) error {
+	refusal := did.Refuse("request_malformed", reason)
+	if cause != nil {
+		return fmt.Errorf("%w: %w", refusal, cause)
+	}
+	return refusal
+}
+
+// invalid is ErrInput with what is wrong.
+func invalid(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrInput, fmt.Sprintf(format, args...))
+}

@@ -1,0 +1,195 @@
+package claims
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+
+	"walletd/internal/did"
+	"walletd/internal/keystore"
+	"walletd/internal/store"
+)
+
+func policyPlace(wallet string) keystore.Place {
+	return keystore.Place{Table: "policies", Row: wallet, Field: "rules", Version: 1}
+}
+
+// policyCache keeps opened policies by the wallet's version, which every change of a policy
+// raises; a release fails if the version is not the newest. It holds no secret.
+type policyCache struct {
+	mu     sync.Mutex
+	opened map[string]cachedPolicy
+}
+
+type cachedPolicy struct {
+	version int64
+	policy  Policy
+}
+
+// maxCached bounds the cache; when it is full it starts again.
+const maxCached = 1024
+
+func (p *policyCache) get(wallet string, version int64) (Policy, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c, ok := p.opened[wallet]
+	return c.policy, ok && c.version == version
+}
+
+func (p *policyCache) put(wallet string, version int64, policy Policy) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.opened == nil || len(p.opened) >= maxCached {
+		p.opened = map[string]cachedPolicy{}
+	}
+	p.opened[wallet] = cachedPolicy{version, policy}
+}
+
+// policy returns the policy of the caller's wallet; without one every claim is asked about.
+func (d *Door) policy(ctx context.Context, c *Caller) (Policy, error) {
+	if p, ok := d.policies.get(c.Wallet, c.row.Version); ok {
+		return p, nil
+	}
+	p, _, err := d.readPolicy(ctx, c)
+	if err != nil {
+		return Policy{}, err
+	}
+	d.policies.put(c.Wallet, c.row.Version, p)
+	return p, nil
+}
+
+func (d *Door) readPolicy(ctx context.Context, c *Caller) (Policy, int64, error) {
+	row, err := d.store.Policy(ctx, c.Wallet)
+	if errors.Is(err, store.ErrNotFound) {
+		return Policy{Rules: []Rule{}}, 0, nil
+	}
+	if err != nil {
+		return Policy{}, 0, fmt.Errorf("reading the policy: %w", err)
+	}
+	plain, err := c.wallet.Open(policyPlace(c.Wallet), row.Sealed)
+	if err != nil {
+		return Policy{}, 0, d.noteForged(ctx, c, err)
+	}
+	var p Policy
+	if err := json.Unmarshal(plain, &p); err != nil {
+		return Policy{}, 0, fmt.Errorf("reading the policy: %w", err)
+	}
+	return p, row.Version, nil
+}
+
+// Policy returns the wallet's policy, for its owner.
+func (d *Door) Policy(ctx context.Context, c *Caller) (Policy, error) {
+	if err := c.decides(); err != nil {
+		return Policy{}, err
+	}
+	p, _, err := d.readPolicy(ctx, c)
+	return p, err
+}
+
+// SetPolicy replaces the wallet's policy, for its owner. Grants and waiting questions that a deny
+// of the new policy matches end in the same write.
+func (d *Door) SetPolicy(ctx context.Context, c *Caller, p Policy) (Policy, error) {
+	if err := c.decides(); err != nil {
+		return Policy{}, err
+	}
+	p, err := p.check()
+	if err != nil {
+		return Policy{}, err
+	}
+	_, version, err := d.readPolicy(ctx, c)
+	if err != nil && !errors.Is(err, ErrForged) {
+		return Policy{}, err
+	}
+	if errors.Is(err, ErrForged) {
+		// What somebody else put there does not keep the owner from setting it right.
+		row, err := d.store.Policy(ctx, c.Wallet)
+		if err != nil {
+			return Policy{}, fmt.Errorf("reading the policy: %w", err)
+		}
+		version = row.Version
+	}
+	plain, err := json.Marshal(p)
+	if err != nil {
+		return Policy{}, fmt.Errorf("writing the policy: %w", err)
+	}
+	row := store.Policy{Wallet: c.Wallet, Version: version + 1, Sealed: c.wallet.Seal(policyPlace(c.Wallet), plain), Updated: d.store.Now().Unix()}
+	ended, err := d.endAll(ctx, c, "", func(g live) bool { return p.deniesGrant(g) }, func(a store.Approval, content asked) bool { return p.deniesQuestion(a, content) })
+	if err != nil {
+		return Policy{}, err
+	}
+	e := c.event("policy.set")
+	e.Policy = &p
+	if err := d.record(ctx, c, e, append([]store.Write{store.PutPolicy(row)}, ended...)...); err != nil {
+		return Policy{}, err
+	}
+	d.changed.notify()
+	return p, nil
+}
+
+func (p Policy) denies(app, claim string, salt *string) bool {
+	asker, err := did.Parse(app)
+	if err != nil {
+		return true
+	}
+	f := fact{app: asker, known: true, claim: claim}
+	if salt != nil {
+		if f.salt, err = hex.DecodeString(*salt); err != nil {
+			return true
+		}
+		f.hasSalt = true
+	}
+	rule, d := p.match(f)
+	return rule > 0 && d == Deny
+}
+
+func (p Policy) deniesGrant(g live) bool {
+	return p.denies(g.row.App, g.content.Claim, g.content.Salt)
+}
+
+func (p Policy) deniesQuestion(row store.Approval, content asked) bool {
+	for _, c := range content.Claims {
+		var salt *string
+		if c.Salt != nil {
+			salt = &c.Salt.Hex
+		}
+		if p.denies(row.App, c.Type, salt) {
+			return true
+		}
+	}
+	return false
+}
+
+// TestPolicy says what the wallet's policy would do with a claim of a known app, and why, for its
+// owner. Grants are not looked at: it is the rules that are tested.
+func (d *Door) TestPolicy(ctx context.Context, c *Caller, r Rule) (Verdict, error) {
+	p, err := d.Policy(ctx, c)
+	if err != nil {
+		return Verdict{}, err
+	}
+	r.Decision = Ask
+	if err := r.check(); err != nil {
+		return Verdict{}, fmt.Errorf("%w: %w", ErrInput, err)
+	}
+	app, err := did.Parse(r.App)
+	if err != nil || r.Claim == Any {
+		return Verdict{}, invalid("a test names one app and one claim")
+	}
+	f := fact{app: app, known: true, claim: r.Claim}
+	f.salt, f.hasSalt = r.salt()
+	q := &question{door: d, caller: &Caller{App: app, Wallet: c.Wallet, opened: c.opened}, now: d.store.Now()}
+	probe := &claim{salt: f.salt, hasSalt: f.hasSalt}
+	if r.Salt != nil {
+		probe.saltText = *r.Salt
+	}
+	owner, err := q.saltOwner(ctx, probe)
+	if err != nil {
+		return Verdict{}, err
+	}
+	if owner != "" {
+		f.never = "the salt is the address of another DID: " + owner
+	}
+	return decide(p, nil, f, q.now), nil
+}

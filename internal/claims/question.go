@@ -1,0 +1,216 @@
+package claims
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"golang.org/x/crypto/sha3"
+
+	"walletd/internal/did"
+	"walletd/internal/store"
+)
+
+// question is a request that has been read: every claim valid, every delegation verified, every
+// account found. It is made anew each time it is decided or answered, never kept.
+type question struct {
+	door    *Door
+	caller  *Caller
+	now     time.Time
+	known   bool          // the app has a token in the wallet, or the person has approved it
+	account store.Account // the session's account
+	asked   []json.RawMessage
+	claims  []*claim
+	choice  Choice
+	unusual []string
+}
+
+// read validates a request whole. The account that authPrincipal settles is settled first: all
+// other claims answer from it (reference h).
+func (d *Door) read(ctx context.Context, c *Caller, asked []json.RawMessage, choice Choice) (*question, error) {
+	if len(asked) == 0 || len(asked) > maxClaims {
+		return nil, malformed(fmt.Sprintf("requestedClaims must hold 1 to %d claims", maxClaims), nil)
+	}
+	q := &question{door: d, caller: c, now: d.store.Now(), asked: asked, choice: choice}
+	for _, raw := range asked {
+		claim, err := readCommon(raw)
+		if err != nil {
+			return nil, err
+		}
+		q.claims = append(q.claims, claim)
+	}
+	if err := c.certificateAllows(q.claims); err != nil {
+		return nil, err
+	}
+	var err error
+	if q.known, err = d.knows(ctx, c); err != nil {
+		return nil, err
+	}
+	if !q.known {
+		if !c.wallet.Content().Strangers {
+			return nil, did.Refuse("app_unknown", "this app has no token in the wallet and was never approved; its owner can make a token for it")
+		}
+		q.unusual = append(q.unusual, "This app is not known to the wallet.")
+	}
+	if err := q.settleAccount(ctx); err != nil {
+		return nil, err
+	}
+	for _, claim := range q.claims {
+		if claim.kind.name != "authPrincipal" {
+			if err := claim.kind.read(ctx, q, claim); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return q, nil
+}
+
+func (q *question) settleAccount(ctx context.Context) error {
+	var principal *claim
+	for _, c := range q.claims {
+		if c.kind.name != "authPrincipal" {
+			continue
+		}
+		if principal != nil {
+			return malformed("a request asks for one authPrincipal at most", nil)
+		}
+		principal = c
+	}
+	if principal != nil {
+		return principal.kind.read(ctx, q, principal)
+	}
+	if q.choice.Account != "" {
+		return fmt.Errorf("%w: an account can be chosen only where authPrincipal asks for one", ErrChoice)
+	}
+	var err error
+	q.account, err = q.door.accountOf(ctx, q.caller, did.AccountType())
+	return err
+}
+
+// owns reports whether an account is the asking app's own (design section 7): derived for it,
+// or, when an application's own key is kept here, the application itself.
+func (q *question) owns(a store.Account) bool { return a.App == q.caller.App.Address() }
+
+// asker is the DID that signed the request: the agent of a delegated app, or the app.
+func (q *question) asker() did.DID {
+	if !q.caller.Agent.IsZero() {
+		return q.caller.Agent
+	}
+	return q.caller.App
+}
+
+// digest names exactly what was asked, by whom, of which wallet; times and ids of the request
+// are not part of it, so the same question asked again is the same question.
+func (q *question) digest() ([]byte, error) {
+	text, err := did.MarshalStable(map[string]any{
+		"wallet": q.caller.wallet.ID(), "token": q.caller.Token, "app": q.caller.App.String(), "agent": q.caller.Agent.String(), "claims": q.asked,
+	})
+	if err != nil {
+		return nil, malformed("the claims cannot be written in canonical form", err)
+	}
+	h := sha3.New256()
+	h.Write([]byte("walletd question v1\x00"))
+	h.Write(text)
+	return h.Sum(nil), nil
+}
+
+// answer derives and signs. Only release calls it.
+func (q *question) answer(v Verdict) (*Answer, error) {
+	a := &Answer{UserDID: q.account.Address, Reason: v.Reason}
+	for _, c := range q.claims {
+		added, err := c.kind.answer(q.caller.wallet, c)
+		if err != nil {
+			return nil, err
+		}
+		if len(c.mfa) > 0 {
+			if added == nil {
+				added = map[string]any{}
+			}
+			added["mfaCode"] = []int{q.choice.MFACode} // replaced, not echoed (reference d.8)
+		}
+		whole, err := c.echo(added)
+		if err != nil {
+			return nil, err
+		}
+		a.Claims = append(a.Claims, whole)
+	}
+	pk, err := q.caller.wallet.PublicKey(q.account)
+	if err != nil {
+		return nil, fmt.Errorf("reading the account: %w", err)
+	}
+	a.UserPK = did.EncodeBase58(pk)
+	if q.caller.signed == nil {
+		return a, nil
+	}
+	a.Signed, err = q.sign(a)
+	a.Claims = nil
+	return a, err
+}
+
+// event is the record's view of the question.
+func (q *question) event(kind string, v Verdict) Event {
+	e := q.caller.event(kind)
+	e.Decision, e.Reason, e.Rule = v.Decision, v.Reason, v.Rule
+	if v.grant != nil {
+		e.Grant = v.grant.row.ID
+	}
+	e.Approval = v.approval
+	for _, c := range q.claims {
+		e.Claims = append(e.Claims, c.recorded())
+	}
+	return e
+}
+
+func (c *claim) recorded() ClaimEvent {
+	e := ClaimEvent{Type: c.kind.name, Account: c.account.Address}
+	if c.hasSalt {
+		salt := hex.EncodeToString(c.salt)
+		e.Salt = &salt
+	}
+	if c.delegation != nil {
+		e.Delegation = hex.EncodeToString(c.delegation.Hash[:])
+	}
+	return e
+}
+
+// decideAll decides every claim; the strictest decision holds for all. It returns the writes
+// that use up the grants it rests on.
+func (d *Door) decideAll(ctx context.Context, q *question) (Verdict, []store.Write, error) {
+	policy, err := d.policy(ctx, q.caller)
+	if err != nil {
+		return Verdict{}, nil, err
+	}
+	var grants []live
+	loaded := false
+	all := Verdict{Decision: Allow}
+	used := map[string]live{}
+	for i, c := range q.claims {
+		f := c.fact(q)
+		v := decide(policy, grants, f, q.now)
+		if v.Decision == Ask && v.Rule == 0 && !loaded {
+			if grants, err = d.grants(ctx, q.caller, q.caller.wallet); err != nil {
+				return Verdict{}, nil, err
+			}
+			loaded = true
+			v = decide(policy, grants, f, q.now)
+		}
+		if v.grant != nil {
+			used[v.grant.row.ID] = *v.grant
+		}
+		if i == 0 || stricter(all.Decision, v.Decision) != all.Decision {
+			all = v
+		}
+	}
+	if all.Decision != Allow {
+		return all, nil, nil
+	}
+	var writes []store.Write
+	for _, g := range used {
+		if w, counted := d.use(q.caller.wallet, g); counted {
+			writes = append(writes, w)
+		}
+	}
+	return all, writes, nil
+}

@@ -1,0 +1,105 @@
+package claims
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+
+	"walletd/internal/did"
+	"walletd/internal/store"
+)
+
+// checkSalt holds design section 5: a salt is its bytes, and a salt may be somebody's address.
+// A salt that would give another account's key is refused; one that belongs to another DID is
+// never decided by rule.
+func checkSalt(ctx context.Context, q *question, c *claim) error {
+	if err := q.caller.wallet.CheckSalt(c.account, c.salt); err != nil {
+		return err
+	}
+	owner, err := q.saltOwner(ctx, c)
+	if err != nil {
+		return err
+	}
+	if owner != "" {
+		c.refuseRule("the salt is the address of another DID: " + owner)
+		if c.delegation == nil {
+			c.unusual = append(c.unusual, "The salt is the address of another DID, "+owner+", and no delegation from it is shown.")
+		}
+	}
+	return nil
+}
+
+// saltOwner returns the address of the DID that the claim's salt is, or "" if it is nobody's or
+// the asking app's own. Any prefix counts (did:abt:, or one nobody knows), and the bytes count
+// whatever the text: 26 with a right checksum, or the 20 of an account the wallet holds.
+func (q *question) saltOwner(ctx context.Context, c *claim) (string, error) {
+	candidates := [][]byte{c.salt}
+	if i := strings.LastIndexByte(c.saltText, ':'); i >= 0 {
+		candidates = append(candidates, did.LooseBytes(c.saltText[i+1:]))
+	}
+	for _, b := range candidates {
+		var address string
+		switch len(b) {
+		case 26:
+			d, err := did.Parse(did.EncodeBase58(b))
+			if err != nil {
+				continue
+			}
+			address = d.Address()
+		case 20:
+			held, err := q.ethereumAccount(ctx, b)
+			if err != nil {
+				return "", err
+			}
+			if held == "" {
+				continue
+			}
+			address = held
+		default:
+			continue
+		}
+		own, err := q.ownAddress(ctx, address)
+		if err != nil {
+			return "", err
+		}
+		if !own {
+			return address, nil
+		}
+	}
+	return "", nil
+}
+
+// ethereumAccount returns the address of the wallet's account with these 20 bytes, or "".
+func (q *question) ethereumAccount(ctx context.Context, b []byte) (string, error) {
+	for page := (store.Page{}); ; {
+		accounts, next, err := q.door.store.Accounts(ctx, q.caller.wallet.ID(), page)
+		if err != nil {
+			return "", fmt.Errorf("looking for the salt among the accounts: %w", err)
+		}
+		for _, a := range accounts {
+			if d, err := did.Parse(a.Address); err == nil && bytes.Equal(d.Bytes(), b) {
+				return a.Address, nil
+			}
+		}
+		if page.Cursor = next; next == "" {
+			return "", nil
+		}
+	}
+}
+
+// ownAddress reports whether an address is the asking app's: its DID, or an account of its.
+func (q *question) ownAddress(ctx context.Context, address string) (bool, error) {
+	if address == q.caller.App.Address() || address == q.account.Address && q.owns(q.account) {
+		return true, nil
+	}
+	named, err := did.Parse(address)
+	if err != nil {
+		return false, err
+	}
+	a, err := q.held(ctx, named)
+	if did.CodeOf(err) == "account_not_held" {
+		return false, nil
+	}
+	return err == nil && q.owns(a), err
+}

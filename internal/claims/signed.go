@@ -1,0 +1,187 @@
+package claims
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"walletd/internal/delegation"
+	"walletd/internal/did"
+	"walletd/internal/store"
+)
+
+// Limits of a signed request (design section 8).
+const (
+	signedLife   = 300 * time.Second // longest time from iat to exp
+	keepNonce    = 10 * time.Minute  // how long past exp a jti is remembered
+	maxJTI       = 128
+	maxChallenge = 128
+)
+
+// SignedRequest is the body of a request that proves itself by signature, in the shape of a DID
+// Connect reply (reference d.3, g.i).
+type SignedRequest struct {
+	AppPk    string
+	AgentPk  string
+	AuthInfo string
+}
+
+// signedRequest is what the answer of a signed request needs.
+type signedRequest struct {
+	challenge string
+	channel   did.ChannelKey
+	sharedKey string // channel, wrapped for the request's `_ek_`; "" without one
+	nonce     store.Nonce
+}
+
+// SignedAnswer answers a signed request as a wallet does (reference d.5); SharedKey and Version
+// are set if UserInfo is sealed (reference e).
+type SignedAnswer struct {
+	UserPK, UserInfo   string
+	SharedKey, Version string
+}
+
+// AuthenticateSigned verifies a signed request and returns who asks and what. The checks of
+// reference c.8, or g.i with an agent, come first, in their order; then those that make the
+// request one for this wallet and this connection: without an aud it could be a DID Connect
+// authInfo that anyone had by opening the app's page, and with a url its answer belongs there.
+func (d *Door) AuthenticateSigned(ctx context.Context, r SignedRequest) (*Caller, []json.RawMessage, error) {
+	conn, err := delegation.VerifyReply(delegation.Reply{AppPk: r.AppPk, AgentPk: r.AgentPk, AuthInfo: r.AuthInfo}, d.store.Now())
+	if err != nil {
+		return nil, nil, err
+	}
+	body := conn.Token.Body
+	if _, present := body["url"]; present {
+		return nil, nil, did.Refuse("url_present", "a request with a url is answered at that url only; open its link as a session instead")
+	}
+	if action, _ := body.Text("action"); action != "responseAuth" {
+		return nil, nil, malformed("action must be responseAuth", nil)
+	}
+	signed, err := readSigned(conn.Token)
+	if err != nil {
+		return nil, nil, err
+	}
+	aud, ok := body.Text("aud")
+	if !ok || aud == "" {
+		return nil, nil, did.Refuse("aud_missing", "the signed request must name the wallet it is for in aud: the wallet's address, or the app's account in it")
+	}
+	c := &Caller{Role: App, App: conn.App, Agent: conn.Agent, Name: appName(body), signed: signed, opened: &opened{}}
+	if conn.Certificate != nil {
+		c.certificateEnds = conn.Certificate.Expires.Unix()
+		c.certificate = &conn
+	}
+	if err := d.findAudience(ctx, c, aud); err != nil {
+		return nil, nil, err
+	}
+	signed.nonce.Wallet, signed.nonce.Issuer = c.Wallet, c.App.Address()
+	if err := d.open(c); err != nil {
+		return nil, nil, err
+	}
+	var asked []json.RawMessage
+	if raw, present := body["requestedClaims"]; present {
+		if err := json.Unmarshal(raw, &asked); err != nil {
+			c.Close()
+			return nil, nil, malformed("requestedClaims must be a list", nil)
+		}
+	}
+	return c, asked, nil
+}
+
+// readSigned reads the members that bind a signed request to one time and one answer.
+func readSigned(t did.Token) (*signedRequest, error) {
+	if t.IssuedAt.IsZero() || t.Expires.Sub(t.IssuedAt) > signedLife {
+		return nil, did.Refuse("jwt_lifetime", "a signed request must carry iat, and an exp at most 300 s after it")
+	}
+	if _, present := t.Body["jti"]; !present {
+		return nil, did.Refuse("jti_missing", "a signed request needs a jti, new for each request")
+	}
+	jti, ok := t.Body.Text("jti")
+	if !ok || jti == "" || len([]rune(jti)) > maxJTI || strings.ContainsRune(jti, 0) {
+		return nil, did.Refuse("jti_invalid", "jti must be a text of 1 to 128 characters")
+	}
+	challenge, err := optionalText(t.Body, "challenge", maxChallenge)
+	if err != nil {
+		return nil, err
+	}
+	seal, err := optionalText(t.Body, "_ek_", 4096)
+	if err != nil {
+		return nil, err
+	}
+	s := &signedRequest{challenge: challenge, nonce: store.Nonce{JTI: jti, Until: t.Expires.Add(keepNonce).Unix()}}
+	if seal != "" {
+		// The key of the answer is made and wrapped now: one that can't be is refused before anything is decided.
+		s.channel = did.NewChannelKey()
+		if s.sharedKey, err = did.WrapChannelKey(seal, s.channel); err != nil {
+			return nil, did.Refuse("ek_invalid", "_ek_ must be the base58 text of an RSA public key in PEM, of 1024 to 4096 bits")
+		}
+	}
+	return s, nil
+}
+
+// findAudience finds the wallet that aud names: its own address, or the asking app's account in
+// it. Another app's account is not an address this app can use.
+func (d *Door) findAudience(ctx context.Context, c *Caller, aud string) error {
+	mismatch := did.Refuse("aud_mismatch", "aud names no wallet here, nor an account of this app in one")
+	named, err := did.Parse(aud)
+	if err != nil {
+		return mismatch
+	}
+	row, err := d.store.CallerWallet(ctx, named.Address())
+	if errors.Is(err, store.ErrNotFound) {
+		var a store.Account
+		a, err = d.store.AppAccount(ctx, c.App.Address(), named.Address())
+		if errors.Is(err, store.ErrNotFound) {
+			return mismatch
+		}
+		if err == nil {
+			row, err = d.store.CallerWallet(ctx, a.Wallet)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("looking for the wallet: %w", err)
+	}
+	c.Wallet, c.row, c.epoch = row.Wallet.ID, row.Wallet, row.Epoch
+	return nil
+}
+
+// appName returns what an app's signed body says it is called.
+func appName(body did.Object) string {
+	info, err := did.ParseObject(body["appInfo"])
+	if err != nil {
+		return ""
+	}
+	name, _ := info.Text("name")
+	return name
+}
+
+// certificateAllows makes checks 11 to 13 of reference g.i: an agent may ask only for what its
+// certificate lists.
+func (c *Caller) certificateAllows(asked []*claim) error {
+	if c.certificate == nil {
+		return nil
+	}
+	var requests []delegation.ClaimRequest
+	for _, a := range asked {
+		requests = append(requests, delegation.ClaimRequest{Type: a.kind.name})
+	}
+	return c.certificate.Allow(requests)
+}
+
+// sign makes the userInfo of a signed request's answer, sealed if the request brought a key.
+func (q *question) sign(a *Answer) (*SignedAnswer, error) {
+	s := q.caller.signed
+	token, err := q.caller.wallet.SignToken(q.account, map[string]any{
+		"action": "responseAuth", "challenge": s.challenge, "aud": q.caller.App.String(),
+		"jti": s.nonce.JTI, "requestedClaims": a.Claims,
+	}, q.now)
+	if err != nil {
+		return nil, fmt.Errorf("signing the answer: %w", err)
+	}
+	if s.sharedKey == "" {
+		return &SignedAnswer{UserPK: a.UserPK, UserInfo: token}, nil
+	}
+	return &SignedAnswer{UserPK: a.UserPK, UserInfo: s.channel.Seal([]byte(token)), SharedKey: s.sharedKey, Version: "1.0.0"}, nil
+}

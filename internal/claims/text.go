@@ -1,0 +1,66 @@
+package claims
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Longest texts of a dApp that are shown, in runes. A dApp's words are hostile until read.
+const (
+	maxName        = 80
+	maxDescription = 500
+)
+
+// plain makes a dApp's text fit to be shown: control, bidirectional and other invisible
+// characters are removed, white space is folded to single blanks, and what is longer than limit
+// runes is cut with an ellipsis.
+func plain(text string, limit int) string {
+	var b strings.Builder
+	runes, blank := 0, false
+	for _, r := range text {
+		if unicode.IsSpace(r) {
+			blank = b.Len() > 0
+			continue
+		}
+		if !unicode.IsGraphic(r) || unicode.Is(unicode.Cf, r) || r == utf8.RuneError {
+			continue
+		}
+		if runes >= limit {
+			b.WriteString("…")
+			break
+		}
+		if blank {
+			b.WriteByte(' ')
+			runes++
+			blank = false
+		}
+		b.WriteRune(r)
+		runes++
+	}
+	return b.String()
+}
+
+// escaped shows a salt as it is: what a person could not see is written as an escape, so that
+// two salts that differ never look the same for that reason.
+func escaped(text string) string {
+	var b strings.Builder
+	for i, r := range text {
+		switch {
+		case r == utf8.RuneError:
+			if _, size := utf8.DecodeRuneInString(text[i:]); size == 1 {
+				fmt.Fprintf(&b, `\x%02x`, text[i])
+				continue
+			}
+			b.WriteRune(r)
+		case r == '\\':
+			b.WriteString(`\\`)
+		case r == ' ' || unicode.IsGraphic(r) && !unicode.IsSpace(r) && !unicode.Is(unicode.Cf, r):
+			b.WriteRune(r)
+		default:
+			fmt.Fprintf(&b, `\u{%x}`, r)
+		}
+	}
+	return b.String()
+}

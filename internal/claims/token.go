@@ -1,0 +1,259 @@
+package claims
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"walletd/internal/did"
+	"walletd/internal/store"
+)
+
+// NewToken asks for a token. ExpiresIn zero is never.
+type NewToken struct {
+	Role      Role
+	Wallet    string
+	App       string // "" of an app's token: a new application DID is made
+	Name      string
+	ExpiresIn time.Duration
+}
+
+// CreatedToken is a token that was made; Text is shown this once. It does not print.
+type CreatedToken struct {
+	ID      string
+	Text    string
+	Role    Role
+	Wallet  string
+	App     string // did:abt:…
+	Name    string
+	Expires time.Time // zero: never
+}
+
+// Format keeps the token's text out of logs.
+func (t CreatedToken) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "token %s", t.ID) }
+
+// CreateToken makes a token. Operators make operators' tokens, and any token of a wallet that has
+// no owner yet; from then on that wallet's owner alone makes and revokes its tokens.
+func (d *Door) CreateToken(ctx context.Context, c *Caller, n NewToken) (CreatedToken, error) {
+	if len(n.Name) > 200 || !utf8.ValidString(n.Name) || strings.ContainsRune(n.Name, 0) {
+		return CreatedToken{}, invalid("a token's name has at most 200 bytes of text")
+	}
+	if n.ExpiresIn < 0 {
+		return CreatedToken{}, invalid("expiresIn must not be negative")
+	}
+	now := d.store.Now()
+	row := store.Token{ID: store.NewID(), Role: string(n.Role), Name: n.Name, Created: now.Unix()}
+	if n.ExpiresIn > 0 {
+		row.Expires = now.Add(n.ExpiresIn).Unix()
+	}
+	created := CreatedToken{ID: row.ID, Role: n.Role, Name: n.Name}
+	created.Text, row.Hash = newToken(n.Role, row.ID)
+	if row.Expires != 0 {
+		created.Expires = time.Unix(row.Expires, 0)
+	}
+	var err error
+	switch n.Role {
+	case Operator:
+		err = d.createOperator(ctx, c, n, row)
+	case Owner, App:
+		err = d.createWalletToken(ctx, c, n, row, &created)
+	default:
+		err = invalid(`role must be "operator", "owner" or "app"`)
+	}
+	if err != nil {
+		return CreatedToken{}, err
+	}
+	return created, nil
+}
+
+func (d *Door) createOperator(ctx context.Context, c *Caller, n NewToken, row store.Token) error {
+	if err := c.operates(); err != nil {
+		return err
+	}
+	if n.Wallet != "" || n.App != "" {
+		return invalid("an operator's token has no wallet and no app")
+	}
+	e := c.event("token.created")
+	e.Made, e.Role, e.Name = row.ID, Operator, plain(n.Name, maxName)
+	return d.recordService(ctx, c, e, made{row.ID, true}, nil, store.InsertToken(row))
+}
+
+func (d *Door) createWalletToken(ctx context.Context, c *Caller, n NewToken, row store.Token, created *CreatedToken) error {
+	if n.Wallet == "" {
+		return invalid("which wallet is the token for?")
+	}
+	if err := d.enter(ctx, c, n.Wallet); err != nil {
+		return err
+	}
+	var writes []store.Write
+	if c.Role == Operator {
+		// Beside the sealed mark, the database is asked in the same write: of two first owners
+		// made at once, one is refused.
+		writes = append(writes, store.CheckNoOwner(c.Wallet))
+	}
+	row.Wallet, created.Wallet = c.Wallet, c.Wallet
+	switch n.Role {
+	case App:
+		app, err := appOf(n.App)
+		if err != nil {
+			return err
+		}
+		row.App, created.App = app.Address(), app.String()
+		// The account is made now, so that an app whose path another app has is refused here.
+		asker := *c
+		asker.App = app
+		if _, err := d.accountOf(ctx, &asker, did.AccountType()); err != nil {
+			return err
+		}
+		w, err := d.readmitApp(ctx, c, app)
+		if err != nil {
+			return err
+		}
+		writes = append(writes, w...)
+	case Owner:
+		if n.App != "" {
+			return invalid("an owner's token has no app")
+		}
+		if content := c.wallet.Content(); !content.Owned {
+			content.Owned = true
+			sealed, err := d.keystore.WithContent(c.row, content)
+			if err != nil {
+				return fmt.Errorf("marking the wallet as owned: %w", err)
+			}
+			writes = append(writes, store.UpdateWallet(sealed))
+		}
+	}
+	row.MAC = c.wallet.MAC(row.Canonical())
+	e := c.event("token.created")
+	e.App, e.Made, e.Role, e.Name = created.App, row.ID, n.Role, plain(n.Name, maxName)
+	err := d.recordMade(ctx, c, e, made{row.ID, true}, append(writes, store.InsertToken(row))...)
+	if c.Role == Operator && errors.Is(err, store.ErrChanged) {
+		return fmt.Errorf("%w: the wallet has an owner, who makes its tokens", ErrForbidden)
+	}
+	return err
+}
+
+// appOf reads an app's DID, or makes one: an application identity that nobody signs with.
+func appOf(text string) (did.DID, error) {
+	if text != "" {
+		app, err := did.Parse(text)
+		if err != nil {
+			return did.DID{}, invalid("app must be a DID")
+		}
+		return app, nil
+	}
+	pk, _, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		return did.DID{}, fmt.Errorf("making an application DID: %w", err)
+	}
+	return did.FromPublicKey(pk, did.Type{Role: did.RoleApplication, Key: did.Ed25519, Hash: did.SHA3})
+}
+
+// enter makes a caller ready to work on a wallet: its owner is there already, an operator may
+// enter while the wallet has no owner. Others are ErrForbidden.
+func (d *Door) enter(ctx context.Context, c *Caller, wallet string) error {
+	if c.Role == Owner && c.Wallet == wallet {
+		return nil
+	}
+	if c.Role != Operator {
+		return fmt.Errorf("%w: this wallet has another owner", ErrForbidden)
+	}
+	row, err := d.store.CallerWallet(ctx, wallet)
+	if err != nil {
+		return absent(err)
+	}
+	c.Wallet, c.row, c.epoch = wallet, row.Wallet, row.Epoch
+	if err := d.open(c); err != nil {
+		return err
+	}
+	if c.wallet.Content().Owned {
+		return fmt.Errorf("%w: the wallet has an owner, who alone decides about it", ErrForbidden)
+	}
+	return nil
+}
+
+// TokenView is a token as it is listed; times are zero where there is none.
+type TokenView struct {
+	ID, Wallet, App, Name               string
+	Role                                Role
+	Created, Expires, LastUsed, Revoked time.Time
+}
+
+// Tokens lists a wallet's tokens for its owner (or an operator while it has none), or the
+// operators' tokens for an operator, if wallet is "".
+func (d *Door) Tokens(ctx context.Context, c *Caller, wallet string, p store.Page) ([]TokenView, string, error) {
+	var err error
+	if wallet == "" {
+		err = c.operates()
+	} else {
+		err = d.enter(ctx, c, wallet)
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	rows, next, err := d.store.Tokens(ctx, wallet, p)
+	if err != nil {
+		return nil, "", fmt.Errorf("reading the tokens: %w", err)
+	}
+	views := make([]TokenView, 0, len(rows))
+	for _, t := range rows {
+		views = append(views, TokenView{
+			ID: t.ID, Wallet: t.Wallet, App: prefixed(t.App), Name: t.Name, Role: Role(t.Role), Created: time.Unix(t.Created, 0),
+			Expires: orZero(t.Expires), LastUsed: orZero(t.LastUsed), Revoked: orZero(t.Revoked),
+		})
+	}
+	return views, next, nil
+}
+
+func orZero(unix int64) time.Time {
+	if unix == 0 {
+		return time.Time{}
+	}
+	return time.Unix(unix, 0)
+}
+
+// RevokeToken ends a token and, in the same write, what hangs on it: the questions it asked that
+// wait, and the grants made for them. Its uncollected answers end with it.
+func (d *Door) RevokeToken(ctx context.Context, c *Caller, id string) error {
+	row, err := d.store.Token(ctx, id)
+	if err != nil {
+		return absent(err)
+	}
+	if row.Revoked != 0 {
+		return ErrNotFound
+	}
+	revoked := row
+	revoked.Revoked = d.store.Now().Unix()
+	e := c.event("token.revoked")
+	e.Made, e.Role, e.App = id, Role(row.Role), prefixed(row.App)
+	if row.Role == store.RoleOperator {
+		if err := c.operates(); err != nil {
+			return err
+		}
+		return d.recordService(ctx, c, e, made{}, nil, store.RevokeToken(row, revoked))
+	}
+	if err := d.enter(ctx, c, row.Wallet); err != nil {
+		return absent(nil)
+	}
+	if err := c.wallet.CheckMAC("tokens", row.ID, row.Canonical(), row.MAC); err != nil {
+		d.noteForged(ctx, c, err) // on record; it is ended all the same
+	}
+	revoked.MAC = c.wallet.MAC(revoked.Canonical())
+	writes := []store.Write{store.RevokeToken(row, revoked)}
+	if row.Role == store.RoleApp {
+		ended, err := d.endAll(ctx, c, row.App, func(g live) bool { return g.content.Asker == id }, func(a store.Approval, _ asked) bool { return a.Asker == id })
+		if err != nil {
+			return err
+		}
+		writes = append(writes, ended...)
+	}
+	if err := d.record(ctx, c, e, writes...); err != nil {
+		return err
+	}
+	d.changed.notify()
+	return nil
+}

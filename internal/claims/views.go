@@ -1,0 +1,196 @@
+package claims
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"walletd/internal/delegation"
+	"walletd/internal/did"
+	"walletd/internal/store"
+)
+
+// SaltView shows a salt both ways: different texts can be the same bytes.
+type SaltView struct {
+	Text string `json:"text"` // what can't be seen is escaped
+	Hex  string `json:"hex"`
+}
+
+// DelegationWords is a delegation told to a person.
+type DelegationWords struct {
+	Hash    string    `json:"hash"`
+	From    string    `json:"from"` // did:abt:…
+	To      string    `json:"to"`
+	Claims  []string  `json:"claims"`
+	Expires time.Time `json:"expiresAt"`
+	Words   string    `json:"words"`
+}
+
+// ClaimView is a claim as the person sees it: every text of the app made plain.
+type ClaimView struct {
+	Type        string           `json:"type"`
+	Description string           `json:"description"`
+	Account     string           `json:"account"`
+	Salt        *SaltView        `json:"salt,omitempty"`
+	Delegation  *DelegationWords `json:"delegation,omitempty"`
+	MFACode     []int            `json:"mfaCode,omitempty"`
+	Unusual     []string         `json:"unusual,omitempty"`
+}
+
+func (c *claim) view() ClaimView {
+	v := ClaimView{
+		Type: c.kind.name, Description: plain(c.description, maxDescription), Account: c.account.Address,
+		MFACode: c.mfa, Unusual: c.unusual,
+	}
+	if c.hasSalt {
+		v.Salt = &SaltView{Text: escaped(c.saltText), Hex: hex.EncodeToString(c.salt)}
+	}
+	if c.delegation != nil {
+		v.Delegation = tell(*c.delegation)
+	}
+	return v
+}
+
+// tell puts a delegation in words.
+func tell(d delegation.Delegation) *DelegationWords {
+	claims := make([]string, len(d.Claims))
+	for i, c := range d.Claims {
+		claims[i] = plain(c, maxName)
+	}
+	return &DelegationWords{
+		Hash: hex.EncodeToString(d.Hash[:]), From: d.From.String(), To: d.To.String(), Claims: claims, Expires: d.Expires.UTC(),
+		Words: fmt.Sprintf("%s lets %s ask for %s in its name until %s.",
+			d.From.Address(), d.To.Address(), strings.Join(claims, ", "), d.Expires.UTC().Format(time.RFC3339)),
+	}
+}
+
+// presents reports whether a question presents the delegation with this hash.
+func (a asked) presents(hash string) bool {
+	for _, c := range a.Claims {
+		if c.Delegation != nil && c.Delegation.Hash == hash {
+			return true
+		}
+	}
+	return false
+}
+
+// ApprovalView is a question as the person sees it. The app's own words are hostile text made
+// plain; AppName is the owner's name for it.
+type ApprovalView struct {
+	ID          string
+	Wallet      string
+	Status      string // pending, approved, rejected, cancelled or expired
+	Code        string
+	App, Agent  string // did:abt:…; Agent "" if the app speaks for itself
+	AppName     string
+	CallsItself string
+	Account     string
+	Claims      []ClaimView
+	Unusual     []string
+	Reason      string
+	Requested   []json.RawMessage // exactly as asked
+	Created     time.Time
+	Expires     time.Time
+	Decided     time.Time // zero while pending
+	DecidedBy   string    // id of a token
+}
+
+// Expired is the status of a question that nobody answered in time.
+const Expired = "expired"
+
+func (d *Door) viewApproval(ctx context.Context, c *Caller, row store.Approval, content asked) (ApprovalView, error) {
+	v := ApprovalView{
+		ID: row.ID, Wallet: row.Wallet, Status: d.status(row), Code: row.Code, App: prefixed(row.App), Agent: prefixed(row.Agent),
+		CallsItself: content.Name, Account: content.Account, Claims: content.Claims, Unusual: content.Unusual, Reason: content.Reason,
+		Requested: content.Requested, Created: time.Unix(row.Created, 0), Expires: time.Unix(row.Expires, 0),
+		Decided: orZero(row.Decided), DecidedBy: row.DecidedBy,
+	}
+	known, app, err := d.app(ctx, c, row.App)
+	if err != nil {
+		return v, err
+	}
+	v.AppName = app.Name
+	if known.State != store.Approved {
+		v.Unusual = append([]string{"The first request of this app that you are asked about."}, v.Unusual...)
+	}
+	return v, nil
+}
+
+func (d *Door) status(row store.Approval) string {
+	if row.State == store.Pending && d.store.Now().Unix() >= row.Expires {
+		return Expired
+	}
+	return row.State
+}
+
+// Approval returns one question of the caller's wallet, for its owner.
+func (d *Door) Approval(ctx context.Context, c *Caller, id string) (ApprovalView, error) {
+	if err := c.decides(); err != nil {
+		return ApprovalView{}, err
+	}
+	row, content, err := d.approval(ctx, c, id)
+	if err != nil {
+		return ApprovalView{}, err
+	}
+	return d.viewApproval(ctx, c, row, content)
+}
+
+// Approvals lists the questions of the caller's wallet with a status ("" or "all": every one),
+// newest first, for its owner.
+func (d *Door) Approvals(ctx context.Context, c *Caller, status string, p store.Page) ([]ApprovalView, string, error) {
+	if err := c.decides(); err != nil {
+		return nil, "", err
+	}
+	var rows []store.Approval
+	var next string
+	var err error
+	switch status {
+	case store.Pending:
+		rows, next, err = d.store.PendingApprovals(ctx, c.Wallet, d.store.Now().Unix(), p)
+	case "", "all", store.Approved, store.Rejected, store.Cancelled, Expired:
+		rows, next, err = d.store.Approvals(ctx, c.Wallet, p)
+	default:
+		return nil, "", invalid("status is pending, approved, rejected, cancelled, expired or all")
+	}
+	if err != nil {
+		return nil, "", fmt.Errorf("reading the approvals: %w", err)
+	}
+	views := make([]ApprovalView, 0, len(rows))
+	for _, row := range rows {
+		if status != "" && status != "all" && d.status(row) != status {
+			continue
+		}
+		if err := c.wallet.CheckMAC("approvals", row.ID, row.Canonical(), row.MAC); err != nil {
+			d.noteForged(ctx, c, err)
+			continue
+		}
+		content, err := openAsked(c.wallet, row)
+		if err != nil {
+			d.noteForged(ctx, c, err)
+			continue
+		}
+		v, err := d.viewApproval(ctx, c, row, content)
+		if err != nil {
+			d.noteForged(ctx, c, err)
+			continue
+		}
+		views = append(views, v)
+	}
+	return views, next, nil
+}
+
+// checkLifetime holds a delegation to the longest life accepted (design section 9); without an
+// iat it is counted from now.
+func (d *Door) checkLifetime(del delegation.Delegation) error {
+	from := del.IssuedAt
+	if from.IsZero() {
+		from = d.store.Now()
+	}
+	if del.Expires.Sub(from) > d.longest {
+		return did.Refuse("delegation_lifetime", fmt.Sprintf("a delegation may last %s at most", d.longest))
+	}
+	return nil
+}
