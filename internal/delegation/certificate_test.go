@@ -246,6 +246,7 @@ func TestAllow(t *testing.T) {
 		{"allows by ops beside empty permissions", `"permissions":[],"ops":{"encryptionKey":[]}`, asks("encryptionKey"), "ok"},
 		{"allows items in the list", `"ops":{"profile":["fullName","email"]}`, profile("email"), "ok"},
 		{"allows any item of an empty list", `"ops":{"profile":[]}`, profile("email", "phone"), "ok"},
+		{"allows items that are no profile's", `"ops":{"verifiableCredential":["fullName"]}`, []ClaimRequest{{"verifiableCredential", []string{"x"}}}, "ok"},
 		{"refuses an item outside the list", `"ops":{"profile":["fullName"]}`, profile("fullName", "phone"), "delegation_claim_not_allowed"},
 		{"refuses a list of mixed types", `"ops":{"profile":["fullName",1]}`, profile("fullName"), "delegation_claim_not_allowed"},
 		{"refuses a type that is true", `"ops":{"encryptionKey":true}`, asks("encryptionKey"), "delegation_claim_not_allowed"},

@@ -76,11 +76,15 @@ func TestVerifyTokenFollowsTheVectors(t *testing.T) {
 // granter signs DelegationTokens.
 type granter struct{ party }
 
+const granterHeader = `{"alg":"Ed25519","typ":"DelegationToken"}`
+
+func (g granter) body(members string) string {
+	return fill(`{"iss":"`+g.String()+`","pk":"0x`+hex.EncodeToString(g.key.Public())+`","iat":"<now>","nbf":"<now>",`+members+`,"version":"1.1.0"}`, nil)
+}
+
 func (g granter) token(t testing.TB, members string) string {
 	t.Helper()
-	header := `{"alg":"` + algorithms[g.key.Type()] + `","typ":"DelegationToken"}`
-	body := `{"iss":"` + g.String() + `","pk":"0x` + hex.EncodeToString(g.key.Public()) + `","iat":"<now>","nbf":"<now>",` + members + `,"version":"1.1.0"}`
-	return g.signAs(t, header, fill(body, nil))
+	return g.signAs(t, strings.Replace(granterHeader, "Ed25519", algorithms[g.key.Type()], 1), g.body(members))
 }
 
 // to grants ops to the next party, under a parent unless it is empty.
@@ -201,6 +205,18 @@ func TestVerifyToken(t *testing.T) {
 			members := fill(strings.Replace(good, c.old, c.new, 1), map[string]party{"sub": b})
 			_, err := VerifyToken(a.token(t, members), now)
 			wantCode(t, err, c.want)
+		})
+	}
+	for name, pair := range map[string][2]string{
+		"refuses another version": {`"version":"1.1.0"`, `"version":"1.0.0"`},
+		"refuses no version":      {`,"version":"1.1.0"`, ``},
+		"refuses a key in base58": {`"0x` + hex.EncodeToString(a.key.Public()), `"` + a.pk},
+		"refuses no key":          {`"pk"`, `"PK"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			body := strings.Replace(a.body(fill(good, map[string]party{"sub": b})), pair[0], pair[1], 1)
+			_, err := VerifyToken(a.signAs(t, granterHeader, body), now)
+			wantCode(t, err, "delegation_malformed")
 		})
 	}
 	t.Run("gives clocks nothing", func(t *testing.T) {
