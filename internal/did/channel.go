@@ -72,7 +72,9 @@ func (k ChannelKey) bytes() []byte {
 // so equal blocks show and nothing is authenticated; what is inside is a signed
 // token. It takes time quadratic in the length, which the caller bounds.
 func (k ChannelKey) Seal(plaintext []byte) string {
-	return EncodeBase58(sealECB(k.aesKey(), plaintext))
+	key := k.aesKey()
+	defer clear(key)
+	return EncodeBase58(sealECB(key, plaintext))
 }
 
 // Open reads what [ChannelKey.Seal] writes, up to 64 KiB of plaintext. It
@@ -82,14 +84,17 @@ func (k ChannelKey) Open(text string) ([]byte, error) {
 	if err != nil {
 		return nil, Refuse("sealed_reply_unreadable", "the sealed text is not base58")
 	}
-	return openECB(k.aesKey(), sealed)
+	key := k.aesKey()
+	defer clear(key)
+	return openECB(key, sealed)
 }
 
 func (k ChannelKey) aesKey() []byte { return SHA3.Sum(k.bytes()) }
 
 // WrapChannelKey seals a channel key for the RSA public key in an _ek_ text. It
 // refuses with request_malformed what is not base58 of a PEM public key (SPKI)
-// of 1024 to 4096 bits.
+// of 1024 to 4096 bits. The protocol prescribes SHA-1, whose collisions do not
+// weaken OAEP.
 func WrapChannelKey(ek string, k ChannelKey) (sharedKey string, err error) {
 	text, err := DecodeBase58(ek, maxPEM)
 	if err != nil {

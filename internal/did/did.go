@@ -88,7 +88,7 @@ func FromPublicKey(pk []byte, t Type) (DID, error) {
 	if t.Role > RoleAny || t.Key > Passkey || t.Hash > SHA2 {
 		return DID{}, Refuse("did_invalid", "the type of the DID is not known")
 	}
-	if _, err := parseKey(t.Key, pk); err != nil {
+	if err := checkKey(t.Key, pk); err != nil {
 		return DID{}, err
 	}
 	return derive(pk, t), nil
@@ -147,8 +147,7 @@ func (d DID) CheckPublicKey(pk []byte) error {
 	if err := d.checkDerivation(pk); err != nil {
 		return err
 	}
-	_, err := parseKey(d.Type().Key, pk)
-	return err
+	return checkKey(d.Type().Key, pk)
 }
 
 func (d DID) checkDerivation(pk []byte) error {

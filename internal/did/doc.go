@@ -2,7 +2,7 @@
 // encodings, keys, signed tokens and the encrypted channel.
 //
 // It is pure. Time is a parameter, nothing is read from disk or network, and
-// the only chance it draws is the key of a channel. Everything that parses is
+// chance is drawn for the channel alone. Everything that parses is
 // strict: one text for one value, sizes bounded before any work, and each
 // refusal a [Refusal] with the stable code of DID Connect reference section l.
 //

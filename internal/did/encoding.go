@@ -20,7 +20,7 @@ var (
 
 // maxLoose is the longest text, in bytes, that [LooseBytes] still tries to
 // read as base58: decoding takes time quadratic in the length.
-const maxLoose = 64 << 10
+const maxLoose = 16 << 10
 
 // EncodeBase58 gives the base58btc text with the leading z that DID Connect
 // always writes; no bytes give "z" (DID Connect reference b).
@@ -87,7 +87,7 @@ func DecodeBase64URL(s string) ([]byte, error) {
 // Connect reference b.1): 0x hex, else base58btc with z, else UTF-8 without
 // NUL characters at either end. Different texts can give the same bytes.
 //
-// Callers bound the text, to 4 KiB for a salt. Text over 64 KiB is always
+// Callers bound the text, to 4 KiB for a salt. Text over 16 KiB is always
 // taken as UTF-8, which the packages would not do.
 func LooseBytes(s string) []byte {
 	if strings.HasPrefix(s, "0x") || strings.HasPrefix(s, "0X") {

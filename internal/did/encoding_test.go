@@ -107,7 +107,7 @@ func TestLooseBytes(t *testing.T) {
 		{"keeps NULs inside", "a\x00b", "a\x00b"},
 		{"gives nothing for NULs alone", "\x00\x00", ""},
 		{"keeps white space", " 0x61 ", " 0x61 "},
-		{"takes text over 64 KiB as it is", "z" + strings.Repeat("1", maxLoose), "z" + strings.Repeat("1", maxLoose)},
+		{"takes text over 16 KiB as it is", "z" + strings.Repeat("1", maxLoose), "z" + strings.Repeat("1", maxLoose)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := string(LooseBytes(c.in)); got != c.want {

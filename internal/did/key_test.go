@@ -18,11 +18,11 @@ func TestSecretKeyVectors(t *testing.T) {
 	for _, v := range some(t, loadVectors[didVectors](t, "did.json").Derive) {
 		t.Run(v.Name, func(t *testing.T) {
 			sk := unhex(t, v.Sk)
-			make := NewSecretKey
+			newKey := NewSecretKey
 			if v.Type.Key == Ed25519 && len(sk) == 32 {
-				make = SecretKeyFromSeed
+				newKey = SecretKeyFromSeed
 			}
-			key, err := make(v.Type.Key, sk)
+			key, err := newKey(v.Type.Key, sk)
 			if err != nil {
 				t.Fatal(err)
 			}

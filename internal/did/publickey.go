@@ -33,11 +33,13 @@ type publicKey struct {
 // parseKey reads a public key in the form that identifiers hash. It refuses
 // with pk_malformed what is not a sound key of type t: another length, another
 // format, a point that is not on the curve, or one for which anybody can make
-// signatures.
+// signatures. That an ed25519 key is on its curve is left to [checkKey]: to
+// look costs a third of a verification, and a key off the curve verifies
+// nothing.
 func parseKey(t KeyType, pk []byte) (publicKey, error) {
 	switch t {
 	case Ed25519:
-		if len(pk) == ed25519Length && isSoundEd25519(pk) {
+		if len(pk) == ed25519Length && isCanonicalEd25519(pk) {
 			return publicKey{ed25519: slices.Clone(pk)}, nil
 		}
 	case Secp256k1, Ethereum:
@@ -49,7 +51,20 @@ func parseKey(t KeyType, pk []byte) (publicKey, error) {
 			return publicKey{passkey: key}, nil
 		}
 	}
-	return publicKey{}, Refuse("pk_malformed", "the public key is not a sound key of its type")
+	return publicKey{}, errKey()
+}
+
+// checkKey refuses with pk_malformed what is not a sound public key of type t.
+func checkKey(t KeyType, pk []byte) error {
+	key, err := parseKey(t, pk)
+	if err == nil && key.ed25519 != nil && !isOnEd25519(pk) {
+		err = errKey()
+	}
+	return err
+}
+
+func errKey() error {
+	return Refuse("pk_malformed", "the public key is not a sound key of its type")
 }
 
 // verify tells whether sig is a signature over msg; see [VerifyBytes].
@@ -109,31 +124,42 @@ func parsePasskey(pk []byte) *ecdsa.PublicKey {
 	return key
 }
 
-// isSoundEd25519 tells whether 32 bytes are the canonical encoding of a point
-// of the curve whose order is not small. RFC 8032 leaves the last two to the
-// caller: crypto/ed25519 verifies under encodings with y ≥ p, and under a point
-// of small order one signature can fit any message.
-func isSoundEd25519(pk []byte) bool {
+// smallOrderY are the y of the eight points of the curve whose order is small,
+// little-endian. Under such a key one signature can fit any message.
+const smallOrderY = "" +
+	"0000000000000000000000000000000000000000000000000000000000000000" + // order 4
+	"0100000000000000000000000000000000000000000000000000000000000000" + // order 1
+	"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f" + // order 2
+	"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05" + // order 8
+	"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a" //  order 8
+
+// isCanonicalEd25519 tells whether 32 bytes encode y < p, and not that of a
+// point of small order. crypto/ed25519 leaves both to its caller.
+func isCanonicalEd25519(pk []byte) bool {
+	y := [32]byte(pk)
+	y[31] &= 0x7f // the sign of x
+	digits := hex.EncodeToString(y[:])
+	for i := 0; i < len(smallOrderY); i += len(digits) {
+		if smallOrderY[i:i+len(digits)] == digits {
+			return false
+		}
+	}
+	// p = 2^255 − 19 is ed, thirty times ff, 7f.
+	return y[0] < 0xed || digits[2:] != strings.Repeat("f", 60)+"7f"
+}
+
+// isOnEd25519 tells whether there is a point with that y on the curve.
+func isOnEd25519(pk []byte) bool {
 	p, _ := new(big.Int).SetString("7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffed", 16)
 	d, _ := new(big.Int).SetString("52036cee2b6ffe738cc740797779e89800700a4d4141d8ab75eb4dca135978a3", 16)
-
 	encoded := slices.Clone(pk)
-	encoded[31] &= 0x7f // the sign of x
-	switch hex.EncodeToString(encoded) {
-	case "0000000000000000000000000000000000000000000000000000000000000000", // order 4
-		"0100000000000000000000000000000000000000000000000000000000000000", // order 1
-		"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", // order 2
-		"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05", // order 8
-		"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a": // order 8
-		return false
-	}
+	encoded[31] &= 0x7f
 	slices.Reverse(encoded)
 	y := new(big.Int).SetBytes(encoded)
-	if y.Cmp(p) >= 0 {
-		return false
-	}
+
 	// x² = (y² − 1) / (d·y² + 1) has a root exactly if the product of both
-	// sides of the fraction is a square.
+	// sides of the fraction is a square. It is zero for y = ±1 alone, whose
+	// order is small.
 	one := big.NewInt(1)
 	yy := new(big.Int).Mul(y, y)
 	u := new(big.Int).Sub(yy, one)

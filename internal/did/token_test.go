@@ -159,7 +159,6 @@ func TestVerifyTokenShape(t *testing.T) {
 		{"refuses an alg that is no string", `{"alg":["Ed25519"]}`, `{` + goodMember + exp + `}`, "jwt_alg_mismatch"},
 		{"refuses an alg of the library", `{"alg":"EdDSA"}`, `{` + goodMember + exp + `}`, "jwt_alg_mismatch"},
 		{"refuses an alg with white space", `{"alg":"Ed25519 "}`, `{` + goodMember + exp + `}`, "jwt_alg_mismatch"},
-		{"refuses an alg that folds to another", `{"alg":"Paßkey"}`, `{` + goodMember + exp + `}`, "jwt_alg_mismatch"},
 		{"refuses a header that is an array", `[]`, `{` + goodMember + exp + `}`, "jwt_malformed"},
 		{"refuses a body that is null", goodHeader, `null`, "jwt_malformed"},
 		{"refuses a body that is not UTF-8", goodHeader, "{\"x\":\"\xff\"," + goodMember + exp + `}`, "jwt_malformed"},
