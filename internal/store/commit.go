@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"fmt"
+	"iter"
+	"slices"
 )
 
 // Entry is what the caller gives of a Record; the committer adds its number and
@@ -57,4 +59,81 @@ func (s *Store) Commit(ctx context.Context, c Change) (first int64, err error) {
 		return 0, fmt.Errorf("committing: %w", err)
 	}
 	return first, nil
+}
+
+// check refuses what could only fail: a Change without an entry, with a Write that
+// counts on a chain it does not take, or with a value no row can hold.
+func (c *Change) check() error {
+	if c.Chain == "" || len(c.Entries) == 0 {
+		return fmt.Errorf("nothing to record: %w", ErrInvalid)
+	}
+	for e := range c.entries() {
+		if _, err := arguments([]any{e.chain, e.ID, e.Kind, e.Sealed}); err != nil {
+			return fmt.Errorf("the record: %w", err)
+		}
+	}
+	for _, w := range c.Writes {
+		if w.chain != "" && !slices.Contains(c.chains(), w.chain) {
+			return fmt.Errorf("%s must be on the chain it counts on: %w", w.steps[0].query, ErrInvalid)
+		}
+		for _, st := range w.steps {
+			if _, err := arguments(st.args); err != nil {
+				return fmt.Errorf("%s: %w", st.query, err)
+			}
+		}
+	}
+	for _, fields := range [][]any{c.Nonce.arguments(), c.Request.arguments()} {
+		if _, err := arguments(fields); err != nil {
+			return fmt.Errorf("nonce or request: %w", err)
+		}
+	}
+	return nil
+}
+
+func (n *Nonce) arguments() []any {
+	if n == nil {
+		return nil
+	}
+	return values(n.fields())
+}
+
+func (r *Request) arguments() []any {
+	if r == nil {
+		return nil
+	}
+	args, _ := arguments(values(r.fields())) // check has seen it
+	return args
+}
+
+// chainEntry is an entry with the chain it goes to.
+type chainEntry struct {
+	chain string
+	*Entry
+}
+
+// entries gives all entries, those of Chain first.
+func (c *Change) entries() iter.Seq[chainEntry] {
+	return func(yield func(chainEntry) bool) {
+		for i := range c.Entries {
+			if !yield(chainEntry{c.Chain, &c.Entries[i]}) {
+				return
+			}
+		}
+		for _, also := range c.Also {
+			for i := range also.Entries {
+				if !yield(chainEntry{also.Chain, &also.Entries[i]}) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// chains gives the chains that the change takes.
+func (c *Change) chains() []string {
+	chains := []string{c.Chain}
+	for _, also := range c.Also {
+		chains = append(chains, also.Chain)
+	}
+	return chains
 }

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"embed"
 	"fmt"
 	"strings"
@@ -51,9 +50,9 @@ type row[T any] interface {
 // many reads all rows of a query.
 func many[T any, P row[T]](ctx context.Context, s *Store, name string, args ...any) ([]T, error) {
 	var found []T
-	err := s.read(ctx, name, args, func(rows *sql.Rows) error {
+	err := s.read(ctx, name, args, func(scan func(...any) error) error {
 		var r T
-		if err := rows.Scan(P(&r).fields()...); err != nil {
+		if err := scan(P(&r).fields()...); err != nil {
 			return err
 		}
 		found = append(found, r)
@@ -78,12 +77,12 @@ func one[T any, P row[T]](ctx context.Context, s *Store, name string, args ...an
 	return found[0], nil
 }
 
-// numbers reads a query's only row, which is all integers.
-func (s *Store) numbers(ctx context.Context, name string, args []any, into ...any) error {
+// scalars reads a query's only row into the places given.
+func (s *Store) scalars(ctx context.Context, name string, args []any, into ...any) error {
 	n := 0
-	err := s.read(ctx, name, args, func(rows *sql.Rows) error {
+	err := s.read(ctx, name, args, func(scan func(...any) error) error {
 		n++
-		return rows.Scan(into...)
+		return scan(into...)
 	})
 	if err == nil && n == 0 {
 		err = fmt.Errorf("reading the %s: %w", name, ErrNotFound)
@@ -91,51 +90,19 @@ func (s *Store) numbers(ctx context.Context, name string, args []any, into ...an
 	return err
 }
 
-// read runs a query and gives each of its rows to scan.
-func (s *Store) read(ctx context.Context, name string, args []any, scan func(*sql.Rows) error) error {
-	err := func() error {
-		args, err := arguments(args)
-		if err != nil {
-			return err
-		}
-		stmt, err := s.prepared(ctx, name)
-		if err != nil {
-			return err
-		}
-		rows, err := stmt.QueryContext(ctx, args...)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			if err := scan(rows); err != nil {
-				if ctx.Err() != nil {
-					return ctx.Err()
-				}
-				// A column of another type than the schema's.
-				return fmt.Errorf("%w: %s", ErrDamaged, s.where)
+// read runs a query and calls each for every row of it.
+func (s *Store) read(ctx context.Context, name string, args []any, each func(scan func(...any) error) error) error {
+	args, err := arguments(args)
+	if err == nil {
+		err = s.db.read(ctx, query(name), args, func(scan func(...any) error) error {
+			if err := each(scan); err != nil {
+				return fmt.Errorf("%w: %s holds a row that does not fit", ErrDamaged, s.where)
 			}
-		}
-		return rows.Err()
-	}()
+			return nil
+		})
+	}
 	if err != nil {
-		return fmt.Errorf("reading the %s: %w", name, s.translate(ctx, err))
+		return fmt.Errorf("reading the %s: %w", name, s.translateFor(ctx, err))
 	}
 	return nil
-}
-
-// prepared gives the statement for readers, prepared once.
-func (s *Store) prepared(ctx context.Context, name string) (*sql.Stmt, error) {
-	if stmt, ok := s.stmts.Load(name); ok {
-		return stmt.(*sql.Stmt), nil
-	}
-	stmt, err := s.reader.PrepareContext(ctx, query(name))
-	if err != nil {
-		return nil, err
-	}
-	if earlier, loaded := s.stmts.LoadOrStore(name, stmt); loaded {
-		stmt.Close()
-		return earlier.(*sql.Stmt), nil
-	}
-	return stmt, nil
 }

@@ -16,7 +16,7 @@ func (s *Store) Keystore(ctx context.Context) (Keystore, error) {
 // Epoch reads the keystore's epoch.
 func (s *Store) Epoch(ctx context.Context) (int64, error) {
 	var epoch int64
-	err := s.numbers(ctx, "epoch", nil, &epoch)
+	err := s.scalars(ctx, "epoch", nil, &epoch)
 	return epoch, err
 }
 
@@ -64,7 +64,7 @@ func (s *Store) AccountOf(ctx context.Context, wallet, app, typ string) (Account
 
 // PathOwner says which app of the wallet has the path, or ErrNotFound.
 func (s *Store) PathOwner(ctx context.Context, wallet, path string) (app string, err error) {
-	err = s.numbers(ctx, "path owner", []any{wallet, path}, &app)
+	err = s.scalars(ctx, "path owner", []any{wallet, path}, &app)
 	return app, err
 }
 
@@ -116,7 +116,7 @@ func (s *Store) Tokens(ctx context.Context, wallet string, p Page) (rows []Token
 // Owners counts the owner tokens the wallet has ever had.
 func (s *Store) Owners(ctx context.Context, wallet string) (int64, error) {
 	var n int64
-	err := s.numbers(ctx, "owners", []any{wallet}, &n)
+	err := s.scalars(ctx, "owners", []any{wallet}, &n)
 	return n, err
 }
 

@@ -81,6 +81,6 @@ func (s *Store) FindApproval(ctx context.Context, wallet, app string, digest []b
 
 // Waiting counts the approvals that wait at the time now (unix seconds).
 func (s *Store) Waiting(ctx context.Context, wallet, app string, now int64) (ofApp, ofWallet int64, err error) {
-	err = s.numbers(ctx, "waiting", []any{wallet, app, now}, &ofApp, &ofWallet)
+	err = s.scalars(ctx, "waiting", []any{wallet, app, now}, &ofApp, &ofWallet)
 	return ofApp, ofWallet, err
 }

@@ -14,10 +14,9 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
+	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -35,72 +34,82 @@ type Options struct {
 
 // Store is an open store. Its methods may be called concurrently.
 type Store struct {
-	dialect dialect
-	where   string // names the store in errors: the file, or "the PostgreSQL database"
-	clock   func() time.Time
-	newest  atomic.Int64 // milliseconds; the newest time seen in the store
+	db     database
+	where  string // names the store in errors: the file, or "the PostgreSQL database"
+	dev    bool
+	clock  func() time.Time
+	newest atomic.Int64 // milliseconds; the newest time seen in the store
 
-	reader *sql.DB
-	writer *sql.DB
-	stmts  sync.Map // name -> *sql.Stmt on reader
-
+	expanded  map[expansion]string // the committer's alone
 	committer *committer
-	release   func() error // gives the directory back
 }
-
-// dialect is what the two databases do differently.
-type dialect int
-
-const (
-	sqlite dialect = iota
-	postgres
-)
 
 // Open opens the store at a URL, "sqlite:PATH" or "postgres://…", and brings
 // its schema up to date, which needs no key.
 //
 // SQLite's file and directory must be closed to others (ErrExposed) and are
 // held until Close (ErrInUse). PostgreSQL's URL must not hold a password
-// (ErrPasswordInURL). ErrNotFound, ErrNewerSchema, ErrDevStore, ErrDamaged.
+// (ErrPasswordInURL); a server on another machine is spoken to over TLS with
+// its name verified unless the URL says otherwise. Besides: ErrNotFound,
+// ErrNewerSchema, ErrDevStore, ErrDamaged, ErrUnavailable.
 func Open(ctx context.Context, url string, o Options) (*Store, error) {
-	s := &Store{clock: o.Clock}
+	s := &Store{dev: o.Dev, clock: o.Clock, expanded: make(map[expansion]string)}
 	if s.clock == nil {
 		s.clock = time.Now
 	}
-	var err error
-	scheme, path, _ := strings.Cut(url, ":")
-	switch scheme {
-	case "sqlite":
-		err = s.openSQLite(ctx, path, o.Create)
-	case "postgres", "postgresql":
-		err = s.openPostgres(ctx, url)
-	default:
-		return nil, fmt.Errorf("opening the store: %w: its URL begins with sqlite:, postgres:// or postgresql://", ErrInvalid)
-	}
+	err := s.connect(ctx, url, o.Create)
 	if err == nil {
-		err = s.start(ctx, o)
+		if err = s.start(ctx, o.Create); err != nil {
+			s.db.close()
+		}
 	}
 	if err != nil {
-		s.shut()
-		return nil, fmt.Errorf("opening the store: %w", err)
+		return nil, fmt.Errorf("opening the store: %w", s.translateFor(ctx, err))
 	}
 	return s, nil
 }
 
+func (s *Store) connect(ctx context.Context, url string, create bool) error {
+	scheme, path, _ := strings.Cut(url, ":")
+	switch {
+	case scheme == "sqlite" && path != "":
+		path, err := filepath.Abs(path)
+		if err != nil {
+			return err
+		}
+		s.where = path
+		db, err := openSQLite(ctx, path, create)
+		if err != nil {
+			return err
+		}
+		s.db = db
+	case scheme == "postgres" || scheme == "postgresql":
+		s.where = "the PostgreSQL database"
+		db, err := openPostgres(url)
+		if err != nil {
+			return err
+		}
+		s.db = db
+	default:
+		return fmt.Errorf("%w: a store's URL is sqlite:PATH or postgres://…", ErrInvalid)
+	}
+	return nil
+}
+
 // start brings the schema up to date and starts the committer.
-func (s *Store) start(ctx context.Context, o Options) error {
-	if err := s.migrate(ctx, o.Create); err != nil {
+func (s *Store) start(ctx context.Context, create bool) error {
+	if err := s.migrate(ctx, create); err != nil {
 		return err
 	}
 	k, err := many[Keystore](ctx, s, "keystore")
 	if err != nil {
 		return err
 	}
-	if len(k) > 0 && k[0].Dev != o.Dev {
+	if len(k) > 0 && k[0].Dev != s.dev {
 		return ErrDevStore
 	}
 	var newest int64
-	if err := s.numbers(ctx, "newest time", nil, &newest); err != nil {
+	if err := s.scalars(ctx, "newest time", nil, &newest); err != nil {
 		return err
 	}
 	s.saw(newest)
@@ -111,25 +120,10 @@ func (s *Store) start(ctx context.Context, o Options) error {
 // Close answers what is queued and closes the store. What comes later gets
 // ErrUnavailable.
 func (s *Store) Close() error {
-	s.committer.stop()
-	return s.shut()
-}
-
-func (s *Store) shut() error {
-	var err error
-	for _, db := range []*sql.DB{s.reader, s.writer} {
-		if db != nil {
-			if e := db.Close(); err == nil {
-				err = e
-			}
-		}
+	if !s.committer.stop() {
+		return nil
 	}
-	if s.release != nil {
-		if e := s.release(); err == nil {
-			err = e
-		}
-	}
-	if err != nil {
+	if err := s.db.close(); err != nil {
 		return fmt.Errorf("closing the store: %w", err)
 	}
 	return nil
@@ -138,7 +132,7 @@ func (s *Store) shut() error {
 // Ping asks the database for an answer.
 func (s *Store) Ping(ctx context.Context) error {
 	var newest int64
-	return s.numbers(ctx, "newest time", nil, &newest)
+	return s.scalars(ctx, "newest time", nil, &newest)
 }
 
 // Now is the later of the clock and the newest time seen in the store, so that

@@ -9,7 +9,7 @@ package store
 type Write struct {
 	steps  []step
 	chain  string // the Change must be on this chain: what makes the Write safe against the other replicas
-	raises bool   // a version or the epoch
+	raises string // the wallet whose version it raises, or keystoreEpoch
 }
 
 // step is one statement of a Write: unless it touches exactly one row, the
@@ -34,19 +34,19 @@ func InsertWallet(w Wallet) Write {
 // UpdateWallet replaces the wallet's content, Sealed, if its version is still
 // w.Version; else ErrChanged. Raises.
 func UpdateWallet(w Wallet) Write {
-	return Write{raises: true, steps: []step{{"update wallet", []any{w.Sealed, w.ID, w.Version}, ErrChanged}}}
+	return Write{raises: w.ID, steps: []step{{"update wallet", []any{w.Sealed, w.ID, w.Version}, ErrChanged}}}
 }
 
 // RotateWallet replaces the wallet's sealed key, if it is still under the root
 // key of generation from; else ErrChanged. Raises.
 func RotateWallet(id string, from, to int64, sealedKey []byte) Write {
-	return Write{raises: true, steps: []step{{"rotate wallet", []any{sealedKey, to, id, from}, ErrChanged}}}
+	return Write{raises: id, steps: []step{{"rotate wallet", []any{sealedKey, to, id, from}, ErrChanged}}}
 }
 
 // DeleteWallet removes the wallet and everything of it but its chain.
 // ErrNotFound. The Change is on the wallet's chain.
 func DeleteWallet(id string) Write {
-	w := Write{chain: id, raises: true, steps: []step{{"delete wallet", []any{id}, ErrNotFound}}}
+	w := Write{chain: id, raises: id, steps: []step{{"delete wallet", []any{id}, ErrNotFound}}}
 	for _, of := range []string{"accounts", "paths", "policy", "tokens", "apps", "approvals", "grants", "delegations"} {
 		w.steps = append(w.steps, step{"delete wallet's " + of, []any{id}, nil})
 	}
@@ -56,7 +56,7 @@ func DeleteWallet(id string) Write {
 // InsertAccount adds an account. ErrCollision if its path belongs to another
 // app of the wallet, ErrExists if the wallet has the address. Raises.
 func InsertAccount(a Account) Write {
-	w := Write{raises: true, steps: []step{raiseVersion(a.Wallet)}}
+	w := Write{raises: a.Wallet, steps: []step{raiseVersion(a.Wallet)}}
 	if a.Path != "" {
 		w.steps = append(w.steps, step{"take path", []any{a.Wallet, a.Path, a.App}, ErrCollision})
 	}
@@ -71,7 +71,7 @@ func PutPolicy(p Policy) Write {
 	if p.Version != 1 {
 		put = step{"update policy", append(values(p.fields()), p.Version-1), ErrChanged}
 	}
-	return Write{raises: true, steps: []step{raiseVersion(p.Wallet), put}}
+	return Write{raises: p.Wallet, steps: []step{raiseVersion(p.Wallet), put}}
 }
 
 // InsertToken adds a token. ErrExists.
@@ -98,7 +98,7 @@ func PutApp(old, updated App) Write {
 	if old.App != "" {
 		put = step{"update app", append(values(updated.fields()), old.MAC), ErrChanged}
 	}
-	return Write{raises: true, steps: []step{raiseVersion(updated.Wallet), put}}
+	return Write{raises: updated.Wallet, steps: []step{raiseVersion(updated.Wallet), put}}
 }
 
 // Budget bounds what may wait. Those that have expired by Now don't count.
@@ -129,7 +129,7 @@ func DecideApproval(old, updated Approval) Write {
 
 // InsertGrant adds a grant. ErrExists. Raises.
 func InsertGrant(g Grant) Write {
-	return Write{raises: true, steps: []step{
+	return Write{raises: g.Wallet, steps: []step{
 		raiseVersion(g.Wallet),
 		{"insert grant", values(g.fields()), ErrExists},
 	}}
@@ -145,7 +145,7 @@ func UseGrant(old, updated Grant) Write {
 // RevokeGrant sets Revoked and the MAC, if the grant is as old was; else
 // ErrChanged. Raises.
 func RevokeGrant(old, updated Grant) Write {
-	return Write{raises: true, steps: []step{
+	return Write{raises: old.Wallet, steps: []step{
 		raiseVersion(old.Wallet),
 		{"revoke grant", []any{updated.Revoked, updated.MAC, old.ID, old.MAC}, ErrChanged},
 	}}
@@ -159,7 +159,7 @@ func PutDelegation(old, updated Delegation) Write {
 		put = step{"update delegation", []any{old.Wallet, old.Hash, updated.Approved, updated.Revoked, updated.Sealed,
 			updated.MAC, old.MAC}, ErrChanged}
 	}
-	return Write{raises: true, steps: []step{raiseVersion(updated.Wallet), put}}
+	return Write{raises: updated.Wallet, steps: []step{raiseVersion(updated.Wallet), put}}
 }
 
 // PutSlot adds the slot or replaces the one with its id. The Change is on the
@@ -181,6 +181,9 @@ func DeleteSlot(id string) Write {
 // id, Generation, Epoch and Check are still old's; else ErrChanged. The Change
 // is on the service's chain.
 func UpdateKeystore(old, updated Keystore) Write {
-	return Write{chain: ServiceChain, raises: true, steps: []step{{"update keystore",
+	return Write{chain: ServiceChain, raises: keystoreEpoch, steps: []step{{"update keystore",
 		[]any{updated.Generation, updated.Epoch, updated.SealedOldRoot, updated.Check, old.ID, old.Generation, old.Epoch, old.Check}, ErrChanged}}}
 }
+
+// stmt gives the step as a statement of which the count of rows is wanted.
+func (st step) stmt() stmt { return stmt{text: query(st.query), args: st.args} }

@@ -6,7 +6,7 @@ create table keystore (
     sealed_old_root bytea   not null,
     failures        bigint  not null,
     last_failure    bigint  not null,
-    dev             bigint  not null,
+    dev             boolean not null,
     mac             bytea   not null
 );
 
@@ -177,7 +177,7 @@ create table requests (
     key     text   not null,
     digest  bytea  not null,
     made    text   not null,
-    secret  bigint not null,
+    secret  boolean not null,
     created bigint not null,
     primary key (token, route, key)
 );

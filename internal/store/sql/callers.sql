@@ -48,9 +48,12 @@ values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing
 
 -- name: insert nonce
 insert into nonces (wallet, issuer, jti, expires) values ($1, $2, $3, $4) on conflict do nothing
+returning wallet, issuer, jti
 
 -- name: sweep nonces
-delete from nonces where expires < $1
+delete from nonces where expires < $1 and expires <= (
+    select max(expires) from (select expires from nonces where expires < $1 order by expires limit 5000) as oldest)
 
 -- name: sweep requests
-delete from requests where created < $1
+delete from requests where created < $1 and created <= (
+    select max(created) from (select created from requests where created < $1 order by created limit 5000) as oldest)

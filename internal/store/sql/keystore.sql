@@ -4,6 +4,9 @@ select id, generation, epoch, sealed_old_root, failures, last_failure, dev, mac 
 -- name: epoch
 select epoch from keystore
 
+-- name: keystore at epoch
+select 1 from keystore where epoch = $1
+
 -- name: slots
 select id, kind, name, params, sealed, generation, created, mac from slots order by created, id
 

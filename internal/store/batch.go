@@ -1,0 +1,210 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/bits"
+	"slices"
+)
+
+// batch is the statements that open a group's transaction and apply changes,
+// and which job each statement is of.
+type batch struct {
+	store  *Store
+	stmts  []stmt
+	chains []string       // taken by the statements 1 to len(chains)
+	owners map[int][]*job // statement -> who is refused unless it touches one row
+	checks map[string]int // statement of each check
+	nonce  map[int][]*job // statement -> the jobs whose nonces it inserts, in order
+	late   []*job         // whose nonce is another's of the batch
+}
+
+// newBatch begins the transaction and takes the chains in sorted order: two
+// replicas may wait for each other's, never crosswise.
+func newBatch(s *Store, g *group) *batch {
+	b := &batch{store: s, owners: make(map[int][]*job), checks: make(map[string]int), nonce: make(map[int][]*job)}
+	set := make(map[string]bool)
+	for _, j := range g.jobs {
+		j.first, j.err = 0, nil
+		for _, chain := range j.change.chains() {
+			set[chain] = true
+		}
+	}
+	b.chains = slices.Sorted(maps.Keys(set))
+	b.stmts = append(b.stmts, stmt{text: s.db.words().begin})
+	for _, chain := range b.chains {
+		b.stmts = append(b.stmts, stmt{query("take chain"), []any{chain, firstPrev()}, true})
+	}
+	return b
+}
+
+// add appends a step of the job.
+func (b *batch) add(j *job, st step) {
+	if st.err != nil {
+		b.owners[len(b.stmts)] = []*job{j}
+	}
+	b.stmts = append(b.stmts, st.stmt())
+}
+
+// once appends a check that several jobs may share.
+func (b *batch) once(j *job, st step) {
+	key := fmt.Sprint(st.query, st.args)
+	at, ok := b.checks[key]
+	if !ok {
+		at = len(b.stmts)
+		b.checks[key] = at
+		b.stmts = append(b.stmts, st.stmt())
+	}
+	b.owners[at] = append(b.owners[at], j)
+}
+
+// nonces appends the insertion of all nonces, in as few statements as it can.
+func (b *batch) nonces(jobs []*job) {
+	seen := make(map[Nonce]bool)
+	var rows [][]any
+	var of []*job
+	for _, j := range jobs {
+		if j.change.Nonce == nil {
+			continue
+		}
+		n := *j.change.Nonce
+		n.Until = 0
+		if seen[n] {
+			b.late = append(b.late, j)
+			continue
+		}
+		seen[n] = true
+		rows, of = append(rows, j.change.Nonce.arguments()), append(of, j)
+	}
+	for _, st := range b.store.insertMany("insert nonce", rows, true) {
+		n := len(st.args) / 4
+		b.nonce[len(b.stmts)], of = of[:n], of[n:]
+		b.stmts = append(b.stmts, st)
+	}
+}
+
+// refused reads from the answers which jobs the database refused.
+func (b *batch) refused(results []result) []*job {
+	set := make(map[*job]bool)
+	for _, j := range b.late {
+		set[j] = true
+	}
+	for at, jobs := range b.owners {
+		if results[at].n != 1 {
+			for _, j := range jobs {
+				set[j] = true
+			}
+		}
+	}
+	for at, jobs := range b.nonce {
+		inserted := make(map[string]bool)
+		for _, row := range results[at].rows {
+			inserted[fmt.Sprintf("%q", row)] = true
+		}
+		for _, j := range jobs {
+			if !inserted[fmt.Sprintf("%q", j.change.Nonce.arguments()[:3])] {
+				set[j] = true
+			}
+		}
+	}
+	return slices.Collect(maps.Keys(set))
+}
+
+// checks are what a change saw and must still be so.
+func (c *Change) checks() []step {
+	var steps []step
+	if c.Epoch >= 0 {
+		steps = append(steps, step{"keystore at epoch", []any{c.Epoch}, ErrChanged})
+	}
+	if c.Version > 0 {
+		steps = append(steps, step{"wallet at version", []any{c.Chain, c.Version}, ErrChanged})
+	}
+	return steps
+}
+
+// applyWithin applies one change within a savepoint, and takes it back if it is
+// refused: j.err says why. Its own error is the whole transaction's.
+func (j *job) applyWithin(ctx context.Context, s *Store, sess session) error {
+	steps := j.change.checks()
+	if j.change.Nonce != nil {
+		steps = append(steps, step{"insert nonce", j.change.Nonce.arguments(), ErrReplayed})
+	}
+	if j.change.Request != nil {
+		steps = append(steps, step{"insert request", j.change.Request.arguments(), ErrRepeated})
+	}
+	for _, w := range j.change.Writes {
+		steps = append(steps, w.steps...)
+	}
+	batch := []stmt{{text: "savepoint change"}}
+	for _, st := range steps {
+		batch = append(batch, st.stmt())
+	}
+	results, err := sess.run(ctx, batch)
+	if err != nil {
+		if err = s.translate(err); !isRefusal(err) {
+			return err
+		}
+		j.err = err
+	}
+	for i, st := range steps {
+		if j.err == nil && st.err != nil && results[1+i].n != 1 {
+			j.err = st.err
+		}
+	}
+	if j.err == nil {
+		_, err := sess.run(ctx, []stmt{{text: "release savepoint change"}})
+		return err
+	}
+	if _, err := sess.run(ctx, []stmt{{text: "rollback to savepoint change"}, {text: "release savepoint change"}}); err != nil {
+		return err
+	}
+	if j.err == ErrRepeated {
+		return j.findEarlier(ctx, sess)
+	}
+	return nil
+}
+
+// findEarlier makes j.err the RepeatedError.
+func (j *job) findEarlier(ctx context.Context, sess session) error {
+	r := j.change.Request
+	found, err := sess.run(ctx, []stmt{{query("request"), []any{r.Token, r.Route, r.Key}, true}})
+	if err != nil {
+		return err
+	}
+	earlier := *r
+	if rows := found[0].rows; len(rows) != 1 || len(rows[0]) != 7 || !assign(&earlier.Digest, rows[0][3]) ||
+		!assign(&earlier.Made, rows[0][4]) || !assignBool(&earlier.Secret, rows[0][5]) || !assign(&earlier.Created, rows[0][6]) {
+		return fmt.Errorf("%w: a request", ErrDamaged)
+	}
+	j.err = &RepeatedError{Earlier: earlier}
+	return nil
+}
+
+// insertMany inserts many rows in few statements of few texts, by powers of
+// two, so that each is soon prepared.
+func (s *Store) insertMany(name string, rows [][]any, wanted bool) []stmt {
+	const most = 128
+	var batch []stmt
+	for len(rows) > 0 {
+		power := min(bits.Len(uint(len(rows)))-1, bits.Len(most)-1)
+		n := 1 << power
+		text, ok := s.expanded[expansion{name, n}]
+		if !ok {
+			text = expand(query(name), n)
+			s.expanded[expansion{name, n}] = text
+		}
+		st := stmt{text: text, rows: wanted}
+		for _, r := range rows[:n] {
+			st.args = append(st.args, r...)
+		}
+		batch, rows = append(batch, st), rows[n:]
+	}
+	return batch
+}
+
+// expansion names the statement that inserts rows of that many.
+type expansion struct {
+	query string
+	rows  int
+}

@@ -1,0 +1,266 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	maxQueue      = 1024
+	maxGroup      = 256
+	commitTimeout = 15 * time.Second
+	touchEvery    = time.Minute
+)
+
+// committer is the one goroutine that writes. It takes what waits and makes it
+// one transaction: while one group is on its way to the disk the next gathers.
+type committer struct {
+	store *Store
+	sess  session // nil until needed, and after it broke
+
+	mu     sync.RWMutex // held for reading while something is queued
+	closed bool
+	queue  chan *job
+	ended  chan struct{}
+
+	touchMu sync.Mutex
+	touched map[string]int64 // token -> last use
+}
+
+// job is one caller's wait: for a Change, or for something that is done alone.
+type job struct {
+	change *Change
+	alone  func(context.Context, session) error
+
+	state atomic.Int32 // queued -> taken or left
+	done  chan struct{}
+	first int64 // number of the change's first entry
+	err   error
+}
+
+const (
+	queued int32 = iota
+	taken        // by the committer: an answer will come
+	left         // by the caller, whose context ended
+)
+
+func startCommitter(s *Store) *committer {
+	c := &committer{store: s, queue: make(chan *job, maxQueue), ended: make(chan struct{}), touched: make(map[string]int64)}
+	go c.loop()
+	return c
+}
+
+// stop answers what is queued and ends. It says whether it was the first.
+func (c *committer) stop() bool {
+	c.mu.Lock()
+	first := !c.closed
+	if first {
+		c.closed = true
+		close(c.queue)
+	}
+	c.mu.Unlock()
+	<-c.ended
+	return first
+}
+
+func (c *committer) commit(ctx context.Context, change Change) (int64, error) {
+	j := &job{change: &change}
+	err := c.wait(ctx, j)
+	return j.first, err
+}
+
+// do runs f alone on the committer's connection.
+func (c *committer) do(ctx context.Context, f func(context.Context, session) error) error {
+	return c.wait(ctx, &job{alone: f})
+}
+
+// wait queues a job and waits for its answer. Every way out of here has one.
+func (c *committer) wait(ctx context.Context, j *job) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	j.done = make(chan struct{})
+	if err := c.enqueue(ctx, j); err != nil {
+		return err
+	}
+	select {
+	case <-j.done:
+	case <-ctx.Done():
+		if j.state.CompareAndSwap(queued, left) {
+			return ctx.Err()
+		}
+		<-j.done
+	}
+	return j.err
+}
+
+func (c *committer) enqueue(ctx context.Context, j *job) error {
+	c.mu.RLock() // the queue isn't closed while we hold it
+	defer c.mu.RUnlock()
+	if c.closed {
+		return fmt.Errorf("%w: it was closed", ErrUnavailable)
+	}
+	select {
+	case c.queue <- j:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (c *committer) loop() {
+	defer close(c.ended)
+	ticker := time.NewTicker(touchEvery)
+	defer ticker.Stop()
+	for open := true; open; {
+		select {
+		case <-ticker.C:
+			c.writeTouched()
+		case j, ok := <-c.queue:
+			if open = ok; ok {
+				c.serve(c.gather(j))
+			}
+		}
+	}
+	c.writeTouched()
+	c.drop(false)
+}
+
+// gather takes what else waits, without waiting for more.
+func (c *committer) gather(first *job) []*job {
+	jobs := []*job{first}
+	for len(jobs) < maxGroup {
+		select {
+		case j, ok := <-c.queue:
+			if !ok {
+				return jobs
+			}
+			jobs = append(jobs, j)
+		default:
+			return jobs
+		}
+	}
+	return jobs
+}
+
+// serve does the jobs in their order, changes in groups as large as can be.
+func (c *committer) serve(jobs []*job) {
+	var g group
+	for _, j := range jobs {
+		if !j.state.CompareAndSwap(queued, taken) {
+			continue
+		}
+		if j.change != nil && g.admits(j.change) {
+			g.add(j)
+			continue
+		}
+		c.write(&g)
+		g = group{}
+		if j.change != nil {
+			g.add(j)
+			continue
+		}
+		j.err = c.within(func(ctx context.Context) error { return j.alone(ctx, c.sess) })
+		close(j.done)
+	}
+	c.write(&g)
+}
+
+// write commits a group and answers all of it.
+func (c *committer) write(g *group) {
+	if len(g.jobs) == 0 {
+		return
+	}
+	err := c.within(func(ctx context.Context) error { return g.commit(ctx, c.store, c.sess) })
+	if errors.Is(err, ErrDamaged) && len(g.jobs) > 1 {
+		// Perhaps one wallet's chain only: its neighbours go on without it.
+		for _, j := range g.jobs {
+			c.write(&group{jobs: []*job{j}})
+		}
+		return
+	}
+	for _, end := range g.ends {
+		c.store.saw(end.Time)
+	}
+	for _, j := range g.jobs {
+		if err != nil {
+			j.first, j.err = 0, err
+		}
+		close(j.done)
+	}
+}
+
+// maxTries is how often a transaction that the database gave up for another's
+// sake (a deadlock) is tried.
+const maxTries = 5
+
+// within runs f with a session and a time limit, again if it was given up for
+// another transaction's sake. After an error no transaction is open.
+func (c *committer) within(f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
+	defer cancel()
+	for try := 1; ; try++ {
+		if c.sess == nil {
+			sess, err := c.store.db.session(ctx)
+			if err != nil {
+				return c.store.translate(err)
+			}
+			c.sess = sess
+		}
+		err := f(ctx)
+		if err == nil {
+			return nil
+		}
+		if _, e := c.sess.run(ctx, []stmt{{text: "rollback"}}); e != nil {
+			c.drop(true)
+		}
+		if err = c.store.translate(err); !errors.Is(err, errGivenUp) {
+			return err
+		}
+		if try == maxTries {
+			return fmt.Errorf("%w: too many deadlocks", ErrUnavailable)
+		}
+		time.Sleep(time.Duration(try) * 5 * time.Millisecond)
+	}
+}
+
+func (c *committer) drop(broken bool) {
+	if c.sess != nil {
+		c.sess.close(broken)
+		c.sess = nil
+	}
+}
+
+// touch notes a token's use for the next writeTouched.
+func (c *committer) touch(token string, at int64) {
+	c.touchMu.Lock()
+	defer c.touchMu.Unlock()
+	c.touched[token] = max(at, c.touched[token])
+}
+
+// writeTouched writes the uses noted. They are a convenience: an error only
+// loses them.
+func (c *committer) writeTouched() {
+	c.touchMu.Lock()
+	touched := c.touched
+	c.touched = make(map[string]int64)
+	c.touchMu.Unlock()
+	if len(touched) == 0 {
+		return
+	}
+	batch := []stmt{{text: c.store.db.words().begin}}
+	for _, token := range slices.Sorted(maps.Keys(touched)) { // in order: two replicas wait, never for each other
+		batch = append(batch, stmt{text: query("touch token"), args: []any{touched[token], token}})
+	}
+	batch = append(batch, stmt{text: "commit"})
+	_ = c.within(func(ctx context.Context) error {
+		_, err := c.sess.run(ctx, batch)
+		return err
+	})
+}

@@ -1,0 +1,167 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// group is the changes of one transaction.
+//
+// At first all of them are applied in one batch, which with the batch that ends
+// the transaction makes two round trips. If some are refused, the transaction
+// starts again: the others in one batch, then the refused ones each within a
+// savepoint, so that what is left of them is their error. Answers are given
+// only once the transaction is durable, refusals too: what refused a change
+// may have been a neighbour.
+type group struct {
+	jobs   []*job
+	raised map[string]bool // what the changes raise: wallets, or keystoreEpoch
+
+	ends map[string]*End // the chains taken; moved on as records are made
+}
+
+// keystoreEpoch stands for the keystore's epoch among what a Write raises.
+const keystoreEpoch = "keystore"
+
+// admits says whether a change may be in the group. What it saw of epoch and
+// version is checked before any change of the group applies, so nothing before
+// it in the group may raise them.
+func (g *group) admits(c *Change) bool {
+	return !(c.Epoch >= 0 && g.raised[keystoreEpoch]) && !(c.Version > 0 && g.raised[c.Chain])
+}
+
+func (g *group) add(j *job) {
+	g.jobs = append(g.jobs, j)
+	for _, w := range j.change.Writes {
+		if w.raises != "" {
+			if g.raised == nil {
+				g.raised = make(map[string]bool)
+			}
+			g.raised[w.raises] = true
+		}
+	}
+}
+
+// commit makes the group durable and sets each job's answer. An error is the
+// whole group's, and then the transaction is to be rolled back; at the commit
+// itself, ErrUnavailable leaves it open whether it happened.
+func (g *group) commit(ctx context.Context, s *Store, sess session) error {
+	refused, err := g.together(ctx, s, sess, g.jobs)
+	if err == nil && len(refused) > 0 {
+		err = g.apart(ctx, s, sess, refused)
+	}
+	if err != nil {
+		return err
+	}
+	return g.finish(ctx, s, sess)
+}
+
+// apart starts again with the refused jobs set apart.
+func (g *group) apart(ctx context.Context, s *Store, sess session, refused []*job) error {
+	others := slices.DeleteFunc(slices.Clone(g.jobs), func(j *job) bool { return slices.Contains(refused, j) })
+	for {
+		if _, err := sess.run(ctx, []stmt{{text: "rollback"}}); err != nil {
+			return err
+		}
+		again, err := g.together(ctx, s, sess, others)
+		if err != nil {
+			return err
+		}
+		if len(again) == 0 {
+			break
+		}
+		others, refused = nil, g.jobs // they depend on each other: each apart
+	}
+	for _, j := range refused {
+		if err := j.applyWithin(ctx, s, sess); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// together begins the transaction, takes the group's chains, and applies the
+// jobs in one batch. If some are refused, they are given back and the
+// transaction is of no use.
+func (g *group) together(ctx context.Context, s *Store, sess session, jobs []*job) (refused []*job, err error) {
+	b := newBatch(s, g)
+	for _, j := range jobs {
+		for _, check := range j.change.checks() {
+			b.once(j, check)
+		}
+	}
+	b.nonces(jobs)
+	for _, j := range jobs {
+		if j.change.Request != nil {
+			b.add(j, step{"insert request", j.change.Request.arguments(), ErrRepeated})
+		}
+		for _, w := range j.change.Writes {
+			for _, st := range w.steps {
+				b.add(j, st)
+			}
+		}
+	}
+	results, err := sess.run(ctx, b.stmts)
+	if err != nil {
+		if j := b.owners[len(results)]; len(j) > 0 && isRefusal(s.translate(err)) {
+			return j, nil
+		}
+		return nil, err
+	}
+	if err := g.opened(results, b.chains); err != nil {
+		return nil, err
+	}
+	return b.refused(results), nil
+}
+
+// opened reads the chains' ends from the answers to a batch.
+func (g *group) opened(results []result, chains []string) error {
+	g.ends = make(map[string]*End)
+	for i, chain := range chains {
+		end := &End{Chain: chain}
+		rows := results[1+i].rows
+		if len(rows) != 1 || len(rows[0]) != 3 ||
+			!assign(&end.Seq, rows[0][0]) || !assign(&end.Hash, rows[0][1]) || !assign(&end.Time, rows[0][2]) {
+			return fmt.Errorf("%w: the end of chain %q", ErrDamaged, chain)
+		}
+		g.ends[chain] = end
+	}
+	return nil
+}
+
+// finish puts the entries of what was not refused on their chains, and commits.
+func (g *group) finish(ctx context.Context, s *Store, sess session) error {
+	var records [][]any
+	moved := make(map[string]*End)
+	for _, j := range g.jobs {
+		if j.err != nil {
+			continue
+		}
+		j.first = g.ends[j.change.Chain].Seq + 1
+		for e := range j.change.entries() {
+			end := g.ends[e.chain]
+			r := Record{Chain: e.chain, Seq: end.Seq + 1, ID: e.ID, Time: e.Time, Kind: e.Kind, Sealed: e.Sealed, Prev: end.Hash}
+			r.Hash = r.Sum(r.Prev)
+			args, err := arguments(values(r.fields()))
+			if err != nil {
+				return err
+			}
+			records = append(records, args)
+			end.Seq, end.Hash, end.Time = r.Seq, r.Hash, max(end.Time, r.Time)
+			moved[e.chain] = end
+		}
+	}
+	batch := s.insertMany("insert record", records, false)
+	for _, chain := range slices.Sorted(maps.Keys(moved)) {
+		batch = append(batch, stmt{text: query("move chain"), args: values(moved[chain].fields())})
+	}
+	batch = append(batch, stmt{text: "commit"})
+	_, err := sess.run(ctx, batch)
+	if err = s.translate(err); errors.Is(err, ErrExists) {
+		return fmt.Errorf("%w: a chain goes on after its end", ErrDamaged)
+	}
+	return err
+}

@@ -1,0 +1,75 @@
+package store
+
+import (
+	"context"
+	"embed"
+	"fmt"
+)
+
+// Migrations are schema/01.sql, 02.sql …: forward only, and never changed once
+// shipped.
+//
+//go:embed schema/*.sql
+var migrations embed.FS
+
+// migrate brings the schema up to date in one transaction.
+func (s *Store) migrate(ctx context.Context, create bool) (err error) {
+	sess, err := s.db.session(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { sess.close(err != nil) }() // ends the transaction too
+	words := s.db.words()
+	results, err := sess.run(ctx, []stmt{{text: words.begin}, {text: words.alone, rows: true}, {text: words.schemaThere, rows: true}})
+	if err != nil {
+		return err
+	}
+	files, err := migrations.ReadDir("schema")
+	if err != nil {
+		return err
+	}
+	version := int64(0)
+	switch {
+	case results[2].n > 0:
+		if version, err = schemaVersion(ctx, sess); err != nil {
+			return err
+		}
+	case !create:
+		return fmt.Errorf("%w: %s has no walletd store", ErrNotFound, s.where)
+	default:
+		if err := sess.script(ctx, query("make schema version")); err != nil {
+			return err
+		}
+	}
+	newest := int64(len(files))
+	if version > newest {
+		return fmt.Errorf("%w: its schema is %d, this walletd knows %d", ErrNewerSchema, version, newest)
+	}
+	for _, f := range files[version:] {
+		text, err := migrations.ReadFile("schema/" + f.Name())
+		if err != nil {
+			return err
+		}
+		if err := sess.script(ctx, string(text)); err != nil {
+			return fmt.Errorf("migrating with %s: %w", f.Name(), s.translate(err))
+		}
+	}
+	last := []stmt{{text: "rollback"}} // nothing was written
+	if version < newest {
+		last = []stmt{{text: query("set schema version"), args: []any{newest}}, {text: "commit"}}
+	}
+	_, err = sess.run(ctx, last)
+	return err
+}
+
+func schemaVersion(ctx context.Context, sess session) (version int64, err error) {
+	results, err := sess.run(ctx, []stmt{{text: query("schema version"), rows: true}})
+	if err != nil {
+		return 0, err
+	}
+	rows := results[0].rows
+	if len(rows) != 1 || !assign(&version, rows[0][0]) || version < 0 {
+		return 0, fmt.Errorf("%w: its schema has no version", ErrDamaged)
+	}
+	return version, nil
+}

@@ -1,0 +1,111 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// database is SQLite or PostgreSQL: what the two do differently.
+type database interface {
+	// read runs a query on a reader's connection and calls each for every row,
+	// which scans it.
+	read(ctx context.Context, text string, args []any, each func(scan func(into ...any) error) error) error
+	// session takes the connection to write with; one at a time.
+	session(ctx context.Context) (session, error)
+	// words are the few statements that the two don't share.
+	words() words
+	close() error
+}
+
+type words struct {
+	begin       string // a transaction to write
+	schemaThere string // answers one row if there is a schema
+	alone       string // within a transaction: waits until no other one migrates
+}
+
+// session is a connection to write with.
+type session interface {
+	// run runs the statements in order and stops at the first that fails. It
+	// opens no transaction of its own.
+	run(ctx context.Context, batch []stmt) ([]result, error)
+	// script runs a text of several statements.
+	script(ctx context.Context, text string) error
+	// close gives the connection back, or throws away one that broke.
+	close(broken bool)
+}
+
+// stmt is one statement of a batch.
+type stmt struct {
+	text string
+	args []any
+	rows bool // it answers with rows that are wanted
+}
+
+// result is what a statement did.
+type result struct {
+	n    int64   // rows touched, or answered
+	rows [][]any // int64, string, []byte or bool each
+}
+
+const (
+	maxText  = 64 << 10 // bytes of a text column
+	maxBytes = 4 << 20  // bytes of a bytea column
+	maxRow   = 3 * maxBytes
+)
+
+// arguments makes a query's arguments such as both databases hold: no NULLs,
+// no text that PostgreSQL would refuse, nothing too long. Else ErrInvalid.
+func arguments(args []any) ([]any, error) {
+	for i, a := range args {
+		switch v := a.(type) {
+		case string:
+			if len(v) > maxText || !utf8.ValidString(v) || strings.ContainsRune(v, 0) {
+				return nil, ErrInvalid
+			}
+		case []byte:
+			if len(v) > maxBytes {
+				return nil, ErrInvalid
+			}
+			if v == nil {
+				args[i] = []byte{}
+			}
+		}
+	}
+	return args, nil
+}
+
+// expand makes the statement "… values ($1, …, $k) …" one that inserts n rows.
+func expand(text string, n int) string {
+	before, after, _ := strings.Cut(text, "values (")
+	one, after, _ := strings.Cut(after, ")")
+	k := strings.Count(one, "$")
+	rows := make([]string, n)
+	for i := range rows {
+		columns := make([]string, k)
+		for j := range columns {
+			columns[j] = fmt.Sprintf("$%d", i*k+j+1)
+		}
+		rows[i] = "(" + strings.Join(columns, ", ") + ")"
+	}
+	return before + "values " + strings.Join(rows, ", ") + after
+}
+
+// assign sets *to if the value is of its type.
+func assign[T any](to *T, value any) bool {
+	v, ok := value.(T)
+	if ok {
+		*to = v
+	}
+	return ok
+}
+
+// assignBool is assign for a boolean, which SQLite keeps as 0 or 1.
+func assignBool(to *bool, value any) bool {
+	if n, ok := value.(int64); ok {
+		*to = n != 0
+		return true
+	}
+	return assign(to, value)
+}

@@ -1,0 +1,190 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"net/url"
+	"sync"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+const readers = 4
+
+// sqliteDB is one connection to write and a few to read.
+type sqliteDB struct {
+	reader, writer *sql.DB
+	prepared       sync.Map     // text -> *sql.Stmt on reader
+	release        func() error // gives the directory back
+}
+
+func (d *sqliteDB) words() words {
+	return words{
+		begin:       "begin immediate", // plain begin would read first, and could then not write
+		schemaThere: "select 1 from sqlite_schema where name = 'walletd_schema'",
+		alone:       "select 1",
+	}
+}
+
+func (d *sqliteDB) read(ctx context.Context, text string, args []any, each func(func(...any) error) error) error {
+	var p *sql.Stmt
+	if found, ok := d.prepared.Load(text); ok {
+		p = found.(*sql.Stmt)
+	} else {
+		made, err := d.reader.PrepareContext(ctx, text)
+		if err != nil {
+			return err
+		}
+		p = made
+		if earlier, loaded := d.prepared.LoadOrStore(text, made); loaded {
+			made.Close()
+			p = earlier.(*sql.Stmt)
+		}
+	}
+	rows, err := p.QueryContext(ctx, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := each(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+func (d *sqliteDB) session(ctx context.Context) (session, error) {
+	conn, err := d.writer.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &sqliteSession{conn, make(map[string]*sql.Stmt)}, nil
+}
+
+func (d *sqliteDB) close() error {
+	return errors.Join(closePool(d.reader), closePool(d.writer), d.release())
+}
+
+func closePool(db *sql.DB) error {
+	if db == nil {
+		return nil
+	}
+	return db.Close()
+}
+
+// dataSource names the file to the driver, with what every connection sets.
+func dataSource(path, more string) string {
+	u := url.URL{Scheme: "file", Path: path, RawQuery: more +
+		"&_journal_mode=WAL&_synchronous=FULL&_busy_timeout=5000&_foreign_keys=1" +
+		"&_pragma=temp_store(memory)&_pragma=cell_size_check(on)&_pragma=trusted_schema(off)&_pragma=mmap_size(0)"}
+	return u.String()
+}
+
+// openPool opens all connections at once and keeps them, so that each has its
+// limit: no value longer than that is read.
+func openPool(ctx context.Context, source string, size int) (*sql.DB, error) {
+	connector, err := sqlite.NewConnector(source)
+	if err != nil {
+		return nil, err
+	}
+	db := sql.OpenDB(connector)
+	db.SetMaxOpenConns(size)
+	db.SetMaxIdleConns(size)
+	conns := make([]*sql.Conn, 0, size)
+	defer func() {
+		for _, c := range conns {
+			c.Close()
+		}
+	}()
+	for range size {
+		c, err := db.Conn(ctx)
+		if err != nil {
+			return db, err
+		}
+		conns = append(conns, c)
+		if _, err := sqlite.Limit(c, sqlite3.SQLITE_LIMIT_LENGTH, maxRow); err != nil {
+			return db, err
+		}
+	}
+	return db, nil
+}
+
+// sqliteSession prepares each text once.
+type sqliteSession struct {
+	conn     *sql.Conn
+	prepared map[string]*sql.Stmt
+}
+
+// run pays no attention to ctx: a statement waits for nothing but the disk.
+func (s *sqliteSession) run(_ context.Context, batch []stmt) ([]result, error) {
+	ctx := context.Background()
+	done := make([]result, 0, len(batch))
+	for _, st := range batch {
+		p, ok := s.prepared[st.text]
+		if !ok {
+			var err error
+			if p, err = s.conn.PrepareContext(ctx, st.text); err != nil {
+				return done, err
+			}
+			s.prepared[st.text] = p
+		}
+		r, err := runPrepared(ctx, p, st)
+		if err != nil {
+			return done, err
+		}
+		done = append(done, r)
+	}
+	return done, nil
+}
+
+func runPrepared(ctx context.Context, p *sql.Stmt, st stmt) (result, error) {
+	if !st.rows {
+		r, err := p.ExecContext(ctx, st.args...)
+		if err != nil {
+			return result{}, err
+		}
+		n, err := r.RowsAffected()
+		return result{n: n}, err
+	}
+	rows, err := p.QueryContext(ctx, st.args...)
+	if err != nil {
+		return result{}, err
+	}
+	defer rows.Close()
+	columns, err := rows.Columns()
+	if err != nil {
+		return result{}, err
+	}
+	var r result
+	for rows.Next() {
+		values := make([]any, len(columns))
+		into := make([]any, len(columns))
+		for i := range values {
+			into[i] = &values[i]
+		}
+		if err := rows.Scan(into...); err != nil {
+			return result{}, err
+		}
+		r.rows = append(r.rows, values)
+	}
+	r.n = int64(len(r.rows))
+	return r, rows.Err()
+}
+
+func (s *sqliteSession) script(ctx context.Context, text string) error {
+	_, err := s.conn.ExecContext(ctx, text)
+	return err
+}
+
+func (s *sqliteSession) close(broken bool) {
+	for _, p := range s.prepared {
+		p.Close()
+	}
+	if broken { // one whose transaction could not be rolled back, say
+		_ = s.conn.Raw(func(any) error { return errBroken })
+	}
+	_ = s.conn.Close()
+}

@@ -1,0 +1,188 @@
+// Package postgres gives tests a real PostgreSQL: a server of their own, made
+// in a temporary directory from the binaries that are installed, with fsync
+// on, reached over a Unix socket.
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Start gives the URL of a new, empty database. All databases of a test process
+// are on one server, which ends with the process.
+//
+// Without PostgreSQL the test is skipped, and fails if CI=true.
+func Start(t testing.TB) (url string) {
+	t.Helper()
+	s, err := start()
+	switch {
+	case errors.Is(err, errMissing) && os.Getenv("CI") == "true":
+		t.Fatalf("PostgreSQL's server is needed here: %v", err)
+	case errors.Is(err, errMissing):
+		t.Skipf("SKIPPED for want of PostgreSQL: %v", err)
+	case err != nil:
+		t.Fatalf("starting PostgreSQL: %v", err)
+	}
+	name := fmt.Sprintf("test%d", s.databases.Add(1))
+	if err := s.exec("create database " + name); err != nil {
+		t.Fatalf("making a database: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := s.exec("drop database " + name + " with (force)"); err != nil {
+			t.Errorf("dropping the database: %v", err)
+		}
+	})
+	return s.url(name)
+}
+
+var errMissing = errors.New("initdb and postgres not found (is pg_config installed?)")
+
+// server is the process's one server.
+type server struct {
+	dir       string // holds the socket
+	databases atomic.Int64
+	alive     io.Closer // kept open: the server ends when it closes
+}
+
+// start starts the server at the first call.
+var start = sync.OnceValues(func() (*server, error) {
+	bin, err := binaries()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "walletd-pg") // a socket's path must be short
+	if err != nil {
+		return nil, err
+	}
+	as, err := unprivileged(dir)
+	if err != nil {
+		return nil, err
+	}
+	data := filepath.Join(dir, "data")
+	// Whoever may reach the socket is trusted: its directory is ours alone.
+	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", data, "-U", "walletd", "-A", "trust", "-E", "UTF8", "--no-locale")
+	initdb.SysProcAttr, initdb.Dir = &syscall.SysProcAttr{Credential: as}, dir
+	if out, err := initdb.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("initdb: %w\n%s", err, out)
+	}
+	s := &server{dir: dir}
+	return s, s.run(bin, data, as)
+})
+
+// run starts the server under a shell that waits for this process to end, even
+// by SIGKILL: then its standard input ends, and it stops the server and
+// removes the directory.
+func (s *server) run(bin, data string, as *syscall.Credential) error {
+	const script = `"$1" -D "$2" -k "$3" -c listen_addresses= -c fsync=on -c max_connections=200 -c log_min_messages=fatal \
+		-c shared_buffers=64MB <&- & pg=$!
+		cat >/dev/null
+		kill -QUIT $pg; wait $pg; cd /; rm -rf "$3"`
+	cmd := exec.Command("/bin/sh", "-c", script, "sh", filepath.Join(bin, "postgres"), data, s.dir)
+	// A group of its own, so that an interrupt at the terminal leaves it to clean up.
+	cmd.SysProcAttr, cmd.Dir = &syscall.SysProcAttr{Credential: as, Setpgid: true}, s.dir
+	alive, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	log, err := os.CreateTemp(s.dir, "log")
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	s.alive = alive
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		err := s.exec("select 1")
+		if err == nil {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			said, _ := os.ReadFile(log.Name())
+			return fmt.Errorf("the server does not answer: %w\n%s", err, bytes.TrimSpace(said))
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// url names a database by the socket.
+func (s *server) url(database string) string {
+	q := url.Values{"host": {s.dir}}
+	return (&url.URL{Scheme: "postgres", User: url.User("walletd"), Path: "/" + database, RawQuery: q.Encode()}).String()
+}
+
+func (s *server) exec(sql string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, s.url("postgres"))
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	_, err = conn.Exec(ctx, sql)
+	return err
+}
+
+// binaries finds the directory of initdb and postgres.
+func binaries() (string, error) {
+	var dirs []string
+	if out, err := exec.Command("pg_config", "--bindir").Output(); err == nil {
+		dirs = append(dirs, strings.TrimSpace(string(out)))
+	}
+	if path, err := exec.LookPath("initdb"); err == nil {
+		dirs = append(dirs, filepath.Dir(path))
+	}
+	debian, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
+	for _, dir := range append(dirs, debian...) {
+		_, initdb := os.Stat(filepath.Join(dir, "initdb"))
+		_, postgres := os.Stat(filepath.Join(dir, "postgres"))
+		if initdb == nil && postgres == nil {
+			return dir, nil
+		}
+	}
+	return "", errMissing
+}
+
+// unprivileged gives the user to run as, nil for ourselves: PostgreSQL refuses
+// to run as root. The directory is made that user's.
+func unprivileged(dir string) (*syscall.Credential, error) {
+	if os.Getuid() != 0 {
+		return nil, nil
+	}
+	for _, name := range []string{"postgres", "nobody"} {
+		u, err := user.Lookup(name)
+		if err != nil {
+			continue
+		}
+		uid, err := strconv.ParseUint(u.Uid, 10, 32)
+		if err != nil {
+			return nil, err
+		}
+		gid, err := strconv.ParseUint(u.Gid, 10, 32)
+		if err != nil {
+			return nil, err
+		}
+		return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, os.Chown(dir, int(uid), int(gid))
+	}
+	return nil, errors.New("running as root, and there is neither a user postgres nor nobody to run the server as")
+}
