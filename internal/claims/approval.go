@@ -28,6 +28,8 @@ type asked struct {
 	Account   string            `json:"account"`
 	Unusual   []string          `json:"unusual,omitempty"`
 	Reason    string            `json:"reason"`
+	// CertificateEnds bounds what is remembered of a yes to an agent: unix seconds, 0 for no agent.
+	CertificateEnds int64 `json:"certificateEnds,omitempty"`
 }
 
 func approvalPlace(id, field string) keystore.Place {
@@ -46,7 +48,7 @@ func (d *Door) ask(ctx context.Context, q *question, v Verdict) (Outcome, error)
 	}
 	content := asked{
 		Requested: q.asked, Name: plain(q.caller.Name, maxName), Account: q.account.Address,
-		Unusual: q.unusual, Reason: v.Reason,
+		Unusual: q.unusual, Reason: v.Reason, CertificateEnds: q.caller.certificateEnds,
 	}
 	for _, c := range q.claims {
 		content.Claims = append(content.Claims, c.view())
@@ -57,7 +59,7 @@ func (d *Door) ask(ctx context.Context, q *question, v Verdict) (Outcome, error)
 	}
 	id := store.NewID()
 	row := store.Approval{
-		ID: id, Wallet: q.caller.wallet.ID(), App: q.caller.App.Address(), Agent: q.caller.Agent.Address(), Asker: q.caller.Token,
+		ID: id, Wallet: q.caller.Wallet, App: q.caller.App.Address(), Agent: q.caller.Agent.Address(), Asker: q.caller.Token,
 		State: store.Pending, Digest: digest, Created: q.now.Unix(), Expires: q.now.Add(d.life).Unix(),
 		Sealed: q.caller.wallet.Seal(approvalPlace(id, "asked"), sealed), Answer: []byte{},
 	}
@@ -90,7 +92,7 @@ func (d *Door) ask(ctx context.Context, q *question, v Verdict) (Outcome, error)
 // earlier returns the same question where it waits already; where the person said no within
 // rejectedFor, the error is ErrRejected.
 func (d *Door) earlier(ctx context.Context, q *question, digest []byte) (*Pending, bool, error) {
-	row, err := d.store.FindApproval(ctx, q.caller.wallet.ID(), q.caller.App.Address(), digest, q.now.Add(-rejectedFor-d.life).Unix())
+	row, err := d.store.FindApproval(ctx, q.caller.Wallet, q.caller.App.Address(), digest, q.now.Add(-rejectedFor-d.life).Unix())
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, false, nil
 	}
@@ -266,6 +268,7 @@ func (d *Door) readAgain(ctx context.Context, c *Caller, row store.Approval, con
 	}
 	asker := *c
 	asker.Role, asker.Token, asker.App, asker.Agent = App, row.Asker, app, did.DID{}
+	asker.certificateEnds = content.CertificateEnds
 	if row.Agent != "" {
 		if asker.Agent, err = did.Parse(row.Agent); err != nil {
 			return nil, fmt.Errorf("reading approval %s: %w", row.ID, err)

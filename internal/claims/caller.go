@@ -189,35 +189,43 @@ func (d *Door) refresh(ctx context.Context, c *Caller) error {
 	return d.open(c)
 }
 
-// knows reports whether the asking app has a token in the wallet or was approved by the person.
-// A token's caller is known by that token; a signer is looked up, and what is found must carry
-// the wallet's MAC.
-func (d *Door) knows(ctx context.Context, c *Caller) (bool, error) {
+// standing is what a wallet knows of an app.
+type standing int
+
+const (
+	stranger  standing = iota
+	known              // it has a token in the wallet, or the person approved it
+	withdrawn          // the owner revoked it
+)
+
+// knows returns the asking app's standing. A token's caller is known by that token; a signer is
+// looked up, and what is found must carry the wallet's MAC.
+func (d *Door) knows(ctx context.Context, c *Caller) (standing, error) {
 	if c.Token != "" {
-		return true, nil
+		return known, nil
 	}
 	app, err := d.store.App(ctx, c.Wallet, c.App.Address())
 	if err == nil {
 		if err := c.wallet.CheckMAC("apps", app.App, app.Canonical(), app.MAC); err != nil {
 			d.noteForged(ctx, c, err)
 		} else if app.State == store.Approved {
-			return true, nil
+			return known, nil
 		} else {
-			return false, nil // withdrawn by the person; old tokens ended with it
+			return withdrawn, nil
 		}
 	} else if !errors.Is(err, store.ErrNotFound) {
-		return false, fmt.Errorf("looking for the app: %w", err)
+		return stranger, fmt.Errorf("looking for the app: %w", err)
 	}
 	tokens, err := d.store.AppTokens(ctx, c.Wallet, c.App.Address(), d.store.Now().Unix())
 	if err != nil {
-		return false, fmt.Errorf("looking for the app's tokens: %w", err)
+		return stranger, fmt.Errorf("looking for the app's tokens: %w", err)
 	}
 	for _, t := range tokens {
 		if err := c.wallet.CheckMAC("tokens", t.ID, t.Canonical(), t.MAC); err != nil {
 			d.noteForged(ctx, c, err)
 			continue
 		}
-		return true, nil
+		return known, nil
 	}
-	return false, nil
+	return stranger, nil
 }

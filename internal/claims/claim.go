@@ -130,7 +130,7 @@ func (c *claim) fact(q *question) fact {
 	f := fact{
 		app: q.caller.App, agent: q.caller.Agent, known: q.known,
 		claim: c.kind.name, account: c.account.Address,
-		salt: c.salt, hasSalt: c.hasSalt, never: c.never,
+		salt: c.salt, hasSalt: c.hasSalt, never: c.never, mfa: len(c.mfa) > 0,
 	}
 	if c.delegation != nil {
 		f.delegation = fmt.Sprintf("%x", c.delegation.Hash)

@@ -20,6 +20,8 @@ type fact struct {
 	delegation string
 	// never says why no rule may decide, or is "".
 	never string
+	// mfa is set if a number shown on the app's page must be chosen: nothing but a person can.
+	mfa bool
 }
 
 // Verdict is a decision with its reason, which goes on record and into the answer.
@@ -37,6 +39,9 @@ func decide(p Policy, grants []live, f fact, now time.Time) Verdict {
 	rule, d := p.match(f)
 	if rule > 0 && d == Deny {
 		return Verdict{Decision: Deny, Rule: rule, Reason: fmt.Sprintf("denied by rule %d", rule)}
+	}
+	if f.mfa {
+		return Verdict{Decision: Ask, Reason: "a number shown on the app's page must be chosen"}
 	}
 	if f.never != "" {
 		// A grant counts here only if it was made for this very delegation.

@@ -86,7 +86,7 @@ func readDelegation(ctx context.Context, q *question, c *claim, token string) er
 
 // held returns the wallet's account with exactly this DID, or account_not_held.
 func (q *question) held(ctx context.Context, account did.DID) (store.Account, error) {
-	a, err := q.door.store.Account(ctx, q.caller.wallet.ID(), account.Address())
+	a, err := q.door.store.Account(ctx, q.caller.Wallet, account.Address())
 	if errors.Is(err, store.ErrNotFound) {
 		return store.Account{}, did.Refuse("account_not_held", "this wallet does not hold the account asked for")
 	}

@@ -105,7 +105,7 @@ func (q *question) grant(c *claim, r Remember, approval string) (store.Grant, er
 		content.Salt = &salt
 	}
 	row := store.Grant{
-		ID: store.NewID(), Wallet: q.caller.wallet.ID(), App: q.caller.App.Address(), Agent: q.caller.Agent.Address(),
+		ID: store.NewID(), Wallet: q.caller.Wallet, App: q.caller.App.Address(), Agent: q.caller.Agent.Address(),
 		Approval: approval, Created: q.now.Unix(), Uses: -1,
 	}
 	if r.Times > 0 {

@@ -274,7 +274,7 @@ func (d *Door) approveDelegation(ctx context.Context, q *question, c *claim) ([]
 		return nil, err
 	}
 	row := store.Delegation{
-		Wallet: q.caller.wallet.ID(), Hash: c.delegation.Hash[:], FromAddr: c.delegation.From.Address(), ToAddr: c.delegation.To.Address(),
+		Wallet: q.caller.Wallet, Hash: c.delegation.Hash[:], FromAddr: c.delegation.From.Address(), ToAddr: c.delegation.To.Address(),
 		Expires: c.delegation.Expires.Unix(), Approved: q.now.Unix(),
 	}
 	row.Sealed = q.caller.wallet.Seal(delegationPlace(row.Hash), []byte(c.token))

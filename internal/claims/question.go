@@ -44,15 +44,8 @@ func (d *Door) read(ctx context.Context, c *Caller, asked []json.RawMessage, cho
 	if err := c.certificateAllows(q.claims); err != nil {
 		return nil, err
 	}
-	var err error
-	if q.known, err = d.knows(ctx, c); err != nil {
+	if err := q.meet(ctx); err != nil {
 		return nil, err
-	}
-	if !q.known {
-		if !c.wallet.Content().Strangers {
-			return nil, did.Refuse("app_unknown", "this app has no token in the wallet and was never approved; its owner can make a token for it")
-		}
-		q.unusual = append(q.unusual, "This app is not known to the wallet.")
 	}
 	if err := q.settleAccount(ctx); err != nil {
 		return nil, err
@@ -63,8 +56,30 @@ func (d *Door) read(ctx context.Context, c *Caller, asked []json.RawMessage, cho
 				return nil, err
 			}
 		}
+		if !q.owns(q.account) {
+			claim.refuseRule("the request acts as an account of " + accountOwner(q.account))
+		}
 	}
 	return q, nil
+}
+
+// meet finds whether the app is known. A stranger may ask only where the owner opened the wallet
+// to strangers, and an app that was withdrawn not even there.
+func (q *question) meet(ctx context.Context) error {
+	standing, err := q.door.knows(ctx, q.caller)
+	if err != nil {
+		return err
+	}
+	q.known = standing == known
+	switch {
+	case standing == withdrawn:
+		return did.Refuse("app_unknown", "the wallet's owner withdrew this app; a new token, or naming the app, lets it in again")
+	case standing == stranger && !q.caller.wallet.Content().Strangers:
+		return did.Refuse("app_unknown", "this app has no token in the wallet and was never approved; its owner can make a token for it")
+	case standing == stranger:
+		q.unusual = append(q.unusual, "This app is not known to the wallet.")
+	}
+	return nil
 }
 
 func (q *question) settleAccount(ctx context.Context) error {
@@ -105,7 +120,7 @@ func (q *question) asker() did.DID {
 // are not part of it, so the same question asked again is the same question.
 func (q *question) digest() ([]byte, error) {
 	text, err := did.MarshalStable(map[string]any{
-		"wallet": q.caller.wallet.ID(), "token": q.caller.Token, "app": q.caller.App.String(), "agent": q.caller.Agent.String(), "claims": q.asked,
+		"wallet": q.caller.Wallet, "token": q.caller.Token, "app": q.caller.App.String(), "agent": q.caller.Agent.String(), "claims": q.asked,
 	})
 	if err != nil {
 		return nil, malformed("the claims cannot be written in canonical form", err)

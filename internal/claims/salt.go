@@ -73,7 +73,7 @@ func (q *question) saltOwner(ctx context.Context, c *claim) (string, error) {
 // ethereumAccount returns the address of the wallet's account with these 20 bytes, or "".
 func (q *question) ethereumAccount(ctx context.Context, b []byte) (string, error) {
 	for page := (store.Page{}); ; {
-		accounts, next, err := q.door.store.Accounts(ctx, q.caller.wallet.ID(), page)
+		accounts, next, err := q.door.store.Accounts(ctx, q.caller.Wallet, page)
 		if err != nil {
 			return "", fmt.Errorf("looking for the salt among the accounts: %w", err)
 		}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 
@@ -54,13 +55,8 @@ func (v *Verifier) Add(r store.Record) {
 	if v.bad != nil && v.bad.Seq <= v.checker.Seq {
 		return
 	}
-	if err := v.checker.Add(r); err != nil {
-		why := "it does not fit the entry before it"
-		if broken, ok := err.(*store.BrokenError); ok {
-			v.fault(broken.Seq, broken.Why)
-			return
-		}
-		v.fault(v.checker.Seq+1, why)
+	if err, broken := errors.AsType[*store.BrokenError](v.checker.Add(r)); broken {
+		v.fault(err.Seq, err.Why)
 		return
 	}
 	h, signed := v.heads[r.Seq]
