@@ -257,3 +257,11 @@ func (d *Door) RevokeToken(ctx context.Context, c *Caller, id string) error {
 	d.changed.notify()
 	return nil
 }
+
+// FirstToken makes the operator's token that a new keystore begins with: its text, shown once,
+// and its row, for keystore.Init.
+func FirstToken(now time.Time) (text string, row store.Token) {
+	row = store.Token{ID: store.NewID(), Role: store.RoleOperator, Name: "first operator", Created: now.Unix(), MAC: []byte{}}
+	text, row.Hash = newToken(Operator, row.ID)
+	return text, row
+}
