@@ -9,23 +9,19 @@ import (
 // a chain, or before anybody has shown a right to be recorded.
 
 // InitKeystore makes the keystore: its row, its slots, the first operator's
-// token and the first entries of the service's chain, all or nothing. ErrExists
+// token and the first entry of the service's chain, all or nothing. ErrExists
 // if there is one; ErrDevStore if k.Dev is not what Open was told.
-func (s *Store) InitKeystore(ctx context.Context, k Keystore, slots []Slot, operator Token, entries ...Entry) error {
+func (s *Store) InitKeystore(ctx context.Context, k Keystore, slots []Slot, operator Token, entry Entry) error {
 	if k.Dev != s.dev {
 		return fmt.Errorf("making the keystore: %w", ErrDevStore)
 	}
-	c := Change{Chain: ServiceChain, Entries: entries, Epoch: -1,
+	c := Change{Chain: ServiceChain, Entries: []Entry{entry}, Epoch: -1,
 		Writes: []Write{{steps: []step{{"insert keystore", values(k.fields()), ErrExists}}}}}
 	for _, slot := range slots {
 		c.Writes = append(c.Writes, PutSlot(slot))
 	}
 	c.Writes = append(c.Writes, InsertToken(operator))
-	err := c.check()
-	if err == nil {
-		_, err = s.committer.commit(ctx, c)
-	}
-	if err != nil {
+	if _, err := s.Commit(ctx, c); err != nil {
 		return fmt.Errorf("making the keystore: %w", err)
 	}
 	return nil
