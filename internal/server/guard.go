@@ -1,0 +1,154 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"walletd/internal/store"
+)
+
+// maxPath bounds the path of a request, in bytes. The longest of ours is a third of it.
+const maxPath = 512
+
+// guard is what every request passes before it is routed: headers of the answer, the Host it is
+// for, and no page of another origin. It also gives the router the path as it was sent, so that
+// a name in it is unescaped exactly once, by call.param.
+func (s *Server) guard(next http.Handler) http.Handler {
+	cross := http.NewCrossOriginProtection()
+	return s.answer(func(w http.ResponseWriter, r *http.Request) error {
+		h := w.Header()
+		h.Set("Cache-Control", "no-store")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		if r.TLS != nil {
+			h.Set("Strict-Transport-Security", "max-age=31536000")
+		}
+		path := r.URL.EscapedPath()
+		if !s.hosts.answers(s.proxies.host(r)) && path != "/healthz" && path != "/readyz" {
+			return errHost // probes name the address they happen to connect to
+		}
+		if err := cross.Check(r); err != nil {
+			return errCrossOrigin
+		}
+		if len(path) > maxPath {
+			return store.ErrNotFound
+		}
+		chi.RouteContext(r.Context()).RoutePath = path
+		next.ServeHTTP(w, r)
+		return nil
+	})
+}
+
+// onTime refuses claims while the clock is more than 5 minutes behind the store: what has ended
+// would seem to live.
+func (s *Server) onTime(next http.Handler) http.Handler {
+	return s.answer(func(w http.ResponseWriter, r *http.Request) error {
+		if s.store.ClockBehind() > maxBehind {
+			return errClock
+		}
+		next.ServeHTTP(w, r)
+		return nil
+	})
+}
+
+// answer makes a handler of a function that may fail. What fails is answered from the table;
+// what is not in it, and a panic, is logged once with the id that the answer carries too.
+func (s *Server) answer(f func(http.ResponseWriter, *http.Request) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		err := func() (err error) {
+			defer func() {
+				if p := recover(); p != nil {
+					if p == http.ErrAbortHandler {
+						panic(p)
+					}
+					err = &panicError{value: p, stack: debug.Stack()}
+				}
+			}()
+			return f(w, r)
+		}()
+		if err == nil {
+			return
+		}
+		p, expected := problemOf(err)
+		if !expected {
+			id := store.NewID()
+			p.Detail += " Request " + id + "."
+			event := s.log.Error().Str("request", id).Str("method", r.Method).Str("route", chi.RouteContext(r.Context()).RoutePattern()).Err(err)
+			if panicked, ok := errors.AsType[*panicError](err); ok {
+				event = event.Bytes("stack", panicked.stack)
+			}
+			event.Msg("a request failed")
+		}
+		p.write(w)
+	}
+}
+
+// panicError is a panic of a handler. Its text says of what type the value was and nothing of
+// the value, which may hold anything.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string {
+	if err, ok := e.value.(error); ok {
+		if _, ours := err.(interface{ RuntimeError() }); ours {
+			return "panic: " + err.Error()
+		}
+	}
+	return "panic"
+}
+
+// observe counts requests and their time by route and class of status.
+func (s *Server) observe(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		began := time.Now()
+		seen := &recorder{ResponseWriter: w}
+		next.ServeHTTP(seen, r)
+		route := chi.RouteContext(r.Context()).RoutePattern()
+		if route == "" || route == "/*" {
+			route = "none"
+		}
+		s.metrics.request(r.Method, route, seen.status, time.Since(began))
+		s.log.Debug().Str("method", r.Method).Str("route", route).Int("status", seen.status).
+			Str("from", s.proxies.client(r)).Dur("took", time.Since(began)).Msg("request")
+	})
+}
+
+// recorder notes the status of an answer.
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *recorder) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *recorder) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+// Unwrap lets http.ResponseController through.
+func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// stopping returns a context that ends with the request, or when the server is told to stop:
+// for what only waits.
+func (s *Server) stopping(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(s.stops, cancel)
+	return ctx, func() { stop(); cancel() }
+}

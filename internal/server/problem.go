@@ -1,0 +1,228 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"walletd/internal/claims"
+	"walletd/internal/derive"
+	"walletd/internal/did"
+	"walletd/internal/keystore"
+	"walletd/internal/store"
+)
+
+// Refusals of the server itself, before any package below is asked.
+var (
+	errBodyTooLarge   = errors.New("the body is larger than 64 KiB")
+	errContentType    = errors.New("the body is not said to be JSON")
+	errCrossOrigin    = errors.New("a page of another origin made the browser send this")
+	errHost           = errors.New("the service does not answer to this host")
+	errMethod         = errors.New("the route has no such method")
+	errTwoCredentials = errors.New("both a token and a signed request")
+	errClock          = errors.New("the clock is behind the store")
+	errDraining       = errors.New("the service stops")
+	errDeadline       = errors.New("the request was not finished in time")
+)
+
+// problem is an answer that says no (RFC 9457). Its code is stable.
+type problem struct {
+	Type   string   `json:"type"`
+	Title  string   `json:"title"`
+	Status int      `json:"status"`
+	Code   string   `json:"code"`
+	Detail string   `json:"detail"`
+	ID     string   `json:"id,omitempty"`    // already_done: what was made
+	Slots  []string `json:"slots,omitempty"` // slots_missing: their names
+
+	retry int // seconds for Retry-After, or zero
+}
+
+// entry is a line of the table. A detail of "" is filled with the error's own sentence, which is
+// ours: no package puts text of a caller into an error.
+type entry struct {
+	is     error
+	status int
+	code   string
+	detail string
+}
+
+// refusals is the one place where errors become answers. What stands first wins, so that a
+// sentinel that wraps a protocol code ("rule 3: app must be a DID") is answered as itself.
+func refusals() []entry {
+	return []entry{
+		{errBodyTooLarge, 413, "body_too_large", "Send at most 64 KiB."},
+		{errContentType, 415, "content_type", "Send Content-Type: application/json."},
+		{errCrossOrigin, 403, "forbidden", "Pages of other origins may not call this service."},
+		{errHost, 421, "host_refused", "The service does not answer to this Host. Its operator names those it answers to."},
+		{errMethod, 405, "method_not_allowed", "See Allow for the methods of this route."},
+		{errTwoCredentials, 400, "two_credentials", "Send either a token or a signed request, not both."},
+		{errClock, 503, "clock", "The service's clock is more than 5 minutes behind its store. Its operator sets it."},
+		{errDraining, 503, "unavailable", "The service stops. Ask again in a moment."},
+		{errDeadline, 503, "unavailable", "The request took too long. Ask again."},
+
+		{did.ErrDuplicateName, 400, "json_duplicate_member", "A member is there twice. Send it once."},
+		{did.ErrCaseVariant, 400, "json_case_variant", "Two members differ only in case. Send one."},
+		{did.ErrNotObject, 400, "json_malformed", "The body must be one JSON object in UTF-8."},
+		{did.ErrNotJSON, 400, "json_malformed", "The body must be one JSON object in UTF-8."},
+		{did.ErrTooDeep, 400, "json_malformed", "The JSON is nested too deep. 32 levels are read."},
+		{did.ErrNumber, 400, "json_malformed", "A number is out of range."},
+
+		{keystore.ErrLocked, 423, "locked", "The keystore is locked. An operator unlocks it with walletd keystore unlock."},
+		{claims.ErrUnauthorized, 401, "unauthorized", "Send a valid token: Authorization: Bearer TOKEN."},
+		{claims.ErrForbidden, 403, "forbidden", ""},
+		{claims.ErrNotFound, 404, "not_found", "There is no such thing here."},
+		{claims.ErrDenied, 403, "denied", ""},
+		{claims.ErrRejected, 403, "rejected", "The person said no. Ask again in 10 minutes at the earliest."},
+		{claims.ErrExpired, 410, "expired", "It was not answered, or not collected, in time. Ask again."},
+		{claims.ErrDecided, 409, "already_decided", "This approval was answered already."},
+		{claims.ErrChoice, 422, "choice_invalid", ""},
+		{claims.ErrPolicy, 422, "policy_invalid", ""},
+		{claims.ErrTooMany, 429, "rate_limited", "Too many questions wait for the person. Ask again when some are answered."},
+		{claims.ErrMismatch, 422, "idempotency_mismatch", "This Idempotency-Key was used with another body. Use a new one."},
+		{claims.ErrExists, 409, "conflict", ""},
+		{claims.ErrForged, 500, "internal", "A row of the store was changed by somebody else and is not used. The record and the log name it."},
+
+		{derive.ErrWordCount, 422, "words_invalid", "A phrase has 12, 15, 18, 21 or 24 words."},
+		{derive.ErrChecksum, 422, "words_invalid", "The words do not belong together. Check their order and each spelling."},
+		{derive.ErrSeedSize, 422, "seed_invalid", "seedHex must be 128 hexadecimal digits: 64 bytes."},
+		{claims.ErrInput, 400, "member_invalid", ""},
+
+		{keystore.ErrBusy, 429, "busy", "Another unlock is under way. Try again when it is done."},
+		{keystore.ErrWrongSecret, 403, "wrong_secret", "This passphrase or identity opens no slot of the keystore."},
+		{keystore.ErrForeignRoot, 403, "wrong_secret", "The slot opens, but holds the root key of another store. Restore the database that belongs to it."},
+		{keystore.ErrNoSlot, 404, "not_found", "There is no such slot. See walletd keystore slots."},
+		{keystore.ErrSlots, 409, "conflict", ""},
+		{keystore.ErrSlot, 400, "member_invalid", ""},
+		{keystore.ErrRecipient, 400, "member_invalid", "slot.recipient must be an age recipient."},
+		{keystore.ErrIdentity, 400, "member_invalid", "identity must be the text of an age identity file."},
+		{keystore.ErrContent, 400, "member_invalid", ""},
+		{keystore.ErrKeyType, 400, "member_invalid", "targetType.key must be ed25519, secp256k1 or ethereum."},
+		{keystore.ErrNotInitialised, 503, "unavailable", "There is no keystore yet. Its operator makes one with walletd init."},
+		{did.ErrSecretKey, 400, "member_invalid", "secret must be a secret key of the type that targetType names."},
+
+		{store.ErrLastSlot, 409, "last_slot", "This is the last slot. Add another one first."},
+		{store.ErrCollision, 409, "account_collision", "Another app of the wallet has the same derivation path. Import a key for this one."},
+		{store.ErrReplayed, 409, "jti_replayed", "This jti was used. Sign a fresh request."},
+		{store.ErrExists, 409, "conflict", "It exists already."},
+		{store.ErrChanged, 409, "conflict", "Somebody changed it meanwhile. Read it and try again."},
+		{store.ErrNotFound, 404, "not_found", "There is no such thing here."},
+		{store.ErrInvalid, 400, "member_invalid", "A value holds what cannot be kept: a NUL character, too much text, or a cursor that is none."},
+		{store.ErrFull, 507, "storage_full", "The decision could not be recorded, so nothing was given. Its operator makes room."},
+		{store.ErrUnavailable, 503, "unavailable", "The database does not answer. Ask again in a moment."},
+		{context.Canceled, 503, "unavailable", "The request was cut short."},
+		{context.DeadlineExceeded, 503, "unavailable", "The request took too long. Ask again."},
+		{store.ErrDamaged, 500, "internal", "The store is damaged. Its operator finds in the log which file, and restores a backup."},
+	}
+}
+
+// codeStatus gives the status of a protocol code (DID Connect reference l): 400 for what cannot
+// be read, 403 for what is refused. Codes that are not here are ours to mend: 500.
+func codeStatus(code string) (status int, known bool) {
+	switch code {
+	case "request_malformed", "jwt_malformed", "jwt_no_signer", "jwt_version", "jwt_time_invalid", "did_invalid",
+		"pk_malformed", "agent_pk_missing", "agent_did_missing", "delegation_malformed",
+		"salt_reserved", "aud_missing", "url_present", "jti_missing", "jti_invalid", "ek_invalid":
+		return http.StatusBadRequest, true
+	case "aud_mismatch", "app_unknown", "jwt_lifetime", "did_pk_mismatch", "app_pk_mismatch", "agent_pk_mismatch", "jwt_alg_mismatch",
+		"jwt_unhashed_ecdsa", "jwt_bad_signature", "authinfo_bad_signature", "jwt_expired", "jwt_no_exp",
+		"jwt_iat_future", "jwt_nbf_future", "delegation_missing", "delegation_issuer_mismatch",
+		"delegation_bad_signature", "delegation_agent_mismatch", "delegation_expired",
+		"delegation_not_yet_valid", "delegation_no_exp", "delegation_lifetime", "delegation_role_missing",
+		"delegation_claim_not_allowed", "account_not_held", "salt_mismatch", "claim_unsupported",
+		"chain_broken", "chain_expiry", "chain_too_deep", "scope_widened":
+		return http.StatusForbidden, true
+	case "jti_replayed", "account_collision":
+		return http.StatusConflict, true
+	}
+	return 0, false
+}
+
+// problemOf returns the answer to an error, and whether it is one of the table: what is not is
+// ours, and tells nothing.
+func problemOf(err error) (problem, bool) {
+	if e, ok := errors.AsType[*memberError](err); ok {
+		return newProblem(400, "member_invalid", sentence(e.Error())), true
+	}
+	if e, ok := errors.AsType[*unknownError](err); ok {
+		return newProblem(400, "json_unknown_member", sentence(e.Error())+" Remove it."), true
+	}
+	if e, ok := errors.AsType[*claims.DoneError](err); ok {
+		p := newProblem(409, "already_done", "This request made something before. Its secret was shown then.")
+		p.ID = e.ID
+		return p, true
+	}
+	if e, ok := errors.AsType[derive.ErrUnknownWord](err); ok {
+		return newProblem(422, "words_invalid", sentence(e.Error())), true
+	}
+	if e, ok := errors.AsType[*keystore.MissingSlotsError](err); ok {
+		p := newProblem(409, "slots_missing", "Give the secret of these slots too, or say dropMissing to remove them.")
+		p.Slots = e.Names
+		return p, true
+	}
+	if e, ok := errors.AsType[*keystore.DamagedError](err); ok {
+		return newProblem(500, "internal", "A row of the store's table "+e.Table+" is damaged or not where it belongs, and nothing was given. Its operator restores a backup."), false
+	}
+	if e, ok := errors.AsType[*keystore.ForgedError](err); ok {
+		return newProblem(500, "internal", "A row of the store's table "+e.Table+" was written by somebody else, and nothing was given. Its operator restores a backup."), false
+	}
+	for _, r := range refusals() {
+		if !errors.Is(err, r.is) {
+			continue
+		}
+		detail := r.detail
+		if detail == "" {
+			detail = sentence(err.Error())
+		}
+		p := newProblem(r.status, r.code, detail)
+		if r.status == http.StatusTooManyRequests || r.status == http.StatusServiceUnavailable {
+			p.retry = 2
+		}
+		return p, r.status != http.StatusInternalServerError
+	}
+	if refusal, ok := errors.AsType[*did.Refusal](err); ok {
+		if status, known := codeStatus(refusal.Code); known {
+			return newProblem(status, refusal.Code, sentence(refusal.Reason)), true
+		}
+	}
+	return newProblem(500, "internal", "This is a fault of the service. Its log says more."), false
+}
+
+func newProblem(status int, code, detail string) problem {
+	return problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Code: code, Detail: detail}
+}
+
+// sentence makes an error's text one: a capital first, a full stop last.
+func sentence(text string) string {
+	if text == "" {
+		return text
+	}
+	if c := text[0]; 'a' <= c && c <= 'z' {
+		text = string(c-'a'+'A') + text[1:]
+	}
+	if last := text[len(text)-1]; last != '.' && last != '!' && last != '?' {
+		text += "."
+	}
+	return text
+}
+
+func (p problem) write(w http.ResponseWriter) {
+	body, err := json.Marshal(p)
+	if err != nil {
+		body = []byte(`{"type":"about:blank","title":"Internal Server Error","status":500,"code":"internal","detail":"This is a fault of the service."}`)
+		p.Status = http.StatusInternalServerError
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	if p.Status == http.StatusUnauthorized {
+		h.Set("WWW-Authenticate", "Bearer")
+	}
+	if p.retry > 0 {
+		h.Set("Retry-After", strconv.Itoa(p.retry))
+	}
+	w.WriteHeader(p.Status)
+	w.Write(body)
+}

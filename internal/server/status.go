@@ -1,0 +1,59 @@
+package server
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"time"
+)
+
+// maxBehind is how far the clock may be behind the newest time in the store (design section 7).
+const maxBehind = 5 * time.Minute
+
+// status is the answer of a probe.
+type status struct {
+	Status string `json:"status"`
+}
+
+// healthz says that the process answers.
+func (s *Server) healthz(*call, public) (status, error) {
+	return status{"ok"}, nil
+}
+
+// readyz says whether claims can be answered, and if not, why.
+func (s *Server) readyz(c *call, _ public) (status, error) {
+	ctx, cancel := context.WithTimeout(c.ctx, 2*time.Second)
+	defer cancel()
+	state := "ready"
+	switch epoch, err := s.store.Epoch(ctx); {
+	case err != nil:
+		state = "store"
+	case s.store.ClockBehind() > maxBehind:
+		state = "clock"
+	case !s.keystore.Unlocked(epoch):
+		state = "locked"
+	}
+	if state != "ready" {
+		c.status = http.StatusServiceUnavailable
+	}
+	return status{state}, nil
+}
+
+// observeState adds what is measured when it is asked for.
+func (s *Server) observeState() {
+	s.metrics.gauge("walletd_unlocked", func() float64 {
+		if s.keystore.Unlocked(0) { // epoch 0 is never newer: this process alone is asked
+			return 1
+		}
+		return 0
+	})
+	s.metrics.gauge("walletd_clock_behind_seconds", func() float64 { return s.store.ClockBehind().Seconds() })
+}
+
+func (s *Server) writeMetrics(*call, public) (raw, error) {
+	return raw{"text/plain; version=0.0.4; charset=utf-8", s.metrics.write}, nil
+}
+
+func (s *Server) contract(*call, public) (raw, error) {
+	return raw{"application/yaml", func(w io.Writer) error { _, err := w.Write(s.openAPI); return err }}, nil
+}
