@@ -10,9 +10,11 @@ import (
 const hiddenText = "[secret]"
 
 // hidden is embedded in secret types so that no way of printing, encoding or
-// logging them shows what they hold. Their bytes stand behind a pointer
-// besides: fmt calls no methods on unexported members of other structs, but it
-// does not follow pointers there either.
+// logging them shows what they hold.
+//
+// Their bytes stand behind two pointers besides. fmt calls no methods on
+// unexported members of other structs; it prints the address of a pointer
+// there, but follows it one step with a verb that is wrong for pointers (%s).
 type hidden struct{}
 
 func (hidden) String() string                         { return hiddenText }

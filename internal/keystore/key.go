@@ -1,6 +1,7 @@
 package keystore
 
 import (
+	"walletd/internal/derive"
 	"walletd/internal/did"
 )
 
@@ -9,7 +10,7 @@ import (
 // holds none.
 type Key struct {
 	hidden
-	b *[32]byte
+	b **[32]byte // two: see hidden
 }
 
 // Base58 gives the key as it is answered: z and base58btc (DID Connect
@@ -18,7 +19,7 @@ func (k Key) Base58() string {
 	if k.b == nil {
 		return ""
 	}
-	return did.EncodeBase58(k.b[:])
+	return did.EncodeBase58(k.Bytes())
 }
 
 // Bytes gives the 32 bytes themselves, not a copy; nil for the zero Key.
@@ -26,8 +27,15 @@ func (k Key) Bytes() []byte {
 	if k.b == nil {
 		return nil
 	}
-	return k.b[:]
+	return (*k.b)[:]
 }
 
 // Wipe overwrites the key with zeros.
 func (k Key) Wipe() { clear(k.Bytes()) }
+
+// newKey is the encryption key of a secret (DID Connect reference f.10).
+func newKey(secret, salt []byte, rounds int) Key {
+	b := new([32]byte)
+	*b = derive.EncryptionKey(secret, salt, rounds)
+	return Key{b: &b}
+}

@@ -15,15 +15,14 @@ const maxSecret = 16 << 10
 // them. The zero Secret opens nothing.
 type Secret struct {
 	hidden
-	kind string // of the slots it can open: store.SlotPassphrase or store.SlotAge
-	b    *[]byte
+	kind string   // of the slots it can open: store.SlotPassphrase or store.SlotAge
+	b    **[]byte // two: see hidden
 }
 
 // Passphrase makes the Secret of a passphrase. It takes a copy and changes
 // nothing about it: a line's end is the caller's to cut.
 func Passphrase(text []byte) Secret {
-	b := bytes.Clone(text)
-	return Secret{kind: slotPassphrase, b: &b}
+	return newSecret(slotPassphrase, bytes.Clone(text))
 }
 
 // ParseIdentity makes the Secret of an age identity file: one identity a line
@@ -36,8 +35,7 @@ func ParseIdentity(text string) (Secret, error) {
 	if _, err := parseIdentities([]byte(text)); err != nil {
 		return Secret{}, err
 	}
-	b := []byte(text)
-	return Secret{kind: slotAge, b: &b}, nil
+	return newSecret(slotAge, []byte(text)), nil
 }
 
 // GenerateRecovery makes an age identity to be printed once and kept on paper,
@@ -48,8 +46,12 @@ func GenerateRecovery() (identity Secret, recipient string, err error) {
 	if err != nil {
 		return Secret{}, "", fmt.Errorf("making a recovery identity: %w", err)
 	}
-	b := []byte(id.String())
-	return Secret{kind: slotAge, b: &b}, id.Recipient().String(), nil
+	return newSecret(slotAge, []byte(id.String())), id.Recipient().String(), nil
+}
+
+func newSecret(kind string, b []byte) Secret {
+	p := &b
+	return Secret{kind: kind, b: &p}
 }
 
 // Reveal gives the secret's bytes themselves, not a copy: for showing a
@@ -58,7 +60,7 @@ func (s Secret) Reveal() []byte {
 	if s.b == nil {
 		return nil
 	}
-	return *s.b
+	return **s.b
 }
 
 // IsZero tells whether s is the zero Secret.
@@ -67,8 +69,8 @@ func (s Secret) IsZero() bool { return s.b == nil }
 // Wipe overwrites the secret with zeros and empties it.
 func (s Secret) Wipe() {
 	if s.b != nil {
-		clear(*s.b)
-		*s.b = nil
+		clear(**s.b)
+		**s.b = nil
 	}
 }
 

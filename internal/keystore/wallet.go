@@ -1,7 +1,6 @@
 package keystore
 
 import (
-	"bytes"
 	"fmt"
 
 	"walletd/internal/derive"
@@ -93,23 +92,25 @@ func (k *Keystore) OpenWallet(row store.Wallet, epoch int64) (*Wallet, error) {
 	return k.openWallet(row)
 }
 
-func (k *Keystore) openWallet(row store.Wallet) (*Wallet, error) {
-	key, err := k.walletKey(row)
-	if err != nil {
-		return nil, err
-	}
-	w := &Wallet{id: row.ID, keys: newKeyring(walletKeys, key)}
-	plain, err := w.Open(walletPlace(row.ID, "content"), row.Sealed)
-	if err != nil {
+func (k *Keystore) openWallet(row store.Wallet) (w *Wallet, err error) {
+	guarded(func() {
+		var key *[keySize]byte
+		if key, err = k.walletKey(row); err != nil {
+			return
+		}
+		w = &Wallet{id: row.ID, keys: newKeyring(walletKeys, key)}
+		var plain []byte
+		if plain, err = w.Open(walletPlace(row.ID, "content"), row.Sealed); err == nil {
+			var ok bool
+			if w.content, w.sealedSeed, ok = decodeContent(plain); ok {
+				return
+			}
+			err = &DamagedError{tableWallets, row.ID}
+		}
 		w.Close()
-		return nil, err
-	}
-	var ok bool
-	if w.content, w.sealedSeed, ok = decodeContent(plain); !ok {
-		w.Close()
-		return nil, &DamagedError{tableWallets, row.ID}
-	}
-	return w, nil
+		w = nil
+	})
+	return w, err
 }
 
 // WithContent gives the row with another content, re-sealed, as
@@ -214,11 +215,4 @@ func (w *Wallet) CheckMAC(table, row string, canonical, mac []byte) error {
 		return &ForgedError{table, row}
 	}
 	return nil
-}
-
-// newKey is an encryption key of the given secret.
-func newKey(secret, salt []byte, rounds int) Key {
-	b := derive.EncryptionKey(secret, salt, rounds)
-	defer clear(b[:])
-	return Key{b: (*[32]byte)(bytes.Clone(b[:]))}
 }
