@@ -68,7 +68,7 @@ func (c *Change) check() error {
 		return fmt.Errorf("nothing to record: %w", ErrInvalid)
 	}
 	for e := range c.entries() {
-		if _, err := arguments([]any{e.chain, e.ID, e.Kind, e.Sealed}); err != nil {
+		if err := fit([]any{e.chain, e.ID, e.Kind, e.Sealed}); err != nil {
 			return fmt.Errorf("the record: %w", err)
 		}
 	}
@@ -77,13 +77,13 @@ func (c *Change) check() error {
 			return fmt.Errorf("%s must be on the chain it counts on: %w", w.steps[0].query, ErrInvalid)
 		}
 		for _, st := range w.steps {
-			if _, err := arguments(st.args); err != nil {
+			if err := fit(st.args); err != nil {
 				return fmt.Errorf("%s: %w", st.query, err)
 			}
 		}
 	}
 	for _, fields := range [][]any{c.Nonce.arguments(), c.Request.arguments()} {
-		if _, err := arguments(fields); err != nil {
+		if err := fit(fields); err != nil {
 			return fmt.Errorf("nonce or request: %w", err)
 		}
 	}
@@ -101,8 +101,7 @@ func (r *Request) arguments() []any {
 	if r == nil {
 		return nil
 	}
-	args, _ := arguments(values(r.fields())) // check has seen it
-	return args
+	return values(r.fields())
 }
 
 // chainEntry is an entry with the chain it goes to.

@@ -145,11 +145,7 @@ func (g *group) finish(ctx context.Context, s *Store, sess session) error {
 			end := g.ends[e.chain]
 			r := Record{Chain: e.chain, Seq: end.Seq + 1, ID: e.ID, Time: e.Time, Kind: e.Kind, Sealed: e.Sealed, Prev: end.Hash}
 			r.Hash = r.Sum(r.Prev)
-			args, err := arguments(values(r.fields()))
-			if err != nil {
-				return err
-			}
-			records = append(records, args)
+			records = append(records, noNulls(values(r.fields())))
 			end.Seq, end.Hash, end.Time = r.Seq, r.Hash, max(end.Time, r.Time)
 			moved[e.chain] = end
 		}

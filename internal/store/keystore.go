@@ -84,13 +84,12 @@ func (s *Store) Sweep(ctx context.Context, now int64) error {
 // alone runs one statement in a transaction of its own. With scan it must answer
 // one row, ErrNotFound otherwise; scan says whether the row is as it should be.
 func (s *Store) alone(ctx context.Context, name string, args []any, scan func([]any) bool) error {
-	args, err := arguments(args)
-	if err != nil {
+	if err := fit(args); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	var rows [][]any
-	err = s.committer.do(ctx, func(ctx context.Context, sess session) error {
-		done, err := sess.run(ctx, []stmt{{query(name), args, scan != nil}})
+	err := s.committer.do(ctx, func(ctx context.Context, sess session) error {
+		done, err := sess.run(ctx, []stmt{{query(name), noNulls(args), scan != nil}})
 		if err == nil {
 			rows = done[0].rows
 		}

@@ -92,9 +92,9 @@ func (s *Store) scalars(ctx context.Context, name string, args []any, into ...an
 
 // read runs a query and calls each for every row of it.
 func (s *Store) read(ctx context.Context, name string, args []any, each func(scan func(...any) error) error) error {
-	args, err := arguments(args)
+	err := fit(args)
 	if err == nil {
-		err = s.db.read(ctx, query(name), args, func(scan func(...any) error) error {
+		err = s.db.read(ctx, query(name), noNulls(args), func(scan func(...any) error) error {
 			if err := each(scan); err != nil {
 				return fmt.Errorf("%w: %s holds a row that does not fit", ErrDamaged, s.where)
 			}

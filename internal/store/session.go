@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -55,25 +56,34 @@ const (
 	maxRow   = 3 * maxBytes
 )
 
-// arguments makes a query's arguments such as both databases hold: no NULLs,
-// no text that PostgreSQL would refuse, nothing too long. Else ErrInvalid.
-func arguments(args []any) ([]any, error) {
-	for i, a := range args {
+// fit refuses arguments that not both databases hold: text that PostgreSQL would
+// refuse, anything too long. ErrInvalid.
+func fit(args []any) error {
+	for _, a := range args {
 		switch v := a.(type) {
 		case string:
 			if len(v) > maxText || !utf8.ValidString(v) || strings.ContainsRune(v, 0) {
-				return nil, ErrInvalid
+				return ErrInvalid
 			}
 		case []byte:
 			if len(v) > maxBytes {
-				return nil, ErrInvalid
-			}
-			if v == nil {
-				args[i] = []byte{}
+				return ErrInvalid
 			}
 		}
 	}
-	return args, nil
+	return nil
+}
+
+// noNulls gives the arguments with no bytes in place of nil, which the drivers
+// would take for NULL.
+func noNulls(args []any) []any {
+	for i, a := range args {
+		if b, ok := a.([]byte); ok && b == nil {
+			args = slices.Clone(args) // a Write may be in use elsewhere
+			args[i] = []byte{}
+		}
+	}
+	return args
 }
 
 // expand makes the statement "… values ($1, …, $k) …" one that inserts n rows.

@@ -1,5 +1,7 @@
 package store
 
+import "strings"
+
 // Write is one change of rows, made by the functions of this file. It applies
 // exactly or fails with the error its function names, and then nothing of its
 // Change applies.
@@ -185,5 +187,9 @@ func UpdateKeystore(old, updated Keystore) Write {
 		[]any{updated.Generation, updated.Epoch, updated.SealedOldRoot, updated.Check, old.ID, old.Generation, old.Epoch, old.Check}, ErrChanged}}}
 }
 
-// stmt gives the step as a statement of which the count of rows is wanted.
-func (st step) stmt() stmt { return stmt{text: query(st.query), args: st.args} }
+// stmt gives the step as a statement. The rows of a select must be asked for:
+// SQLite counts them only then.
+func (st step) stmt() stmt {
+	text := query(st.query)
+	return stmt{text: text, args: noNulls(st.args), rows: strings.HasPrefix(text, "select")}
+}
