@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// healthCmd is the probe of a container: it needs no token, and sends none.
+type healthCmd struct {
+	URL    string `name:"url" env:"WALLETD_URL" placeholder:"URL" help:"The service. Without it: the address of --listen."`
+	Listen string `env:"WALLETD_LISTEN" default:"${listen}" help:"The address that serve listens on."`
+	Ready  bool   `help:"Ask whether it can answer claims, not only whether it is alive."`
+}
+
+func (cmd *healthCmd) Run(ctx context.Context, con *console) error {
+	base := cmd.URL
+	if base == "" {
+		if dev, err := devFile("url"); err == nil && cmd.Listen == defaultListen {
+			base = dev
+		} else if base, err = reachable(cmd.Listen); err != nil {
+			return err
+		}
+	}
+	path := "/healthz"
+	if cmd.Ready {
+		path = "/readyz"
+	}
+	status, state, err := probe(ctx, base, path)
+	if err != nil {
+		return withHint(fmt.Errorf("the service does not answer: %w", err), "is walletd running at "+shown(base)+"?")
+	}
+	if con.json {
+		if err := con.printJSON(map[string]string{"status": state}); err != nil {
+			return err
+		}
+	} else {
+		con.printf("%s\n", shown(state))
+	}
+	if status == http.StatusOK {
+		return nil
+	}
+	return withHint(errors.New("the service is not ready"), map[string]string{
+		"locked": "an operator unlocks it: walletd keystore unlock",
+		"clock":  "set the clock of the service's machine",
+		"store":  "look at the database, and at walletd doctor",
+	}[state])
+}
+
+// reachable makes the URL of a listener: one on every address is asked through loopback.
+func reachable(listen string) (string, error) {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return "", usagef("--listen takes HOST:PORT, as in %s", defaultListen)
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port), nil
+}
+
+// probe asks for the state of a service. Nothing secret goes either way, so that on this machine
+// itself the name in a certificate, which is not 127.0.0.1, is not looked at.
+func probe(ctx context.Context, base, path string) (status int, state string, err error) {
+	u, err := url.Parse(base)
+	if err != nil {
+		return 0, "", errors.New("its address is not a URL")
+	}
+	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: isLoopback(u.Hostname())}}
+	defer transport.CloseIdleConnections()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.JoinPath(path).String(), nil)
+	if err != nil {
+		return 0, "", err
+	}
+	res, err := (&http.Client{Transport: transport, Timeout: 5 * time.Second}).Do(req)
+	if err != nil {
+		if e, ok := errors.AsType[*url.Error](err); ok {
+			err = e.Err
+		}
+		return 0, "", err
+	}
+	defer res.Body.Close()
+	var v struct{ Status string }
+	if err := json.NewDecoder(io.LimitReader(res.Body, 4096)).Decode(&v); err != nil {
+		return 0, "", fmt.Errorf("it answered %d, not as walletd does", res.StatusCode)
+	}
+	return res.StatusCode, v.Status, nil
+}

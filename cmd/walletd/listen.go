@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+
+	"walletd/internal/server"
+)
+
+type listenFlags struct {
+	Listen         string   `env:"WALLETD_LISTEN" placeholder:"HOST:PORT" help:"Address to answer on: ${listen} if not given, with --dev a free port."`
+	AppsListen     string   `placeholder:"HOST:PORT" help:"Answer what apps may reach on this address, and nothing of theirs on the other."`
+	TLSCert        string   `name:"tls-cert" type:"path" placeholder:"FILE" help:"Certificate chain, PEM; read anew when it changes."`
+	TLSKey         string   `name:"tls-key" type:"path" placeholder:"FILE" help:"Its key, PEM."`
+	BehindTLSProxy []string `name:"behind-tls-proxy" placeholder:"CIDR" help:"Addresses of a proxy that speaks TLS to the world: nobody else may connect, and its X-Forwarded headers count."`
+	Host           []string `placeholder:"NAME" help:"A name that clients call the service by. May be given again."`
+}
+
+// listenPlan is where to listen, checked.
+type listenPlan struct {
+	main    *net.TCPAddr
+	apps    *net.TCPAddr // nil: on main
+	tls     *tls.Config  // nil: in the clear
+	proxies []netip.Prefix
+	hosts   []string
+}
+
+// listener is one open address.
+type listener struct {
+	net.Listener
+	tls  *tls.Config
+	apps bool
+}
+
+// plan checks the flags. In the clear only this machine, or a proxy that speaks TLS, may be
+// answered: tokens and keys would go over the network as they are.
+func (f listenFlags) plan() (p listenPlan, err error) {
+	for _, text := range f.BehindTLSProxy {
+		prefix, err := netip.ParsePrefix(text)
+		if err != nil {
+			return p, withHint(usagef("--behind-tls-proxy takes addresses as a CIDR"), "one address is 192.0.2.7/32")
+		}
+		p.proxies = append(p.proxies, prefix.Masked())
+	}
+	p.hosts = f.Host
+	if f.Listen == "" {
+		f.Listen = defaultListen
+	}
+	if p.main, err = f.address(f.Listen, "--listen", &p.hosts); err != nil {
+		return p, err
+	}
+	if f.AppsListen != "" {
+		if p.apps, err = f.address(f.AppsListen, "--apps-listen", &p.hosts); err != nil {
+			return p, err
+		}
+	}
+	switch {
+	case (f.TLSCert == "") != (f.TLSKey == ""):
+		return p, usagef("--tls-cert and --tls-key belong together")
+	case f.TLSCert != "" && len(p.proxies) > 0:
+		return p, usagef("--behind-tls-proxy is for a service without TLS of its own")
+	case f.TLSCert != "":
+		p.tls, err = server.Certificates(f.TLSCert, f.TLSKey)
+	}
+	return p, err
+}
+
+func (f listenFlags) address(text, flag string, hosts *[]string) (*net.TCPAddr, error) {
+	address, err := net.ResolveTCPAddr("tcp", text)
+	if err != nil {
+		return nil, usagef("%s takes HOST:PORT, as in %s", flag, defaultListen)
+	}
+	switch {
+	case address.IP.IsLoopback():
+	case f.TLSCert == "" && len(f.BehindTLSProxy) == 0:
+		return nil, withHint(usagef("%s %s is not this machine alone, and without TLS tokens and keys would go over the network in the clear", flag, shown(text)),
+			"give --tls-cert and --tls-key",
+			"or, behind a proxy that speaks TLS, --behind-tls-proxy with the proxy's address",
+			"or listen on "+defaultListen)
+	case address.IP != nil && !address.IP.IsUnspecified():
+		*hosts = append(*hosts, address.IP.String())
+	}
+	return address, nil
+}
+
+// listen opens the addresses.
+func (p listenPlan) listen(ctx context.Context) ([]listener, error) {
+	var open []listener
+	for _, address := range []*net.TCPAddr{p.main, p.apps} {
+		if address == nil {
+			continue
+		}
+		var config net.ListenConfig
+		l, err := config.Listen(ctx, "tcp", address.String())
+		if err != nil {
+			for _, l := range open {
+				l.Close()
+			}
+			if e, ok := errors.AsType[*net.OpError](err); ok {
+				err = e.Err
+			}
+			return nil, withHint(fmt.Errorf("listening on %s: %w", address, err), "is another walletd, or something else, there already? --listen takes another address")
+		}
+		open = append(open, listener{l, p.tls, address == p.apps})
+	}
+	return open, nil
+}

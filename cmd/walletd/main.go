@@ -1,0 +1,90 @@
+// Command walletd is a wallet that runs as a service, and the command line that speaks to it.
+//
+//	init, serve, doctor          work on the store itself
+//	version                      looks at this binary
+//	everything else              is a client of a running service, over HTTP
+//
+// so there is one way to do each thing. Secrets come from a terminal without echo, a file or a
+// descriptor, never from the arguments.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// commands is the command line: one field a command, in the order of the help.
+type commands struct {
+	JSON                   bool `name:"json" help:"Print JSON."`
+	AllowSharedSecretFiles bool `env:"WALLETD_ALLOW_SHARED_SECRET_FILES" help:"Read secret files that others may read too: for container mounts, whose mode cannot be changed."`
+
+	Init      initCmd      `cmd:"" help:"Make a keystore, and the first operator's token."`
+	Serve     serveCmd     `cmd:"" help:"Run the service."`
+	Wallet    walletCmd    `cmd:"" help:"Wallets: create, import, list, show, delete."`
+	Account   accountCmd   `cmd:"" help:"Accounts of a wallet: list, create, import."`
+	Token     tokenCmd     `cmd:"" help:"Who may call: create, list, revoke tokens."`
+	Approvals approvalsCmd `cmd:"" help:"What waits for the person: list, show, approve, reject."`
+	Grants    grantsCmd    `cmd:"" help:"Approvals that are remembered: list, revoke."`
+	Policy    policyCmd    `cmd:"" help:"What is decided without asking: show, set, test."`
+	Audit     auditCmd     `cmd:"" help:"The record: show, verify, export."`
+	Keystore  keystoreCmd  `cmd:"" help:"Status, unlock, lock, slots, rotate."`
+	Claim     claimCmd     `cmd:"" help:"Ask for a claim, as an app would."`
+	Derive    deriveCmd    `cmd:"" help:"The owner's own key for a salt."`
+	Doctor    doctorCmd    `cmd:"" help:"Look for what is wrong on this machine, and say what to do."`
+	Health    healthCmd    `cmd:"" help:"Is the service alive? The probe of a container."`
+	Version   versionCmd   `cmd:"" help:"What this binary is."`
+}
+
+// hardening is what could not be done to protect the process's memory.
+type hardening []error
+
+func main() {
+	os.Exit(run(os.Args[1:]))
+}
+
+// run parses and runs one command line and returns the exit code.
+func run(args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second interrupt ends it at once
+	con := newConsole()
+	undone := harden()
+	var c commands
+	parser, err := kong.New(&c,
+		kong.Name("walletd"),
+		kong.Description("A wallet that runs as a service. It keeps master keys sealed on disk, and gives a key away only when the person, or a rule the person set, said yes."),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
+		kong.Writers(os.Stdout, os.Stderr),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(con, undone),
+		kong.Vars{"listen": defaultListen},
+	)
+	if err != nil {
+		return con.fail(err)
+	}
+	parsed, err := parser.Parse(args)
+	con.json, con.allowShared = c.JSON, c.AllowSharedSecretFiles
+	if err != nil {
+		return con.fail(unparsed(err))
+	}
+	err = parsed.Run()
+	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = errors.New("interrupted")
+	}
+	return con.fail(err)
+}
+
+// unparsed turns kong's error into a usage error that names the help to read.
+func unparsed(err error) error {
+	help := "walletd --help"
+	if p, ok := errors.AsType[*kong.ParseError](err); ok && p.Context != nil && p.Context.Selected() != nil {
+		help = p.Context.Selected().FullPath() + " --help"
+	}
+	return withHint(usageError{err}, fmt.Sprintf("%s shows what there is", help))
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"github.com/rs/zerolog"
+
+	"walletd/internal/keystore"
+	"walletd/internal/store"
+)
+
+type serveCmd struct {
+	storeFlags
+	listenFlags
+	Passphrase secretFlags `embed:"" prefix:"passphrase-" group:"What unlocks the keystore (without any it starts locked; systemd's credential \"passphrase\" or \"identity\" is found by itself):"`
+	Identity   secretFlags `embed:"" prefix:"identity-" group:"Or an age identity file:"`
+	LogLevel   string      `default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
+	Dev        bool        `help:"Try it: a throw-away store in ./.walletd-dev, one wallet, and tokens, all gone at the end."`
+}
+
+func (cmd *serveCmd) Run(ctx context.Context, con *console, undone hardening) error {
+	log, err := cmd.log()
+	if err != nil {
+		return err
+	}
+	for _, err := range undone {
+		log.Warn().Err(err).Msg("keys in memory are less protected than they should be")
+	}
+	if cmd.Dev {
+		return cmd.dev(ctx, con, log)
+	}
+	url, err := cmd.url()
+	if err != nil {
+		return err
+	}
+	plan, err := cmd.listenFlags.plan()
+	if err != nil {
+		return err
+	}
+	unlock, err := cmd.secret(con)
+	if err != nil {
+		return err
+	}
+	s, err := openService(ctx, url, store.Options{}, plan, log)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	if _, err := s.keystore.Status(ctx); err != nil {
+		return err
+	}
+	listeners, err := plan.listen(ctx)
+	if err != nil {
+		return err
+	}
+	for _, l := range listeners {
+		log.Info().Stringer("address", l.Addr()).Bool("tls", l.tls != nil).Bool("apps", l.apps).Msg("listening")
+	}
+	return s.serve(ctx, listeners, func(ctx context.Context) { s.unlockWith(ctx, unlock) })
+}
+
+func (cmd *serveCmd) log() (zerolog.Logger, error) {
+	level, err := zerolog.ParseLevel(cmd.LogLevel)
+	return zerolog.New(os.Stderr).Level(level).With().Timestamp().Logger(), err
+}
+
+// secret reads what unlocks the keystore; the zero Secret if there is nothing.
+func (cmd *serveCmd) secret(con *console) (keystore.Secret, error) {
+	passphrase, identity := secret{}, secret{}
+	var err error
+	switch {
+	case cmd.Passphrase.given() && cmd.Identity.given():
+		return keystore.Secret{}, usagef("a passphrase and an identity were given: choose one")
+	case cmd.Passphrase.given():
+		passphrase, err = cmd.Passphrase.read(con, maxPassphrase)
+	case cmd.Identity.given():
+		identity, err = cmd.Identity.read(con, maxIdentity)
+	default:
+		var found bool
+		if passphrase, found, err = credential("passphrase", maxPassphrase); err == nil && !found {
+			identity, _, err = credential("identity", maxIdentity)
+		}
+	}
+	defer passphrase.wipe()
+	defer identity.wipe()
+	switch {
+	case err != nil:
+		return keystore.Secret{}, err
+	case len(passphrase.b) > 0:
+		return keystore.Passphrase(passphrase.b), nil
+	case len(identity.b) > 0:
+		return keystore.ParseIdentity(identity.reveal())
+	}
+	return keystore.Secret{}, nil
+}
+
+// unlockWith tries a secret once the service listens. A failure leaves the service locked rather
+// than down: a supervisor would start it again and again, and each try is counted.
+func (s *service) unlockWith(ctx context.Context, unlock keystore.Secret) {
+	if unlock.IsZero() {
+		s.log.Info().Msg("locked: an operator unlocks it with walletd keystore unlock")
+		return
+	}
+	defer unlock.Wipe()
+	err := s.keystore.Unlock(ctx, unlock)
+	if unfinished, ok := errors.AsType[*keystore.UnfinishedError](err); ok {
+		s.log.Warn().Err(unfinished.Err).Msg("unlocked, but a rotation of the root key is not finished")
+		return
+	}
+	if err != nil {
+		if ctx.Err() == nil {
+			s.log.Error().Err(err).Msg("locked: the keystore was not unlocked")
+		}
+		return
+	}
+	s.log.Info().Msg("unlocked")
+}

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/rs/zerolog"
+
+	"walletd/api"
+	"walletd/internal/claims"
+	"walletd/internal/keystore"
+	"walletd/internal/server"
+	"walletd/internal/store"
+)
+
+// service is a walletd in this process: store, keystore, door and server, wired.
+type service struct {
+	store    *store.Store
+	keystore *keystore.Keystore
+	door     *claims.Door
+	server   *server.Server
+	log      zerolog.Logger
+}
+
+func openService(ctx context.Context, url string, o store.Options, plan listenPlan, log zerolog.Logger) (*service, error) {
+	st, err := store.Open(ctx, url, o)
+	if err != nil {
+		return nil, err
+	}
+	s := &service{store: st, keystore: keystore.New(st, keystore.Options{Dev: o.Dev}), log: log}
+	count := server.NewMetrics()
+	s.door = claims.New(st, s.keystore, claims.Options{Log: log, Count: count.Count})
+	s.server, err = server.New(server.Config{
+		Door: s.door, Keystore: s.keystore, Store: st, Log: log, Metrics: count, OpenAPI: api.OpenAPI,
+		Hosts: plan.hosts, Proxies: plan.proxies, Apps: plan.apps != nil,
+	})
+	if err != nil {
+		st.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *service) close() {
+	if err := s.store.Close(); err != nil {
+		s.log.Error().Err(err).Msg("closing the store")
+	}
+}
+
+// serve answers until ctx ends or a listener fails, then drains. What is given besides
+// runs meanwhile.
+func (s *service) serve(ctx context.Context, listeners []listener, besides func(context.Context)) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	// What signs and sweeps goes on until the last answer is given.
+	background, end := context.WithCancel(context.WithoutCancel(ctx))
+	var behind, front sync.WaitGroup
+	behind.Go(func() { s.door.Run(background) })
+	behind.Go(func() { besides(ctx) })
+
+	failed := make([]error, len(listeners))
+	for i, l := range listeners {
+		handler := s.server.Handler()
+		if l.apps {
+			handler = s.server.AppsHandler()
+		}
+		front.Go(func() {
+			failed[i] = s.server.Serve(ctx, l, handler, l.tls)
+			stop() // one that fails takes the others down, in order
+		})
+	}
+	front.Wait()
+	end()
+	behind.Wait()
+	s.log.Info().Msg("stopped")
+	return errors.Join(failed...)
+}
