@@ -19,8 +19,7 @@ COPY --from=build /out/walletd /walletd
 USER 65532:65532
 VOLUME /data
 EXPOSE 8443
-# `walletd health` asks the service at WALLETD_URL, which must name the host of its certificate.
-ENV WALLETD_URL=http://127.0.0.1:8080
+# It asks on loopback; with TLS set WALLETD_URL to https://127.0.0.1:PORT.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=5s CMD ["/walletd", "health"]
 ENTRYPOINT ["/walletd"]
 # Loopback, and locked until somebody unlocks it. deploy/ shows how to open it to others.
