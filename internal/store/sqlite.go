@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"net/url"
 	"sync"
@@ -184,7 +185,7 @@ func (s *sqliteSession) close(broken bool) {
 		p.Close()
 	}
 	if broken { // one whose transaction could not be rolled back, say
-		_ = s.conn.Raw(func(any) error { return errBroken })
+		_ = s.conn.Raw(func(any) error { return driver.ErrBadConn })
 	}
 	_ = s.conn.Close()
 }

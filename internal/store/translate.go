@@ -16,9 +16,6 @@ import (
 // not happen and may be tried again.
 var errGivenUp = errors.New("given up for another transaction")
 
-// errBroken makes database/sql throw a connection away.
-var errBroken = fmt.Errorf("the connection broke: %w", ErrUnavailable)
-
 // refusals are answers about the change itself; any other error is about the
 // database.
 var refusals = []error{ErrNotFound, ErrChanged, ErrExists, ErrCollision, ErrReplayed, ErrRepeated, ErrCodeTaken,
