@@ -1,0 +1,113 @@
+package wallettest_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// listed is what go list says of a package.
+type listed struct {
+	ImportPath, Dir string
+	Imports         []string
+	GoFiles         []string
+}
+
+// arrows say which packages of the house each may import (design section 3): one way, and the
+// leaves nothing. Who is not named here may import nothing.
+var arrows = map[string][]string{
+	"cmd/walletd":            {"api", "internal/server", "internal/claims", "internal/keystore", "internal/derive", "internal/did", "internal/store"},
+	"internal/server":        {"internal/claims", "internal/keystore", "internal/derive", "internal/did", "internal/store"},
+	"internal/claims":        {"internal/keystore", "internal/derive", "internal/delegation", "internal/did", "internal/store"},
+	"internal/keystore":      {"internal/derive", "internal/did", "internal/store"},
+	"internal/derive":        {"internal/did"},
+	"internal/delegation":    {"internal/did"},
+	"internal/did":           {},
+	"internal/secretstorage": {},
+	"internal/store":         {},
+	"api":                    {},
+}
+
+func house(t *testing.T) []listed {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Dir,Imports,GoFiles", "walletd/...")
+	var problems bytes.Buffer
+	cmd.Stderr = &problems
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v: %s", err, problems.String())
+	}
+	var all []listed
+	for d := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p listed
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		p.ImportPath = strings.TrimPrefix(p.ImportPath, "walletd/")
+		all = append(all, p)
+	}
+	if len(all) < 9 {
+		t.Fatalf("go list finds %d packages; the house has more", len(all))
+	}
+	return all
+}
+
+// isTestHelp says that a package is made for tests, which may use everything.
+func isTestHelp(path string) bool { return strings.HasPrefix(path, "internal/wallettest") }
+
+func TestImportsRunOneWay(t *testing.T) {
+	for _, p := range house(t) {
+		if isTestHelp(p.ImportPath) {
+			continue
+		}
+		for _, path := range p.Imports {
+			path, ours := strings.CutPrefix(path, "walletd/")
+			if ours && !slices.Contains(arrows[p.ImportPath], path) {
+				t.Errorf("%s imports %s", p.ImportPath, path)
+			}
+		}
+	}
+}
+
+// Only claims is handed the operations of a wallet, and nothing runs before main.
+func TestOnlyTheDoorOpensWallets(t *testing.T) {
+	found := false
+	for _, p := range house(t) {
+		for _, name := range p.GoFiles {
+			file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, name), nil, parser.SkipObjectResolution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ast.Inspect(file, func(n ast.Node) bool {
+				switch n := n.(type) {
+				case *ast.SelectorExpr:
+					if n.Sel.Name != "OpenWallet" {
+						break
+					}
+					if found = true; p.ImportPath != "internal/claims" {
+						t.Errorf("%s in %s opens a wallet", name, p.ImportPath)
+					}
+				case *ast.FuncDecl:
+					if n.Recv == nil && n.Name.Name == "init" {
+						t.Errorf("%s in %s has an init", name, p.ImportPath)
+					}
+				}
+				return true
+			})
+		}
+	}
+	if !found {
+		t.Error("nobody opens a wallet; was OpenWallet renamed?")
+	}
+}

@@ -1,0 +1,229 @@
+// Package wallettest gives a test a whole wallet in one line: a real store, a real keystore, the
+// door and the real server on a loopback port, with one wallet, its owner and an operator. Only
+// the far side is made up: apps, which are scripted here and sign with keys of their own.
+//
+//	w := wallettest.New(t)
+//	notes := w.App("Notes")
+//	asked := notes.Ask(wallettest.EncryptionKey("notes"))  // 202
+//	w.MustApprove(asked.Text("code"))
+//	key := notes.Collect(asked.Text("id"))                 // 200
+package wallettest
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"walletd/api"
+	"walletd/internal/claims"
+	"walletd/internal/keystore"
+	"walletd/internal/server"
+	"walletd/internal/store"
+	"walletd/internal/wallettest/postgres"
+)
+
+// Passphrase opens the keystore of every Wallet.
+const Passphrase = "correct horse battery staple, for tests"
+
+// Wallet is a running walletd with one wallet in it. Its methods fail the test when the service
+// does what no test could go on with.
+type Wallet struct {
+	t testing.TB
+
+	URL      string // of the server, without a final slash
+	Address  string // of the wallet
+	Words    string // of the wallet, as they were shown once
+	Operator string // tokens
+	Owner    string
+	Dir      string // that the store is in; "" on PostgreSQL
+	Log      *Log   // all that was logged, down to debug
+
+	Store    *store.Store
+	Keystore *keystore.Keystore
+	Door     *claims.Door
+	Server   *server.Server
+
+	set  settings
+	url  string // of the store
+	stop func()
+}
+
+type settings struct {
+	postgres bool
+	clock    func() time.Time
+	wrap     func(*server.Config)
+}
+
+// Option changes what New makes.
+type Option func(*settings)
+
+// PostgreSQL keeps the wallet in PostgreSQL, which is started for the tests.
+func PostgreSQL() Option { return func(s *settings) { s.postgres = true } }
+
+// Clock sets the time of day.
+func Clock(now func() time.Time) Option { return func(s *settings) { s.clock = now } }
+
+// Config changes the server's configuration before it is made.
+func Config(change func(*server.Config)) Option { return func(s *settings) { s.wrap = change } }
+
+// New starts a walletd, unlocked, with a wallet called alice and her token. It is stopped with
+// the test.
+func New(t testing.TB, options ...Option) *Wallet {
+	t.Helper()
+	w := &Wallet{t: t, Log: &Log{}}
+	for _, o := range options {
+		o(&w.set)
+	}
+	if w.set.postgres {
+		w.url = postgres.Start(t)
+	} else {
+		w.Dir = filepath.Join(t.TempDir(), "data")
+		w.url = "sqlite:" + filepath.Join(w.Dir, "walletd.db")
+	}
+	w.start(true)
+	t.Cleanup(func() { w.Stop() })
+
+	text, row := claims.FirstToken(w.Store.Now())
+	w.Operator = text
+	slot := keystore.NewSlot{Name: "first", Passphrase: keystore.Passphrase([]byte(Passphrase))}
+	if err := w.Keystore.Init(context.Background(), []keystore.NewSlot{slot}, row); err != nil {
+		t.Fatalf("making the keystore: %v", err)
+	}
+	w.Unlock()
+	made := w.Do("POST", "/v1/wallets", w.Operator, Members{"name": "alice"}).Must(http.StatusCreated)
+	w.Address, w.Words = made.Text("wallet"), made.Text("words")
+	w.Owner = w.Do("POST", "/v1/tokens", w.Operator, Members{"role": "owner", "wallet": w.Address, "name": "alice"}).Must(http.StatusCreated).Text("token")
+	return w
+}
+
+// start opens the store and serves it.
+func (w *Wallet) start(create bool) {
+	w.t.Helper()
+	st, err := store.Open(context.Background(), w.url, store.Options{Create: create, Clock: w.set.clock})
+	if err != nil {
+		w.t.Fatalf("opening the store: %v", err)
+	}
+	log := zerolog.New(w.Log).Level(zerolog.DebugLevel)
+	metrics := server.NewMetrics()
+	w.Store = st
+	w.Keystore = keystore.New(st, keystore.Options{Argon2: &keystore.Argon2Params{MemoryKiB: 64 << 10, Time: 1, Threads: 4}})
+	w.Door = claims.New(st, w.Keystore, claims.Options{Log: log, Count: metrics.Count})
+	config := server.Config{Door: w.Door, Keystore: w.Keystore, Store: st, Log: log, Metrics: metrics, OpenAPI: api.OpenAPI}
+	if w.set.wrap != nil {
+		w.set.wrap(&config)
+	}
+	if w.Server, err = server.New(config); err != nil {
+		w.t.Fatalf("making the server: %v", err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		w.t.Fatalf("listening: %v", err)
+	}
+	w.URL = "http://" + l.Addr().String()
+	ctx, cancel := context.WithCancel(context.Background())
+	var work sync.WaitGroup
+	work.Go(func() { w.Door.Run(ctx) })
+	work.Go(func() {
+		if err := w.Server.Serve(ctx, l, w.Server.Handler(), nil); err != nil {
+			w.t.Errorf("serving: %v", err)
+		}
+	})
+	w.stop = sync.OnceFunc(func() {
+		cancel()
+		work.Wait()
+		if err := st.Close(); err != nil {
+			w.t.Errorf("closing the store: %v", err)
+		}
+	})
+}
+
+// Stop stops the server and closes the store. The files are then still there to be looked at.
+func (w *Wallet) Stop() { w.stop() }
+
+// Restart stops all of it and starts it again on the same store, locked, on another port.
+func (w *Wallet) Restart() {
+	w.t.Helper()
+	w.Stop()
+	w.start(false)
+}
+
+// Unlock opens the keystore with Passphrase.
+func (w *Wallet) Unlock() {
+	w.t.Helper()
+	w.Do("POST", "/v1/keystore/unlock", w.Operator, Members{"passphrase": Passphrase}).Must(http.StatusOK)
+}
+
+// Lock locks the keystore.
+func (w *Wallet) Lock() {
+	w.t.Helper()
+	w.Do("POST", "/v1/keystore/lock", w.Operator, Members{}).Must(http.StatusOK)
+}
+
+// Path returns a path under the wallet: Path("/policy").
+func (w *Wallet) Path(rest string) string { return "/v1/wallets/" + w.Address + rest }
+
+// Rules sets the wallet's policy.
+func (w *Wallet) Rules(rules ...Members) {
+	w.t.Helper()
+	if rules == nil {
+		rules = []Members{}
+	}
+	w.Do("PUT", w.Path("/policy"), w.Owner, Members{"rules": rules}).Must(http.StatusOK)
+}
+
+// Waiting returns the approval that waits under a short code.
+func (w *Wallet) Waiting(code string) Members {
+	w.t.Helper()
+	var waiting struct{ Items []Members }
+	w.Do("GET", "/v1/approvals?limit=200", w.Owner, nil).Must(http.StatusOK).Into(&waiting)
+	for _, a := range waiting.Items {
+		if a["code"] == code {
+			return a
+		}
+	}
+	w.t.Fatalf("no approval waits under the code %q", code)
+	return nil
+}
+
+// MustApprove says yes to the question with a short code; choice, if given, is the body.
+func (w *Wallet) MustApprove(code string, choice ...Members) {
+	w.t.Helper()
+	body := Members{}
+	if len(choice) > 0 {
+		body = choice[0]
+	}
+	w.Do("POST", "/v1/approvals/"+w.Waiting(code)["id"].(string)+"/approve", w.Owner, body).Must(http.StatusOK)
+}
+
+// MustReject says no to the question with a short code.
+func (w *Wallet) MustReject(code string) {
+	w.t.Helper()
+	w.Do("POST", "/v1/approvals/"+w.Waiting(code)["id"].(string)+"/reject", w.Owner, Members{}).Must(http.StatusOK)
+}
+
+// Log is a log in memory. It may be written and read concurrently.
+type Log struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+// Write adds to the log.
+func (l *Log) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(b)
+}
+
+// String returns all of the log.
+func (l *Log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
