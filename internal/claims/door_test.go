@@ -1,0 +1,601 @@
+package claims
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"walletd/internal/did"
+	"walletd/internal/keystore"
+	"walletd/internal/store"
+)
+
+var allowAll = Rule{App: Any, Claim: Any, Decision: Allow}
+
+func TestEncryptionKeyIsAnsweredUnderARule(t *testing.T) {
+	h := newHouse(t)
+	token := h.appToken(notes)
+	h.policy(Rule{App: notes, Claim: "encryptionKey", Decision: Allow})
+	sk, account := secret(t, notes, did.AccountType())
+
+	for _, salt := range []string{"", "diary", notes, "zebra", "0xABC", "盐🧂", "nul\x00", " leading"} {
+		asked, _ := json.Marshal(map[string]any{"type": "encryptionKey", "salt": salt, "meta": map[string]any{"n": 1, "h": "<&>"}, "later": []int{1}})
+		a := h.answer(token, string(asked))
+		if got, want := member(t, a, 0, "key"), key(sk, salt); got != want {
+			t.Errorf("salt %q: got %s, want %s", salt, got, want)
+		}
+		if a.UserDID != account.Address() || a.UserPK != did.EncodeBase58(sk.Public()) {
+			t.Errorf("answers as %s %s, want %s", a.UserDID, a.UserPK, account.Address())
+		}
+		var echoed, want map[string]any
+		json.Unmarshal(a.Claims[0], &echoed)
+		json.Unmarshal(asked, &want)
+		want["key"] = key(sk, salt)
+		if diff := cmp.Diff(want, echoed); diff != "" {
+			t.Errorf("the claim is not echoed whole (-want +got):\n%s", diff)
+		}
+	}
+	kind, e := h.lastEvent()
+	if kind != "claim.allowed" || e.Reason != "allowed by rule 1" || e.App != "did:abt:"+notes || len(e.Claims) != 1 || e.Claims[0].Salt == nil {
+		t.Errorf("recorded %s %+v", kind, e)
+	}
+}
+
+func TestAnswersOfDifferentAppsDiffer(t *testing.T) {
+	h := newHouse(t)
+	one, two := h.appToken(notes), h.appToken(another)
+	h.policy(allowAll)
+	if a, b := member(t, h.answer(one, keyClaim("same")), 0, "key"), member(t, h.answer(two, keyClaim("same")), 0, "key"); a == b {
+		t.Error("two apps have the same key for the same salt")
+	}
+}
+
+func TestNothingIsGivenWithoutARecord(t *testing.T) {
+	h := newHouse(t)
+	token := h.appToken(notes)
+	h.policy(allowAll)
+	h.answer(token, keyClaim("diary"))
+	caller := h.as(token)
+	h.store.Close()
+	out, err := h.door.Answer(t.Context(), caller, raw(keyClaim("diary")))
+	if err == nil || out.Answer != nil {
+		t.Fatalf("got %v and %v, want an error and nothing else", out, err)
+	}
+}
+
+func TestAnswerIsRefused(t *testing.T) {
+	h := newHouse(t)
+	token := h.appToken(notes)
+	h.policy(allowAll)
+	for name, c := range map[string]struct{ claim, code string }{
+		"for a claim it does not know":          {`{"type":"prepareTx"}`, "claim_unsupported"},
+		"for a claim without a type":            {`{"salt":"a"}`, "request_malformed"},
+		"for what is no object":                 {`["encryptionKey"]`, "request_malformed"},
+		"for a duplicate member":                {`{"type":"encryptionKey","salt":"a","salt":"b"}`, "request_malformed"},
+		"for a duplicate member deep inside":    {`{"type":"encryptionKey","salt":"a","meta":{"a":{"b":1,"b":2}}}`, "request_malformed"},
+		"for a member that differs in case":     {`{"type":"encryptionKey","salt":"a","Salt":"b"}`, "request_malformed"},
+		"without a salt":                        {`{"type":"encryptionKey"}`, "request_malformed"},
+		"for a salt that is no text":            {`{"type":"encryptionKey","salt":1}`, "request_malformed"},
+		"for a salt that is too long":           {keyClaim(strings.Repeat("s", maxSalt+1)), "request_malformed"},
+		"for a description that is no text":     {`{"type":"encryptionKey","salt":"a","description":{}}`, "request_malformed"},
+		"for a delegation that is no token":     {`{"type":"encryptionKey","salt":"a","delegation":"x"}`, "delegation_malformed"},
+		"for an mfaCode of two numbers":         {`{"type":"encryptionKey","salt":"a","mfaCode":[11,12]}`, "request_malformed"},
+		"for an mfaCode with a number twice":    {`{"type":"encryptionKey","salt":"a","mfaCode":[11,12,12]}`, "request_malformed"},
+		"for a target the wallet does not hold": {`{"type":"authPrincipal","target":"` + another + `"}`, "account_not_held"},
+		"for a target that is no DID":           {`{"type":"authPrincipal","target":"me"}`, "did_invalid"},
+		"for a passkey account":                 {`{"type":"authPrincipal","targetType":{"key":"passkey"}}`, "claim_unsupported"},
+		"for an account type nobody knows":      {`{"type":"authPrincipal","targetType":{"key":"rsa"}}`, "claim_unsupported"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, err := h.ask(token, c.claim)
+			wantCode(t, err, c.code)
+			if out.Answer != nil || out.Pending != nil {
+				t.Error("something was given")
+			}
+		})
+	}
+	t.Run("for no claims", func(t *testing.T) {
+		_, err := h.ask(token)
+		wantCode(t, err, "request_malformed")
+	})
+	t.Run("for more claims than are read", func(t *testing.T) {
+		_, err := h.ask(token, make([]string, maxClaims+1)...)
+		wantCode(t, err, "request_malformed")
+	})
+	t.Run("for two principals", func(t *testing.T) {
+		_, err := h.ask(token, `{"type":"authPrincipal"}`, `{"type":"authPrincipal"}`)
+		wantCode(t, err, "request_malformed")
+	})
+	t.Run("whole, if one of its claims is refused", func(t *testing.T) {
+		out, err := h.ask(token, keyClaim("diary"), `{"type":"prepareTx"}`)
+		wantCode(t, err, "claim_unsupported")
+		if out.Answer != nil {
+			t.Error("something was given")
+		}
+	})
+}
+
+func TestTheStrictestDecisionHoldsForAll(t *testing.T) {
+	h := newHouse(t)
+	token := h.appToken(notes)
+	h.policy(
+		Rule{App: notes, Claim: "encryptionKey", Salt: text("no"), Decision: Deny},
+		Rule{App: notes, Claim: "encryptionKey", Salt: text("yes"), Decision: Allow},
+	)
+	if out, err := h.ask(token, keyClaim("yes"), keyClaim("perhaps")); err != nil || out.Pending == nil {
+		t.Errorf("got %v and %v, want a question", out, err)
+	}
+	_, err := h.ask(token, keyClaim("perhaps"), keyClaim("no"), keyClaim("yes"))
+	wantErr(t, err, ErrDenied)
+	if kind, e := h.lastEvent(); kind != "claim.denied" || e.Rule != 1 {
+		t.Errorf("recorded %s %+v", kind, e)
+	}
+}
+
+func TestAuthPrincipalSettlesTheAccount(t *testing.T) {
+	h := newHouse(t)
+	token := h.appToken(notes)
+	h.policy(allowAll)
+	ethereum := did.Type{Role: did.RoleAccount, Key: did.Ethereum, Hash: did.Keccak}
+	sk, account := secret(t, notes, ethereum)
+	a := h.answer(token, keyClaim("diary"), `{"type":"authPrincipal","targetType":{"key":"ethereum"}}`)
+	if a.UserDID != account.Address() {
+		t.Errorf("answers as %s, want %s", a.UserDID, account.Address())
+	}
+	if got, want := member(t, a, 0, "key"), key(sk, "diary"); got != want {
+		t.Errorf("got %s, want the key of the account that was settled, %s", got, want)
+	}
+	t.Run("and refuses the salt that would give the ed25519 account's key", func(t *testing.T) {
+		ed, _ := secret(t, notes, did.AccountType())
+		salt := did.EncodeBase58(append(ed.Public(), "diary"...))
+		_, err := h.ask(token, keyClaim(salt), `{"type":"authPrincipal","targetType":{"key":"ethereum"}}`)
+		wantCode(t, err, "salt_mismatch")
+		_, err = h.ask(token, keyClaim(salt), `{"type":"authPrincipal","targetType":{"key":"secp256k1"}}`)
+		wantCode(t, err, "salt_mismatch")
+		h.answer(token, keyClaim(salt)) // of the ed25519 account itself it is an ordinary salt
+	})
+}
+
+func TestAnAccountOfAnotherAppIsNeverDecidedByRule(t *testing.T) {
+	h := newHouse(t)
+	token := h.appToken(notes)
+	h.policy(allowAll)
+	theirs := h.account(another, did.AccountType())
+	p := h.pending(token, `{"type":"authPrincipal","target":"`+theirs.Address+`"}`)
+	v, err := h.door.Approval(t.Context(), h.as(h.owner), p.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(v.Claims[0].Unusual) == 0 || !strings.Contains(v.Claims[0].Unusual[0], another) {
+		t.Errorf("the question does not say whose account it is: %q", v.Claims[0].Unusual)
+	}
+	_, err = h.ask(token, `{"type":"authPrincipal","target":"`+theirs.Address+`"}`, keyClaim("diary"))
+	wantCode(t, err, "delegation_missing")
+}
+
+func TestASaltOfAnotherDIDIsNeverDecidedByRule(t *testing.T) {
+	h := newHouse(t)
+	token := h.appToken(notes)
+	h.policy(allowAll)
+	ethereum := h.account(another, did.Type{Role: did.RoleAccount, Key: did.Ethereum, Hash: did.Keccak})
+	theirs := h.account(another, did.AccountType())
+	mine := h.account(notes, did.AccountType())
+	d, _ := did.Parse(another)
+	for name, salt := range map[string]string{
+		"as an address":                       another,
+		"with a prefix":                       "did:abt:" + another,
+		"with a prefix nobody knows":          "DID:x:y:" + another,
+		"as hex of its bytes":                 "0x" + hexString(d.Bytes()),
+		"as an account of another app":        theirs.Address,
+		"as an ethereum account it holds":     ethereum.Address,
+		"as that account in lower case":       strings.ToLower(ethereum.Address),
+		"as that account's bytes in base58":   did.EncodeBase58(ethereumBytes(t, ethereum.Address)),
+		"as that account in lower case after": "x:" + strings.ToLower(ethereum.Address),
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, err := h.ask(token, keyClaim(salt))
+			if err != nil || out.Pending == nil {
+				t.Fatalf("got %v and %v, want a question", out, err)
+			}
+			h.door.Reject(t.Context(), h.as(h.owner), out.Pending.ID)
+		})
+	}
+	for name, salt := range map[string]string{
+		"the app's own address":         notes,
+		"the app's own with its prefix": "did:abt:" + notes,
+		"the app's own account":         mine.Address,
+		"an address with a broken sum":  another[:len(another)-1] + "E",
+		"an unheld ethereum address":    "0x1563915e194d8cfba1943570603f7606a3115508",
+	} {
+		t.Run("but a rule decides about "+name, func(t *testing.T) { h.answer(token, keyClaim(salt)) })
+	}
+	t.Run("and a yes to it cannot be remembered", func(t *testing.T) {
+		p := h.pending(token, keyClaim(theirs.Address+""), keyClaim("x"))
+		wantErr(t, h.approve(p.ID, Choice{Remember: &Remember{Times: 3}}), ErrChoice)
+	})
+}
+
+func hexString(b []byte) string { return *hexOf(b) }
+
+func ethereumBytes(t *testing.T, address string) []byte {
+	d, err := did.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d.Bytes()
+}
+
+func TestLockedKeystoreGivesNothing(t *testing.T) {
+	h := newHouse(t)
+	token := h.appToken(notes)
+	h.policy(allowAll)
+	early := h.as(token) // a request that was under way when the lock came
+	p := h.pending(h.appToken(another), keyClaim(notes))
+	if err := h.door.Lock(t.Context(), h.as(h.operator)); err != nil {
+		t.Fatal(err)
+	}
+	_, err := h.door.Answer(t.Context(), early, raw(keyClaim("diary")))
+	wantErr(t, err, keystore.ErrLocked)
+	_, err = h.door.Authenticate(t.Context(), token)
+	wantErr(t, err, keystore.ErrLocked)
+	_, err = h.door.Authenticate(t.Context(), h.owner)
+	wantErr(t, err, keystore.ErrLocked)
+	peer := newPeer(t, 7)
+	_, err = h.askSigned(h.request(peer, "j", nil))
+	wantErr(t, err, keystore.ErrLocked)
+	if _, err := h.door.Authenticate(t.Context(), h.operator); err != nil {
+		t.Errorf("an operator's token does not work while locked: %v", err)
+	}
+	h.unlock()
+	h.answer(token, keyClaim("diary"))
+	if err := h.approve(p.ID, Choice{}); err != nil {
+		t.Errorf("a question that waited over a lock cannot be answered: %v", err)
+	}
+}
+
+func TestRolesAreKeptApart(t *testing.T) {
+	h := newHouse(t)
+	token := h.appToken(notes)
+	ctx := t.Context()
+	operator, owner, app := h.as(h.operator), h.as(h.owner), h.as(token)
+	p := h.pending(token, keyClaim("diary"))
+	for name, err := range map[string]error{
+		"an operator asking for a key":      second(h.door.Answer(ctx, operator, raw(keyClaim("a")))),
+		"an owner asking as an app":         second(h.door.Answer(ctx, owner, raw(keyClaim("a")))),
+		"an operator deriving":              second(h.door.Derive(ctx, operator, nil)),
+		"an app deriving":                   second(h.door.Derive(ctx, app, nil)),
+		"an operator approving":             second(h.door.Approve(ctx, operator, p.ID, Choice{})),
+		"an app approving":                  second(h.door.Approve(ctx, app, p.ID, Choice{})),
+		"an operator rejecting":             second(h.door.Reject(ctx, operator, p.ID)),
+		"an operator setting a policy":      second(h.door.SetPolicy(ctx, operator, Policy{})),
+		"an app setting a policy":           second(h.door.SetPolicy(ctx, app, Policy{})),
+		"an operator making an app's token": second(h.door.CreateToken(ctx, h.as(h.operator), NewToken{Role: App, Wallet: h.wallet, App: notes})),
+		"an operator making another owner":  second(h.door.CreateToken(ctx, h.as(h.operator), NewToken{Role: Owner, Wallet: h.wallet})),
+		"an owner making an operator":       second(h.door.CreateToken(ctx, owner, NewToken{Role: Operator})),
+		"an app making a token":             second(h.door.CreateToken(ctx, app, NewToken{Role: App, Wallet: h.wallet})),
+		"an owner making a wallet":          second(h.door.CreateWallet(ctx, owner, NewWallet{})),
+		"an operator deleting an owned one": h.door.DeleteWallet(ctx, h.as(h.operator), h.wallet),
+		"an owner locking":                  h.door.Lock(ctx, owner),
+		"an app reading the record":         second(h.door.Record(ctx, app, 0, 10)),
+		"an operator naming an app":         second(h.door.NameApp(ctx, operator, app.App, "x")),
+		"an operator importing an account":  second(h.door.ImportAccount(ctx, operator, make([]byte, 64), did.AccountType())),
+		"an operator revoking an app":       h.door.RevokeApp(ctx, operator, app.App),
+		"an operator changing the wallet":   second(h.door.UpdateWallet(ctx, operator, WalletChange{})),
+	} {
+		if !errors.Is(err, ErrForbidden) {
+			t.Errorf("%s: got %v, want ErrForbidden", name, err)
+		}
+	}
+	if err := h.door.RevokeToken(ctx, h.as(h.operator), app.Token); !errors.Is(err, ErrNotFound) {
+		t.Errorf("an operator revoking an owned wallet's token: got %v, want ErrNotFound", err)
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+func TestDerive(t *testing.T) {
+	h := newHouse(t)
+	got, err := h.door.Derive(t.Context(), h.as(h.owner), []byte("salt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The BIP-39 seed of the words (accounts.json), hashed beside the house.
+	seed := mustHex(t, "5eb00bbddcf069084889a8ab9155568165f5c453ccb85e70811aaed6f6da5fc19a5ac40b389cd370d086206dec8aa6c43daea6690f20ad3d8d48b2d2ce9e38e4")
+	if want := did.EncodeBase58(did.SHA3.Sum(seed, []byte("salt"))); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if kind, e := h.lastEvent(); kind != "key.derived" || e.Salt == nil || *e.Salt != "73616c74" {
+		t.Errorf("recorded %s %+v", kind, e)
+	}
+	_, err = h.door.Derive(t.Context(), h.as(h.owner), []byte("walletd/backup/1"))
+	wantCode(t, err, "salt_reserved")
+}
+
+func TestTheSameQuestion(t *testing.T) {
+	h := newHouse(t)
+	token := h.appToken(notes)
+	first := h.pending(token, keyClaim("diary"))
+	if again := h.pending(token, keyClaim("diary")); *again != *first {
+		t.Errorf("asked twice: %v and %v", first, again)
+	}
+	if other := h.pending(token, keyClaim("letters")); other.ID == first.ID || other.Code == first.Code {
+		t.Error("another question is taken for the same")
+	}
+	if _, err := h.door.Reject(t.Context(), h.as(h.owner), first.ID); err != nil {
+		t.Fatal(err)
+	}
+	_, err := h.ask(token, keyClaim("diary"))
+	wantErr(t, err, ErrRejected)
+	_, err = h.collect(token, first.ID)
+	wantErr(t, err, ErrRejected)
+	h.clock = h.clock.Add(rejectedFor)
+	if again := h.pending(token, keyClaim("diary")); again.ID == first.ID {
+		t.Error("the no is asked again under the same id")
+	}
+}
+
+func TestBudgetOfQuestions(t *testing.T) {
+	h := newHouse(t)
+	token := h.appToken(notes)
+	for i := range waitingPerApp {
+		h.pending(token, keyClaim("salt "+string(rune('a'+i))))
+	}
+	_, err := h.ask(token, keyClaim("one more"))
+	wantErr(t, err, ErrTooMany)
+	h.pending(h.appToken(another), keyClaim("of another app"))
+	h.clock = h.clock.Add(5 * time.Minute)
+	h.pending(token, keyClaim("one more"))
+}
+
+func TestAYesIsCollected(t *testing.T) {
+	h := newHouse(t)
+	token, stranger := h.appToken(notes), h.appToken(notes)
+	p := h.pending(token, keyClaim("diary"))
+	if out, err := h.collect(token, p.ID); err != nil || out.Pending == nil {
+		t.Errorf("got %v and %v before the yes, want it pending", out, err)
+	}
+	if err := h.approve(p.ID, Choice{}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := h.collect(stranger, p.ID)
+	wantErr(t, err, ErrNotFound)
+	out, err := h.collect(token, p.ID)
+	if err != nil || out.Answer == nil {
+		t.Fatalf("got %v and %v, want the answer", out, err)
+	}
+	sk, _ := secret(t, notes, did.AccountType())
+	if got, want := member(t, out.Answer, 0, "key"), key(sk, "diary"); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if kind, e := h.lastEvent(); kind != "claim.collected" || e.Approval != p.ID {
+		t.Errorf("recorded %s %+v", kind, e)
+	}
+	t.Run("for two minutes", func(t *testing.T) {
+		h.clock = h.clock.Add(collectFor)
+		_, err := h.collect(token, p.ID)
+		wantErr(t, err, ErrExpired)
+	})
+	t.Run("but is asked anew after that", func(t *testing.T) {
+		if again := h.pending(token, keyClaim("diary")); again.ID == p.ID {
+			t.Error("one yes stood for two questions")
+		}
+	})
+	t.Run("not once a rule denies it", func(t *testing.T) {
+		p := h.pending(token, keyClaim("letters"))
+		if err := h.approve(p.ID, Choice{}); err != nil {
+			t.Fatal(err)
+		}
+		h.policy(Rule{App: notes, Claim: Any, Decision: Deny})
+		_, err := h.collect(token, p.ID)
+		wantErr(t, err, ErrDenied)
+	})
+}
+
+func TestAQuestionNobodyAnswersExpires(t *testing.T) {
+	h := newHouse(t)
+	token := h.appToken(notes)
+	p := h.pending(token, keyClaim("diary"))
+	h.clock = h.clock.Add(5 * time.Minute)
+	_, err := h.collect(token, p.ID)
+	wantErr(t, err, ErrExpired)
+	wantErr(t, h.approve(p.ID, Choice{}), ErrExpired)
+}
+
+func TestOfTwoWhoDecideOneWins(t *testing.T) {
+	h := newHouse(t)
+	token := h.appToken(notes)
+	for range 20 {
+		p := h.pending(token, keyClaim(store.NewID()))
+		yes, no := h.as(h.owner), h.as(h.owner)
+		var wg sync.WaitGroup
+		var errs [2]error
+		wg.Go(func() { _, errs[0] = h.door.Approve(t.Context(), yes, p.ID, Choice{}) })
+		wg.Go(func() { _, errs[1] = h.door.Reject(t.Context(), no, p.ID) })
+		wg.Wait()
+		won := 0
+		for _, err := range errs {
+			if err == nil {
+				won++
+			} else {
+				wantErr(t, err, ErrDecided)
+			}
+		}
+		if won != 1 {
+			t.Fatalf("%d decisions stand: %v", won, errs)
+		}
+		out, err := h.collect(token, p.ID)
+		if (errs[0] == nil) != (out.Answer != nil) {
+			t.Fatalf("approved: %t, but collected %v, %v", errs[0] == nil, out, err)
+		}
+	}
+}
+
+func TestAGrantRemembersAYes(t *testing.T) {
+	h := newHouse(t)
+	token := h.appToken(notes)
+	remember := func(t *testing.T, salt string, r Remember) {
+		t.Helper()
+		p := h.pending(token, keyClaim(salt))
+		if err := h.approve(p.ID, Choice{Remember: &r}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Run("a number of times", func(t *testing.T) {
+		remember(t, "times", Remember{Times: 2})
+		h.answer(token, keyClaim("times"))
+		h.answer(token, keyClaim("times"))
+		h.pending(token, keyClaim("times"))
+	})
+	t.Run("a number of times, whoever asks at once", func(t *testing.T) {
+		remember(t, "at once", Remember{Times: 5})
+		callers := make([]*Caller, 12)
+		for i := range callers {
+			callers[i] = h.as(token)
+		}
+		var wg sync.WaitGroup
+		var mu sync.Mutex
+		given := 0
+		for _, c := range callers {
+			wg.Go(func() {
+				out, err := h.door.Answer(t.Context(), c, raw(keyClaim("at once")))
+				if err != nil && !errors.Is(err, store.ErrChanged) {
+					t.Error(err)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				if out.Answer != nil {
+					given++
+				}
+			})
+		}
+		wg.Wait()
+		if given > 5 {
+			t.Errorf("given %d times, granted 5", given)
+		}
+	})
+	t.Run("for a while", func(t *testing.T) {
+		remember(t, "while", Remember{Seconds: 60})
+		h.answer(token, keyClaim("while"))
+		h.clock = h.clock.Add(time.Minute)
+		h.pending(token, keyClaim("while"))
+	})
+	t.Run("until it is withdrawn", func(t *testing.T) {
+		remember(t, "until", Remember{Until: "withdrawn"})
+		h.answer(token, keyClaim("until"))
+		h.restart()
+		h.answer(token, keyClaim("until"))
+		grants, _, err := h.door.Grants(t.Context(), h.as(h.owner), store.Page{})
+		if err != nil || len(grants) != 1 {
+			t.Fatalf("grants %v, %v", grants, err)
+		}
+		if err := h.door.RevokeGrant(t.Context(), h.as(h.owner), grants[0].ID); err != nil {
+			t.Fatal(err)
+		}
+		h.pending(token, keyClaim("until"))
+	})
+	t.Run("for the salt's bytes, not its text", func(t *testing.T) {
+		remember(t, "zoo", Remember{Times: 1})
+		h.answer(token, keyClaim("0x0a9a"))
+	})
+	for name, r := range map[string]Remember{
+		"not without an end it knows": {}, "not for two ends": {Seconds: 1, Times: 1}, "not for a negative time": {Seconds: -1},
+		"not until something else": {Until: "tomorrow"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := h.pending(token, keyClaim(name))
+			wantErr(t, h.approve(p.ID, Choice{Remember: &r}), ErrChoice)
+		})
+	}
+}
+
+func TestRevokingEndsWhatHangsOnIt(t *testing.T) {
+	setup := func(t *testing.T) (h *house, token string, waiting *Pending) {
+		h = newHouse(t)
+		token = h.appToken(notes)
+		p := h.pending(token, keyClaim("granted"))
+		if err := h.approve(p.ID, Choice{Remember: &Remember{Until: "withdrawn"}}); err != nil {
+			t.Fatal(err)
+		}
+		h.answer(token, keyClaim("granted"))
+		return h, token, h.pending(token, keyClaim("waiting"))
+	}
+	t.Run("a token", func(t *testing.T) {
+		h, token, waiting := setup(t)
+		spare := h.appToken(notes)
+		if err := h.door.RevokeToken(t.Context(), h.as(h.owner), h.as(token).Token); err != nil {
+			t.Fatal(err)
+		}
+		_, err := h.door.Authenticate(t.Context(), token)
+		wantErr(t, err, ErrUnauthorized)
+		wantErr(t, h.approve(waiting.ID, Choice{}), ErrDecided)
+		h.pending(spare, keyClaim("granted"))
+	})
+	t.Run("an app", func(t *testing.T) {
+		h, token, waiting := setup(t)
+		if err := h.door.RevokeApp(t.Context(), h.as(h.owner), app(t, notes)); err != nil {
+			t.Fatal(err)
+		}
+		_, err := h.door.Authenticate(t.Context(), token)
+		wantErr(t, err, ErrUnauthorized)
+		wantErr(t, h.approve(waiting.ID, Choice{}), ErrDecided)
+		h.pending(h.appToken(notes), keyClaim("granted"))
+	})
+	t.Run("a deny that matches now", func(t *testing.T) {
+		h, token, waiting := setup(t)
+		h.policy(Rule{App: notes, Claim: "encryptionKey", Decision: Deny})
+		wantErr(t, h.approve(waiting.ID, Choice{}), ErrDecided)
+		h.policy()
+		h.pending(token, keyClaim("granted"))
+	})
+}
+
+func TestAChoiceMustHaveBeenOffered(t *testing.T) {
+	h := newHouse(t)
+	token := h.appToken(notes)
+	other := h.account(another, did.AccountType())
+	mine := h.account(notes, did.Type{Role: did.RoleAccount, Key: did.Secp256k1, Hash: did.SHA3})
+	numbers := `{"type":"encryptionKey","salt":"mfa","mfaCode":[11,22,33]}`
+	for name, c := range map[string]struct {
+		claim  string
+		choice Choice
+	}{
+		"a number that was not shown":         {numbers, Choice{MFACode: 12}},
+		"no number where one was asked for":   {numbers, Choice{}},
+		"a number where none was asked for":   {keyClaim("a"), Choice{MFACode: 11}},
+		"an account nobody left open":         {keyClaim("b"), Choice{Account: mine.Address}},
+		"an account of another app":           {`{"type":"authPrincipal"}`, Choice{Account: other.Address}},
+		"an account where the app names one":  {`{"type":"authPrincipal","target":"` + mine.Address + `"}`, Choice{Account: mine.Address}},
+		"profile items where none are wanted": {keyClaim("c"), Choice{Items: []string{"email"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := h.pending(token, c.claim)
+			wantErr(t, h.approve(p.ID, c.choice), ErrChoice)
+		})
+	}
+	t.Run("but the number on the page is answered", func(t *testing.T) {
+		p := h.pending(token, numbers)
+		if err := h.approve(p.ID, Choice{MFACode: 22}); err != nil {
+			t.Fatal(err)
+		}
+		out, err := h.collect(token, p.ID)
+		if err != nil || !bytes.Contains(out.Answer.Claims[0], []byte(`"mfaCode":[22]`)) {
+			t.Errorf("got %s, %v", out.Answer.Claims, err)
+		}
+	})
+	t.Run("and an account of the app's own is taken", func(t *testing.T) {
+		p := h.pending(token, `{"type":"authPrincipal","meta":{"n":2}}`)
+		if err := h.approve(p.ID, Choice{Account: mine.Address}); err != nil {
+			t.Fatal(err)
+		}
+		out, err := h.collect(token, p.ID)
+		if err != nil || out.Answer.UserDID != mine.Address {
+			t.Errorf("got %v, %v", out, err)
+		}
+	})
+}

@@ -1,0 +1,312 @@
+package claims
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"strings"
+	"testing"
+	"time"
+
+	"walletd/internal/did"
+	"walletd/internal/store"
+)
+
+// knownPeer is a peer that has a token in the wallet, and so is no stranger.
+func (h *house) knownPeer(fill byte) peer {
+	h.t.Helper()
+	p := newPeer(h.t, fill)
+	h.appToken(p.did.Address())
+	return p
+}
+
+func TestASignedRequestIsAnsweredAsAWalletDoes(t *testing.T) {
+	h := newHouse(t)
+	p := h.knownPeer(7)
+	h.policy(allowAll)
+	_, account := secret(t, p.did.Address(), did.AccountType())
+	sk, _ := secret(t, p.did.Address(), did.AccountType())
+	for name, aud := range map[string]string{
+		"to the wallet's address":          h.wallet,
+		"to the wallet's DID":              "did:abt:" + h.wallet,
+		"to the app's account in a wallet": account.Address(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, err := h.askSigned(h.request(p, name, map[string]any{"aud": aud}))
+			if err != nil || out.Answer == nil || out.Answer.Signed == nil {
+				t.Fatalf("got %v, %v", out, err)
+			}
+			s := out.Answer.Signed
+			pk, err := did.DecodePublicKey(s.UserPK)
+			if err != nil {
+				t.Fatal(err)
+			}
+			token, err := did.VerifyToken(s.UserInfo, did.Check{PublicKey: pk, Now: h.clock})
+			if err != nil {
+				t.Fatalf("the app cannot verify the answer: %v", err)
+			}
+			challenge, _ := token.Body.Text("challenge")
+			if token.Signer != account || challenge != "C0FFEE" || !strings.Contains(string(token.Body["requestedClaims"]), key(sk, "diary")) {
+				t.Errorf("answered by %s: %s", token.Signer, token.Body)
+			}
+			if out.Answer.Claims != nil {
+				t.Error("the claims are beside the signed answer")
+			}
+		})
+	}
+	t.Run("sealed to the key it brings", func(t *testing.T) {
+		priv, err := rsa.GenerateKey(rand.Reader, 1536)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := h.askSigned(h.request(p, "sealed", map[string]any{"_ek_": did.EncodeChannelPublicKey(&priv.PublicKey)}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := out.Answer.Signed
+		channel, err := did.UnwrapChannelKey(s.SharedKey, priv)
+		if err != nil || s.Version != "1.0.0" {
+			t.Fatalf("version %q, %v", s.Version, err)
+		}
+		opened, err := channel.Open(s.UserInfo)
+		if err != nil || strings.Count(string(opened), ".") != 2 {
+			t.Errorf("the sealed answer opens to %q, %v", opened, err)
+		}
+	})
+}
+
+func TestASignedRequestIsRefused(t *testing.T) {
+	h := newHouse(t)
+	p := h.knownPeer(7)
+	h.policy(allowAll)
+	other, otherAccount := secret(t, another, did.AccountType())
+	defer other.Wipe()
+	h.account(another, did.AccountType())
+	for name, c := range map[string]struct {
+		change map[string]any
+		code   string
+	}{
+		"without an aud":                         {map[string]any{"aud": nil}, "aud_missing"},
+		"with an empty aud":                      {map[string]any{"aud": ""}, "aud_missing"},
+		"with an aud that is a list":             {map[string]any{"aud": []string{h.wallet}}, "aud_missing"},
+		"for another wallet":                     {map[string]any{"aud": another}, "aud_mismatch"},
+		"for another app's account":              {map[string]any{"aud": otherAccount.Address()}, "aud_mismatch"},
+		"with a url":                             {map[string]any{"url": "https://dapp.example/auth"}, "url_present"},
+		"without an action":                      {map[string]any{"action": nil}, "request_malformed"},
+		"with another action":                    {map[string]any{"action": "declineAuth"}, "request_malformed"},
+		"without a jti":                          {map[string]any{"jti": nil}, "jti_missing"},
+		"with a jti that is too long":            {map[string]any{"jti": strings.Repeat("j", 129)}, "jti_invalid"},
+		"with a jti that is a number":            {map[string]any{"jti": 7}, "jti_invalid"},
+		"with a longer life than 300 s":          {map[string]any{"exp": h.clock.Unix() + 301}, "jwt_lifetime"},
+		"without an iat":                         {map[string]any{"iat": nil}, "jwt_lifetime"},
+		"with an exp in milliseconds":            {map[string]any{"exp": h.clock.Add(time.Minute).UnixMilli()}, "jwt_time_invalid"},
+		"that has expired":                       {map[string]any{"iat": h.clock.Unix() - 300, "exp": h.clock.Unix() - 6}, "jwt_expired"},
+		"from the future":                        {map[string]any{"iat": h.clock.Unix() + 6, "exp": h.clock.Unix() + 60}, "jwt_iat_future"},
+		"with claims that are no list":           {map[string]any{"requestedClaims": map[string]any{}}, "request_malformed"},
+		"without claims":                         {map[string]any{"requestedClaims": nil}, "request_malformed"},
+		"with a key to seal to that is none":     {map[string]any{"_ek_": "zzzz"}, "ek_invalid"},
+		"with a challenge that is no text":       {map[string]any{"challenge": 7}, "request_malformed"},
+		"that names an agent it has no key of":   {map[string]any{"agentDid": "did:abt:" + another}, "agent_pk_missing"},
+		"with a claim that is not answered here": {map[string]any{"requestedClaims": raw(`{"type":"prepareTx"}`)}, "claim_unsupported"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			members := map[string]any{"action": "responseAuth", "aud": h.wallet, "jti": name, "requestedClaims": raw(keyClaim("diary"))}
+			for k, v := range c.change {
+				members[k] = v
+			}
+			token := signAnything(t, p, h.clock, members)
+			out, err := h.askSigned(SignedRequest{AppPk: p.pk(), AuthInfo: token})
+			wantCode(t, err, c.code)
+			if out.Answer != nil || out.Pending != nil {
+				t.Error("something was given")
+			}
+		})
+	}
+	t.Run("with another key", func(t *testing.T) {
+		r := h.request(p, "key", nil)
+		r.AppPk = newPeer(t, 8).pk()
+		_, err := h.askSigned(r)
+		wantCode(t, err, "app_pk_mismatch")
+	})
+	t.Run("that was changed", func(t *testing.T) {
+		r := h.request(p, "changed", nil)
+		r.AuthInfo = r.AuthInfo[:len(r.AuthInfo)-4] + "AAAA"
+		_, err := h.askSigned(r)
+		wantCode(t, err, "jwt_bad_signature")
+	})
+}
+
+// signAnything signs what SignToken would not: members with nil values are left out whatever
+// they are.
+func signAnything(t *testing.T, p peer, now time.Time, members map[string]any) string {
+	t.Helper()
+	body := map[string]any{
+		"iss": p.did.String(), "iat": now.Unix(), "nbf": now.Unix() - 300, "exp": now.Unix() + 300, "version": "1.1.0",
+	}
+	for name, value := range members {
+		body[name] = value
+	}
+	for name, value := range body {
+		if value == nil {
+			delete(body, name)
+		}
+	}
+	text, err := did.MarshalStable(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unsigned := did.EncodeBase64URL([]byte(`{"alg":"Ed25519","type":"JWT"}`)) + "." + did.EncodeBase64URL(text)
+	sig, err := did.SignUnsigned(p.key, unsigned)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return unsigned + "." + did.EncodeBase64URL(sig)
+}
+
+func TestASignedRequestWorksOnce(t *testing.T) {
+	h := newHouse(t)
+	p := h.knownPeer(7)
+	h.policy(allowAll)
+	r := h.request(p, "once", nil)
+	if _, err := h.askSigned(r); err != nil {
+		t.Fatal(err)
+	}
+	_, err := h.askSigned(r)
+	wantCode(t, err, "jti_replayed")
+	_, err = h.askSigned(h.request(p, "once", map[string]any{"requestedClaims": raw(keyClaim("other"))}))
+	wantCode(t, err, "jti_replayed")
+	t.Run("also after a restart", func(t *testing.T) {
+		h.restart()
+		_, err := h.askSigned(r)
+		wantCode(t, err, "jti_replayed")
+	})
+	t.Run("but another app may use the same jti", func(t *testing.T) {
+		if _, err := h.askSigned(h.request(h.knownPeer(8), "once", nil)); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestAStrangerIsNotAnswered(t *testing.T) {
+	h := newHouse(t)
+	p := newPeer(t, 7)
+	h.policy(allowAll)
+	before := len(h.events())
+	_, err := h.askSigned(h.request(p, "1", nil))
+	wantCode(t, err, "app_unknown")
+	if after := len(h.events()); after != before {
+		t.Errorf("a stranger made %d entries in the record", after-before)
+	}
+	open := true
+	if _, err := h.door.UpdateWallet(t.Context(), h.as(h.owner), WalletChange{Strangers: &open}); err != nil {
+		t.Fatal(err)
+	}
+	out, err := h.askSigned(h.request(p, "2", nil))
+	if err != nil || out.Pending == nil {
+		t.Fatalf("got %v and %v of a wallet open to strangers, want a question: * does not speak of strangers", out, err)
+	}
+	if err := h.approve(out.Pending.ID, Choice{}); err != nil {
+		t.Fatal(err)
+	}
+	t.Run("until it was approved", func(t *testing.T) {
+		out, err := h.askSigned(h.request(p, "3", nil))
+		if err != nil || out.Answer == nil {
+			t.Errorf("got %v and %v, want the rule to answer", out, err)
+		}
+	})
+	t.Run("nor once it was withdrawn", func(t *testing.T) {
+		if err := h.door.RevokeApp(t.Context(), h.as(h.owner), p.did); err != nil {
+			t.Fatal(err)
+		}
+		_, err := h.askSigned(h.request(p, "4", nil))
+		wantCode(t, err, "app_unknown")
+	})
+}
+
+func TestASignedQuestionIsCollectedWithAFreshRequest(t *testing.T) {
+	h := newHouse(t)
+	p, q := h.knownPeer(7), h.knownPeer(8)
+	out, err := h.askSigned(h.request(p, "ask", nil))
+	if err != nil || out.Pending == nil {
+		t.Fatal(out, err)
+	}
+	if err := h.approve(out.Pending.ID, Choice{}); err != nil {
+		t.Fatal(err)
+	}
+	collect := func(p peer, jti string) (Outcome, error) {
+		c, _, err := h.door.AuthenticateSigned(t.Context(), h.request(p, jti, map[string]any{"requestedClaims": []any{}}))
+		if err != nil {
+			return Outcome{}, err
+		}
+		defer c.Close()
+		return h.door.Collect(t.Context(), c, out.Pending.ID, 0)
+	}
+	_, err = collect(q, "other app")
+	wantErr(t, err, ErrNotFound)
+	_, err = collect(p, "ask")
+	wantCode(t, err, "jti_replayed")
+	got, err := collect(p, "fresh")
+	if err != nil || got.Answer == nil || got.Answer.Signed == nil {
+		t.Errorf("got %v, %v", got, err)
+	}
+}
+
+func TestAnAgentSpeaksForAnApp(t *testing.T) {
+	h := newHouse(t)
+	app, agent := h.knownPeer(7), newPeer(t, 9)
+	certificate := func(claims []string, exp time.Time) string {
+		return app.sign(t, h.clock, map[string]any{
+			"agentDid": agent.did.String(), "exp": exp.Unix(),
+			"permissions": []any{map[string]any{"role": "DIDConnectAgent", "claims": claims}},
+		})
+	}
+	request := func(jti, certificate string, change map[string]any) SignedRequest {
+		members := map[string]any{
+			"iss": app.did.String(), "agentDid": agent.did.String(), "action": "responseAuth", "aud": h.wallet, "jti": jti,
+			"requestedClaims":  raw(keyClaim("diary")),
+			"verifiableClaims": []any{map[string]any{"type": "certificate", "content": certificate}},
+		}
+		for k, v := range change {
+			members[k] = v
+		}
+		return SignedRequest{AppPk: app.pk(), AgentPk: agent.pk(), AuthInfo: signAnything(t, agent, h.clock, members)}
+	}
+	good := certificate([]string{"encryptionKey"}, h.clock.Add(time.Hour))
+	h.policy(allowAll)
+	out, err := h.askSigned(request("1", good, nil))
+	if err != nil || out.Answer == nil {
+		t.Fatalf("got %v, %v", out, err)
+	}
+	sk, account := secret(t, app.did.Address(), did.AccountType())
+	if out.Answer.UserDID != account.Address() {
+		t.Errorf("answers as %s, want the app's account, not the agent's", out.Answer.UserDID)
+	}
+	_ = sk
+	t.Run("for no more than its certificate says", func(t *testing.T) {
+		_, err := h.askSigned(request("2", certificate([]string{"profile"}, h.clock.Add(time.Hour)), nil))
+		wantCode(t, err, "delegation_claim_not_allowed")
+	})
+	t.Run("for no longer than its certificate says", func(t *testing.T) {
+		_, err := h.askSigned(request("3", certificate([]string{"encryptionKey"}, h.clock.Add(-time.Minute)), nil))
+		wantCode(t, err, "delegation_expired")
+	})
+	t.Run("and what is granted to it ends with its certificate", func(t *testing.T) {
+		h.policy()
+		out, err := h.askSigned(request("4", good, nil))
+		if err != nil || out.Pending == nil {
+			t.Fatal(out, err)
+		}
+		if err := h.approve(out.Pending.ID, Choice{Remember: &Remember{Until: "withdrawn"}}); err != nil {
+			t.Fatal(err)
+		}
+		grants, _, err := h.door.Grants(t.Context(), h.as(h.owner), store.Page{})
+		if err != nil || len(grants) != 1 || !grants[0].Ends.Equal(h.clock.Add(time.Hour)) || grants[0].Agent != agent.did.String() {
+			t.Fatalf("grants %+v, %v", grants, err)
+		}
+		if out, err := h.askSigned(request("5", good, nil)); err != nil || out.Answer == nil {
+			t.Errorf("the agent is not answered under its grant: %v, %v", out, err)
+		}
+		if out, err := h.askSigned(h.request(app, "6", nil)); err != nil || out.Pending == nil {
+			t.Errorf("the app itself is answered under its agent's grant: %v, %v", out, err)
+		}
+	})
+}
