@@ -24,7 +24,9 @@ func showList[T any](ctx context.Context, con *console, c *client, path string, 
 	if query == nil {
 		query = url.Values{}
 	}
-	query.Set("limit", strconv.Itoa(p.Limit))
+	if p.Limit > 0 {
+		query.Set("limit", strconv.Itoa(p.Limit))
+	}
 	if p.Cursor != "" {
 		query.Set("cursor", p.Cursor)
 	}
