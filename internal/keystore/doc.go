@@ -18,11 +18,17 @@
 // rows of wallets. Wallet, one opened row for the length of a request, derives
 // and signs; only package claims calls OpenWallet.
 //
-// What somebody who can write to the database can do: delete rows, put back
-// what all of the database once was, and so bring back a slot whose secret was
-// removed (removing a slot does not help against who copied it and knows its
-// secret; rotating does, for what is sealed afterwards). What they can't:
-// make a slot, a wallet or a row that passes for the keystore's own. A slot
-// that somebody wrote or changed opens nothing, is left out by Rotate, and is
-// put on the service's record at the next unlock, as is a slot that vanished.
+// What somebody who can write to the database can do: delete rows; put back
+// what all of the database once was; undo a lock for the replicas that have not
+// noticed it, since locking needs no key; keep everybody out. They can bring a
+// removed slot back, which is noticed. Removing a slot does not help against who
+// has a copy of its row and knows its secret: they have the root key. Rotating
+// does, for what is made afterwards.
+//
+// What they can't: make a slot, a wallet or a row that passes for the
+// keystore's own. A slot that somebody wrote or changed opens nothing, is left
+// out by Rotate, and is put on the service's record at the next unlock, as are a
+// slot that vanished and wallets that do not open. An age recipient is enough to
+// seal a root key of one's own to it, so recipients are sealed, and a root key
+// that most wallets do not open with is refused.
 package keystore

@@ -18,8 +18,9 @@ var (
 	ErrBusy = errors.New("another unlock is under way")
 	// ErrWrongSecret: the passphrase or identity opens no slot.
 	ErrWrongSecret = errors.New("the secret opens no slot")
-	// ErrForeignRoot: the slot opened, but what it holds is not the root key of
-	// this store: its keystore row or none of its wallets was made with it.
+	// ErrForeignRoot: the slot opened, but most wallets were not made with the
+	// root key in it. The keystore's rows are of another store, or older than the
+	// last rotation.
 	ErrForeignRoot = errors.New("the slot holds another root key than this store's")
 	// ErrNoSlot: there is no slot with that id.
 	ErrNoSlot = errors.New("no such slot")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -40,7 +41,7 @@ type opened struct {
 	generation int64 // of root
 	epoch      int64 // of the store, when it was unlocked
 	root       *keyring
-	old        *keyring // of generation-1, while rotating; else nil
+	old        *keyring // of generation-1, while rotating and shortly after; else nil
 }
 
 // rootOf gives the root key of a generation, nil if it is not held.
@@ -92,6 +93,7 @@ func (k *Keystore) Init(ctx context.Context, slots []NewSlot, operator store.Tok
 	if len(slots) == 0 || len(slots) > maxSlots {
 		return ErrSlots
 	}
+	defer debug.FreeOSMemory() // Argon2's
 	root := newKeyring(rootKeys, randomKey())
 	defer root.wipe()
 	row := store.Keystore{ID: store.NewID(), Generation: 1, Epoch: 1, SealedOldRoot: []byte{}, Dev: k.dev}

@@ -183,6 +183,18 @@ func (h *house) slots() []store.Slot {
 	return slots
 }
 
+// slot finds a slot by its name.
+func (h *house) slot(name string) store.Slot {
+	h.t.Helper()
+	for _, s := range h.slots() {
+		if s.Name == name {
+			return s
+		}
+	}
+	h.t.Fatalf("no slot %q", name)
+	return store.Slot{}
+}
+
 func (h *house) row() store.Keystore {
 	h.t.Helper()
 	row, err := h.store.Keystore(h.t.Context())

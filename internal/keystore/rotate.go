@@ -4,14 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"strconv"
+	"time"
 
 	"walletd/internal/store"
 )
 
-// resealed is how many wallets are re-sealed in one commit.
-const resealed = 50
+const (
+	// resealed is how many wallets are re-sealed in one commit.
+	resealed = 50
+	// inFlight is how long the old root key stays in memory after it was dropped
+	// from the store, for requests that had read their wallet's row before.
+	inFlight = 10 * time.Second
+)
 
 // Rotate makes a new root key and re-seals all wallets under it, while the
 // service runs. secrets are those of every passphrase slot; a slot whose secret
@@ -37,7 +42,6 @@ func (k *Keystore) Rotate(ctx context.Context, by string, secrets []Secret, drop
 		return err
 	}
 	defer done()
-	defer debug.FreeOSMemory() // Argon2's
 	if a.old != nil {
 		if err := k.finish(ctx, a.row, a.root, a.old); err != nil {
 			return &UnfinishedError{err}
@@ -74,7 +78,8 @@ func (k *Keystore) Rotate(ctx context.Context, by string, secrets []Secret, drop
 	for _, s := range kept {
 		writes = append(writes, store.PutSlot(s))
 	}
-	for _, s := range append(dropped, a.forged...) {
+	// Forged slots open nothing, so it does no harm if some are left.
+	for _, s := range append(dropped, a.forged[:min(len(a.forged), maxTried)]...) {
 		writes = append(writes, store.DeleteSlot(s.ID))
 	}
 	writes = append(writes, store.UpdateKeystore(a.row, row))
@@ -138,7 +143,7 @@ func (k *Keystore) finish(ctx context.Context, row store.Keystore, root, old *ke
 			return err
 		}
 		if dropped {
-			k.replace(true, &opened{generation: row.Generation, epoch: row.Epoch, root: root.clone()})
+			time.AfterFunc(inFlight, func() { k.forgetOld(row.Generation) })
 			return nil
 		}
 	}
@@ -161,7 +166,7 @@ func (k *Keystore) resealWallets(ctx context.Context, row store.Keystore, root, 
 			}
 			key, err := openWalletKey(old, w)
 			if err != nil || w.Generation != from {
-				if len(damaged) < resealed {
+				if len(damaged) < maxNamed {
 					damaged = append(damaged, event{Event: "damaged", Table: tableWallets, Row: short(w.ID)})
 				}
 				continue
@@ -232,6 +237,16 @@ func (k *Keystore) dropOldRoot(ctx context.Context, row store.Keystore, root *ke
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// forgetOld wipes the root key before that of the generation.
+func (k *Keystore) forgetOld(generation int64) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.open != nil && k.open.generation == generation {
+		k.open.old.wipe()
+		k.open.old = nil
+	}
 }
 
 // oldRootLabel is the associated data of the old root key; row is that of the

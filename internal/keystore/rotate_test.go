@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -130,8 +131,119 @@ func TestRotate(t *testing.T) {
 		if !h.Unlocked(h.epoch()) {
 			t.Error("this replica is locked")
 		}
+		old := h.open.old
+		if h.forgetOld(2); h.open.old != nil || *old.base != [keySize]byte{} {
+			t.Error("the old root key is still in memory")
+		}
 		other.mustUnlock(firstPass)
 	})
+}
+
+// A rotation that stops in between leaves a keystore that serves.
+func TestRotateStopped(t *testing.T) {
+	first := Passphrase([]byte(firstPass))
+	// begin rotates and calls stop before the second commit.
+	begin := func(t *testing.T, stop func(h *house, cancel func())) (*house, store.Wallet) {
+		h := newHouse(t)
+		h.mustUnlock(firstPass)
+		row, _ := h.addWallet(1)
+		ctx, cancel := context.WithCancel(t.Context())
+		t.Cleanup(cancel)
+		stopped := false
+		h.now = func() time.Time {
+			if !stopped && h.status().Rotating {
+				stopped = true
+				stop(h, cancel)
+			}
+			return time.Now()
+		}
+		err := h.Rotate(ctx, "token", []Secret{first}, false)
+		var unfinished *UnfinishedError
+		if !errors.As(err, &unfinished) {
+			t.Fatalf("Rotate: %v, want an UnfinishedError", err)
+		}
+		if s := h.status(); !s.Rotating || s.Generation != 2 {
+			t.Fatalf("status %+v", s)
+		}
+		return h, row
+	}
+	t.Run("serves, and the next rotation finishes it first", func(t *testing.T) {
+		h, row := begin(t, func(_ *house, cancel func()) { cancel() })
+		h.opens(row.ID)
+		if err := h.Rotate(t.Context(), "token", []Secret{first}, false); err != nil {
+			t.Fatal(err)
+		}
+		h.opens(row.ID)
+		if s := h.status(); s.Rotating || s.Generation != 3 {
+			t.Errorf("status %+v", s)
+		}
+	})
+	t.Run("stays locked when it was locked meanwhile, and the next unlock finishes it", func(t *testing.T) {
+		h, row := begin(t, func(h *house, _ func()) {
+			if err := h.Lock(context.Background(), "token"); err != nil {
+				t.Error(err)
+			}
+		})
+		if _, err := h.OpenWallet(h.wallet(row.ID), h.epoch()); !errors.Is(err, ErrLocked) {
+			t.Errorf("OpenWallet: %v, want ErrLocked", err)
+		}
+		h.mustUnlock(firstPass)
+		h.opens(row.ID)
+		if s := h.status(); s.Rotating || s.Generation != 2 {
+			t.Errorf("status %+v", s)
+		}
+	})
+}
+
+// Requests in flight get the right key or ErrLocked, whatever happens beside
+// them.
+func TestRequestsInFlight(t *testing.T) {
+	h := newHouse(t)
+	h.mustUnlock(firstPass)
+	row, account := h.addWallet(1)
+	key, err := h.opens(row.ID).EncryptionKey(account, []byte("salt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var askers sync.WaitGroup
+	done := make(chan struct{})
+	for range 4 {
+		askers.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				caller, err := h.store.CallerWallet(context.Background(), row.ID)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				w, err := h.OpenWallet(caller.Wallet, caller.Epoch)
+				if errors.Is(err, ErrLocked) {
+					continue
+				} else if err != nil {
+					t.Error(err)
+					return
+				}
+				got, err := w.EncryptionKey(account, []byte("salt"))
+				if err != nil || got.Base58() != key.Base58() {
+					t.Errorf("another key: %v", err)
+				}
+				w.Close()
+			}
+		})
+	}
+	if err := h.Rotate(t.Context(), "token", []Secret{Passphrase([]byte(firstPass))}, false); err != nil {
+		t.Error(err)
+	}
+	if err := h.Lock(t.Context(), "token"); err != nil {
+		t.Error(err)
+	}
+	h.mustUnlock(firstPass)
+	close(done)
+	askers.Wait()
 }
 
 // databases gives a fresh store's URL of each kind.

@@ -2,6 +2,7 @@ package keystore
 
 import (
 	"context"
+	"runtime/debug"
 
 	"walletd/internal/store"
 )
@@ -74,7 +75,11 @@ func (k *Keystore) authorise(ctx context.Context, all bool, auth ...Secret) (a *
 	}
 	if a, err = k.try(ctx, all, auth...); err == nil {
 		if k.Unlocked(a.row.Epoch) {
-			return a, func() { a.wipe(); k.gate.Unlock() }, nil
+			return a, func() {
+				a.wipe()
+				debug.FreeOSMemory() // Argon2's, if a slot was made
+				k.gate.Unlock()
+			}, nil
 		}
 		a.wipe()
 		err = ErrLocked

@@ -103,9 +103,7 @@ func TestThief(t *testing.T) {
 	})
 	t.Run("deletes a slot: it is recorded", func(t *testing.T) {
 		h := newHouse(t, NewSlot{Name: "a", Passphrase: first}, NewSlot{Name: "b", Passphrase: theirs})
-		s := h.slots()
-		i := slices.IndexFunc(s, func(s store.Slot) bool { return s.Name == "b" })
-		h.write(store.DeleteSlot(s[i].ID))
+		h.write(store.DeleteSlot(h.slot("b").ID))
 		h.mustUnlock(firstPass)
 		if !h.recorded("slots changed") {
 			t.Error("not on record")
@@ -114,8 +112,7 @@ func TestThief(t *testing.T) {
 	t.Run("puts a removed slot back: it is recorded", func(t *testing.T) {
 		h := newHouse(t, NewSlot{Name: "a", Passphrase: first}, NewSlot{Name: "b", Passphrase: theirs})
 		h.mustUnlock(firstPass)
-		s := h.slots()
-		b := s[slices.IndexFunc(s, func(s store.Slot) bool { return s.Name == "b" })]
+		b := h.slot("b")
 		if err := h.RemoveSlot(t.Context(), "token", first, b.ID); err != nil {
 			t.Fatal(err)
 		}
@@ -145,6 +142,36 @@ func TestThief(t *testing.T) {
 		}
 		if !h.recorded("foreign root") {
 			t.Error("not on record")
+		}
+	})
+	t.Run("puts an earlier root key back with a wallet of its time: the others do not open", func(t *testing.T) {
+		h := newHouse(t)
+		h.mustUnlock(firstPass)
+		old, _ := h.addWallet(1)
+		h.addWallet(2)
+		h.addWallet(3)
+		slot, row := h.slots()[0], h.row()
+		if err := h.Rotate(t.Context(), "token", []Secret{first}, false); err != nil {
+			t.Fatal(err)
+		}
+		after := h.row()
+		row.Epoch = after.Epoch
+		h.write(store.PutSlot(slot), store.UpdateKeystore(after, row), store.RotateWallet(old.ID, 2, 1, old.SealedKey))
+		if err := h.Unlock(t.Context(), first); !errors.Is(err, ErrForeignRoot) {
+			t.Errorf("Unlock: %v, want ErrForeignRoot", err)
+		}
+	})
+	t.Run("damages a wallet: the others open, and it is recorded", func(t *testing.T) {
+		h := newHouse(t)
+		h.mustUnlock(firstPass)
+		good, _ := h.addWallet(1)
+		bad, _ := h.addWallet(2)
+		h.write(store.RotateWallet(bad.ID, 1, 1, good.SealedKey))
+		h.restart()
+		h.mustUnlock(firstPass)
+		h.opens(good.ID)
+		if e := h.events(); e[len(e)-1].Event != "damaged" || e[len(e)-1].Row != bad.ID {
+			t.Errorf("not on record: %+v", e[len(e)-1])
 		}
 	})
 	t.Run("seals a root key to the operator's recipient: the wallets do not open with it", func(t *testing.T) {
@@ -231,7 +258,7 @@ func wantForged(t *testing.T, err error, table, row string) {
 // FuzzSlot gives anybody's slot to what reads them: it never panics, and
 // nothing that is not a genuine slot opens.
 func FuzzSlot(f *testing.F) {
-	root := newKeyring(rootKeys, randomKey())
+	root := newKeyring(rootKeys, &[keySize]byte{1}) // the same in every worker
 	ks := store.Keystore{ID: "ks", Generation: 1}
 	k := New(nil, Options{Argon2: &Argon2Params{MemoryKiB: minMemoryKiB, Time: 1, Threads: 1}, Now: func() time.Time { return now }})
 	identity, recipient, _ := GenerateRecovery()

@@ -17,6 +17,10 @@ import (
 // maxTried bounds the slots that a secret is tried on. We make at most maxSlots.
 const maxTried = 4 * maxSlots
 
+// maxNamed bounds the rows that one entry of the record leads to. There can be
+// any number of forged and damaged ones.
+const maxNamed = 16
+
 // attempt is what a good secret led to. The caller wipes it.
 type attempt struct {
 	row     store.Keystore
@@ -26,6 +30,7 @@ type attempt struct {
 	forged  []store.Slot      // what else stands in the table
 	by      map[string]Secret // by slot: the secret that opened it
 	changed bool              // a genuine slot vanished or came back
+	damaged []string          // wallets that do not open, the first maxNamed
 }
 
 func (a *attempt) wipe() {
@@ -207,30 +212,34 @@ func cheapestFirst(slots []store.Slot) []store.Slot {
 	return slots[:min(len(slots), maxTried)]
 }
 
-// checkWallets says ErrForeignRoot if there are wallets and none was made with
-// this root key: then the keystore's rows are of another store, or of an
-// earlier generation. One that opens is enough, because a damaged wallet must
-// not keep the others locked.
+// checkWallets says ErrForeignRoot if there are wallets and most of them were
+// not made with this root key: then the keystore's rows are of another store, or
+// were put back from before a rotation. A few that do not open are damaged; they
+// are noted and must not keep the others locked.
+//
+// All wallets are looked at, because whoever puts rows back chooses which.
 func (k *Keystore) checkWallets(ctx context.Context, a *attempt) error {
 	o := opened{generation: a.row.Generation, root: a.root, old: a.old}
-	for page, some := (store.Page{}), false; ; {
+	good, bad := 0, 0
+	for page := (store.Page{}); ; {
 		rows, next, err := k.store.Wallets(ctx, page)
 		if err != nil {
 			return fmt.Errorf("reading the wallets: %w", err)
 		}
 		for _, row := range rows {
-			some = true
-			root := o.rootOf(row.Generation)
-			if root == nil {
-				continue
+			if root := o.rootOf(row.Generation); root != nil {
+				if key, err := openWalletKey(root, row); err == nil {
+					clear(key[:])
+					good++
+					continue
+				}
 			}
-			if key, err := openWalletKey(root, row); err == nil {
-				clear(key[:])
-				return nil
+			if bad++; bad <= maxNamed {
+				a.damaged = append(a.damaged, row.ID)
 			}
 		}
 		if next == "" {
-			if some {
+			if bad > good {
 				return ErrForeignRoot
 			}
 			return nil

@@ -38,8 +38,7 @@ func (k *Keystore) Unlock(ctx context.Context, s Secret) error {
 }
 
 // findings are the entries about a good secret: what it was used for, with
-// which slots, and what else stands in the table. Only the first forged rows
-// are named; there can be any number.
+// which slots, and what was found amiss on the way.
 func (a *attempt) findings(what, by string) []event {
 	e := event{Event: what, By: by, Generation: a.row.Generation}
 	for _, s := range a.slots {
@@ -48,8 +47,11 @@ func (a *attempt) findings(what, by string) []event {
 		}
 	}
 	events := []event{e}
-	for _, s := range a.forged[:min(len(a.forged), maxSlots)] {
+	for _, s := range a.forged[:min(len(a.forged), maxNamed)] {
 		events = append(events, event{Event: "forged", Table: tableSlots, Row: short(s.ID)})
+	}
+	for _, id := range a.damaged {
+		events = append(events, event{Event: "damaged", Table: tableWallets, Row: short(id)})
 	}
 	if a.changed {
 		events = append(events, event{Event: "slots changed", Table: tableSlots})

@@ -192,7 +192,7 @@ func TestSlots(t *testing.T) {
 		}
 		h.restart()
 		h.mustUnlock(secondPass)
-		if err := h.RemoveSlot(t.Context(), "token", second, h.slots()[0].ID); err != nil {
+		if err := h.RemoveSlot(t.Context(), "token", second, h.slot("first").ID); err != nil {
 			t.Fatalf("RemoveSlot: %v", err)
 		}
 		if err := h.RemoveSlot(t.Context(), "token", second, id); !errors.Is(err, store.ErrLastSlot) {
