@@ -64,6 +64,9 @@ func (p *problem) Error() string {
 	if p.ID != "" {
 		s += " id " + shown(p.ID)
 	}
+	for _, slot := range p.Slots {
+		s += fmt.Sprintf(" slot %q", slot)
+	}
 	return s
 }
 

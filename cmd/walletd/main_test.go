@@ -1,0 +1,154 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"walletd": main})
+}
+
+// TestScripts runs the conversations of testdata: the real program, with the real service where
+// one is spoken to. Beside testscript's own they use these commands:
+//
+//	exits CODE walletd …       runs it and wants this exit code
+//	await FILE                 waits until the file is there
+//	ready STATE                waits until `walletd health --ready` says so
+//	capture NAME MEMBER        puts a member of the last output, which is JSON, into a variable
+//	keep FILE MEMBER           puts it into a file that only its owner may read
+//	port NAME                  puts a free port of this machine into a variable
+//	certify NAME               makes NAME.pem and NAME.key for NAME
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("TZ", "UTC")
+			return nil
+		},
+		Condition: func(cond string) (bool, error) {
+			if cond != "curl" {
+				return false, fmt.Errorf("no condition %q", cond)
+			}
+			_, err := exec.LookPath("curl")
+			if err != nil && os.Getenv("CI") == "true" {
+				return false, errors.New("curl is missing")
+			}
+			return err == nil, nil
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"exits":   exits,
+			"await":   await,
+			"ready":   ready,
+			"capture": capture,
+			"keep":    keep,
+			"port":    port,
+			"certify": certify,
+		},
+	})
+}
+
+// scriptPatience bounds what a script waits for on a machine that is busy.
+const scriptPatience = time.Minute
+
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE command …")
+	}
+	code := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		exit, ok := errors.AsType[*exec.ExitError](err)
+		if !ok {
+			ts.Check(err)
+		}
+		code = exit.ExitCode()
+	}
+	if strconv.Itoa(code) != args[0] {
+		ts.Fatalf("exit code %d, want %s", code, args[0])
+	}
+}
+
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	for end := time.Now().Add(scriptPatience); ; time.Sleep(10 * time.Millisecond) {
+		if _, err := os.Stat(ts.MkAbs(args[0])); err == nil {
+			return
+		} else if time.Now().After(end) {
+			ts.Fatalf("waiting for %s: %v", args[0], err)
+		}
+	}
+}
+
+func ready(ts *testscript.TestScript, neg bool, args []string) {
+	for end := time.Now().Add(scriptPatience); ; time.Sleep(20 * time.Millisecond) {
+		ts.Exec("walletd", "health", "--ready")
+		if strings.TrimSpace(ts.ReadFile("stdout")) == args[0] {
+			return
+		} else if time.Now().After(end) {
+			ts.Fatalf("the service is not %s", args[0])
+		}
+	}
+}
+
+func member(ts *testscript.TestScript, name string) string {
+	var v map[string]json.RawMessage
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &v))
+	raw, ok := v[name]
+	if !ok {
+		ts.Fatalf("the output has no member %s", name)
+	}
+	var text string
+	if json.Unmarshal(raw, &text) != nil {
+		return string(raw)
+	}
+	return text
+}
+
+func capture(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Setenv(args[0], member(ts, args[1]))
+}
+
+func keep(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(member(ts, args[1])+"\n"), 0o600))
+}
+
+func port(ts *testscript.TestScript, neg bool, args []string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	defer l.Close()
+	ts.Setenv(args[0], strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
+}
+
+func certify(ts *testscript.TestScript, neg bool, args []string) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	ts.Check(err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), DNSNames: args,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(90 * 24 * time.Hour),
+	}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	ts.Check(err)
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	ts.Check(err)
+	write := func(name, kind string, b []byte) {
+		ts.Check(os.WriteFile(ts.MkAbs(name), pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: b}), 0o600))
+	}
+	write(args[0]+".pem", "CERTIFICATE", cert)
+	write(args[0]+".key", "PRIVATE KEY", der)
+}
