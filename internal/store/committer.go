@@ -197,11 +197,11 @@ func (c *committer) write(g *group) {
 }
 
 // maxTries is how often a transaction that the database gave up for another's
-// sake (a deadlock) is tried.
+// sake (a deadlock), or lost before it could be committed, is tried.
 const maxTries = 5
 
-// within runs f with a session and a time limit, again if it was given up for
-// another transaction's sake. After an error no transaction is open.
+// within runs f with a session and a time limit, again if it was given up
+// before anything could be committed. After an error no transaction is open.
 func (c *committer) within(f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
 	defer cancel()
@@ -217,16 +217,27 @@ func (c *committer) within(f func(context.Context) error) error {
 		if err == nil {
 			return nil
 		}
-		if _, e := c.sess.run(ctx, []stmt{{text: "rollback"}}); e != nil {
-			c.drop(true)
-		}
+		c.rollback(ctx)
 		if err = c.store.translate(err); !errors.Is(err, errGivenUp) {
 			return err
 		}
-		if try == maxTries {
-			return fmt.Errorf("%w: too many deadlocks", ErrUnavailable)
+		if try == maxTries || ctx.Err() != nil {
+			return fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
 		time.Sleep(time.Duration(try) * 5 * time.Millisecond)
+	}
+}
+
+// rollback ends the transaction that is open, if one is. A session that can't is
+// dropped.
+func (c *committer) rollback(ctx context.Context) {
+	rollback := stmt{text: "rollback"}
+	_, err := c.sess.run(ctx, []stmt{rollback})
+	if err != nil { // SQLite may have done so itself, and then wants one to be open
+		_, err = c.sess.run(ctx, []stmt{{text: c.store.db.words().begin}, rollback})
+	}
+	if err != nil {
+		c.drop(true)
 	}
 }
 

@@ -53,6 +53,10 @@ func (g *group) commit(ctx context.Context, s *Store, sess session) error {
 	if err == nil && len(refused) > 0 {
 		err = g.apart(ctx, s, sess, refused)
 	}
+	if err = s.translate(err); errors.Is(err, ErrUnavailable) && ctx.Err() == nil {
+		// The connection was dead, say: nothing can have been committed yet.
+		return errors.Join(errGivenUp, err)
+	}
 	if err != nil {
 		return err
 	}

@@ -179,8 +179,11 @@ func TestOpenRefusesANewerSchema(t *testing.T) {
 func script(t *testing.T, s *Store, text string) {
 	t.Helper()
 	err := s.committer.do(t.Context(), func(ctx context.Context, sess session) error {
-		defer s.committer.drop(false)
-		return sess.script(ctx, text)
+		err := sess.script(ctx, text)
+		if err == nil {
+			s.committer.drop(false)
+		}
+		return err
 	})
 	if err != nil {
 		t.Fatal(err)

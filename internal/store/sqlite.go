@@ -16,6 +16,7 @@ const readers = 4
 
 // sqliteDB is one connection to write and a few to read.
 type sqliteDB struct {
+	path           string
 	reader, writer *sql.DB
 	prepared       sync.Map     // text -> *sql.Stmt on reader
 	release        func() error // gives the directory back

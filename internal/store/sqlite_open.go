@@ -26,7 +26,7 @@ func openSQLite(ctx context.Context, path string, create bool) (_ *sqliteDB, err
 	if err := closedToOthers(dir, "700"); err != nil {
 		return nil, err
 	}
-	d := &sqliteDB{}
+	d := &sqliteDB{path: path}
 	if d.release, err = takeDirectory(dir); err != nil {
 		return nil, err
 	}
@@ -46,7 +46,9 @@ func openSQLite(ctx context.Context, path string, create bool) (_ *sqliteDB, err
 		return nil, err
 	}
 	if size > 0 && size <= checkUpTo {
-		return d, d.quickCheck(ctx)
+		if err := d.quickCheck(ctx); err != nil {
+			return nil, err
+		}
 	}
 	return d, nil
 }
@@ -58,7 +60,7 @@ func (d *sqliteDB) quickCheck(ctx context.Context) error {
 		return err
 	}
 	if answer != "ok" {
-		return ErrDamaged
+		return fmt.Errorf("%w: %s", ErrDamaged, d.path)
 	}
 	return nil
 }

@@ -12,9 +12,9 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// errGivenUp: the database gave the transaction up for another's sake. It did
-// not happen and may be tried again.
-var errGivenUp = errors.New("given up for another transaction")
+// errGivenUp: the transaction was given up, for another's sake or with its
+// connection. It did not happen and may be tried again.
+var errGivenUp = errors.New("the transaction was given up")
 
 // refusals are answers about the change itself; any other error is about the
 // database.
