@@ -169,8 +169,8 @@ func problemOf(err error) (problem, bool) {
 		return newProblem(500, "internal", "A row of the store's table "+e.Table+" was written by somebody else, and nothing was given. Its operator restores a backup."), false
 	}
 	for _, r := range refusals() {
-		if !errors.Is(err, r.is) {
-			continue
+		if !errors.Is(err, r.is) || r.code == "json_malformed" && did.CodeOf(err) != "" {
+			continue // JSON within the body was refused by whoever reads it, with a code of its own
 		}
 		detail := r.detail
 		if detail == "" {

@@ -144,6 +144,13 @@ func (w *Wallet) start(create bool) {
 	})
 }
 
+// In is the same wallet for a subtest, which fails in its place.
+func (w *Wallet) In(t testing.TB) *Wallet {
+	sub := *w
+	sub.t = t
+	return &sub
+}
+
 // Stop stops the server and closes the store. The files are then still there to be looked at.
 func (w *Wallet) Stop() { w.stop() }
 

@@ -1,0 +1,146 @@
+package server
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"walletd/internal/did"
+)
+
+type form struct {
+	Name    label             `json:"name"`
+	Count   *int              `json:"count" min:"1" max:"3"`
+	On      *bool             `json:"on"`
+	Words   []string          `json:"words,omitempty" max:"2"`
+	Inner   *inner            `json:"inner"`
+	Many    []inner           `json:"many,omitempty"`
+	Any     json.RawMessage   `json:"any,omitempty"`
+	Claims  []json.RawMessage `json:"claims,omitempty"`
+	Hidden  *secret           `json:"hidden"`
+	Limit   number            `json:"limit,omitempty" max:"200"`
+	Short   *string           `json:"short" min:"2" max:"4"`
+	Decimal int64             `json:"decimal,omitempty"`
+}
+
+type inner struct {
+	Salt string `json:"salt"`
+}
+
+func TestDecodeReads(t *testing.T) {
+	var got form
+	text := `{"name":"Alice","count":2,"on":false,"words":["a","b"],"inner":{"salt":""},"many":[{"salt":"x"}],
+		"any": {"anything":[1, null]},"claims":[{"a":1},2],"hidden":"p\u0061ss","limit":"7","short":"two"}`
+	if err := decode([]byte(text), &got); err != nil {
+		t.Fatal(err)
+	}
+	count, on, short, hidden := 2, false, "two", secret("pass")
+	want := form{
+		Name: "Alice", Count: &count, On: &on, Words: []string{"a", "b"}, Inner: &inner{}, Many: []inner{{"x"}},
+		Any: json.RawMessage(`{"anything":[1, null]}`), Claims: []json.RawMessage{json.RawMessage(`{"a":1}`), json.RawMessage(`2`)},
+		Hidden: &hidden, Limit: 7, Short: &short,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+func TestDecodeRefuses(t *testing.T) {
+	for _, c := range []struct{ name, body, code, says string }{
+		{"no object", `[]`, "json_malformed", ""},
+		{"nothing", ``, "json_malformed", ""},
+		{"two objects", `{"name":"a"}{}`, "json_malformed", ""},
+		{"bytes that are not UTF-8", "{\"name\":\"\xff\"}", "json_malformed", ""},
+		{"what is nested too deep", `{"name":"a","any":` + strings.Repeat("[", 40) + strings.Repeat("]", 40) + `}`, "json_malformed", ""},
+		{"a member twice", `{"name":"a","name":"b"}`, "json_duplicate_member", ""},
+		{"a member twice by an escape", `{"name":"a","n\u0061me":"b"}`, "json_duplicate_member", ""},
+		{"a member of a member twice", `{"name":"a","inner":{"salt":"a","salt":"b"}}`, "json_duplicate_member", ""},
+		{"a member of an echoed value twice", `{"name":"a","any":{"b":{"c":1,"c":2}}}`, "json_duplicate_member", ""},
+		{"a case variant", `{"name":"a","Name":"b"}`, "json_case_variant", ""},
+		{"a case variant with a long s", `{"name":"a","inner":{"salt":"a","\u017falt":"b"}}`, "json_case_variant", ""},
+		{"a name in another case", `{"Name":"a"}`, "member_invalid", "Name is missing."},
+		{"a name in another case beside", `{"name":"a","On":true}`, "json_unknown_member", "The request has a member that is not known here. Remove it."},
+		{"an unknown member", `{"name":"a","x":1}`, "json_unknown_member", ""},
+		{"an unknown member within", `{"name":"a","many":[{"salt":"a","x":1}]}`, "json_unknown_member", "Many[0] has a member that is not known here. Remove it."},
+		{"what is missing", `{}`, "member_invalid", "Name is missing."},
+		{"what is missing within", `{"name":"a","many":[{"salt":"a"},{}]}`, "member_invalid", "Many[1].salt is missing."},
+		{"null", `{"name":null}`, "member_invalid", "Name must be a string."},
+		{"null for a bool", `{"name":"a","on":null}`, "member_invalid", "On must be true or false."},
+		{"null for a list", `{"name":"a","words":null}`, "member_invalid", "Words must be a list."},
+		{"null for an object", `{"name":"a","inner":null}`, "member_invalid", "Inner must be an object."},
+		{"null for a number", `{"name":"a","count":null}`, "member_invalid", "Count must be a whole number."},
+		{"a number for a string", `{"name":7}`, "member_invalid", "Name must be a string."},
+		{"a fraction", `{"name":"a","count":1.0}`, "member_invalid", "Count must be a whole number."},
+		{"a number in a string", `{"name":"a","count":"1"}`, "member_invalid", "Count must be a whole number."},
+		{"a number too great", `{"name":"a","count":4}`, "member_invalid", "Count must be at most 3."},
+		{"a number too small", `{"name":"a","count":0}`, "member_invalid", "Count must be at least 1."},
+		{"a number no int64 holds", `{"name":"a","decimal":9223372036854775808}`, "member_invalid", ""},
+		{"a list too long", `{"name":"a","words":["a","b","c"]}`, "member_invalid", "Words must be at most 2 items."},
+		{"a list of others", `{"name":"a","words":["a",1]}`, "member_invalid", "Words[1] must be a string."},
+		{"a text too long", `{"name":"a","short":"12345"}`, "member_invalid", "Short must be at most 4 bytes."},
+		{"a text too short", `{"name":"a","short":"1"}`, "member_invalid", "Short must be at least 2 bytes."},
+		{"an empty secret", `{"name":"a","hidden":""}`, "member_invalid", ""},
+		{"an empty name", `{"name":""}`, "member_invalid", "Name must be 1 to 100 characters that can be seen."},
+		{"a name with a control", `{"name":"a\u0007b"}`, "member_invalid", ""},
+		{"a name that turns round", `{"name":"a\u202eb"}`, "member_invalid", ""},
+		{"a name too long", `{"name":"` + strings.Repeat("é", 101) + `"}`, "member_invalid", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			err := decode([]byte(c.body), new(form))
+			if err == nil {
+				t.Fatal("it was read")
+			}
+			p, expected := problemOf(err)
+			if !expected || p.Code != c.code || p.Status != 400 {
+				t.Errorf("got %d %s, want 400 %s: %v", p.Status, p.Code, c.code, err)
+			}
+			if c.says != "" && p.Detail != c.says {
+				t.Errorf("it says %q, want %q", p.Detail, c.says)
+			}
+		})
+	}
+}
+
+func TestSecretsDoNotPrint(t *testing.T) {
+	s := secret("hush-hush")
+	key := slotSecret{Passphrase: &s}
+	for _, format := range []string{"%v", "%+v", "%#v", "%s", "%x", "%q", "%d"} {
+		if text := fmt.Sprintf(format, s) + fmt.Sprintf(format, &s) + fmt.Sprintf(format, key); strings.Contains(text, "hush") || strings.Contains(text, "68757368") {
+			t.Errorf("%s prints %s", format, text)
+		}
+	}
+	if b, err := json.Marshal(key); err != nil || strings.Contains(string(b), "hush") {
+		t.Errorf("JSON says %s, %v", b, err)
+	}
+	key.wipe()
+	if string(s) != strings.Repeat("\x00", len(s)) {
+		t.Error("it is not wiped")
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	for _, seed := range []string{`{}`, `{"name":"a"}`, `{"name":"a","many":[{"salt":"x"}],"any":[{}]}`, `{"name":"a","hidden":"\u0000"}`, `{"Name":"a"}`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		var in form
+		err := decode(body, &in)
+		if err != nil {
+			if p, expected := problemOf(err); !expected || p.Status != 400 {
+				t.Fatalf("got %d %s for %q", p.Status, p.Code, body)
+			}
+			return
+		}
+		// What was read is what every other strict reader would read.
+		object, err := did.ParseObject(body)
+		if err != nil {
+			t.Fatalf("read what is no object: %v", err)
+		}
+		if name, ok := object.Text("name"); !ok || name != string(in.Name) {
+			t.Fatalf("read the name %q as %q", name, in.Name)
+		}
+	})
+}

@@ -1,0 +1,197 @@
+package server_test
+
+import (
+	"bytes"
+	"net/http"
+	"strings"
+	"testing"
+
+	"walletd/internal/server"
+	"walletd/internal/wallettest"
+)
+
+type members = wallettest.Members
+
+func TestEveryAnswerIsSafeToHold(t *testing.T) {
+	w := wallettest.New(t)
+	for _, path := range []string{"/healthz", "/v1/wallets", "/nowhere", "/openapi.yaml", "/metrics"} {
+		h := w.Do("GET", path, w.Owner, nil).Header
+		for name, want := range map[string]string{
+			"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cross-Origin-Resource-Policy": "same-origin",
+		} {
+			if got := h.Get(name); got != want {
+				t.Errorf("%s: %s is %q, want %q", path, name, got, want)
+			}
+		}
+		if !strings.HasPrefix(h.Get("Content-Security-Policy"), "default-src 'none'") {
+			t.Errorf("%s: Content-Security-Policy is %q", path, h.Get("Content-Security-Policy"))
+		}
+		if h.Get("Access-Control-Allow-Origin") != "" {
+			t.Errorf("%s lets pages of other origins read it", path)
+		}
+	}
+}
+
+func TestHost(t *testing.T) {
+	w := wallettest.New(t, wallettest.Config(func(c *server.Config) { c.Hosts = []string{"Wallet.example:8443", "192.0.2.7", "[2001:db8::1]:80"} }))
+	for _, c := range []struct {
+		name, host, path string
+		status           int
+	}{
+		{"answers to a loopback address", "127.0.0.1:1", "/v1/wallets", 200},
+		{"answers to another loopback address", "127.8.0.1", "/v1/wallets", 200},
+		{"answers to localhost", "localhost:8080", "/v1/wallets", 200},
+		{"answers to IPv6 loopback", "[::1]:8080", "/v1/wallets", 200},
+		{"answers to a name it was given", "wallet.EXAMPLE", "/v1/wallets", 200},
+		{"answers to that name on any port", "wallet.example:99", "/v1/wallets", 200},
+		{"answers to that name with its dot", "wallet.example.", "/v1/wallets", 200},
+		{"answers to an address it was given", "192.0.2.7:80", "/v1/wallets", 200},
+		{"answers to an IPv6 address it was given", "[2001:DB8::1]", "/v1/wallets", 200},
+		{"refuses another name", "rebound.example", "/v1/wallets", 421},
+		{"refuses a name under its own", "x.wallet.example", "/v1/wallets", 421},
+		{"refuses a name that begins like loopback", "127.0.0.1.example", "/v1/wallets", 421},
+		{"refuses localhost as a suffix", "evil.localhost", "/v1/wallets", 421},
+		{"refuses a name for the metrics", "rebound.example", "/metrics", 421},
+		{"answers a probe under any name", "10.0.0.9:8080", "/readyz", 200},
+		{"answers the other probe under any name", "10.0.0.9:8080", "/healthz", 200},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := w.In(t)
+			r := w.Request("GET", c.path, nil)
+			r.Host = c.host
+			r.Header.Set("Authorization", "Bearer "+w.Owner)
+			if got := w.Send(r); got.Status != c.status {
+				t.Errorf("got %d, want %d: %s", got.Status, c.status, got.Body)
+			}
+		})
+	}
+	t.Run("believes no X-Forwarded-Host of just anybody", func(t *testing.T) {
+		w := w.In(t)
+		r := w.Request("GET", "/v1/wallets", nil)
+		r.Host = "rebound.example"
+		r.Header.Set("X-Forwarded-Host", "wallet.example")
+		w.Send(r).Refused(421, "host_refused")
+	})
+}
+
+func TestPagesOfOtherOriginsMayNotPost(t *testing.T) {
+	w := wallettest.New(t)
+	for _, header := range []http.Header{
+		{"Sec-Fetch-Site": {"cross-site"}}, {"Sec-Fetch-Site": {"same-site"}}, {"Origin": {"https://evil.example"}}, {"Origin": {"null"}},
+	} {
+		r := w.Request("POST", "/v1/keystore/lock", members{})
+		for name, values := range header {
+			r.Header[name] = values
+		}
+		r.Header.Set("Authorization", "Bearer "+w.Operator)
+		w.Send(r).Refused(403, "forbidden")
+	}
+	w.Do("GET", "/readyz", "", nil).Must(200)
+}
+
+func TestBodies(t *testing.T) {
+	w := wallettest.New(t)
+	notes := w.App("Notes")
+	big := []byte(`{"requestedClaims":[{"type":"encryptionKey","salt":"s","meta":"` + strings.Repeat("x", 64<<10) + `"}]}`)
+	fits := []byte(`{"requestedClaims":[{"type":"encryptionKey","salt":"s","meta":"` + strings.Repeat("x", 60<<10) + `"}]}`)
+	for _, c := range []struct {
+		name, contentType string
+		body              []byte
+		status            int
+		code              string
+	}{
+		{"takes a body of 60 KiB", "application/json", fits, 202, ""},
+		{"takes a charset", "application/json; charset=UTF-8", fits, 202, ""},
+		{"refuses a body over 64 KiB", "application/json", big, 413, "body_too_large"},
+		{"refuses text", "text/plain", fits, 415, "content_type"},
+		{"refuses a form", "application/x-www-form-urlencoded", []byte("a=b"), 415, "content_type"},
+		{"refuses no type", "", fits, 415, "content_type"},
+		{"refuses another charset", "application/json; charset=latin1", fits, 415, "content_type"},
+		{"refuses JSON that is a list", "application/json", []byte(`[]`), 400, "json_malformed"},
+		{"refuses a member twice", "application/json", []byte(`{"requestedClaims":[],"requestedClaims":[]}`), 400, "json_duplicate_member"},
+		{"refuses a case variant", "application/json", []byte(`{"requestedClaims":[],"RequestedClaims":[]}`), 400, "json_case_variant"},
+		{"refuses an unknown member", "application/json", []byte(`{"requestedClaims":[],"debug":true}`), 400, "json_unknown_member"},
+		{"refuses a member twice within a claim", "application/json", []byte(`{"requestedClaims":[{"type":"encryptionKey","salt":"a","salt":"b"}]}`), 400, "json_duplicate_member"},
+		{"refuses a case variant within a claim", "application/json", []byte(`{"requestedClaims":[{"type":"encryptionKey","salt":"a","Salt":"b"}]}`), 400, "json_case_variant"},
+		{"refuses a claim that is no object", "application/json", []byte(`{"requestedClaims":["encryptionKey"]}`), 400, "request_malformed"},
+		{"refuses no claims", "application/json", []byte(`{"requestedClaims":[]}`), 400, "request_malformed"},
+		{"refuses a claim nobody knows", "application/json", []byte(`{"requestedClaims":[{"type":"everything"}]}`), 403, "claim_unsupported"},
+		{"refuses a claim without a salt", "application/json", []byte(`{"requestedClaims":[{"type":"encryptionKey"}]}`), 400, "request_malformed"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := w.In(t)
+			r := w.Request("POST", "/v1/claims", c.body)
+			r.Header.Set("Authorization", "Bearer "+notes.Token)
+			if r.Header.Del("Content-Type"); c.contentType != "" {
+				r.Header.Set("Content-Type", c.contentType)
+			}
+			got := w.Send(r)
+			if c.code == "" {
+				got.Must(c.status)
+				return
+			}
+			got.Refused(c.status, c.code)
+		})
+	}
+	t.Run("refuses a body over 64 KiB that does not say its length", func(t *testing.T) {
+		w := w.In(t)
+		r := w.Request("POST", "/v1/claims", big)
+		r.Body, r.ContentLength = http.NoBody, -1
+		r.Body = struct {
+			*bytes.Reader
+			closer
+		}{bytes.NewReader(big), closer{}}
+		r.Header.Set("Authorization", "Bearer "+notes.Token)
+		w.Send(r).Refused(413, "body_too_large")
+	})
+}
+
+type closer struct{}
+
+func (closer) Close() error { return nil }
+
+func TestPaths(t *testing.T) {
+	w := wallettest.New(t)
+	app := w.Stranger("Far", 0).DID
+	for _, c := range []struct {
+		name, method, path string
+		body               any
+		status             int
+	}{
+		{"takes a DID as it is", "PUT", w.Path("/apps/" + app.String()), members{"name": "Far"}, 200},
+		{"takes a bare address", "PUT", w.Path("/apps/" + app.Address()), members{"name": "Far"}, 200},
+		{"takes a DID percent-encoded", "PUT", w.Path("/apps/" + strings.ReplaceAll(app.String(), ":", "%3A")), members{"name": "Far"}, 200},
+		{"unescapes once", "PUT", w.Path("/apps/" + strings.ReplaceAll(app.String(), ":", "%253A")), members{"name": "Far"}, 400},
+		{"keeps an escaped slash within a name", "GET", "/v1/approvals/a%2Fapprove", nil, 404},
+		{"finds nothing under a NUL", "GET", "/v1/approvals/a%00", nil, 404},
+		{"finds nothing under what is no UTF-8", "GET", "/v1/approvals/%ff", nil, 404},
+		{"finds nothing under a name that is too long", "GET", "/v1/approvals/" + strings.Repeat("a", 200), nil, 404},
+		{"finds nothing at a path that is too long", "GET", "/" + strings.Repeat("a/", 400), nil, 404},
+		{"finds nothing behind a final slash", "GET", "/v1/wallets/", nil, 404},
+		{"finds nothing behind two slashes", "GET", "//v1/wallets", nil, 404},
+		{"finds nothing behind dots", "GET", "/v1/x/../wallets", nil, 404},
+		{"knows no other wallet", "GET", "/v1/wallets/z1nsdV7esuV3MfsGmcyckqErnvjyzU8RQGV/policy", nil, 404},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := w.In(t)
+			w.Do(c.method, c.path, w.Owner, c.body).Must(c.status)
+		})
+	}
+	t.Run("names the methods a route has", func(t *testing.T) {
+		w := w.In(t)
+		got := w.Do("PUT", "/v1/wallets/"+w.Address, w.Owner, members{}).Refused(405, "method_not_allowed")
+		if allow := strings.Join(got.Header.Values("Allow"), ", "); allow != "GET, PATCH, DELETE" {
+			t.Errorf("Allow is %q", allow)
+		}
+	})
+	t.Run("refuses a query where there is none", func(t *testing.T) {
+		w := w.In(t)
+		w.Do("POST", "/v1/keystore/lock?force=1", w.Operator, members{}).Refused(400, "member_invalid")
+		w.Do("GET", "/v1/wallets?cursr=x", w.Operator, nil).Refused(400, "json_unknown_member")
+		w.Do("GET", "/v1/wallets?limit=1&limit=2", w.Operator, nil).Refused(400, "member_invalid")
+		w.Do("GET", "/v1/wallets?limit=0", w.Operator, nil).Refused(400, "member_invalid")
+		w.Do("GET", "/v1/wallets?limit=201", w.Operator, nil).Refused(400, "member_invalid")
+		w.Do("GET", "/v1/wallets?cursor=%00%00", w.Operator, nil).Refused(400, "member_invalid")
+		w.Do("GET", "/v1/claims/x?wait=31", w.App("Notes").Token, nil).Refused(400, "member_invalid")
+	})
+}
