@@ -28,6 +28,8 @@ type asked struct {
 	Account   string            `json:"account"`
 	Unusual   []string          `json:"unusual,omitempty"`
 	Reason    string            `json:"reason"`
+	Token     string            `json:"token,omitempty"` // that asked
+	Session   *sessionFacts     `json:"session,omitempty"`
 	// CertificateEnds bounds what is remembered of a yes to an agent: unix seconds, 0 for no agent.
 	CertificateEnds int64 `json:"certificateEnds,omitempty"`
 }
@@ -49,6 +51,7 @@ func (d *Door) ask(ctx context.Context, q *question, v Verdict) (Outcome, error)
 	content := asked{
 		Requested: q.asked, Name: plain(q.caller.Name, maxName), Account: q.account.Address,
 		Unusual: q.unusual, Reason: v.Reason, CertificateEnds: q.caller.certificateEnds,
+		Token: q.caller.Token, Session: q.caller.session.facts(),
 	}
 	for _, c := range q.claims {
 		content.Claims = append(content.Claims, c.view())
@@ -59,7 +62,7 @@ func (d *Door) ask(ctx context.Context, q *question, v Verdict) (Outcome, error)
 	}
 	id := store.NewID()
 	row := store.Approval{
-		ID: id, Wallet: q.caller.Wallet, App: q.caller.App.Address(), Agent: q.caller.Agent.Address(), Asker: q.caller.Token,
+		ID: id, Wallet: q.caller.Wallet, App: q.caller.App.Address(), Agent: q.caller.Agent.Address(), Asker: q.caller.Asker,
 		State: store.Pending, Digest: digest, Created: q.now.Unix(), Expires: q.now.Add(d.life).Unix(),
 		Sealed: q.caller.wallet.Seal(approvalPlace(id, "asked"), sealed), Answer: []byte{},
 	}
@@ -267,7 +270,8 @@ func (d *Door) readAgain(ctx context.Context, c *Caller, row store.Approval, con
 		return nil, fmt.Errorf("reading approval %s: %w", row.ID, err)
 	}
 	asker := *c
-	asker.Role, asker.Token, asker.App, asker.Agent = App, row.Asker, app, did.DID{}
+	asker.Role, asker.Asker, asker.App, asker.Agent = App, row.Asker, app, did.DID{}
+	asker.Token, asker.session = content.Token, content.Session.session()
 	asker.certificateEnds = content.CertificateEnds
 	if row.Agent != "" {
 		if asker.Agent, err = did.Parse(row.Agent); err != nil {

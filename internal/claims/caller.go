@@ -31,7 +31,8 @@ const (
 // operator's) and serves one request, one goroutine; Close it.
 type Caller struct {
 	Role   Role
-	Token  string  // id of the bearer token; "" for a signed request
+	Token  string  // id of the bearer token; "" without one
+	Asker  string  // who may collect what is asked: the token, the session, or "" for whoever signs as the app
 	Wallet string  // the wallet the credential is for; "" for an operator
 	App    did.DID // of an app
 	Agent  did.DID // who speaks for the app (reference g.i); zero if itself
@@ -39,6 +40,7 @@ type Caller struct {
 	Once   *Once   // an Idempotency-Key, if one came with the request
 
 	signed          *signedRequest
+	session         *Session
 	certificate     *delegation.Connect // of an agent, else nil
 	certificateEnds int64               // unix seconds; 0 without a certificate
 	*opened
@@ -141,7 +143,7 @@ func (d *Door) Authenticate(ctx context.Context, bearer string) (*Caller, error)
 	if now := d.store.Now().Unix(); t.Revoked != 0 || t.Expires != 0 && now >= t.Expires {
 		return nil, ErrUnauthorized
 	}
-	c := &Caller{Role: Role(t.Role), Token: t.ID, Wallet: t.Wallet, Name: t.Name, opened: &opened{row: row.Wallet, epoch: row.Epoch}}
+	c := &Caller{Role: Role(t.Role), Token: t.ID, Asker: t.ID, Wallet: t.Wallet, Name: t.Name, opened: &opened{row: row.Wallet, epoch: row.Epoch}}
 	if c.Role == Operator {
 		d.keystore.Unlocked(row.Epoch) // notices a lock made on another replica
 		d.store.TouchToken(t.ID, d.store.Now().Unix())

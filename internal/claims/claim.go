@@ -138,10 +138,14 @@ func (c *claim) fact(q *question) fact {
 	return f
 }
 
-// echo returns the claim as asked with the answer's members added (reference d.5).
-func (c *claim) echo(added map[string]any) (json.RawMessage, error) {
+// echo returns the claim as asked with the answer's members added (reference d.5). A session's
+// leaves out what is for people and what was lifted into the token.
+func (c *claim) echo(added map[string]any, session bool) (json.RawMessage, error) {
 	whole := make(map[string]any, len(c.asked)+len(added))
 	for name, raw := range c.asked {
+		if session && (name == "description" || name == "chainInfo") {
+			continue
+		}
 		whole[name] = raw
 	}
 	for name, value := range added {

@@ -24,7 +24,7 @@ func (d *Door) Collect(ctx context.Context, c *Caller, id string, wait time.Dura
 	if err != nil {
 		return Outcome{}, err
 	}
-	if row.Asker != c.Token || row.App != c.App.Address() || row.Agent != c.Agent.Address() {
+	if row.Asker != c.Asker || row.App != c.App.Address() || row.Agent != c.Agent.Address() {
 		return Outcome{}, ErrNotFound
 	}
 	if row.State == store.Pending && wait > 0 {

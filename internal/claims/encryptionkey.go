@@ -32,6 +32,7 @@ func readEncryptionKey(ctx context.Context, q *question, c *claim) error {
 		return malformed(fmt.Sprintf("the salt is longer than %d bytes", maxSalt), nil)
 	}
 	c.saltText, c.salt, c.hasSalt = salt, did.LooseBytes(salt), true
+	q.noteUnsealed(c)
 
 	token, err := optionalText(c.asked, "delegation", maxDelegation)
 	if err != nil {

@@ -99,7 +99,7 @@ func (d *Door) use(w *keystore.Wallet, g live) (store.Write, bool) {
 // grant returns the row that remembers a yes to one claim. It ends with the first of its own
 // end, the certificate's and the delegation's.
 func (q *question) grant(c *claim, r Remember, approval string) (store.Grant, error) {
-	content := grantContent{Claim: c.kind.name, Account: c.account.Address, SaltText: c.saltText, Asker: q.caller.Token}
+	content := grantContent{Claim: c.kind.name, Account: c.account.Address, SaltText: c.saltText, Asker: q.caller.Asker}
 	if c.hasSalt {
 		salt := hex.EncodeToString(c.salt)
 		content.Salt = &salt

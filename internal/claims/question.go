@@ -72,6 +72,8 @@ func (q *question) meet(ctx context.Context) error {
 	}
 	q.known = standing == known
 	switch {
+	case q.caller.session != nil:
+		return nil // the person opened its link
 	case standing == withdrawn:
 		return did.Refuse("app_unknown", "the wallet's owner withdrew this app; a new token, or naming the app, lets it in again")
 	case standing == stranger && !q.caller.wallet.Content().Strangers:
@@ -93,6 +95,9 @@ func (q *question) settleAccount(ctx context.Context) error {
 		}
 		principal = c
 	}
+	if s := q.caller.session; s != nil && s.Account != "" {
+		return q.keepAccount(ctx, s.Account, principal)
+	}
 	if principal != nil {
 		return principal.kind.read(ctx, q, principal)
 	}
@@ -102,6 +107,30 @@ func (q *question) settleAccount(ctx context.Context) error {
 	var err error
 	q.account, err = q.door.accountOf(ctx, q.caller, did.AccountType())
 	return err
+}
+
+// keepAccount answers from the account that a session revealed before (reference d.6): another
+// one asked for now is refused.
+func (q *question) keepAccount(ctx context.Context, revealed string, principal *claim) error {
+	account, err := did.Parse(revealed)
+	if err != nil {
+		return fmt.Errorf("reading the session's account: %w", err)
+	}
+	if q.account, err = q.held(ctx, account); err != nil {
+		return err
+	}
+	if principal == nil {
+		return nil
+	}
+	principal.account = q.account
+	target, err := optionalText(principal.asked, "target", 256)
+	if err != nil || target == "" {
+		return err
+	}
+	if named, err := did.Parse(target); err != nil || named != account {
+		return did.Refuse("account_not_held", "the session answers as another account already")
+	}
+	return nil
 }
 
 // owns reports whether an account is the asking app's own (design section 7): derived for it,
@@ -116,11 +145,19 @@ func (q *question) asker() did.DID {
 	return q.caller.App
 }
 
+// noteUnsealed says that a secret is asked for in clear although the channel was offered
+// (reference e); over HTTP the connection is the app's own.
+func (q *question) noteUnsealed(c *claim) {
+	if s := q.caller.session; s != nil && s.Offered && !s.Arrived {
+		c.unusual = append(c.unusual, "The request did not come over the encrypted channel, which was offered.")
+	}
+}
+
 // digest names exactly what was asked, by whom, of which wallet; times and ids of the request
 // are not part of it, so the same question asked again is the same question.
 func (q *question) digest() ([]byte, error) {
 	text, err := did.MarshalStable(map[string]any{
-		"wallet": q.caller.Wallet, "token": q.caller.Token, "app": q.caller.App.String(), "agent": q.caller.Agent.String(), "claims": q.asked,
+		"wallet": q.caller.Wallet, "asker": q.caller.Asker, "app": q.caller.App.String(), "agent": q.caller.Agent.String(), "claims": q.asked,
 	})
 	if err != nil {
 		return nil, malformed("the claims cannot be written in canonical form", err)
@@ -145,7 +182,7 @@ func (q *question) answer(v Verdict) (*Answer, error) {
 			}
 			added["mfaCode"] = []int{q.choice.MFACode} // replaced, not echoed (reference d.8)
 		}
-		whole, err := c.echo(added)
+		whole, err := c.echo(added, q.caller.session != nil)
 		if err != nil {
 			return nil, err
 		}
@@ -156,10 +193,14 @@ func (q *question) answer(v Verdict) (*Answer, error) {
 		return nil, fmt.Errorf("reading the account: %w", err)
 	}
 	a.UserPK = did.EncodeBase58(pk)
-	if q.caller.signed == nil {
+	switch {
+	case q.caller.signed != nil:
+		a.Signed, err = q.sign(a)
+	case q.caller.session != nil:
+		a.Signed, err = q.signSession(a)
+	default:
 		return a, nil
 	}
-	a.Signed, err = q.sign(a)
 	a.Claims = nil
 	return a, err
 }

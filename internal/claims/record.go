@@ -21,6 +21,8 @@ type Event struct {
 	App        string       `json:"app,omitempty"`
 	Agent      string       `json:"agent,omitempty"`
 	JTI        string       `json:"jti,omitempty"`
+	Session    string       `json:"session,omitempty"`
+	Origin     string       `json:"origin,omitempty"`
 	Claims     []ClaimEvent `json:"claims,omitempty"`
 	Decision   Decision     `json:"decision,omitempty"`
 	Reason     string       `json:"reason,omitempty"`
@@ -50,6 +52,9 @@ type ClaimEvent struct {
 // event begins an event of the caller's.
 func (c *Caller) event(kind string) Event {
 	e := Event{Kind: kind, By: string(c.Role), Token: c.Token, App: c.App.String(), Agent: c.Agent.String()}
+	if c.session != nil {
+		e.Session, e.Origin = c.session.ID, c.session.Origin
+	}
 	if c.signed != nil {
 		e.JTI = c.signed.nonce.JTI
 	}

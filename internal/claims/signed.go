@@ -185,3 +185,19 @@ func (q *question) sign(a *Answer) (*SignedAnswer, error) {
 	}
 	return &SignedAnswer{UserPK: a.UserPK, UserInfo: s.channel.Seal([]byte(token)), SharedKey: s.sharedKey, Version: "1.0.0"}, nil
 }
+
+// signSession makes the userInfo that a session posts (reference d.5), sealed if the session says
+// so (reference e).
+func (q *question) signSession(a *Answer) (*SignedAnswer, error) {
+	s := q.caller.session
+	token, err := q.caller.wallet.SignToken(q.account, map[string]any{
+		"action": "responseAuth", "challenge": s.Challenge, "requestedClaims": a.Claims,
+	}, q.now.Add(s.Skew))
+	if err != nil {
+		return nil, fmt.Errorf("signing the answer: %w", err)
+	}
+	if s.Seal == nil {
+		return &SignedAnswer{UserPK: a.UserPK, UserInfo: token}, nil
+	}
+	return &SignedAnswer{UserPK: a.UserPK, UserInfo: s.Seal.Seal([]byte(token)), Version: "1.0.0"}, nil
+}

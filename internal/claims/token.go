@@ -3,6 +3,7 @@ package claims
 import (
 	"context"
 	"crypto/ed25519"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"strings"
@@ -151,6 +152,13 @@ func appOf(text string) (did.DID, error) {
 		return did.DID{}, fmt.Errorf("making an application DID: %w", err)
 	}
 	return did.FromPublicKey(pk, did.Type{Role: did.RoleApplication, Key: did.Ed25519, Hash: did.SHA3})
+}
+
+// randomSeed returns the 32 bytes that a new key is made of.
+func randomSeed() []byte {
+	seed := make([]byte, 32)
+	rand.Read(seed) // never fails
+	return seed
 }
 
 // enter makes a caller ready to work on a wallet: its owner is there already, an operator may

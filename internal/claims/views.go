@@ -88,6 +88,8 @@ type ApprovalView struct {
 	AppName     string
 	CallsItself string
 	Account     string
+	Session     string // id of the session that asks, "" if it came over HTTP
+	Origin      string // where the session's app was reached
 	Claims      []ClaimView
 	Unusual     []string
 	Reason      string
@@ -107,6 +109,9 @@ func (d *Door) viewApproval(ctx context.Context, c *Caller, row store.Approval, 
 		CallsItself: content.Name, Account: content.Account, Claims: content.Claims, Unusual: content.Unusual, Reason: content.Reason,
 		Requested: content.Requested, Created: time.Unix(row.Created, 0), Expires: time.Unix(row.Expires, 0),
 		Decided: orZero(row.Decided), DecidedBy: row.DecidedBy,
+	}
+	if content.Session != nil {
+		v.Session, v.Origin = content.Session.ID, content.Session.Origin
 	}
 	known, app, err := d.app(ctx, c, row.App)
 	if err != nil {

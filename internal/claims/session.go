@@ -1,0 +1,189 @@
+package claims
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"walletd/internal/delegation"
+	"walletd/internal/did"
+	"walletd/internal/keystore"
+	"walletd/internal/store"
+)
+
+// Session is what one verified request of a DID Connect session brings to the door. Its person
+// opened the app's link, so an app that is not known may ask; no rule for "*" speaks of it.
+type Session struct {
+	ID      string
+	Wallet  string
+	Connect delegation.Connect // of this very reply
+	// Challenge is echoed in the answer.
+	Challenge string
+	// Origin is where the app was reached, for the person to see.
+	Origin string
+	// Account is the address that answered an earlier step: every later one answers from it
+	// (reference d.6). It is "" before.
+	Account string
+	// Offered says that the encrypted channel was offered, Arrived that the request came over it.
+	Offered, Arrived bool
+	// Seal, if not nil, is the key that the answer is sealed with (reference e).
+	Seal *did.ChannelKey
+	// Skew is added to the clock in what is signed for this app (reference c.6).
+	Skew time.Duration
+}
+
+// sessionFacts is what an approval keeps of its session, to read the question again.
+type sessionFacts struct {
+	ID      string `json:"id"`
+	Origin  string `json:"origin,omitempty"`
+	Account string `json:"account,omitempty"`
+	Offered bool   `json:"offered,omitempty"`
+	Arrived bool   `json:"arrived,omitempty"`
+}
+
+func (s *Session) facts() *sessionFacts {
+	if s == nil {
+		return nil
+	}
+	return &sessionFacts{ID: s.ID, Origin: s.Origin, Account: s.Account, Offered: s.Offered, Arrived: s.Arrived}
+}
+
+func (f *sessionFacts) session() *Session {
+	if f == nil {
+		return nil
+	}
+	return &Session{ID: f.ID, Origin: f.Origin, Account: f.Account, Offered: f.Offered, Arrived: f.Arrived}
+}
+
+// EnterSession opens the wallet for one request of a session. The session's app is the caller,
+// and its approvals can be collected by the same session alone. ErrNotFound, keystore.ErrLocked.
+func (d *Door) EnterSession(ctx context.Context, s Session) (*Caller, error) {
+	row, err := d.store.CallerWallet(ctx, s.Wallet)
+	if err != nil {
+		return nil, absent(err)
+	}
+	c := &Caller{
+		Role: App, Asker: "session:" + s.ID, Wallet: s.Wallet, App: s.Connect.App, Agent: s.Connect.Agent,
+		Name: appName(s.Connect.Token.Body), session: &s, opened: &opened{row: row.Wallet, epoch: row.Epoch},
+	}
+	if s.Connect.Certificate != nil {
+		c.certificate, c.certificateEnds = &s.Connect, s.Connect.Certificate.Expires.Unix()
+	}
+	return c, d.open(c)
+}
+
+// What a session can be told besides an answer (reference d.7).
+const (
+	DeclineAuth = "declineAuth"
+	Busy        = "busy"
+)
+
+// Refuse makes the token that declines, or says busy. It is recorded with its reason, then signed
+// by the account that was revealed, or else by a key that is thrown away, so that declining tells
+// the app nothing.
+func (d *Door) Refuse(ctx context.Context, c *Caller, action, reason string) (*SignedAnswer, error) {
+	e := c.event("session.declined")
+	e.Reason = reason
+	if err := d.record(ctx, c, e); err != nil {
+		return nil, err
+	}
+	s := c.session
+	payload := map[string]any{"action": action, "challenge": s.Challenge, "requestedClaims": []any{}}
+	now := d.store.Now().Add(s.Skew)
+	if s.Account == "" {
+		return throwAway(payload, now)
+	}
+	account, err := d.store.Account(ctx, c.Wallet, s.Account)
+	if err != nil {
+		return nil, fmt.Errorf("reading the account: %w", err)
+	}
+	token, err := c.wallet.SignToken(account, payload, now)
+	if err != nil {
+		return nil, fmt.Errorf("signing the refusal: %w", err)
+	}
+	pk, err := c.wallet.PublicKey(account)
+	if err != nil {
+		return nil, fmt.Errorf("reading the account: %w", err)
+	}
+	return &SignedAnswer{UserPK: did.EncodeBase58(pk), UserInfo: token}, nil
+}
+
+// throwAway signs with a key that nobody keeps.
+func throwAway(payload map[string]any, now time.Time) (*SignedAnswer, error) {
+	seed := randomSeed()
+	defer clear(seed)
+	key, err := did.SecretKeyFromSeed(did.Ed25519, seed)
+	if err != nil {
+		return nil, fmt.Errorf("making a throw-away key: %w", err)
+	}
+	defer key.Wipe()
+	account, err := did.FromPublicKey(key.Public(), did.AccountType())
+	if err != nil {
+		return nil, fmt.Errorf("making a throw-away account: %w", err)
+	}
+	token, err := did.SignToken(key, account, payload, now)
+	if err != nil {
+		return nil, fmt.Errorf("signing the refusal: %w", err)
+	}
+	return &SignedAnswer{UserPK: did.EncodeBase58(key.Public()), UserInfo: token}, nil
+}
+
+// RecordSession puts what became of a session on record together with the writes of its row. The
+// caller is the owner who opened it or the session's own.
+func (d *Door) RecordSession(ctx context.Context, c *Caller, kind, reason string, writes ...store.Write) error {
+	e := c.event(kind)
+	e.Reason = reason
+	if err := d.record(ctx, c, e, writes...); err != nil {
+		return err
+	}
+	d.changed.notify()
+	return nil
+}
+
+// CancelQuestion ends a question of the caller's session that still waits; one that was answered
+// or is gone is left as it is.
+func (d *Door) CancelQuestion(ctx context.Context, c *Caller, id string) error {
+	row, _, err := d.approval(ctx, c, id)
+	if err != nil {
+		return err
+	}
+	if row.State != store.Pending || row.Asker != c.Asker {
+		return nil
+	}
+	next, err := d.decide(c, row, store.Cancelled, Choice{})
+	if err != nil {
+		return err
+	}
+	e := c.event("approval.cancelled")
+	e.Approval = id
+	err = d.record(ctx, c, e, store.DecideApproval(row, next))
+	if errors.Is(err, store.ErrChanged) {
+		return nil
+	}
+	return err
+}
+
+// Changed is closed at the next decision made in this process. Decisions of other replicas are
+// found by looking.
+func (d *Door) Changed() <-chan struct{} { return d.changed.next() }
+
+// Seal seals a row of the caller's wallet, for the packages above (keystore.Wallet.Seal).
+func (c *Caller) Seal(p keystore.Place, plain []byte) []byte { return c.wallet.Seal(p, plain) }
+
+// Open opens a row of the caller's wallet.
+func (c *Caller) Open(p keystore.Place, sealed []byte) ([]byte, error) {
+	return c.wallet.Open(p, sealed)
+}
+
+// MAC authenticates a row of the caller's wallet.
+func (c *Caller) MAC(canonical []byte) []byte { return c.wallet.MAC(canonical) }
+
+// CheckMAC returns ErrForged, with the forgery on record, for a row that this keystore did not
+// write.
+func (d *Door) CheckMAC(ctx context.Context, c *Caller, table, row string, canonical, mac []byte) error {
+	if err := c.wallet.CheckMAC(table, row, canonical, mac); err != nil {
+		return d.noteForged(ctx, c, err)
+	}
+	return nil
+}
