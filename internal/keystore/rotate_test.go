@@ -57,7 +57,7 @@ func TestRotate(t *testing.T) {
 		if h.recorded("forged") || h.recorded("slots changed") || h.recorded("damaged") {
 			t.Errorf("the rotation looks forged: %+v", h.events())
 		}
-		if err := h.Rotate(t.Context(), "token", []Secret{first, second}, false); err != nil {
+		if err := h.Rotate(t.Context(), "token", []Secret{first, second, first}, false); err != nil {
 			t.Fatalf("rotating again: %v", err)
 		}
 	})

@@ -2,6 +2,7 @@ package keystore
 
 import (
 	"bytes"
+	"crypto/subtle"
 	"fmt"
 
 	"filippo.io/age"
@@ -72,6 +73,11 @@ func (s Secret) Wipe() {
 		clear(**s.b)
 		**s.b = nil
 	}
+}
+
+// equal compares in constant time.
+func (s Secret) equal(other Secret) bool {
+	return s.kind == other.kind && subtle.ConstantTimeCompare(s.Reveal(), other.Reveal()) == 1
 }
 
 // usable tells whether there is anything to try.

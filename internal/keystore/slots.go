@@ -92,7 +92,10 @@ func (k *Keystore) authorise(ctx context.Context, all bool, auth ...Secret) (a *
 func (k *Keystore) changeSlots(ctx context.Context, a *attempt, slots []store.Slot, w store.Write, e event) error {
 	updated := a.row
 	updated.Check = checkOf(a.root, updated, slots)
-	c := k.change(a.row.Epoch, []store.Write{w, store.UpdateKeystore(a.row, updated)}, e)
+	// What was found amiss goes on record here too: from now on it is the state
+	// that later checks compare with.
+	events := append([]event{e}, a.amiss()...)
+	c := k.change(a.row.Epoch, []store.Write{w, store.UpdateKeystore(a.row, updated)}, events...)
 	_, err := k.store.Commit(ctx, c)
 	return err
 }

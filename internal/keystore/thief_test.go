@@ -122,6 +122,21 @@ func TestThief(t *testing.T) {
 			t.Error("not on record")
 		}
 	})
+	t.Run("puts a removed slot back before another is added: it is recorded", func(t *testing.T) {
+		h := newHouse(t, NewSlot{Name: "a", Passphrase: first}, NewSlot{Name: "b", Passphrase: theirs})
+		h.mustUnlock(firstPass)
+		b := h.slot("b")
+		if err := h.RemoveSlot(t.Context(), "token", first, b.ID); err != nil {
+			t.Fatal(err)
+		}
+		h.write(store.PutSlot(b))
+		if _, err := h.AddSlot(t.Context(), "token", first, NewSlot{Name: "c", Passphrase: theirs}); err != nil {
+			t.Fatal(err)
+		}
+		if !h.recorded("slots changed") {
+			t.Error("not on record")
+		}
+	})
 	t.Run("puts the slots of an earlier root key back: they open nothing", func(t *testing.T) {
 		h := newHouse(t)
 		h.mustUnlock(firstPass)

@@ -46,7 +46,11 @@ func (a *attempt) findings(what, by string) []event {
 			e.Slots = append(e.Slots, short(s.Name))
 		}
 	}
-	events := []event{e}
+	return append([]event{e}, a.amiss()...)
+}
+
+// amiss are the entries about what somebody else did to the database.
+func (a *attempt) amiss() (events []event) {
 	for _, s := range a.forged[:min(len(a.forged), maxNamed)] {
 		events = append(events, event{Event: "forged", Table: tableSlots, Row: short(s.ID)})
 	}
