@@ -9,21 +9,32 @@ import (
 
 // approval is a question as the person sees it.
 type approval struct {
-	ID        string             `json:"id"`
-	Wallet    string             `json:"wallet"`
-	Status    string             `json:"status"`
-	Code      string             `json:"code"`
-	App       party              `json:"app"`
-	Agent     *party             `json:"agent,omitempty"`
-	Account   string             `json:"account"`
-	Claims    []claims.ClaimView `json:"claims"`
-	Unusual   []string           `json:"unusual"`
-	Reason    string             `json:"reason"`
-	CreatedAt time.Time          `json:"createdAt"`
-	ExpiresAt time.Time          `json:"expiresAt"`
-	DecidedAt *time.Time         `json:"decidedAt,omitempty"`
-	DecidedBy string             `json:"decidedBy,omitempty"`
-	Requested []json.RawMessage  `json:"requested"`
+	ID        string            `json:"id"`
+	Wallet    string            `json:"wallet"`
+	Status    string            `json:"status"`
+	Code      string            `json:"code"`
+	App       party             `json:"app"`
+	Agent     *party            `json:"agent,omitempty"`
+	Account   string            `json:"account"`
+	Claims    []askedClaim      `json:"claims"`
+	Unusual   []string          `json:"unusual"`
+	Reason    string            `json:"reason"`
+	CreatedAt time.Time         `json:"createdAt"`
+	ExpiresAt time.Time         `json:"expiresAt"`
+	DecidedAt *time.Time        `json:"decidedAt,omitempty"`
+	DecidedBy string            `json:"decidedBy,omitempty"`
+	Requested []json.RawMessage `json:"requested"`
+}
+
+// askedClaim is a claim as the person sees it.
+type askedClaim struct {
+	Type        string                  `json:"type"`
+	Description string                  `json:"description"`
+	Account     string                  `json:"account"`
+	Salt        *claims.SaltView        `json:"salt,omitempty"`
+	Delegation  *claims.DelegationWords `json:"delegation,omitempty"`
+	MFACode     []int                   `json:"mfaCode,omitempty"`
+	Unusual     []string                `json:"unusual"`
 }
 
 // party is an app, or who speaks for it.
@@ -36,19 +47,14 @@ type party struct {
 func viewApproval(v claims.ApprovalView) approval {
 	a := approval{
 		ID: v.ID, Wallet: v.Wallet, Status: v.Status, Code: v.Code, App: party{v.App, v.AppName, v.CallsItself}, Account: v.Account,
-		Claims: v.Claims, Unusual: v.Unusual, Reason: v.Reason, CreatedAt: v.Created.UTC(), ExpiresAt: v.Expires.UTC(),
+		Claims: []askedClaim{}, Unusual: append([]string{}, v.Unusual...), Reason: v.Reason, CreatedAt: v.Created.UTC(), ExpiresAt: v.Expires.UTC(),
 		DecidedAt: moment(v.Decided), DecidedBy: v.DecidedBy, Requested: v.Requested,
 	}
 	if v.Agent != "" {
 		a.Agent = &party{DID: v.Agent}
 	}
-	if a.Unusual == nil {
-		a.Unusual = []string{}
-	}
-	for i := range a.Claims {
-		if a.Claims[i].Unusual == nil {
-			a.Claims[i].Unusual = []string{}
-		}
+	for _, c := range v.Claims {
+		a.Claims = append(a.Claims, askedClaim{c.Type, c.Description, c.Account, c.Salt, c.Delegation, c.MFACode, append([]string{}, c.Unusual...)})
 	}
 	return a
 }
