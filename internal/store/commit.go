@@ -64,8 +64,13 @@ func (s *Store) Commit(ctx context.Context, c Change) (first int64, err error) {
 // check refuses what could only fail: a Change without an entry, with a Write that
 // counts on a chain it does not take, or with a value no row can hold.
 func (c *Change) check() error {
-	if c.Chain == "" || len(c.Entries) == 0 {
+	if len(c.Entries) == 0 {
 		return fmt.Errorf("nothing to record: %w", ErrInvalid)
+	}
+	for _, chain := range c.chains() {
+		if chain == "" || fit([]any{chain}) != nil {
+			return fmt.Errorf("the chain's name: %w", ErrInvalid)
+		}
 	}
 	for e := range c.entries() {
 		if err := fit([]any{e.chain, e.ID, e.Kind, e.Sealed}); err != nil {

@@ -185,8 +185,10 @@ func (c *committer) write(g *group) {
 		}
 		return
 	}
-	for _, end := range g.ends {
-		c.store.saw(end.Time)
+	if err == nil {
+		for _, end := range g.ends {
+			c.store.saw(end.Time)
+		}
 	}
 	for _, j := range g.jobs {
 		if err != nil {

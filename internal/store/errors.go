@@ -26,7 +26,7 @@ var (
 	// ErrLastSlot: the last slot can't be removed.
 	ErrLastSlot = errors.New("the last slot")
 	// ErrInvalid: a value that no row can hold (text that is not UTF-8, holds a
-	// NUL or is too long), a Change without an entry, a malformed cursor.
+	// NUL or is over 800 bytes, bytes over 4 MiB), a Change without an entry, a malformed cursor.
 	ErrInvalid = errors.New("not a value the store can hold")
 
 	// ErrNewerSchema: a newer walletd has written this store.

@@ -55,7 +55,7 @@ func (g *group) commit(ctx context.Context, s *Store, sess session) error {
 	}
 	if err = s.translate(err); errors.Is(err, ErrUnavailable) && ctx.Err() == nil {
 		// The connection was dead, say: nothing can have been committed yet.
-		return errors.Join(errGivenUp, err)
+		return fmt.Errorf("%w: %w", errGivenUp, err)
 	}
 	if err != nil {
 		return err
@@ -110,10 +110,13 @@ func (g *group) together(ctx context.Context, s *Store, sess session, jobs []*jo
 	}
 	results, err := sess.run(ctx, b.stmts)
 	if err != nil {
-		if j := b.owners[len(results)]; len(j) > 0 && isRefusal(s.translate(err)) {
-			return j, nil
+		if len(jobs) == 0 || !isRefusal(s.translate(err)) {
+			return nil, err
 		}
-		return nil, err
+		if owners := b.owners[len(results)]; len(owners) > 0 {
+			return owners, nil
+		}
+		return jobs, nil // it may be any one's
 	}
 	if err := g.opened(results, b.chains); err != nil {
 		return nil, err

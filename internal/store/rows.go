@@ -8,7 +8,8 @@ import (
 // The rows are plain data. Times are unix seconds unless the comment says
 // milliseconds; 0 means "never" or "not yet". Sealed, Params, Check and MAC
 // are bytes that the keystore makes and checks; the store never looks inside.
-// A row's ID is text of the caller's choice, NewID's as a rule.
+// A row's ID is text of the caller's choice, NewID's as a rule. A text is at most
+// 800 bytes of UTF-8 without NUL, bytes at most 4 MiB (ErrInvalid).
 
 // ServiceChain is the chain that holds what operators do. Every other chain is
 // named by its wallet.

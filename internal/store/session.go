@@ -51,8 +51,8 @@ type result struct {
 }
 
 const (
-	maxText  = 64 << 10 // bytes of a text column
-	maxBytes = 4 << 20  // bytes of a bytea column
+	maxText  = 800     // bytes of a text column: PostgreSQL's indexes have room for three
+	maxBytes = 4 << 20 // bytes of a bytea column
 	maxRow   = 3 * maxBytes
 )
 

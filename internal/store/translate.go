@@ -91,7 +91,7 @@ func (s *Store) translatePostgres(err *pgconn.PgError) error {
 	case "XX001", "XX002", "42P01", "42703", "42883": // corrupted; a table or column is gone
 		kind = ErrDamaged
 	default:
-		if strings.HasPrefix(err.Code, "22") || strings.HasPrefix(err.Code, "23") {
+		if strings.HasPrefix(err.Code, "22") || strings.HasPrefix(err.Code, "23") || err.Code == "54000" /* too long for an index */ {
 			kind = ErrInvalid
 		}
 	}
