@@ -1,0 +1,188 @@
+package bench
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/gob"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// The load generator is a process of its own, this test binary started once more: so the
+// service's garbage collector does not see the requests, and the cost of each side can be told
+// apart. It knows just enough HTTP/1.1: it writes requests that were made before, on connections
+// that stay open, and reads the status and the length of each answer.
+
+// loadVariable is set in the environment of the load generator.
+const loadVariable = "WALLETD_BENCH_LOAD"
+
+// callers is how many ask at once, each on a connection of its own.
+const callers = 64
+
+func TestMain(m *testing.M) {
+	if os.Getenv(loadVariable) != "" {
+		if err := generate(os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, "the load generator:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// load is what the load generator is told.
+type load struct {
+	Address  string // of the service
+	Total    int    // how many requests to send
+	Requests [][]byte
+	// Requests are sent in order and over again, so one request may be enough.
+}
+
+// loadResult is what it answers.
+type loadResult struct {
+	Took time.Duration // from the first request to the last answer
+	CPU  time.Duration // of the load generator meanwhile
+}
+
+// generate reads a load, connects, says "ready", waits for a byte, and sends.
+func generate(in io.Reader, out io.Writer) error {
+	from := bufio.NewReader(in)
+	var l load
+	if err := gob.NewDecoder(from).Decode(&l); err != nil {
+		return fmt.Errorf("reading what to send: %w", err)
+	}
+	conns := make([]net.Conn, min(callers, l.Total))
+	for i := range conns {
+		c, err := net.Dial("tcp", l.Address)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		conns[i] = c
+	}
+	fmt.Fprintln(out, "ready")
+	if _, err := from.ReadByte(); err != nil {
+		return fmt.Errorf("waiting for the start: %w", err)
+	}
+
+	var next atomic.Int64
+	var work sync.WaitGroup
+	failed := make(chan error, len(conns))
+	began, spent := time.Now(), cpuTime()
+	for _, c := range conns {
+		work.Go(func() {
+			answers := bufio.NewReaderSize(c, 8<<10)
+			for n := next.Add(1); n <= int64(l.Total); n = next.Add(1) {
+				if err := exchange(c, answers, l.Requests[(n-1)%int64(len(l.Requests))]); err != nil {
+					failed <- err
+					return
+				}
+			}
+		})
+	}
+	work.Wait()
+	result := loadResult{Took: time.Since(began), CPU: cpuTime() - spent}
+	close(failed)
+	if err := <-failed; err != nil {
+		return err
+	}
+	return json.NewEncoder(out).Encode(result)
+}
+
+// exchange sends a request and reads the answer, which must be a 200.
+func exchange(c net.Conn, answers *bufio.Reader, request []byte) error {
+	if _, err := c.Write(request); err != nil {
+		return err
+	}
+	ok, length := false, -1
+	for first := true; ; first = false {
+		line, err := answers.ReadSlice('\n')
+		if err != nil {
+			return fmt.Errorf("reading an answer: %w", err)
+		}
+		line = bytes.TrimSpace(line)
+		if first {
+			ok = bytes.HasPrefix(line, []byte("HTTP/1.1 200"))
+			continue
+		}
+		if len(line) == 0 {
+			break
+		}
+		if value, found := bytes.CutPrefix(line, []byte("Content-Length: ")); found {
+			if length, err = strconv.Atoi(string(value)); err != nil {
+				return err
+			}
+		}
+	}
+	if length < 0 {
+		return errors.New("an answer without a length")
+	}
+	if !ok {
+		body := make([]byte, length)
+		io.ReadFull(answers, body)
+		return fmt.Errorf("not answered: %.300s", body)
+	}
+	_, err := answers.Discard(length)
+	return err
+}
+
+// run gives the load to a load generator, calls begin once it is connected and end when it is done.
+func (l load) run(b *testing.B, begin, end func()) loadResult {
+	b.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), loadVariable+"=1")
+	var problems bytes.Buffer
+	cmd.Stderr = &problems
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		b.Fatalf("starting the load generator: %v", err)
+	}
+	answers := bufio.NewReader(out)
+	var result loadResult
+	err = func() error {
+		if err := gob.NewEncoder(in).Encode(l); err != nil {
+			return err
+		}
+		if _, err := answers.ReadString('\n'); err != nil {
+			return err
+		}
+		begin()
+		if _, err := in.Write([]byte{1}); err != nil {
+			return err
+		}
+		err := json.NewDecoder(answers).Decode(&result)
+		end()
+		return err
+	}()
+	if exited := cmd.Wait(); err != nil || exited != nil {
+		b.Fatalf("the load generator: %v, %v: %s", err, exited, problems.String())
+	}
+	return result
+}
+
+// cpuTime is what this process has used of the processors.
+func cpuTime() time.Duration {
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		panic(err) // it can't fail for oneself
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
+}
