@@ -150,39 +150,40 @@ func chainOf(file *os.File) (string, error) {
 	return line.Record.Chain, err
 }
 
-// readHead reads a head in one of the two forms it is met in: what the service shows (times as
-// text), or a line of its log (milliseconds, and key for publicKey).
+// readHead reads a head kept in a file.
 func readHead(path string) (*store.Head, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	var found struct {
-		Chain                string
-		Seq                  int64
-		Hash, PublicKey, Key string
-		Signature            string
-		Time                 json.RawMessage
-		Head                 json.RawMessage
-	}
-	if err := json.Unmarshal(b, &found); err == nil && len(found.Head) > 0 {
-		err = json.Unmarshal(found.Head, &found) // a whole answer of audit verify --json
-	}
-	h := &store.Head{Chain: found.Chain, Seq: found.Seq}
-	if found.PublicKey == "" {
-		found.PublicKey = found.Key
-	}
-	var at time.Time
-	if json.Unmarshal(found.Time, &h.Time) != nil && json.Unmarshal(found.Time, &at) == nil {
-		h.Time = at.UnixMilli()
-	}
-	for text, into := range map[string]*[]byte{found.Hash: &h.Hash, found.PublicKey: &h.PublicKey, found.Signature: &h.Signature} {
-		if *into, err = hex.DecodeString(text); err != nil || len(*into) == 0 {
-			break
-		}
-	}
-	if err != nil || h.Time == 0 || len(h.Hash) != 32 || len(h.PublicKey) != 32 || len(h.Signature) != 64 {
-		return nil, fmt.Errorf("%s holds no head: a line of the log with its chain, seq, hash, key, signature and time", path)
+	h, ok := parseHead(b)
+	if !ok {
+		return nil, withHint(fmt.Errorf("%s holds no head", path),
+			`a head is a line of the service's log that says "head of the record", or what walletd audit verify --json prints`)
 	}
 	return h, nil
+}
+
+// parseHead reads a head in one of the forms it is met in: as the service shows it, by itself or
+// in a whole answer of audit verify; and as a line of its log, which has the chain, key for publicKey, and
+// milliseconds in at. The chain is empty if it is not said.
+func parseHead(b []byte) (*store.Head, bool) {
+	var v struct {
+		Head json.RawMessage
+		head
+		Key string
+		At  int64
+	}
+	if json.Unmarshal(b, &v) != nil || v.Head != nil && json.Unmarshal(v.Head, &v.head) != nil {
+		return nil, false
+	}
+	h := &store.Head{Chain: v.Chain, Seq: v.Seq, Time: v.At}
+	if h.Time == 0 {
+		h.Time = v.Time.UnixMilli()
+	}
+	var bad [3]error
+	h.Hash, bad[0] = hex.DecodeString(v.Hash)
+	h.PublicKey, bad[1] = hex.DecodeString(v.PublicKey + v.Key)
+	h.Signature, bad[2] = hex.DecodeString(v.Signature)
+	return h, errors.Join(bad[:]...) == nil && len(h.Hash) == 32 && len(h.PublicKey) == 32 && len(h.Signature) == 64
 }

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"walletd/internal/wallettest/postgres"
 )
 
 func TestMain(m *testing.M) {
@@ -36,11 +38,21 @@ func TestMain(m *testing.M) {
 //	port NAME                  puts a free port of this machine into a variable
 //	certify NAME               makes NAME.pem and NAME.key for NAME
 func TestScripts(t *testing.T) {
+	runScripts(t, "testdata", "")
+}
+
+// TestScriptsOnPostgreSQL runs those that need a server, whose database is in $STORE.
+func TestScriptsOnPostgreSQL(t *testing.T) {
+	runScripts(t, "testdata/postgres", postgres.Start(t))
+}
+
+func runScripts(t *testing.T, dir, store string) {
 	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata",
+		Dir:                 dir,
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("TZ", "UTC")
+			env.Setenv("STORE", store)
 			return nil
 		},
 		Condition: func(cond string) (bool, error) {

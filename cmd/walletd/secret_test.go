@@ -1,0 +1,75 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestSecretDoesNotPrint(t *testing.T) {
+	s := secret{[]byte("correct horse")}
+	encoded, err := json.Marshal(map[string]any{"s": s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, got := range []string{
+		fmt.Sprintf("%v %+v %#v %s %q %x %d", s, s, s, s, s, s, s), fmt.Sprint(&s), fmt.Sprintf("%v", struct{ S secret }{s}), string(encoded),
+		fmt.Sprintf("%v", devService{OwnerToken: "correct horse"}),
+	} {
+		if strings.Contains(got, "correct") || strings.Contains(got, "636f7272") || strings.Contains(got, "99 111") {
+			t.Errorf("it printed %q", got)
+		}
+	}
+}
+
+func TestReadSecret(t *testing.T) {
+	for name, c := range map[string]struct{ content, want, err string }{
+		"cuts one line's end":                {"correct horse\n", "correct horse", ""},
+		"cuts one of Windows":                {"correct horse\r\n", "correct horse", ""},
+		"cuts no more than one":              {"correct\n\n", "correct\n", ""},
+		"keeps blanks":                       {" correct ", " correct ", ""},
+		"takes as many bytes as are allowed": {strings.Repeat("x", 64) + "\n", strings.Repeat("x", 64), ""},
+		"refuses one more":                   {strings.Repeat("x", 65), "", "more than 64 bytes"},
+		"refuses many more":                  {strings.Repeat("x", 6500), "", "more than 64 bytes"},
+		"refuses an empty file":              {"", "", "is empty"},
+		"refuses an empty line":              {"\n", "", "is empty"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "secret")
+			if err := os.WriteFile(path, []byte(c.content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			got, err := readSecretFile(path, 64, false)
+			if c.err != "" {
+				if err == nil || !strings.Contains(err.Error(), c.err) || strings.Contains(err.Error(), "xx") {
+					t.Errorf("error %v, want %q and nothing of the content", err, c.err)
+				}
+				return
+			}
+			if err != nil || got.reveal() != c.want {
+				t.Errorf("got %q, %v, want %q", got.b, err, c.want)
+			}
+		})
+	}
+}
+
+func TestSecretFileMode(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "it's secret")
+	if err := os.WriteFile(path, []byte("correct horse"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for mode, refused := range map[os.FileMode]bool{0o600: false, 0o400: false, 0o640: true, 0o604: true, 0o620: true, 0o444: true} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := readSecretFile(path, 64, false); (err != nil) != refused {
+			t.Errorf("mode %04o: error %v", mode, err)
+		}
+		if _, err := readSecretFile(path, 64, true); err != nil {
+			t.Errorf("mode %04o, allowed: error %v", mode, err)
+		}
+	}
+}
