@@ -56,6 +56,9 @@ func decodeObject(path string, object did.Object, into reflect.Value) error {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if name == "" {
+			continue // not of the wire
+		}
 		raw, present := object[name]
 		if !present {
 			if f.Type.Kind() == reflect.Pointer || options == "omitempty" {
