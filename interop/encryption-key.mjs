@@ -38,7 +38,7 @@ await run(async (input, say) => {
   const answered = answer.body.requestedClaims?.[0] ?? {};
 
   const expected = Hasher.SHA3.hash256(
-    Buffer.concat([toBuffer(account.secretKey), fromBase58(salt)]), 1, 'buffer',
+    Buffer.concat([toBuffer(account.secretKey), toBuffer(salt)]), 1, 'buffer',
   );
   const closed = AES.encrypt(secret, expected, 'base58');
   const key = fromBase58(answered.key);

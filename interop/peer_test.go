@@ -1,0 +1,152 @@
+package interop_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// peers are the programs made of the official packages, installed.
+type peers struct{ dir string }
+
+// install copies the programs and installs what the lock file names, by npm ci. Without Node, or
+// a registry to install from, the test is skipped, and fails if CI=true.
+func install(t *testing.T) peers {
+	t.Helper()
+	version, err := exec.CommandContext(t.Context(), "node", "--version").Output()
+	if err != nil {
+		missing(t, "Node.js 20 or newer", err)
+	}
+	major, _, _ := strings.Cut(strings.TrimPrefix(string(version), "v"), ".")
+	if n, err := strconv.Atoi(major); err != nil || n < 20 {
+		missing(t, "Node.js 20 or newer", errors.New("node is "+string(bytes.TrimSpace(version))))
+	}
+	if _, err := exec.LookPath("npm"); err != nil {
+		missing(t, "npm", err)
+	}
+	p := peers{t.TempDir()}
+	if err := p.copy("package.json", "package-lock.json", ".npmrc", "*.mjs", "lib/*.mjs"); err != nil {
+		t.Fatal(err)
+	}
+	// No package may run anything while it is installed; none needs to.
+	npm := exec.CommandContext(t.Context(), "npm", "ci", "--ignore-scripts", "--prefer-offline")
+	npm.Dir = p.dir
+	if out, err := npm.CombinedOutput(); err != nil {
+		if offline.Match(out) {
+			missing(t, "a package registry, or npm's cache", err)
+		}
+		t.Fatalf("npm ci: %v\n%s", err, out)
+	}
+	return p
+}
+
+// offline matches what npm says when it cannot reach the registry.
+var offline = regexp.MustCompile(`npm (error|ERR!) code (ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|ERR_SOCKET_TIMEOUT)\b`)
+
+// missing skips the test for a person, and fails it where nothing may be skipped.
+func missing(t *testing.T, what string, err error) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("%s is needed here: %v", what, err)
+	}
+	t.Skipf("SKIPPED for want of %s: %v", what, err)
+}
+
+// copy takes what the patterns name from this directory.
+func (p peers) copy(patterns ...string) error {
+	for _, pattern := range patterns {
+		names, err := filepath.Glob(pattern)
+		if err == nil && len(names) == 0 {
+			err = errors.New("there is no " + pattern)
+		}
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			b, err := os.ReadFile(name)
+			if err != nil {
+				return err
+			}
+			to := filepath.Join(p.dir, name)
+			if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+				return err
+			}
+			if err := os.WriteFile(to, b, 0o600); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// input is what a program reads: README.md has a table of it for each.
+type input map[string]any
+
+// pending is the line of a program that waits for the person.
+type pending struct{ Pending, Code, ExpiresAt string }
+
+// outcome is the last line of a program.
+type outcome struct {
+	OK                  bool
+	Status              int
+	Code, Detail, Error string // of a refusal, of a failure
+	Asked               bool
+	Opened, Echoed      bool
+	KeyBytes            int
+	Account, UserDID    string
+	Reason              string
+	Verified, Derives   bool
+	Challenged, Sealed  bool
+	Lifetime            int
+	App                 string
+	Types               []string
+	Keys                []string
+	Body                json.RawMessage
+}
+
+// run runs a program to its end. While it waits for the person, decide is called; nil if nobody
+// should be asked.
+func (p peers) run(t *testing.T, program string, in input, decide func(*testing.T, pending)) (o outcome) {
+	t.Helper()
+	text, err := json.Marshal(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	node := exec.CommandContext(t.Context(), "node", filepath.Join(p.dir, program))
+	var problems bytes.Buffer
+	node.Stdin, node.Stderr = bytes.NewReader(text), &problems
+	stdout, err := node.StdoutPipe()
+	if err == nil {
+		err = node.Start()
+	}
+	if err != nil {
+		t.Fatalf("%s: %v", program, err)
+	}
+	var last []byte
+	for lines := bufio.NewScanner(stdout); lines.Scan(); {
+		last = bytes.Clone(lines.Bytes())
+		var waits pending
+		if json.Unmarshal(last, &waits) != nil || waits.Pending == "" {
+			continue
+		}
+		if decide == nil {
+			node.Process.Kill()
+			t.Errorf("%s: the person is asked", program)
+			continue
+		}
+		decide(t, waits)
+	}
+	err = node.Wait()
+	if json.Unmarshal(last, &o) != nil || (err == nil) != o.OK {
+		t.Fatalf("%s: %v: its last line is %q\n%s", program, err, last, problems.Bytes())
+	}
+	return o
+}
