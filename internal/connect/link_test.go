@@ -1,0 +1,139 @@
+package connect
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// readVectors reads a file of vectors and fails if it holds none.
+func readVectors(t testing.TB, name string, into any) {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(b, into); err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+}
+
+type linkVectors struct {
+	Links      []struct{ Name, Link, URL string }
+	IsDeepLink []struct {
+		Text       string
+		IsDeepLink bool
+	}
+}
+
+func readLinks(t testing.TB) linkVectors {
+	t.Helper()
+	var v linkVectors
+	readVectors(t, "deep-links.json", &v)
+	if len(v.Links) == 0 || len(v.IsDeepLink) == 0 {
+		t.Fatal("no links in the vectors")
+	}
+	return v
+}
+
+func TestLinkVectors(t *testing.T) {
+	v := readLinks(t)
+	for _, tt := range v.Links {
+		t.Run(tt.Name, func(t *testing.T) {
+			got, err := ParseLink(tt.Link)
+			if err != nil || got != tt.URL {
+				t.Errorf("ParseLink = %q, %v, want %q", got, err, tt.URL)
+			}
+		})
+	}
+	for _, tt := range v.IsDeepLink {
+		if got := isDeepLink(tt.Text); got != tt.IsDeepLink {
+			t.Errorf("isDeepLink(%q) = %v", tt.Text, got)
+		}
+	}
+}
+
+func TestParseLink(t *testing.T) {
+	const good = "https%3A%2F%2Fdapp.example%2Fauth%3F_t_%3D1"
+	tests := []struct {
+		name, link string
+		want       string // "" for ErrLink
+	}{
+		{"accepts the web wallet's host", "https://web.abtwallet.io/i/?action=requestAuth&url=" + good, "https://dapp.example/auth?_t_=1"},
+		{"accepts a plain http url, which the client may refuse", "https://abtwallet.io/i/?action=requestAuth&url=http%3A%2F%2Flocalhost%3A3000%2Fauth", "http://localhost:3000/auth"},
+		{"drops a fragment", "https://abtwallet.io/i/?action=requestAuth&url=" + good + "%23x", "https://dapp.example/auth?_t_=1"},
+		{"keeps the white space around it out", "  https://abtwallet.io/i/?action=requestAuth&url=" + good + "\n", "https://dapp.example/auth?_t_=1"},
+		{"refuses another action", "https://abtwallet.io/i/?action=other&url=" + good, ""},
+		{"refuses two actions", "https://abtwallet.io/i/?action=requestAuth&action=x&url=" + good, ""},
+		{"refuses no action", "https://abtwallet.io/i/?url=" + good, ""},
+		{"refuses two urls", "https://abtwallet.io/i/?action=requestAuth&url=" + good + "&url=" + good, ""},
+		{"refuses no url", "https://abtwallet.io/i/?action=requestAuth", ""},
+		{"refuses a url encoded three times", "https://abtwallet.io/i/?action=requestAuth&url=https%25253A%25252F%25252Fdapp.example", ""},
+		{"refuses a file", "https://abtwallet.io/i/?action=requestAuth&url=file%3A%2F%2F%2Fetc%2Fpasswd", ""},
+		{"refuses a relative url", "https://abtwallet.io/i/?action=requestAuth&url=%2Fauth", ""},
+		{"refuses a url without a host", "https://abtwallet.io/i/?action=requestAuth&url=https%3Aauth", ""},
+		{"refuses the inner url alone", "https://dapp.example/auth?_t_=1", ""},
+		{"refuses nothing", "", ""},
+		{"refuses what is too long", "https://abtwallet.io/i/?action=requestAuth&url=" + good + strings.Repeat("a", maxLink), ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := ParseLink(tt.link)
+			if got != tt.want || (tt.want == "") != errors.Is(err, ErrLink) {
+				t.Errorf("ParseLink = %q, %v, want %q", got, err, tt.want)
+			}
+		})
+	}
+}
+
+func TestOffering(t *testing.T) {
+	tests := []struct{ name, inner, want string }{
+		{"adds to the app's own", "https://d/auth?_t_=1", "https://d/auth?_t_=1&_ek_=zK&_v_=1.0.0"},
+		{"replaces the page's key", "https://d/auth?_t_=1&_ek_=page&vid=v%2F1", "https://d/auth?_t_=1&vid=v%2F1&_ek_=zK&_v_=1.0.0"},
+		{"replaces a key whose name is escaped", "https://d/auth?%5Fek_=page&_v_=2", "https://d/auth?_ek_=zK&_v_=1.0.0"},
+		{"begins a query", "https://d/auth", "https://d/auth?_ek_=zK&_v_=1.0.0"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := offering(tt.inner, "zK"); got != tt.want {
+				t.Errorf("got %s, want %s", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestOrigin(t *testing.T) {
+	for _, tt := range []struct{ url, want string }{
+		{"https://Dapp.Example:443/a?b", "https://dapp.example"},
+		{"http://dapp.example:80", "http://dapp.example"},
+		{"https://dapp.example:8443/", "https://dapp.example:8443"},
+		{"http://[::1]:3000/x", "http://[::1]:3000"},
+		{"/relative", ""},
+		{"ftp://dapp.example", ""},
+	} {
+		if got := origin(tt.url); got != tt.want {
+			t.Errorf("origin(%q) = %q, want %q", tt.url, got, tt.want)
+		}
+	}
+}
+
+func FuzzParseLink(f *testing.F) {
+	for _, v := range readLinks(f).Links {
+		f.Add(v.Link)
+	}
+	f.Fuzz(func(t *testing.T, link string) {
+		inner, err := ParseLink(link)
+		if err != nil {
+			return
+		}
+		if origin(inner) == "" || strings.Contains(inner, "#") {
+			t.Errorf("the url %q is not one to open", inner)
+		}
+		if o := offering(inner, "zK"); strings.Count(o, "_ek_=") < 1 || origin(o) != origin(inner) {
+			t.Errorf("offering makes %q of %q", o, inner)
+		}
+	})
+}
