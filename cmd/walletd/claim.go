@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -45,7 +46,10 @@ func (cmd *claimCmd) Run(ctx context.Context, con *console) error {
 		}
 		con.notef("Waiting for the person, who sees the code %s, until %s.\n", shown(p.Code), shown(day(p.ExpiresAt)))
 		if status, answer, err = cmd.await(ctx, c, p.ID, answer); err != nil {
-			return err
+			if _, refused := errors.AsType[*problem](err); refused {
+				return err
+			}
+			return withHint(err, collectLater(p.ID)) // the question still stands
 		}
 		if status == http.StatusAccepted {
 			return cmd.stillPending(con, p, answer)
@@ -126,5 +130,9 @@ func (cmd *claimCmd) stillPending(con *console, p pending, answer json.RawMessag
 	} else {
 		con.printf("pending %s code %s\n", shown(p.ID), shown(p.Code))
 	}
-	return withHint(errPending, "collect the answer with walletd claim --collect "+shellQuote(shown(p.ID))+" --wait 5m")
+	return withHint(errPending, collectLater(p.ID))
+}
+
+func collectLater(id string) string {
+	return "collect the answer with walletd claim --collect " + shellQuote(shown(id)) + " --wait 5m"
 }

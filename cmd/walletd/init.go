@@ -12,7 +12,7 @@ import (
 type initCmd struct {
 	storeFlags
 	Passphrase secretFlags `embed:"" prefix:"passphrase-" group:"The passphrase that unlocks the keystore (asked for twice without any other slot):"`
-	Recipient  []string    `placeholder:"age1…" help:"An age recipient whose identity unlocks the keystore too. May be given again."`
+	Recipient  []string    `sep:"none" placeholder:"age1…" help:"An age recipient whose identity unlocks the keystore too. May be given again."`
 	Recovery   bool        `help:"Make an age identity that unlocks the keystore too, and print it once: for paper."`
 }
 

@@ -202,8 +202,8 @@ func (cmd *slotRemoveCmd) Run(ctx context.Context, con *console) error {
 
 type keystoreRotateCmd struct {
 	remote
-	PassphraseFile []string `placeholder:"FILE" type:"path" help:"File with the passphrase of a slot; once for each. Asked for without any."`
-	IdentityFile   []string `placeholder:"FILE" type:"path" help:"File with an age identity, to prove a right to rotate without a passphrase."`
+	PassphraseFile []string `sep:"none" placeholder:"FILE" type:"path" help:"File with the passphrase of a slot; once for each. Asked for without any."`
+	IdentityFile   []string `sep:"none" placeholder:"FILE" type:"path" help:"File with an age identity, to prove a right to rotate without a passphrase."`
 	DropMissing    bool     `help:"Remove the passphrase slots whose passphrase is not given."`
 }
 

@@ -16,8 +16,8 @@ type listenFlags struct {
 	AppsListen     string   `placeholder:"HOST:PORT" help:"Answer what apps may reach on this address, and nothing of theirs on the other."`
 	TLSCert        string   `name:"tls-cert" type:"path" placeholder:"FILE" help:"Certificate chain, PEM; read anew when it changes."`
 	TLSKey         string   `name:"tls-key" type:"path" placeholder:"FILE" help:"Its key, PEM."`
-	BehindTLSProxy []string `name:"behind-tls-proxy" placeholder:"CIDR" help:"Addresses of a proxy that speaks TLS to the world: nobody else may connect, and its X-Forwarded headers count."`
-	Host           []string `placeholder:"NAME" help:"A name that clients call the service by. May be given again."`
+	BehindTLSProxy []string `sep:"none" name:"behind-tls-proxy" placeholder:"CIDR" help:"Addresses of a proxy that speaks TLS to the world: nobody else may connect, and its X-Forwarded headers count."`
+	Host           []string `sep:"none" placeholder:"NAME" help:"A name that clients call the service by. May be given again."`
 }
 
 // listenPlan is where to listen, checked.

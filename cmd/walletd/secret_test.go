@@ -73,3 +73,26 @@ func TestSecretFileMode(t *testing.T) {
 		}
 	}
 }
+
+// TestCredential holds systemd's directory to what systemd does there: its files show the mask of an
+// access control list in the group's bits.
+func TestCredential(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("CREDENTIALS_DIRECTORY", dir)
+	if _, found, err := credential("passphrase", 64); found || err != nil {
+		t.Errorf("without the file: %t, %v", found, err)
+	}
+	path := filepath.Join(dir, "passphrase")
+	if err := os.WriteFile(path, []byte("correct horse\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for mode, refused := range map[os.FileMode]bool{0o400: false, 0o440: false, 0o444: true} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		s, found, err := credential("passphrase", 64)
+		if (err != nil) != refused || found == refused || !refused && s.reveal() != "correct horse" {
+			t.Errorf("mode %04o: %t, %v", mode, found, err)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	stdlog "log"
 	"os"
 
 	"github.com/rs/zerolog"
@@ -25,6 +26,9 @@ func (cmd *serveCmd) Run(ctx context.Context, con *console, undone hardening) er
 	if err != nil {
 		return err
 	}
+	// Libraries that log by themselves do it as JSON too.
+	stdlog.SetFlags(0)
+	stdlog.SetOutput(log)
 	for _, err := range undone {
 		log.Warn().Err(err).Msg("keys in memory are less protected than they should be")
 	}
