@@ -279,3 +279,27 @@ func FuzzParseCursor(f *testing.F) {
 		}
 	})
 }
+
+func TestReadsOfASignedRequest(t *testing.T) {
+	each(t, func(t *testing.T, open func() *Store) {
+		s := made(t, open())
+		for _, tok := range []Token{{ID: "holds"}, {ID: "ends", Expires: 101}, {ID: "ended", Expires: 100}, {ID: "revoked", Revoked: 1}, {ID: "another's", App: "b"}} {
+			tok.Wallet, tok.Role = "w", RoleApp
+			if tok.App == "" {
+				tok.App = "a"
+			}
+			must(t, s, "w", InsertToken(tok))
+		}
+		must(t, s, "w", InsertAccount(Account{Wallet: "w", Address: "z1", App: "a"}))
+		tokens, err := s.AppTokens(t.Context(), "w", "a", 100)
+		if err != nil || len(tokens) != 2 || tokens[0].ID != "holds" || tokens[1].ID != "ends" {
+			t.Errorf("AppTokens = %v, %v", tokens, err)
+		}
+		if a, err := s.AppAccount(t.Context(), "a", "z1"); err != nil || a.Wallet != "w" {
+			t.Errorf("AppAccount = %v, %v", a, err)
+		}
+		if _, err := s.AppAccount(t.Context(), "b", "z1"); !errors.Is(err, ErrNotFound) {
+			t.Errorf("another app's AppAccount: %v", err)
+		}
+	})
+}

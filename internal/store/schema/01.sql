@@ -42,6 +42,7 @@ create table accounts (
     primary key (wallet, address)
 );
 create index accounts_by_app on accounts (wallet, app, type);
+create index accounts_by_address on accounts (address, app);
 
 create table paths (
     wallet text not null,
