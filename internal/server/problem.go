@@ -129,7 +129,7 @@ func codeStatus(code string) (status int, known bool) {
 	case "aud_mismatch", "app_unknown", "jwt_lifetime", "did_pk_mismatch", "app_pk_mismatch", "agent_pk_mismatch", "jwt_alg_mismatch",
 		"jwt_unhashed_ecdsa", "jwt_bad_signature", "authinfo_bad_signature", "jwt_expired", "jwt_no_exp",
 		"jwt_iat_future", "jwt_nbf_future", "delegation_missing", "delegation_issuer_mismatch",
-		"delegation_bad_signature", "delegation_agent_mismatch", "delegation_expired",
+		"delegation_bad_signature", "delegation_agent_mismatch", "delegation_expired", "delegation_revoked", "final_unauthenticated",
 		"delegation_not_yet_valid", "delegation_no_exp", "delegation_lifetime", "delegation_role_missing",
 		"delegation_claim_not_allowed", "account_not_held", "salt_mismatch", "claim_unsupported",
 		"chain_broken", "chain_expiry", "chain_too_deep", "scope_widened":
