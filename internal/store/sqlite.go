@@ -30,7 +30,13 @@ func (d *sqliteDB) words() words {
 	}
 }
 
+// read looks at ctx before it begins and not again: a statement waits for
+// nothing but the disk, and to be stopped would cost each two goroutines.
 func (d *sqliteDB) read(ctx context.Context, text string, args []any, each func(func(...any) error) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	ctx = context.WithoutCancel(ctx)
 	var p *sql.Stmt
 	if found, ok := d.prepared.Load(text); ok {
 		p = found.(*sql.Stmt)
