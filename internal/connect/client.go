@@ -1,0 +1,201 @@
+package connect
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/netip"
+	"net/url"
+	"sync/atomic"
+	"time"
+
+	_ "golang.org/x/crypto/x509roots/fallback" // roots of TLS where the system has none
+)
+
+// Limits of an exchange (reference d.4).
+const (
+	maxReply  = 1 << 20          // bytes
+	maxWait   = 30 * time.Second // from the first byte sent to the last received
+	maxHops   = 3                // redirects of a GET
+	maxHeader = 64 << 10
+	maxURL    = 16 << 10
+)
+
+// userAgent is what real dApps want to see: three numbers, at the very start (reference d.2).
+const userAgent = "ArcWallet/5.5.0"
+
+// ClientConfig says where a Client may go. The zero value is for the open internet.
+type ClientConfig struct {
+	// Allow opens networks that are closed otherwise: loopback and private ranges, for
+	// development. It never opens the addresses of metadata services.
+	Allow []netip.Prefix
+	// AllowHTTP permits urls without TLS.
+	AllowHTTP bool
+	// Roots are trusted for TLS; nil means those of the system, or of
+	// golang.org/x/crypto/x509roots/fallback where it has none.
+	Roots *x509.CertPool
+	// Resolver finds addresses; nil means the system's.
+	Resolver *net.Resolver
+	// Language is sent as Accept-Language, and error texts follow it; "" means en-US. dApps know
+	// that and zh-CN.
+	Language string
+}
+
+// Client makes the requests of sessions: to urls that strangers wrote. It is safe for concurrent
+// use.
+type Client struct {
+	http      *http.Client
+	allowHTTP bool
+	language  string
+	wait      time.Duration // maxWait, but for tests
+}
+
+// NewClient returns a client. Nothing of the environment changes where it goes: it uses no proxy.
+func NewClient(c ClientConfig) *Client {
+	g := &guard{allow: c.Allow, resolver: c.Resolver}
+	if g.resolver == nil {
+		g.resolver = net.DefaultResolver
+	}
+	client := &Client{allowHTTP: c.AllowHTTP, language: c.Language, wait: maxWait}
+	if client.language == "" {
+		client.language = "en-US"
+	}
+	client.http = &http.Client{
+		Transport: &http.Transport{
+			DialContext:            g.dial,
+			TLSClientConfig:        &tls.Config{RootCAs: c.Roots, MinVersion: tls.VersionTLS12},
+			TLSHandshakeTimeout:    10 * time.Second,
+			DisableCompression:     true, // 1 MiB is 1 MiB
+			MaxResponseHeaderBytes: maxHeader,
+			MaxIdleConns:           64,
+			// Shorter than servers keep idle connections: a POST that meets one being closed
+			// would end as unknown.
+			IdleConnTimeout: 3 * time.Second,
+		},
+		CheckRedirect: checkRedirect,
+	}
+	return client
+}
+
+// checkRedirect lets a GET follow to its own origin. A POST follows nowhere: the redirect is its
+// reply.
+func checkRedirect(next *http.Request, via []*http.Request) error {
+	first := via[0]
+	if first.Method != http.MethodGet {
+		return http.ErrUseLastResponse
+	}
+	if len(via) > maxHops || origin(next.URL.String()) != origin(first.URL.String()) || next.URL.User != nil {
+		return blocked(RuleRedirect)
+	}
+	return nil
+}
+
+// CheckURL returns a *BlockedError for a url the client would not even look up.
+func (c *Client) CheckURL(text string) error {
+	_, err := c.parse(text)
+	return err
+}
+
+func (c *Client) parse(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || len(text) > maxURL:
+		return nil, blocked(RuleURL)
+	case u.Scheme != "https" && (u.Scheme != "http" || !c.allowHTTP):
+		return nil, blocked(RuleScheme)
+	case u.User != nil:
+		return nil, blocked(RuleUserinfo)
+	case u.Hostname() == "" || u.Opaque != "":
+		return nil, blocked(RuleURL)
+	}
+	return u, nil
+}
+
+// errSize is a reply that arrived, and is too large to be one.
+var errSize = blocked(RuleSize)
+
+// response is what came back, whole, whatever its status.
+type response struct {
+	status int
+	body   []byte
+}
+
+// lostError says that a request may have arrived though no reply did.
+type lostError struct{ cause error }
+
+func (e *lostError) Error() string { return "the reply was lost: " + e.cause.Error() }
+func (e *lostError) Unwrap() error { return e.cause }
+
+// get makes a GET.
+func (c *Client) get(ctx context.Context, url string) (response, error) {
+	return c.do(ctx, http.MethodGet, url, nil)
+}
+
+// post makes a POST of JSON, once: never again, whatever happens. Its error is a *lostError if the
+// request may have arrived.
+func (c *Client) post(ctx context.Context, url string, body []byte) (response, error) {
+	return c.do(ctx, http.MethodPost, url, body)
+}
+
+func (c *Client) do(ctx context.Context, method, url string, body []byte) (response, error) {
+	u, err := c.parse(url)
+	if err != nil {
+		return response{}, err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, c.wait, blocked(RuleTime))
+	defer cancel()
+	var sent atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { sent.Store(true) }})
+	req := &http.Request{Method: method, URL: u, Host: u.Host, Header: http.Header{
+		"User-Agent":      {userAgent},
+		"Accept-Language": {c.language},
+		"Accept":          {"application/json"},
+	}}
+	if body != nil {
+		// Without GetBody the transport has no way to send it twice.
+		req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+		req.Header.Set("Content-Type", "application/json")
+	}
+	r, err := c.exchange(req.WithContext(ctx))
+	if err == nil {
+		return r, nil
+	}
+	if timeout, ok := errors.AsType[*BlockedError](context.Cause(ctx)); ok {
+		err = timeout
+	}
+	if method == http.MethodPost && sent.Load() && !errors.Is(err, errSize) {
+		return response{}, &lostError{err}
+	}
+	return response{}, err
+}
+
+// exchange sends a request and reads its reply to the end.
+func (c *Client) exchange(req *http.Request) (response, error) {
+	resp, err := c.http.Do(req)
+	if err != nil {
+		if resp != nil {
+			resp.Body.Close()
+		}
+		// The error of net/http holds the url, which is a secret of the session.
+		if of, ok := errors.AsType[*url.Error](err); ok {
+			err = of.Err
+		}
+		return response{}, fmt.Errorf("requesting: %w", err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxReply+1))
+	if err != nil {
+		return response{}, fmt.Errorf("reading the reply: %w", err)
+	}
+	if len(body) > maxReply {
+		return response{}, errSize
+	}
+	return response{resp.StatusCode, body}, nil
+}
