@@ -134,6 +134,22 @@ create table delegations (
     primary key (wallet, hash)
 );
 
+create table profiles (
+    wallet  text   not null primary key,
+    version bigint not null,
+    sealed  bytea  not null,
+    updated bigint not null
+);
+
+create table credentials (
+    wallet  text   not null,
+    id      text   not null,
+    sealed  bytea  not null,
+    created bigint not null,
+    primary key (wallet, id)
+);
+create index credentials_by_time on credentials (wallet, created, id);
+
 create table records (
     chain  text   not null,
     seq    bigint not null,

@@ -136,6 +136,22 @@ create table delegations (
     primary key (wallet, hash)
 );
 
+create table profiles (
+    wallet  text   not null primary key,
+    version bigint not null,
+    sealed  bytea  not null,
+    updated bigint not null
+);
+
+create table credentials (
+    wallet  text   not null,
+    id      text   not null,
+    sealed  bytea  not null,
+    created bigint not null,
+    primary key (wallet, id)
+);
+create index credentials_by_time on credentials (wallet, created, id);
+
 create table records (
     chain  text   not null,
     seq    bigint not null,
@@ -199,6 +215,8 @@ insert into apps values ('w1', 'app', 'approved', x'0a', 1, x'0b');
 insert into approvals values ('q1', 'w1', 'app', '', 't1', 'pending', 'ABCDEF', x'0c', 1, 301, 0, '', x'0d', x'', x'0e');
 insert into grants values ('g1', 'w1', 'app', '', 'q1', 1, 0, -1, 0, x'0f', x'10');
 insert into delegations values ('w1', x'11', 'from', 'to', 9, 0, 0, x'12', x'13');
+insert into profiles values ('w1', 1, x'18', 1);
+insert into credentials values ('w1', 'c1', x'19', 1);
 insert into records values ('w1', 1, 'r1', 1700000000000, 'claim', x'7365616c6564',
     x'0000000000000000000000000000000000000000000000000000000000000000', x'bdd8108fca7f282f6ccd7517ea8dcaed8be02f4cbb5fb627886095ecaff1874a');
 insert into chains values ('w1', 1, x'bdd8108fca7f282f6ccd7517ea8dcaed8be02f4cbb5fb627886095ecaff1874a', 1700000000000);
