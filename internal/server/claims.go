@@ -116,6 +116,8 @@ func (s *Server) collected(c *call, wait time.Duration) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.waiting.Add(1)
+	defer s.waiting.Add(-1)
 	ctx, cancel := s.stopping(c.ctx)
 	defer cancel()
 	out, err := s.door.Collect(ctx, c.Caller, id, wait)

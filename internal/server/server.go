@@ -16,6 +16,7 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
+	"sync/atomic"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/rs/zerolog"
@@ -59,6 +60,7 @@ type Server struct {
 	hosts    hosts
 	proxies  proxies
 	apps     bool
+	waiting  atomic.Int64 // requests that wait for a person
 
 	stops context.Context // ends when a listener is told to stop
 	stop  context.CancelFunc

@@ -47,6 +47,7 @@ func (s *Server) observeState() {
 		}
 		return 0
 	})
+	s.metrics.gauge("walletd_waiting", func() float64 { return float64(s.waiting.Load()) })
 	s.metrics.gauge("walletd_clock_behind_seconds", func() float64 { return s.store.ClockBehind().Seconds() })
 }
 
