@@ -27,7 +27,7 @@ func TestAProfileIsReplacedOnlyFromTheVersionBefore(t *testing.T) {
 
 func TestAWalletHoldsSoManyCredentials(t *testing.T) {
 	each(t, func(t *testing.T, open func() *Store) {
-		s := open()
+		s := made(t, open())
 		put := func(id string, sealed string) error {
 			c := change("w1")
 			c.Writes = []Write{PutCredential(Credential{Wallet: "w1", ID: id, Sealed: []byte(sealed), Created: 5}, 2)}
