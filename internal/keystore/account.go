@@ -132,19 +132,9 @@ func (w *Wallet) SignToken(a store.Account, payload map[string]any, now time.Tim
 	if err != nil {
 		return "", &DamagedError{tableAccounts, a.Address}
 	}
-	guarded(func() {
-		var s accountSecret
-		if s, err = w.openAccount(a); err != nil {
-			return
-		}
-		defer s.wipe()
-		var sk did.SecretKey
-		if sk, err = did.NewSecretKey(signer.Type().Key, s.secret); err != nil {
-			err = &DamagedError{tableAccounts, a.Address}
-			return
-		}
-		defer sk.Wipe()
+	err = w.withKey(a, func(sk did.SecretKey) (err error) {
 		token, err = did.SignToken(sk, signer, payload, now)
+		return err
 	})
 	return token, err
 }

@@ -13,6 +13,7 @@ const (
 	labelSlots   = "walletd slots v1"
 	labelOldRoot = "walletd old root v1"
 	labelHead    = "walletd head v1"
+	labelKeyPair = "walletd key pair v1"
 
 	rootKeys   = "walletd root " // of a root key's subkeys
 	walletKeys = "walletd wallet "
