@@ -1,0 +1,151 @@
+package secretstorage
+
+import (
+	"bytes"
+	"crypto/aes"
+	"crypto/ed25519"
+	"encoding/base64"
+)
+
+const (
+	maxBackup      = 64 << 10 // bytes of a version's JSON
+	maxSessionData = 128 << 10
+)
+
+// ParseSessionData reads the member session_data of a backed-up session: at most 128 KiB
+// (too_large). It refuses as malformed, bad_base64, bad_key (an ephemeral key that is not 32 bytes)
+// and bad_mac (not 8; some clients take fewer). The rest of the MAC and the padding are for
+// [BackupKey.Open].
+func ParseSessionData(raw []byte) (SessionData, error) {
+	tooLarge := refuse("too_large", "the session is too large")
+	if len(raw) > maxSessionData {
+		return SessionData{}, tooLarge
+	}
+	o, err := parseNamed(raw)
+	if err != nil {
+		return SessionData{}, err
+	}
+	var fields [3][]byte
+	for i, name := range []string{"ephemeral", "ciphertext", "mac"} {
+		text, ok := o.text(name)
+		if !ok {
+			return SessionData{}, refuse("malformed", "ephemeral, ciphertext and mac must be text")
+		}
+		if fields[i], err = decodeBase64(text); err != nil {
+			return SessionData{}, err
+		}
+	}
+	ephemeral, ciphertext, mac := fields[0], fields[1], fields[2]
+	switch {
+	case len(ephemeral) != KeySize:
+		return SessionData{}, refuse("bad_key", "an ephemeral key has 32 bytes")
+	case len(mac) != backupMACSize:
+		return SessionData{}, refuse("bad_mac", "a session's MAC has 8 bytes")
+	case len(ciphertext) > MaxPlaintext+aes.BlockSize:
+		return SessionData{}, tooLarge
+	}
+	return SessionData{
+		Ephemeral:  [KeySize]byte(ephemeral),
+		Ciphertext: ciphertext,
+		MAC:        [backupMACSize]byte(mac),
+	}, nil
+}
+
+// MarshalJSON writes session_data as clients do, in unpadded base64.
+func (s SessionData) MarshalJSON() ([]byte, error) {
+	b := append([]byte(`{"ephemeral":"`), unpaddedBase64(s.Ephemeral[:])...)
+	b = base64.RawStdEncoding.AppendEncode(append(b, `","ciphertext":"`...), s.Ciphertext)
+	b = append(append(b, `","mac":"`...), unpaddedBase64(s.MAC[:])...)
+	return append(b, `"}`...), nil
+}
+
+// Backup is a version of a room-key backup as the homeserver describes it (reference section 9.2).
+// Methods never change it.
+type Backup struct {
+	object object
+	auth   object // the member auth_data
+	public BackupPublicKey
+}
+
+// NewBackup describes a backup under a public key, unsigned, which is enough for a client that
+// holds the private key.
+func NewBackup(public BackupPublicKey) Backup {
+	auth := object{}.with("public_key", quote(public.String()))
+	o := object{}.with("algorithm", quote(BackupAlgorithm)).with("auth_data", auth.String())
+	return Backup{object: o, auth: auth, public: public}
+}
+
+// ParseBackup reads a version, of at most 64 KiB (too_large): another algorithm is
+// unknown_algorithm, a public key of another length bad_key. The members that a server adds
+// (version, etag, count) and unknown ones are kept.
+func ParseBackup(raw []byte) (Backup, error) {
+	if len(raw) > maxBackup {
+		return Backup{}, refuse("too_large", "the backup's description is larger than 64 KiB")
+	}
+	o, err := parseNamed(raw)
+	if err != nil {
+		return Backup{}, err
+	}
+	if algorithm, _ := o.text("algorithm"); algorithm != BackupAlgorithm {
+		return Backup{}, refuse("unknown_algorithm", "the backup is not of a known algorithm")
+	}
+	auth, err := splitNamed(o.get("auth_data"))
+	if err != nil {
+		return Backup{}, err
+	}
+	text, ok := auth.text("public_key")
+	if !ok {
+		return Backup{}, refuse("malformed", "public_key must be text")
+	}
+	public, err := decodeBase64(text)
+	if err != nil {
+		return Backup{}, err
+	}
+	if len(public) != KeySize {
+		return Backup{}, refuse("bad_key", "a backup's public key has 32 bytes")
+	}
+	return Backup{object: o, auth: auth, public: BackupPublicKey(public)}, nil
+}
+
+// Public gives the key that sessions of this backup are sealed with. The homeserver chose it,
+// unless [Backup.Fits] or [Backup.SignedBy] says otherwise.
+func (b Backup) Public() BackupPublicKey { return b.public }
+
+// Fits refuses a key that is not this backup's, with no_match.
+func (b Backup) Fits(key BackupKey) error {
+	public, err := key.Public()
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(public[:], b.public[:]) { // both are public
+		return refuse("no_match", "the key is not that of the backup")
+	}
+	return nil
+}
+
+// SignedBy tells whether the user's key of that id ("ed25519:…") signed the public key. Signatures
+// are over all members of auth_data but signatures and unsigned; members that are not known here
+// would be vouched for unread, so with them the answer is no.
+func (b Backup) SignedBy(user, keyID string, key ed25519.PublicKey) bool {
+	if len(key) != ed25519.PublicKeySize || len(b.auth.without("signatures").without("unsigned")) != 1 {
+		return false
+	}
+	signatures, err := split(b.auth.get("signatures"))
+	if err != nil {
+		return false
+	}
+	of, err := split(signatures.get(user))
+	if err != nil {
+		return false
+	}
+	text, _ := of.text(keyID)
+	signature, err := decodeBase64(text)
+	if err != nil {
+		return false
+	}
+	public, _ := b.auth.text("public_key")
+	return ed25519.Verify(key, []byte(`{"public_key":`+quote(public)+`}`), signature)
+}
+
+// MarshalJSON writes the version as it was read, but for white space.
+func (b Backup) MarshalJSON() ([]byte, error) { return []byte(b.object.String()), nil }

@@ -1,0 +1,34 @@
+package secretstorage
+
+import (
+	"encoding/base64"
+	"strings"
+)
+
+// paddedBase64 is the spelling of the SDK for iv, ciphertext and mac (reference section 4).
+func paddedBase64(b []byte) []byte { return base64.StdEncoding.AppendEncode(nil, b) }
+
+// unpaddedBase64 is the spelling of the specification, for values inside secrets and for backups.
+func unpaddedBase64(b []byte) []byte { return base64.RawStdEncoding.AppendEncode(nil, b) }
+
+// decodeBase64 reads standard and URL-safe base64, with all of its padding or none; bits after the
+// last byte are ignored, as all clients but one do. White space is refused: bad_base64.
+func decodeBase64(text string) ([]byte, error) {
+	bad := refuse("bad_base64", "a value is not base64")
+	// The standard library's decoder skips these two.
+	if strings.ContainsAny(text, "\r\n") {
+		return nil, bad
+	}
+	if strings.ContainsAny(text, "-_") {
+		text = strings.NewReplacer("-", "+", "_", "/").Replace(text)
+	}
+	encoding := base64.RawStdEncoding
+	if strings.HasSuffix(text, "=") {
+		encoding = base64.StdEncoding
+	}
+	b, err := encoding.DecodeString(text)
+	if err != nil {
+		return nil, bad
+	}
+	return b, nil
+}

@@ -1,0 +1,66 @@
+package secretstorage
+
+import (
+	"crypto/hkdf"
+	"crypto/sha256"
+	"fmt"
+)
+
+// KeySize is the length of every key here, in bytes.
+const KeySize = 32
+
+// Key is a secret storage key: 32 bytes, for walletd the encryptionKey of an app and a salt as it
+// is (reference section 1). It never prints itself. Copies share the bytes, so Wipe empties all of
+// them. The zero Key and a wiped one fit nothing and open nothing.
+type Key struct {
+	hidden
+	b **[KeySize]byte // two: see hidden
+}
+
+// NewKey makes a Key of a copy of b. It refuses other lengths than 32 with bad_key: the SDK takes
+// any (reference section 3).
+func NewKey(b []byte) (Key, error) {
+	if len(b) != KeySize {
+		return Key{}, refuse("bad_key", "a key has 32 bytes")
+	}
+	p := new([KeySize]byte)
+	copy(p[:], b)
+	return Key{b: &p}, nil
+}
+
+// Reveal gives the key's bytes themselves, not a copy, and nil for a zero or wiped Key.
+func (k Key) Reveal() []byte {
+	if k.b == nil || *k.b == nil {
+		return nil
+	}
+	return (*k.b)[:]
+}
+
+// Value gives the key as secrets hold keys: 43 bytes of unpadded base64 (reference section 8).
+func (k Key) Value() []byte {
+	if k.IsZero() {
+		return nil
+	}
+	return unpaddedBase64(k.Reveal())
+}
+
+// IsZero tells whether there is no key here, or no more.
+func (k Key) IsZero() bool { return k.Reveal() == nil }
+
+// Wipe overwrites the key with zeros, in all its copies.
+func (k Key) Wipe() {
+	clear(k.Reveal())
+	if k.b != nil {
+		*k.b = nil
+	}
+}
+
+// expand gives HKDF-SHA-256 of secret, with a salt of zeros. HMAC pads its key with zeros, so
+// this is the specification's salt of 32 zero bytes, and the SDK's of 8, too.
+func expand(secret []byte, info string, length int) ([]byte, error) {
+	okm, err := hkdf.Key(sha256.New, secret, make([]byte, sha256.Size), info, length)
+	if err != nil {
+		return nil, fmt.Errorf("deriving keys: %w", err)
+	}
+	return okm, nil
+}
