@@ -1,0 +1,254 @@
+package connect
+
+import (
+	"bytes"
+	"crypto/rsa"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"walletd/internal/delegation"
+	"walletd/internal/did"
+)
+
+const (
+	maxChallenge = 256 // bytes; apps send 32
+	// maxSkew is how far a clock may be from the app's before that is no longer skew (reference c.6).
+	maxSkew = 10 * time.Minute
+)
+
+// wire is a reply as it came (reference d.3).
+type wire struct {
+	AppPk     string `json:"appPk"`
+	AgentPk   string `json:"agentPk,omitempty"`
+	AuthInfo  string `json:"authInfo"`
+	SharedKey string `json:"sharedKey,omitempty"`
+	Version   string `json:"version,omitempty"`
+}
+
+// readWire makes checks 1 and 2 of reference d.4. Whatever is no reply is reply_unsigned: an HTML
+// page, JSONP, an error of a proxy.
+func readWire(r response) (wire, error) {
+	if r.status != http.StatusOK {
+		return wire{}, did.Refuse("reply_unsigned", "the app answered with an HTTP error")
+	}
+	unsigned := did.Refuse("reply_unsigned", "what the app answered is not a DID Connect reply")
+	o, err := did.ParseObject(r.body)
+	if err != nil {
+		return wire{}, unsigned
+	}
+	var w wire
+	for _, m := range []struct {
+		name     string
+		into     *string
+		required bool
+	}{
+		{"appPk", &w.AppPk, true},
+		{"authInfo", &w.AuthInfo, true},
+		{"agentPk", &w.AgentPk, false},
+		{"sharedKey", &w.SharedKey, false},
+		{"version", &w.Version, false},
+	} {
+		raw, present := o[m.name]
+		if !m.required && (!present || bytes.Equal(raw, []byte("null"))) {
+			continue
+		}
+		text, ok := o.Text(m.name)
+		if !ok {
+			return wire{}, unsigned
+		}
+		*m.into = text
+	}
+	return w, nil
+}
+
+// sealed tells ciphertext from a token.
+func (w wire) sealed() bool {
+	return w.Version == "1.0.0" && strings.Count(w.AuthInfo, ".") != 2
+}
+
+// open makes check 3: it unwraps the channel's key, where the reply brings one, and opens what is
+// sealed. Opening authenticates nothing. known is the key of an earlier reply, or nil; priv may be
+// nil. The key returned, if not nil, is the caller's to wipe.
+func (w wire) open(priv *rsa.PrivateKey) (wire, *did.ChannelKey, error) {
+	var key *did.ChannelKey
+	if w.SharedKey != "" && priv != nil {
+		k, err := did.UnwrapChannelKey(w.SharedKey, priv)
+		if err != nil {
+			return wire{}, nil, err
+		}
+		key = &k
+	}
+	if !w.sealed() {
+		return w, key, nil
+	}
+	if key == nil {
+		return wire{}, nil, did.Refuse("reply_sealed_without_key", "the reply is sealed, and came without a key to open it")
+	}
+	token, err := key.Open(w.AuthInfo)
+	if err != nil {
+		key.Wipe()
+		return wire{}, nil, err
+	}
+	w.AuthInfo = string(token)
+	return w, key, nil
+}
+
+// expected is what a reply is held against.
+type expected struct {
+	url  string // as opened; a request's own must have the same origin
+	app  string // address of the app of the session; "" before its first reply
+	now  time.Time
+	skew time.Duration // of the app's clock
+}
+
+// verified is a reply that passed: a request, or the last one of its session.
+type verified struct {
+	connect delegation.Connect
+	origin  string
+
+	// Of a request.
+	challenge string
+	url       string // where its answer goes
+	claims    []json.RawMessage
+
+	// Of a last reply.
+	final bool
+	// unconfirmed: nothing proves who sent it (reference c.7). Its text may be shown; nothing else
+	// in it is to be used.
+	unconfirmed bool
+}
+
+// check makes checks 4 to 8 of reference d.4 on an opened reply, in their order. It refuses with
+// the code of the first that does not hold. Check 8 is the certificate's part alone; which types
+// of claims there are is for the door.
+func check(w wire, e expected) (verified, error) {
+	v, err := authenticate(w, e)
+	if err != nil {
+		return verified{}, err
+	}
+	if e.app != "" && v.connect.App.Address() != e.app {
+		return verified{}, did.Refuse("app_changed", "another app answered in the middle of the session")
+	}
+	body := v.connect.Token.Body
+	v.origin = origin(e.url)
+	if _, v.final = body["status"]; v.final {
+		return v, nil
+	}
+	malformed := did.Refuse("request_malformed", "the app's request is not complete")
+	action, _ := body.Text("action")
+	v.challenge, _ = body.Text("challenge")
+	v.url, _ = body.Text("url")
+	if action != "responseAuth" || v.challenge == "" || len(v.challenge) > maxChallenge || v.url == "" {
+		return verified{}, malformed
+	}
+	if json.Unmarshal(body["requestedClaims"], &v.claims) != nil || v.claims == nil {
+		return verified{}, malformed
+	}
+	if origin(v.url) == "" {
+		return verified{}, malformed
+	}
+	if origin(v.url) != v.origin {
+		return verified{}, did.Refuse("url_origin_changed", "the app wants its answer sent to another site than the one that was opened")
+	}
+	return v, v.connect.Allow(requests(v.claims))
+}
+
+// authenticate is check 4.
+func authenticate(w wire, e expected) (verified, error) {
+	r := delegation.Reply{AppPk: w.AppPk, AgentPk: w.AgentPk, AuthInfo: w.AuthInfo}
+	conn, err := delegation.VerifyReply(r, e.now.Add(e.skew))
+	if did.CodeOf(err) == "final_unauthenticated" {
+		token, err := did.ReadToken(w.AuthInfo)
+		return verified{connect: delegation.Connect{App: token.Signer, Token: token}, unconfirmed: true}, err
+	}
+	if err != nil {
+		return verified{}, err
+	}
+	if conn.Certificate != nil && e.skew != 0 {
+		err = certificateHolds(conn, e.now)
+	}
+	return verified{connect: conn}, err
+}
+
+// certificateHolds checks a certificate's times against the wallet's own clock: what was learnt
+// of an app's clock makes nothing valid that others signed.
+func certificateHolds(conn delegation.Connect, now time.Time) error {
+	var list []struct{ Content string }
+	if err := json.Unmarshal(conn.Token.Body["verifiableClaims"], &list); err != nil || len(list) == 0 {
+		return did.Refuse("delegation_missing", "the agent shows no certificate of the app")
+	}
+	_, err := did.VerifyToken(list[0].Content, did.Check{PublicKey: conn.AppKey, Now: now})
+	switch did.CodeOf(err) {
+	case "":
+		return err
+	case "jwt_expired":
+		return did.Refuse("delegation_expired", "the app's certificate for its agent has expired")
+	case "jwt_iat_future", "jwt_nbf_future":
+		return did.Refuse("delegation_not_yet_valid", "the app's certificate for its agent is not valid yet; check the clocks")
+	}
+	return did.Refuse("delegation_bad_signature", "the app's certificate for its agent does not verify")
+}
+
+// requests reads as much of claims as a certificate can limit.
+func requests(claims []json.RawMessage) []delegation.ClaimRequest {
+	list := make([]delegation.ClaimRequest, len(claims))
+	for i, raw := range claims {
+		o, err := did.ParseObject(raw)
+		if err != nil {
+			continue // the empty type is in no certificate, and the door refuses it
+		}
+		list[i].Type, _ = o.Text("type")
+		if list[i].Type != "profile" {
+			continue
+		}
+		if json.Unmarshal(o["items"], &list[i].Items) != nil || len(list[i].Items) == 0 {
+			list[i].Items = []string{"fullName"} // what profile asks for if it names nothing
+		}
+	}
+	return list
+}
+
+// learnSkew returns how far the app's clock is from ours, if nothing but that is wrong with its
+// first reply: it is bounded, and the reply is authentic by the app's own clock (reference c.6).
+func learnSkew(w wire, e expected, refusal error) (time.Duration, bool) {
+	switch did.CodeOf(refusal) {
+	case "jwt_expired", "jwt_iat_future", "jwt_nbf_future":
+	default:
+		return 0, false
+	}
+	token, err := did.ReadToken(w.AuthInfo)
+	if err != nil {
+		return 0, false
+	}
+	issued, err := token.Body.Time("iat")
+	if err != nil || issued.IsZero() {
+		return 0, false
+	}
+	skew := issued.Sub(e.now)
+	return skew, skew.Abs() <= maxSkew
+}
+
+// stops reports whether a refusal ends the session in silence. Otherwise it is declined: what was
+// asked is authentic, and the wallet says no (reference l). A delegation that fails is met with
+// silence only as long as nothing was said at all.
+func stops(err error, started bool) bool {
+	if _, is := errors.AsType[*did.Refusal](err); !is {
+		return true
+	}
+	switch code := did.CodeOf(err); code {
+	case "request_malformed", "app_pk_mismatch", "app_changed", "url_origin_changed":
+		return true
+	case "delegation_is_a_session_message":
+		return false
+	default:
+		for _, kind := range []string{"reply_", "shared_key_", "sealed_", "jwt_", "did_", "pk_", "agent_", "authinfo_", "chain_", "scope_"} {
+			if strings.HasPrefix(code, kind) {
+				return true
+			}
+		}
+		return strings.HasPrefix(code, "delegation_") && !started
+	}
+}
