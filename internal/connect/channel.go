@@ -1,0 +1,162 @@
+package connect
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"fmt"
+	"sync"
+	"time"
+
+	"walletd/internal/did"
+)
+
+const (
+	// keyBits is the largest common size whose text fits the 512 characters that Blocklet Server
+	// has for it (reference e).
+	keyBits = 1536
+	// keyLife is how long a key is offered to one app.
+	keyLife = 10 * time.Minute
+	// keysReady is how many keys wait for an app of their own. To make one takes 300 times as long
+	// as all the signatures of a login.
+	keysReady = 8
+	// keysServing bounds the apps whose key is kept for their next session.
+	keysServing = 1024
+)
+
+// keys are the RSA keys that the encrypted channel is offered with. One key serves one app in one
+// wallet, for ten minutes; the session that uses it keeps it sealed in its row. Safe for
+// concurrent use.
+type keys struct {
+	now   func() time.Time
+	ready chan *rsa.PrivateKey
+	turn  chan struct{} // held while a key is made: more at a time are no faster, and starve the rest
+
+	mu      sync.Mutex
+	serving map[string]served
+	only    *rsa.PrivateKey // serves everybody, if there is to be one key alone
+	single  bool
+}
+
+type served struct {
+	key  *rsa.PrivateKey
+	ends time.Time
+}
+
+// newKeys returns keys, or with single one key for the whole process, which spares development
+// and one-session wallets the waiting.
+func newKeys(now func() time.Time, single bool) *keys {
+	return &keys{now: now, single: single, ready: make(chan *rsa.PrivateKey, keysReady), turn: make(chan struct{}, 1), serving: make(map[string]served)}
+}
+
+// fill makes keys ahead of need until the context ends.
+func (k *keys) fill(ctx context.Context) {
+	for !k.single {
+		key, err := k.make(ctx, nil)
+		if err != nil {
+			return // the context's end, or a broken source of randomness: then those who need one fail
+		}
+		select {
+		case k.ready <- key:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// key returns the key to offer to an app, which the caller does not change. Where none is ready it
+// waits for one: the channel is never dropped.
+func (k *keys) key(ctx context.Context, app string) (*rsa.PrivateKey, error) {
+	k.mu.Lock()
+	now := k.now()
+	if s, ok := k.serving[app]; ok && now.Before(s.ends) {
+		k.mu.Unlock()
+		return s.key, nil
+	}
+	only := k.only
+	k.mu.Unlock()
+	if only != nil {
+		return only, nil
+	}
+	key, err := k.next(ctx)
+	if err != nil {
+		return nil, err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.single {
+		if k.only == nil {
+			k.only = key
+		}
+		return k.only, nil
+	}
+	if s, ok := k.serving[app]; ok && now.Before(s.ends) {
+		k.put(key) // another session of the app was first
+		return s.key, nil
+	}
+	k.forget(now)
+	k.serving[app] = served{key, now.Add(keyLife)}
+	return key, nil
+}
+
+// next returns a key that serves nobody yet.
+func (k *keys) next(ctx context.Context) (*rsa.PrivateKey, error) {
+	select {
+	case key := <-k.ready:
+		return key, nil
+	default:
+		return k.make(ctx, k.ready)
+	}
+}
+
+// make makes a key, or takes one from instead while it waits for its turn.
+func (k *keys) make(ctx context.Context, instead <-chan *rsa.PrivateKey) (*rsa.PrivateKey, error) {
+	select {
+	case k.turn <- struct{}{}:
+		defer func() { <-k.turn }()
+	case key := <-instead:
+		return key, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	key, err := rsa.GenerateKey(rand.Reader, keyBits)
+	if err != nil {
+		return nil, fmt.Errorf("making a key of the channel: %w", err)
+	}
+	return key, nil
+}
+
+// put gives an unused key back.
+func (k *keys) put(key *rsa.PrivateKey) {
+	select {
+	case k.ready <- key:
+	default:
+	}
+}
+
+// forget drops keys that serve no more, and any where there are too many.
+func (k *keys) forget(now time.Time) {
+	for app, s := range k.serving {
+		if !now.Before(s.ends) || len(k.serving) >= keysServing {
+			delete(k.serving, app)
+		}
+	}
+}
+
+// encodeKey and decodeKey write a key for the row of its session, as PKCS #1.
+func encodeKey(key *rsa.PrivateKey) []byte { return x509.MarshalPKCS1PrivateKey(key) }
+
+func decodeKey(der []byte) (*rsa.PrivateKey, error) {
+	if len(der) == 0 {
+		return nil, nil
+	}
+	key, err := x509.ParsePKCS1PrivateKey(der)
+	if err != nil {
+		return nil, fmt.Errorf("reading the key of the channel: %w", err)
+	}
+	return key, nil
+}
+
+// offer is the _ek_ of a key.
+func offer(key *rsa.PrivateKey) string { return did.EncodeChannelPublicKey(&key.PublicKey) }
