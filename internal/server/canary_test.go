@@ -17,6 +17,7 @@ import (
 // Known secrets are looked for in all that leaves the process or stays on disk, but for the
 // answers that are there to give them.
 func TestSecretsStayWhereTheyBelong(t *testing.T) {
+	t.Parallel()
 	w := wallettest.New(t)
 	notes, stranger := w.App("Notes"), w.Stranger("Stranger", did.Ed25519)
 	site := w.Stranger("Site", did.Ed25519)

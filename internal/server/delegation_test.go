@@ -12,6 +12,7 @@ import (
 
 // An application whose own key the wallet keeps lets a server ask for that account's key.
 func TestDelegatedKey(t *testing.T) {
+	t.Parallel()
 	w := wallettest.New(t)
 	w.Rules(everything)
 	site, host, other := w.Stranger("Site", did.Ed25519), w.App("Host"), w.App("Other")
@@ -110,6 +111,7 @@ func swapped(body, signature string) string {
 // A salt is its bytes; one that is somebody's address is never decided by a rule (design
 // sections 5 and 7), and one that would give another account's key is refused.
 func TestSalts(t *testing.T) {
+	t.Parallel()
 	w := wallettest.New(t)
 	w.Rules(everything)
 	notes, other := w.App("Notes"), w.App("Other")

@@ -18,6 +18,7 @@ import (
 )
 
 func TestTwoApprovalsAtOnce(t *testing.T) {
+	t.Parallel()
 	for name, options := range map[string][]wallettest.Option{"SQLite": nil, "PostgreSQL": {wallettest.PostgreSQL()}} {
 		t.Run(name, func(t *testing.T) {
 			w := wallettest.New(t, options...)
@@ -47,6 +48,7 @@ func TestTwoApprovalsAtOnce(t *testing.T) {
 }
 
 func TestTooManyQuestions(t *testing.T) {
+	t.Parallel()
 	w := wallettest.New(t)
 	notes := w.App("Notes")
 	for i := range 20 {
@@ -61,6 +63,7 @@ func TestTooManyQuestions(t *testing.T) {
 }
 
 func TestWrongPassphrasesAreCounted(t *testing.T) {
+	t.Parallel()
 	w := wallettest.New(t)
 	w.Lock()
 	for range 2 {
@@ -120,6 +123,7 @@ func TestFullDisk(t *testing.T) {
 
 // Wherever the file is damaged, the answer is the right key or a refusal, never another key.
 func TestDamagedFile(t *testing.T) {
+	t.Parallel()
 	w := wallettest.New(t)
 	w.Rules(everything)
 	notes := w.App("Notes")
@@ -131,7 +135,7 @@ func TestDamagedFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused := 0
-	for at := 0; at < len(whole); at += len(whole)/40 + 1 {
+	for at := 0; at < len(whole); at += len(whole)/24 + 1 {
 		damaged := bytes.Clone(whole)
 		for i := range min(512, len(whole)-at) {
 			damaged[at+i] ^= 0x55
@@ -183,6 +187,7 @@ func TestClockBehindTheStore(t *testing.T) {
 }
 
 func TestQuestionsAndAnswersEnd(t *testing.T) {
+	t.Parallel()
 	var mu sync.Mutex
 	now := time.Now()
 	w := wallettest.New(t, wallettest.Clock(func() time.Time {
@@ -218,6 +223,7 @@ func TestQuestionsAndAnswersEnd(t *testing.T) {
 
 // Waiting ends with the person's word, not with its time.
 func TestCollectWaitsForThePerson(t *testing.T) {
+	t.Parallel()
 	w := wallettest.New(t)
 	notes := w.App("Notes")
 	asked := notes.Ask(notesKey...).Must(202)

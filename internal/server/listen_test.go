@@ -110,6 +110,7 @@ func serve(t *testing.T, w *wallettest.Wallet, config *tls.Config) (address stri
 }
 
 func TestCertificatesAreReloaded(t *testing.T) {
+	t.Parallel()
 	w := wallettest.New(t)
 	a := newAuthority(t)
 	certFile, keyFile := filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
@@ -164,6 +165,7 @@ func TestCertificatesAreReloaded(t *testing.T) {
 }
 
 func TestStopDrains(t *testing.T) {
+	t.Parallel()
 	w := wallettest.New(t)
 	notes := w.App("Notes")
 	asked := notes.Ask(notesKey...).Must(202)
@@ -203,6 +205,7 @@ func TestStopDrains(t *testing.T) {
 }
 
 func TestHeadersHaveABound(t *testing.T) {
+	t.Parallel()
 	w := wallettest.New(t)
 	r := w.Request("GET", "/healthz", nil)
 	r.Header.Set("X-Long", strings.Repeat("x", 64<<10))
@@ -231,6 +234,7 @@ func (b behind) Accept() (net.Conn, error) {
 func (c behindConn) RemoteAddr() net.Addr { return c.from }
 
 func TestBehindAProxy(t *testing.T) {
+	t.Parallel()
 	w := wallettest.New(t, wallettest.Config(func(c *server.Config) {
 		c.Proxies = []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}
 		c.Hosts = []string{"wallet.example"}
@@ -280,6 +284,7 @@ func TestBehindAProxy(t *testing.T) {
 }
 
 func TestMetricsNameNobody(t *testing.T) {
+	t.Parallel()
 	w := wallettest.New(t)
 	w.Rules(everything)
 	notes := w.App("Notes")

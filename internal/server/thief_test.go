@@ -39,7 +39,9 @@ func forgeries(t *testing.T, w *wallettest.Wallet) int {
 }
 
 func TestTheDatabaseCannotSayYes(t *testing.T) {
+	t.Parallel()
 	t.Run("an approval turned to approved gives nothing", func(t *testing.T) {
+		t.Parallel()
 		w := wallettest.New(t)
 		notes := w.App("Notes")
 		asked := notes.Ask(notesKey...).Must(202)
@@ -53,6 +55,7 @@ func TestTheDatabaseCannotSayYes(t *testing.T) {
 		}
 	})
 	t.Run("a yes moved to another question gives nothing", func(t *testing.T) {
+		t.Parallel()
 		w := wallettest.New(t)
 		notes := w.App("Notes")
 		first, second := notes.Ask(notesKey...).Must(202), notes.Ask(wallettest.EncryptionKey("more")).Must(202)
@@ -62,6 +65,7 @@ func TestTheDatabaseCannotSayYes(t *testing.T) {
 		notes.Collect(second.Text("id")).Refused(500, "internal")
 	})
 	t.Run("a question moved under a yes gives nothing", func(t *testing.T) {
+		t.Parallel()
 		w := wallettest.New(t)
 		notes := w.App("Notes")
 		first, second := notes.Ask(notesKey...).Must(202), notes.Ask(wallettest.EncryptionKey("more")).Must(202)
@@ -70,6 +74,7 @@ func TestTheDatabaseCannotSayYes(t *testing.T) {
 		notes.Collect(first.Text("id")).Refused(500, "internal")
 	})
 	t.Run("a grant without end counts for nothing", func(t *testing.T) {
+		t.Parallel()
 		w := wallettest.New(t)
 		notes := w.App("Notes")
 		w.MustApprove(notes.Ask(notesKey...).Must(202).Text("code"), members{"remember": members{"times": 1}})
@@ -81,6 +86,7 @@ func TestTheDatabaseCannotSayYes(t *testing.T) {
 		}
 	})
 	t.Run("a grant of one app counts for no other", func(t *testing.T) {
+		t.Parallel()
 		w := wallettest.New(t)
 		notes, other := w.App("Notes"), w.App("Other")
 		w.MustApprove(notes.Ask(notesKey...).Must(202).Text("code"), members{"remember": members{"until": "withdrawn"}})
@@ -88,6 +94,7 @@ func TestTheDatabaseCannotSayYes(t *testing.T) {
 		other.Ask(notesKey...).Must(202)
 	})
 	t.Run("rules of another wallet are not rules of this one", func(t *testing.T) {
+		t.Parallel()
 		w := wallettest.New(t)
 		notes := w.App("Notes")
 		bob := w.Do("POST", "/v1/wallets", w.Operator, members{"name": "bob"}).Must(201).Text("wallet")
@@ -100,6 +107,7 @@ func TestTheDatabaseCannotSayYes(t *testing.T) {
 		}
 	})
 	t.Run("an owner's token that nobody made opens nothing", func(t *testing.T) {
+		t.Parallel()
 		w := wallettest.New(t)
 		notes := w.App("Notes")
 		id := strings.Split(notes.Token, "_")[2]
@@ -109,6 +117,7 @@ func TestTheDatabaseCannotSayYes(t *testing.T) {
 		w.Do("GET", "/v1/approvals", forged, nil).Refused(401, "unauthorized")
 	})
 	t.Run("a token's end cannot be moved", func(t *testing.T) {
+		t.Parallel()
 		w := wallettest.New(t)
 		notes := w.App("Notes")
 		thief(t, w, `update tokens set expires = 0, wallet = wallet, created = created + 1 where role = 'app'`)
@@ -118,6 +127,7 @@ func TestTheDatabaseCannotSayYes(t *testing.T) {
 		}
 	})
 	t.Run("a token of one wallet opens no other", func(t *testing.T) {
+		t.Parallel()
 		w := wallettest.New(t)
 		notes := w.App("Notes")
 		bob := w.Do("POST", "/v1/wallets", w.Operator, members{"name": "bob"}).Must(201).Text("wallet")
@@ -125,6 +135,7 @@ func TestTheDatabaseCannotSayYes(t *testing.T) {
 		notes.Ask(notesKey...).Refused(401, "unauthorized")
 	})
 	t.Run("an app that was never approved stays unknown", func(t *testing.T) {
+		t.Parallel()
 		w := wallettest.New(t)
 		w.Rules(everything)
 		notes, stranger := w.App("Notes"), w.Stranger("Stranger", did.Ed25519)
@@ -136,6 +147,7 @@ func TestTheDatabaseCannotSayYes(t *testing.T) {
 
 // A sealed row that was cut, changed or moved is an error that names it, never a wrong key.
 func TestSealedRowsStayInTheirPlace(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ name, table, change string }{
 		{"a wallet's content with a changed bit", "wallets", `update wallets set sealed = cast(substr(sealed, 1, 40) || x'00' || substr(sealed, 42) as blob) where id = $1`},
 		{"a wallet's content that was cut", "wallets", `update wallets set sealed = substr(sealed, 1, length(sealed) - 1) where id = $1`},
@@ -149,6 +161,7 @@ func TestSealedRowsStayInTheirPlace(t *testing.T) {
 		{"an account under another address", "accounts", `update accounts set address = 'z1nsdV7esuV3MfsGmcyckqErnvjyzU8RQGV' where wallet = $1 and address != $1`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			w := wallettest.New(t)
 			w.Rules(everything)
 			notes := w.App("Notes")
@@ -168,6 +181,7 @@ func TestSealedRowsStayInTheirPlace(t *testing.T) {
 }
 
 func TestRecordShowsWhatWasChanged(t *testing.T) {
+	t.Parallel()
 	for seq, change := range map[int]string{
 		3: `update records set sealed = x'00' where chain = $1 and seq = 3`,
 		4: `delete from records where chain = $1 and seq = 4`,
