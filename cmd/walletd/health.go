@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -10,24 +11,21 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"time"
 )
 
 // healthCmd is the probe of a container: it needs no token, and sends none.
 type healthCmd struct {
-	URL    string `name:"url" env:"WALLETD_URL" placeholder:"URL" help:"The service. Without it: the address of --listen."`
-	Listen string `env:"WALLETD_LISTEN" default:"${listen}" help:"The address that serve listens on."`
+	URL    string `name:"url" xor:"where" placeholder:"URL" help:"The service. Without it: WALLETD_URL, the one that serve --dev runs here, WALLETD_LISTEN, or ${listen}."`
+	Listen string `xor:"where" placeholder:"HOST:PORT" help:"Or the address that serve listens on, without TLS."`
 	Ready  bool   `help:"Ask whether it can answer claims, not only whether it is alive."`
 }
 
 func (cmd *healthCmd) Run(ctx context.Context, con *console) error {
-	base := cmd.URL
-	if base == "" {
-		if dev, err := devFile("url"); err == nil && cmd.Listen == defaultListen {
-			base = dev
-		} else if base, err = reachable(cmd.Listen); err != nil {
-			return err
-		}
+	base, err := cmd.place()
+	if err != nil {
+		return err
 	}
 	path := "/healthz"
 	if cmd.Ready {
@@ -48,6 +46,22 @@ func (cmd *healthCmd) Run(ctx context.Context, con *console) error {
 		return nil
 	}
 	return withHint(errors.New("the service is not ready"), notReady(state))
+}
+
+// place finds the address: what was said beats what the environment says.
+func (cmd *healthCmd) place() (string, error) {
+	switch url := os.Getenv("WALLETD_URL"); {
+	case cmd.URL != "":
+		return cmd.URL, nil
+	case cmd.Listen != "":
+		return reachable(cmd.Listen)
+	case url != "":
+		return url, nil
+	}
+	if url, err := devFile("url"); err == nil {
+		return url, nil
+	}
+	return reachable(cmp.Or(os.Getenv("WALLETD_LISTEN"), defaultListen))
 }
 
 // notReady says what to do about a service in that state.
