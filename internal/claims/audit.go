@@ -100,7 +100,7 @@ func (d *Door) signEnd(ctx context.Context, end store.End) error {
 		return fmt.Errorf("keeping the head: %w", err)
 	}
 	d.log.Info().Str("chain", h.Chain).Int64("seq", h.Seq).Hex("hash", h.Hash).Hex("key", h.PublicKey).Hex("signature", h.Signature).
-		Int64("time", h.Time).Msg("head of the record")
+		Int64("at", h.Time).Msg("head of the record")
 	return nil
 }
 
