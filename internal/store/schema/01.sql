@@ -150,6 +150,26 @@ create table credentials (
 );
 create index credentials_by_time on credentials (wallet, created, id);
 
+create table sessions (
+    id         text    not null primary key,
+    wallet     text    not null,
+    app        text    not null,
+    state      text    not null,
+    approval   text    not null,
+    posting    boolean not null,
+    created    bigint  not null,
+    expires    bigint  not null,
+    ended      bigint  not null,
+    sealed     bytea   not null,
+    mac        bytea   not null,
+    holder     text    not null,
+    held_until bigint  not null
+);
+create index sessions_by_time on sessions (wallet, created, id);
+create index sessions_open on sessions (held_until, id) where ended = 0;
+create index sessions_of_app on sessions (wallet, app) where ended = 0;
+create index sessions_by_end on sessions (ended);
+
 create table records (
     chain  text   not null,
     seq    bigint not null,

@@ -152,6 +152,26 @@ create table credentials (
 );
 create index credentials_by_time on credentials (wallet, created, id);
 
+create table sessions (
+    id         text    not null primary key,
+    wallet     text    not null,
+    app        text    not null,
+    state      text    not null,
+    approval   text    not null,
+    posting    boolean not null,
+    created    bigint  not null,
+    expires    bigint  not null,
+    ended      bigint  not null,
+    sealed     bytea   not null,
+    mac        bytea   not null,
+    holder     text    not null,
+    held_until bigint  not null
+);
+create index sessions_by_time on sessions (wallet, created, id);
+create index sessions_open on sessions (held_until, id) where ended = 0;
+create index sessions_of_app on sessions (wallet, app) where ended = 0;
+create index sessions_by_end on sessions (ended);
+
 create table records (
     chain  text   not null,
     seq    bigint not null,
@@ -217,6 +237,7 @@ insert into grants values ('g1', 'w1', 'app', '', 'q1', 1, 0, -1, 0, x'0f', x'10
 insert into delegations values ('w1', x'11', 'from', 'to', 9, 0, 0, x'12', x'13');
 insert into profiles values ('w1', 1, x'18', 1);
 insert into credentials values ('w1', 'c1', x'19', 1);
+insert into sessions values ('s1', 'w1', 'app', 'waiting', 'q1', false, 1, 301, 0, x'1a', x'1b', '', 0);
 insert into records values ('w1', 1, 'r1', 1700000000000, 'claim', x'7365616c6564',
     x'0000000000000000000000000000000000000000000000000000000000000000', x'bdd8108fca7f282f6ccd7517ea8dcaed8be02f4cbb5fb627886095ecaff1874a');
 insert into chains values ('w1', 1, x'bdd8108fca7f282f6ccd7517ea8dcaed8be02f4cbb5fb627886095ecaff1874a', 1700000000000);

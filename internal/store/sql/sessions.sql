@@ -1,0 +1,43 @@
+-- name: session
+select id, wallet, app, state, approval, posting, created, expires, ended, sealed, mac, holder, held_until
+from sessions where id = $1
+
+-- name: sessions
+select id, wallet, app, state, approval, posting, created, expires, ended, sealed, mac, holder, held_until
+from sessions
+where wallet = $1 and (created, id) < ($2, $3) order by created desc, id desc limit $4
+
+-- name: due sessions
+select id, wallet, app, state, approval, posting, created, expires, ended, sealed, mac, holder, held_until
+from sessions s
+where ended = 0 and held_until <= $1 and (state <> 'waiting' or expires <= $1 or not exists (
+    select 1 from approvals a where a.id = s.approval and a.state = 'pending' and a.expires > $1))
+order by held_until, id limit $2
+
+-- name: hold session
+update sessions set holder = $2, held_until = $3 where id = $1 and ended = 0 and held_until <= $4 returning id
+
+-- name: release session
+update sessions set held_until = 0 where id = $1 and holder = $2
+
+-- name: release sessions
+update sessions set held_until = 0 where ended = 0
+
+-- name: insert session
+insert into sessions (id, wallet, app, state, approval, posting, created, expires, ended, sealed, mac, holder, held_until)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) on conflict do nothing
+
+-- name: update session
+update sessions set app = $1, state = $2, approval = $3, posting = $4, expires = $5, ended = $6, sealed = $7, mac = $8,
+    holder = $9, held_until = $10
+where id = $11 and mac = $12 and holder = $13
+
+-- name: room for session
+select 1 from keystore
+where (select count(*) from sessions where wallet = $1 and app = $2 and id <> $3 and ended = 0 and expires > $4) < $5
+
+-- name: sweep sessions
+delete from sessions where id in (select id from sessions where ended > 0 and ended < $1 limit 1000)
+
+-- name: delete wallet's sessions
+delete from sessions where wallet = $1
