@@ -13,6 +13,9 @@ import (
 // accountOf returns the asking app's account of a type, made on first use: the path is walked
 // once and the key kept sealed. The caller's wallet is read again after a new one.
 func (d *Door) accountOf(ctx context.Context, c *Caller, t did.Type) (store.Account, error) {
+	if a := c.asking.Account; a.Address != "" && a.App == c.App.Address() && a.Type == t.String() {
+		return a, nil
+	}
 	a, err := d.store.AccountOf(ctx, c.Wallet, c.App.Address(), t.String())
 	if err == nil || !errors.Is(err, store.ErrNotFound) {
 		return a, err

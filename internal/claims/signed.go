@@ -129,7 +129,10 @@ func (d *Door) findAudience(ctx context.Context, c *Caller, aud string) error {
 	if err != nil {
 		return mismatch
 	}
-	row, err := d.store.CallerWallet(ctx, named.Address())
+	read := func(wallet string) (store.CallerRow, error) {
+		return d.store.SignedCaller(ctx, wallet, c.App.Address(), did.AccountType().String(), d.store.Now().Unix())
+	}
+	row, err := read(named.Address())
 	if errors.Is(err, store.ErrNotFound) {
 		var a store.Account
 		a, err = d.store.AppAccount(ctx, c.App.Address(), named.Address())
@@ -137,13 +140,13 @@ func (d *Door) findAudience(ctx context.Context, c *Caller, aud string) error {
 			return mismatch
 		}
 		if err == nil {
-			row, err = d.store.CallerWallet(ctx, a.Wallet)
+			row, err = read(a.Wallet)
 		}
 	}
 	if err != nil {
 		return fmt.Errorf("looking for the wallet: %w", err)
 	}
-	c.Wallet, c.row, c.epoch = row.Wallet.ID, row.Wallet, row.Epoch
+	c.Wallet, c.row, c.epoch, c.asking = row.Wallet.ID, row.Wallet, row.Epoch, row
 	return nil
 }
 

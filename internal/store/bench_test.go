@@ -73,7 +73,7 @@ func BenchmarkCaller(b *testing.B) {
 		b.ResetTimer()
 		b.RunParallel(func(pb *testing.PB) {
 			for pb.Next() {
-				if _, err := s.Caller(b.Context(), "42"); err != nil {
+				if _, err := s.Caller(b.Context(), "42", ""); err != nil {
 					b.Error(err)
 				}
 			}

@@ -129,7 +129,7 @@ func useAll(url string) error {
 		_, err = s.Records(ctx, "w", 0, 1000)
 	}
 	if err == nil {
-		_, err = s.Caller(ctx, "op")
+		_, err = s.Caller(ctx, "op", "")
 	}
 	if err == nil {
 		_, err = s.Commit(ctx, change("w", InsertToken(Token{ID: NewID()})))
@@ -301,7 +301,7 @@ func TestALockHoldsOnEveryReplica(t *testing.T) {
 	if _, err := b.Commit(t.Context(), c); !errors.Is(err, ErrChanged) {
 		t.Errorf("Commit = %v", err)
 	}
-	if row, err := b.Caller(t.Context(), "op"); err != nil || row.Epoch != 1 {
+	if row, err := b.Caller(t.Context(), "op", ""); err != nil || row.Epoch != 1 {
 		t.Errorf("Caller: epoch %d, %v", row.Epoch, err)
 	}
 }

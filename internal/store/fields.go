@@ -66,7 +66,8 @@ func (r *Request) fields() []any {
 func (c *CallerRow) fields() []any {
 	f := append(c.Token.fields(), &c.Epoch)
 	f = append(f, c.Wallet.fields()...)
-	return append(f, &c.Newest)
+	f = append(f, &c.Newest)
+	return append(f, c.Account.fields()...)
 }
 
 // values gives the columns as arguments of a query.

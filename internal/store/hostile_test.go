@@ -29,7 +29,7 @@ var hostileReads = map[string]struct {
 		return err
 	}},
 	"policies": {"version sealed", "wallet", func(ctx context.Context, s *Store) error { _, err := s.Policy(ctx, "w"); return err }},
-	"tokens":   {"role name hash created mac", "id", func(ctx context.Context, s *Store) error { _, err := s.Caller(ctx, "t"); return err }},
+	"tokens":   {"role name hash created mac", "id", func(ctx context.Context, s *Store) error { _, err := s.Caller(ctx, "t", ""); return err }},
 	"approvals": {"state code digest expires answer", "id", func(ctx context.Context, s *Store) error {
 		_, err := s.Approval(ctx, "q")
 		return err

@@ -195,7 +195,7 @@ func TestOpenUpgradesTheFirstSchema(t *testing.T) {
 	each(t, func(t *testing.T, open func() *Store) {
 		s := open()
 		tables := []string{"keystore", "slots", "wallets", "accounts", "paths", "policies", "tokens", "apps", "approvals",
-			"grants", "delegations", "profiles", "credentials", "sessions", "records", "chains", "heads", "nonces", "requests", "walletd_schema"}
+			"grants", "delegations", "profiles", "credentials", "records", "chains", "heads", "nonces", "requests", "walletd_schema"}
 		script(t, s, "drop table "+strings.Join(tables, "; drop table "))
 		first, err := os.ReadFile("testdata/first.sql")
 		if err != nil {
@@ -207,7 +207,7 @@ func TestOpenUpgradesTheFirstSchema(t *testing.T) {
 		script(t, s, string(first))
 		s.Close()
 		s = open()
-		c, err := s.Caller(t.Context(), "t1")
+		c, err := s.Caller(t.Context(), "t1", "")
 		if err != nil || c.Wallet.Version != 4 || c.Token.App != "app" || c.Newest != 1_700_000_000_000 {
 			t.Errorf("Caller = %+v, %v", c, err)
 		}

@@ -74,11 +74,12 @@ func (s *Store) Policy(ctx context.Context, wallet string) (Policy, error) {
 }
 
 // Caller reads what a request with this token needs: the token, the keystore's
-// epoch, the token's wallet (empty for an operator's, or if it is gone) and the
-// newest time on its chain. ErrNotFound if there is no such token. It does not
-// judge: Hash, MAC, Expires and Revoked are for the caller to check.
-func (s *Store) Caller(ctx context.Context, token string) (CallerRow, error) {
-	c, err := one[CallerRow](ctx, s, "caller", token)
+// epoch, the token's wallet (empty for an operator's, or if it is gone), the
+// newest time on its chain, and, for an app's token, the app's first account of
+// that type. ErrNotFound if there is no such token. It does not judge: Hash,
+// MAC, Expires and Revoked are for the caller to check.
+func (s *Store) Caller(ctx context.Context, token, accountType string) (CallerRow, error) {
+	c, err := one[CallerRow](ctx, s, "caller", token, accountType)
 	s.saw(c.Newest)
 	return c, err
 }

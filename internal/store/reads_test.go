@@ -53,6 +53,8 @@ func TestReadsGiveWhatWasWritten(t *testing.T) {
 		}
 		policy.Version, approval.State, grant.Uses, grant.Ends, grant.Revoked = 1, Pending, -1, 0, 0
 		approval.Expires = 1000
+		token.Role, token.Expires, token.Revoked = RoleApp, 0, 0
+		account.App, token.App = app.App, app.App
 		must(t, s, ServiceChain, PutSlot(slot))
 		must(t, s, "w", InsertAccount(account), PutPolicy(policy), InsertToken(token), PutApp(App{}, app),
 			InsertApproval(approval, Budget{PerApp: 1, PerWallet: 1}), InsertGrant(grant), PutDelegation(Delegation{}, delegation))
@@ -126,10 +128,16 @@ func TestReadsGiveWhatWasWritten(t *testing.T) {
 		check("Heads", []Head{head}, hs, err)
 		un, err := s.Unsigned(ctx, 10)
 		check("Unsigned", []string{ServiceChain}, chainsOf(un), err)
-		c, err := s.Caller(ctx, token.ID)
+		c, err := s.Caller(ctx, token.ID, "another type")
 		check("Caller", CallerRow{Token: token, Wallet: wallet, Newest: 1_700_000_000_000}, c, err)
-		c, err = s.Caller(ctx, "op")
+		c, err = s.Caller(ctx, "op", "")
 		check("Caller, an operator", CallerRow{Token: Token{ID: "op", Role: RoleOperator, Hash: make([]byte, 32)}}, c, err)
+		c, err = s.Caller(ctx, token.ID, account.Type)
+		check("Caller, with the app's account", CallerRow{Token: token, Wallet: wallet, Newest: 1_700_000_000_000, Account: account}, c, err)
+		c, err = s.SignedCaller(ctx, "w", app.App, account.Type, 0)
+		check("SignedCaller", CallerRow{Token: token, Wallet: wallet, Newest: 1_700_000_000_000, Account: account, App: app}, c, err)
+		c, err = s.SignedCaller(ctx, "w", "stranger", account.Type, 0)
+		check("SignedCaller, a stranger", CallerRow{Wallet: wallet, Newest: 1_700_000_000_000}, c, err)
 		c, err = s.CallerWallet(ctx, "w")
 		check("CallerWallet", CallerRow{Wallet: wallet, Newest: 1_700_000_000_000}, c, err)
 
@@ -139,8 +147,9 @@ func TestReadsGiveWhatWasWritten(t *testing.T) {
 			"Account":      func() error { _, err := s.Account(ctx, "w", account.Address); return err },
 			"PathOwner":    func() error { _, err := s.PathOwner(ctx, "w", account.Path); return err },
 			"Policy":       func() error { _, err := s.Policy(ctx, "w"); return err },
-			"Caller":       func() error { _, err := s.Caller(ctx, token.ID); return err },
+			"Caller":       func() error { _, err := s.Caller(ctx, token.ID, ""); return err },
 			"CallerWallet": func() error { _, err := s.CallerWallet(ctx, "w"); return err },
+			"SignedCaller": func() error { _, err := s.SignedCaller(ctx, "w", "app", "", 0); return err },
 			"App":          func() error { _, err := s.App(ctx, "w", app.App); return err },
 			"Approval":     func() error { _, err := s.Approval(ctx, approval.ID); return err },
 			"Grant":        func() error { _, err := s.Grant(ctx, grant.ID); return err },
@@ -294,6 +303,9 @@ func TestReadsOfASignedRequest(t *testing.T) {
 		tokens, err := s.AppTokens(t.Context(), "w", "a", 100)
 		if err != nil || len(tokens) != 2 || tokens[0].ID != "holds" || tokens[1].ID != "ends" {
 			t.Errorf("AppTokens = %v, %v", tokens, err)
+		}
+		if c, err := s.SignedCaller(t.Context(), "w", "a", "", 100); err != nil || c.Token.ID != "holds" {
+			t.Errorf("SignedCaller has the token %q, %v", c.Token.ID, err)
 		}
 		if a, err := s.AppAccount(t.Context(), "a", "z1"); err != nil || a.Wallet != "w" {
 			t.Errorf("AppAccount = %v, %v", a, err)

@@ -215,13 +215,15 @@ type Request struct {
 	Created int64
 }
 
-// CallerRow is what one request needs to know of who sends it. Token is empty
-// in CallerWallet's answer, Wallet for an operator's token.
+// CallerRow is what one request needs to know of who sends it. Wallet is empty
+// for an operator's token. CallerWallet reads Epoch, Wallet and Newest alone.
 type CallerRow struct {
-	Token  Token
-	Epoch  int64 // of the keystore
-	Wallet Wallet
-	Newest int64 // milliseconds: newest time on the wallet's chain
+	Token   Token
+	Epoch   int64 // of the keystore
+	Wallet  Wallet
+	Newest  int64   // milliseconds: newest time on the wallet's chain
+	Account Account // of the app that asks; empty if it has none of the type asked for
+	App     App     // SignedCaller's alone; empty if the person has not decided about it
 }
 
 // NewID returns 128 random bits as 26 letters and digits of lower case base32.

@@ -3,10 +3,14 @@ select t.id, t.role, t.wallet, t.app, t.name, t.hash, t.created, t.expires, t.re
     k.epoch,
     coalesce(w.id, ''), coalesce(w.generation, 0), w.sealed_key, w.sealed,
     coalesce(w.version, 0), coalesce(w.created, 0),
-    coalesce(c.time, 0)
+    coalesce(c.time, 0),
+    coalesce(a.wallet, ''), coalesce(a.address, ''), coalesce(a.app, ''), coalesce(a.path, ''), coalesce(a.type, ''),
+    a.sealed, coalesce(a.created, 0)
 from tokens t cross join keystore k
 left join wallets w on w.id = t.wallet
 left join chains c on c.chain = t.wallet
+left join accounts a on t.role = 'app' and a.wallet = t.wallet and a.address = (
+    select address from accounts where wallet = t.wallet and app = t.app and type = $2 order by created, address limit 1)
 where t.id = $1
 
 -- name: caller wallet
