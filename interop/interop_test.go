@@ -223,6 +223,7 @@ func refused(t *testing.T, s *service, p peers) {
 		{"a delegation to another server", byToken, d.ask(s, input{"delegation": input{"to": c.App}}), 403, "delegation_agent_mismatch"},
 		{"a delegation that has ended", byToken, d.ask(s, input{"lifetime": -60}), 403, "delegation_expired"},
 		{"a delegation without an end", byToken, d.ask(s, input{"delegation": input{"exp": nil}}), 403, "delegation_no_exp"},
+		{"a delegation that lives too long", byToken, d.ask(s, input{"lifetime": 25 * 60 * 60}), 403, "delegation_lifetime"},
 		{"a delegation of another claim", byToken, d.ask(s, input{"delegation": input{"permissions": []input{{"role": "DIDConnectAgent", "claims": []string{"signature"}}}}}), 403, "delegation_claim_not_allowed"},
 		{"a delegation by an account that the wallet does not hold", byToken, d.ask(s, input{"for": address(c.App)}), 403, "account_not_held"},
 		{"a delegation and the salt of another account", byToken, d.ask(s, input{"salt": s.wallet}), 403, "salt_mismatch"},
