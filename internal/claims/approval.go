@@ -30,6 +30,7 @@ type asked struct {
 	Reason    string            `json:"reason"`
 	Token     string            `json:"token,omitempty"` // that asked
 	Session   *sessionFacts     `json:"session,omitempty"`
+	Challenge string            `json:"challenge,omitempty"` // that the answer is to carry
 	// CertificateEnds bounds what is remembered of a yes to an agent: unix seconds, 0 for no agent.
 	CertificateEnds int64 `json:"certificateEnds,omitempty"`
 }
@@ -51,7 +52,7 @@ func (d *Door) ask(ctx context.Context, q *question, v Verdict) (Outcome, error)
 	content := asked{
 		Requested: q.asked, Name: plain(q.caller.Name, maxName), Account: q.account.Address,
 		Unusual: q.unusual, Reason: v.Reason, CertificateEnds: q.caller.certificateEnds,
-		Token: q.caller.Token, Session: q.caller.session.facts(),
+		Token: q.caller.Token, Session: q.caller.session.facts(), Challenge: q.caller.challenged(),
 	}
 	for _, c := range q.claims {
 		content.Claims = append(content.Claims, c.view())
@@ -134,9 +135,11 @@ func newCode() string {
 
 // Choice is what the person chose in approving.
 type Choice struct {
-	MFACode  int       `json:"mfaCode,omitempty"`
-	Account  string    `json:"account,omitempty"`
-	Items    []string  `json:"items,omitempty"`
+	MFACode int    `json:"mfaCode,omitempty"`
+	Account string `json:"account,omitempty"`
+	// Items are the profile items to give; nil gives every one that was asked for and that the
+	// profile holds, an empty list gives none.
+	Items    *[]string `json:"items,omitempty"`
 	Remember *Remember `json:"remember,omitempty"`
 }
 
@@ -175,6 +178,13 @@ func (d *Door) Approve(ctx context.Context, c *Caller, id string, choice Choice)
 	q, err := d.readAgain(ctx, c, row, content, choice)
 	if err != nil {
 		return ApprovalView{}, err
+	}
+	if err := q.missing(); err != nil {
+		// The question is closed; the app is declined when it comes for the answer.
+		if choice.Remember != nil {
+			return ApprovalView{}, fmt.Errorf("%w: this can't be remembered: %w", ErrChoice, err)
+		}
+		return d.decided(ctx, c, row, store.Approved, "approval.approved", choice, nil)
 	}
 	writes, err := d.remember(ctx, q, row, choice)
 	if err != nil {
@@ -272,7 +282,7 @@ func (d *Door) readAgain(ctx context.Context, c *Caller, row store.Approval, con
 	asker := *c
 	asker.Role, asker.Asker, asker.App, asker.Agent = App, row.Asker, app, did.DID{}
 	asker.Token, asker.session = content.Token, content.Session.session()
-	asker.certificateEnds = content.CertificateEnds
+	asker.certificateEnds, asker.challenge = content.CertificateEnds, content.Challenge
 	if row.Agent != "" {
 		if asker.Agent, err = did.Parse(row.Agent); err != nil {
 			return nil, fmt.Errorf("reading approval %s: %w", row.ID, err)
@@ -299,8 +309,8 @@ func (q *question) checkChoice() error {
 	if q.choice.MFACode != 0 && !number {
 		return fmt.Errorf("%w: no number was asked for", ErrChoice)
 	}
-	if len(q.choice.Items) > 0 {
-		return fmt.Errorf("%w: no profile items were asked for", ErrChoice)
+	if err := q.checkItems(); err != nil {
+		return err
 	}
 	if q.choice.Account == "" {
 		return nil
@@ -344,8 +354,8 @@ func (d *Door) remember(ctx context.Context, q *question, row store.Approval, ch
 		return nil, err
 	}
 	for _, c := range q.claims {
-		if len(c.mfa) > 0 || c.never != "" && c.delegation == nil {
-			return nil, fmt.Errorf("%w: this can't be remembered, it must be asked each time: %s", ErrChoice, c.never)
+		if why := c.askedEachTime(); why != "" {
+			return nil, fmt.Errorf("%w: this can't be remembered, it must be asked each time: %s", ErrChoice, why)
 		}
 		g, err := q.grant(c, *choice.Remember, row.ID)
 		if err != nil {
@@ -354,4 +364,17 @@ func (d *Door) remember(ctx context.Context, q *question, row store.Approval, ch
 		writes = append(writes, store.InsertGrant(g))
 	}
 	return writes, nil
+}
+
+// askedEachTime says why a yes to the claim can't be remembered, or is "".
+func (c *claim) askedEachTime() string {
+	switch {
+	case len(c.mfa) > 0:
+		return "a number shown on the app's page must be chosen"
+	case c.once != "":
+		return c.once
+	case c.delegation == nil:
+		return c.never
+	}
+	return ""
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 
 	"walletd/internal/did"
-	"walletd/internal/keystore"
 )
 
 // authPrincipal is the claim "which account are you?" (DID Connect reference f.1). It adds
@@ -17,9 +16,6 @@ func authPrincipal() kind {
 		name:        "authPrincipal",
 		description: "Please continue with your account",
 		read:        readAuthPrincipal,
-		answer: func(*keystore.Wallet, *claim) (map[string]any, error) {
-			return nil, nil
-		},
 	}
 }
 

@@ -43,6 +43,7 @@ type Caller struct {
 	session         *Session
 	certificate     *delegation.Connect // of an agent, else nil
 	certificateEnds int64               // unix seconds; 0 without a certificate
+	challenge       string              // of a question that is read again for its owner
 	*opened
 }
 
@@ -53,6 +54,17 @@ type opened struct {
 	epoch  int64
 
 	asking store.CallerRow // what was read of the app that asks, until the wallet is read again
+}
+
+// challenged is the challenge that the caller's answer is to carry, "" for a bearer token's.
+func (c *Caller) challenged() string {
+	switch {
+	case c.signed != nil:
+		return c.signed.challenge
+	case c.session != nil && c.session.Challenge != "":
+		return c.session.Challenge
+	}
+	return c.challenge
 }
 
 // Once is an Idempotency-Key: a request with the same key of the same token on the same route is

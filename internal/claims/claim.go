@@ -37,24 +37,40 @@ type claim struct {
 
 	// never says why no rule may decide this claim, or is "" (design section 7).
 	never string
+	// once says why a yes to it stands for this one time, or is "".
+	once string
+	// about holds a grant to what the kind says it must be held to, or is "".
+	about string
+	// missing refuses the answer after the person has closed the question, because the wallet
+	// does not hold what is asked for; nil if it does. An app that asks can't tell it from a no.
+	missing *did.Refusal
 	// unusual holds what the person should notice, a sentence each.
 	unusual []string
+	// shown is what the kind adds to the claim's view.
+	shown ClaimView
+	items []string // of a profile, those that are given
+	made  string   // address of the key pair that prepare made
+
+	// prepare makes what is stored in the same write as the record of the answer. It is nil
+	// where nothing is.
+	prepare func(ctx context.Context, approval string) ([]store.Write, error)
+	// answer makes the members that the answer adds to the claim as asked. It runs only after
+	// the decision is on record. It is nil where nothing is added.
+	answer func(w *keystore.Wallet) (map[string]any, error)
 }
 
-// kind is a type of claim: how it is read and how it is answered. Reading may refuse; answering
-// runs only after the decision is on record.
+// kind is a type of claim. Reading one may refuse it; it sets whose account answers, what is
+// shown, and how the answer is made.
 type kind struct {
 	name        string
 	description string // what an app that gives none is taken to say
 	read        func(ctx context.Context, q *question, c *claim) error
-	// answer returns the members that the answer adds to the claim as asked.
-	answer func(w *keystore.Wallet, c *claim) (map[string]any, error)
 }
 
 // kindOf is the vocabulary: the claims this wallet answers (DID Connect reference f). A kind
 // that is not here is refused with claim_unsupported.
 func kindOf(name string) (kind, bool) {
-	for _, k := range [...]kind{authPrincipal(), encryptionKey()} {
+	for _, k := range [...]kind{authPrincipal(), encryptionKey(), profile(), signature()} {
 		if k.name == name {
 			return k, true
 		}
@@ -130,7 +146,7 @@ func (c *claim) fact(q *question) fact {
 	f := fact{
 		app: q.caller.App, agent: q.caller.Agent, known: q.known,
 		claim: c.kind.name, account: c.account.Address,
-		salt: c.salt, hasSalt: c.hasSalt, never: c.never, mfa: len(c.mfa) > 0,
+		salt: c.salt, hasSalt: c.hasSalt, about: c.about, never: c.never, mfa: len(c.mfa) > 0,
 	}
 	if c.delegation != nil {
 		f.delegation = fmt.Sprintf("%x", c.delegation.Hash)

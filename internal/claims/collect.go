@@ -73,6 +73,9 @@ func (d *Door) collect(ctx context.Context, c *Caller, row store.Approval, conte
 			return nil, d.deny(ctx, q, Verdict{Decision: Deny, Rule: rule, Reason: fmt.Sprintf("denied by rule %d", rule)})
 		}
 	}
+	if err := q.missing(); err != nil {
+		return nil, d.refuse(ctx, c, err)
+	}
 	return d.release(ctx, q, Verdict{Decision: Allow, Reason: "approved by the person", approval: row.ID}, "claim.collected")
 }
 

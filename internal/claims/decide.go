@@ -16,6 +16,8 @@ type fact struct {
 	account string  // address of the account whose key would answer
 	salt    []byte
 	hasSalt bool
+	// about is what else a grant for such a claim is held to, or "".
+	about string
 	// delegation is the hash, in hex, of the delegation presented, or "".
 	delegation string
 	// never says why no rule may decide, or is "".

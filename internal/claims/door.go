@@ -133,7 +133,11 @@ func (d *Door) release(ctx context.Context, q *question, v Verdict, event string
 	if v.Decision != Allow {
 		return nil, ErrDenied
 	}
-	if err := d.record(ctx, q.caller, q.event(event, v), writes...); err != nil {
+	made, err := q.prepare(ctx, v.approval)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.record(ctx, q.caller, q.event(event, v), append(writes, made...)...); err != nil {
 		return nil, err
 	}
 	return q.answer(v)

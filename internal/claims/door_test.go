@@ -571,7 +571,7 @@ func TestAChoiceMustHaveBeenOffered(t *testing.T) {
 		"an account nobody left open":         {keyClaim("b"), Choice{Account: mine.Address}},
 		"an account of another app":           {`{"type":"authPrincipal"}`, Choice{Account: other.Address}},
 		"an account where the app names one":  {`{"type":"authPrincipal","target":"` + mine.Address + `"}`, Choice{Account: mine.Address}},
-		"profile items where none are wanted": {keyClaim("c"), Choice{Items: []string{"email"}}},
+		"profile items where none are wanted": {keyClaim("c"), Choice{Items: &[]string{"email"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := h.pending(token, c.claim)

@@ -19,7 +19,6 @@ func encryptionKey() kind {
 		name:        "encryptionKey",
 		description: "Please provide encryptionKey to continue.",
 		read:        readEncryptionKey,
-		answer:      answerEncryptionKey,
 	}
 }
 
@@ -32,6 +31,14 @@ func readEncryptionKey(ctx context.Context, q *question, c *claim) error {
 		return malformed(fmt.Sprintf("the salt is longer than %d bytes", maxSalt), nil)
 	}
 	c.saltText, c.salt, c.hasSalt = salt, did.LooseBytes(salt), true
+	c.answer = func(w *keystore.Wallet) (map[string]any, error) {
+		key, err := w.EncryptionKey(c.account, c.salt)
+		if err != nil {
+			return nil, fmt.Errorf("deriving the encryption key: %w", err)
+		}
+		defer key.Wipe()
+		return map[string]any{"key": key.Base58()}, nil
+	}
 	q.noteUnsealed(c)
 
 	token, err := optionalText(c.asked, "delegation", maxDelegation)
@@ -95,15 +102,6 @@ func (q *question) held(ctx context.Context, account did.DID) (store.Account, er
 		return store.Account{}, fmt.Errorf("looking for the account: %w", err)
 	}
 	return a, nil
-}
-
-func answerEncryptionKey(w *keystore.Wallet, c *claim) (map[string]any, error) {
-	key, err := w.EncryptionKey(c.account, c.salt)
-	if err != nil {
-		return nil, fmt.Errorf("deriving the encryption key: %w", err)
-	}
-	defer key.Wipe()
-	return map[string]any{"key": key.Base58()}, nil
 }
 
 // refuseRule notes why no rule may decide c; the first reason stands.

@@ -21,6 +21,9 @@ type grantContent struct {
 	SaltText   string  `json:"saltText,omitempty"`
 	Delegation string  `json:"delegation,omitempty"` // hash, hex
 	Asker      string  `json:"asker,omitempty"`      // token that asked; revoking it ends the grant
+
+	About string    `json:"about,omitempty"` // what else it is held to (claim.about)
+	Items *[]string `json:"items,omitempty"` // of a profile, those that are given under it
 }
 
 // live is a grant that was opened: its MAC holds and its content was sealed in its place.
@@ -42,7 +45,7 @@ func (g live) covers(f fact, now time.Time) bool {
 	if g.row.App != f.app.Address() || g.row.Agent != f.agent.Address() {
 		return false
 	}
-	if g.content.Claim != f.claim || g.content.Account != f.account || g.content.Delegation != f.delegation {
+	if g.content.Claim != f.claim || g.content.Account != f.account || g.content.Delegation != f.delegation || g.content.About != f.about {
 		return false
 	}
 	if g.content.Salt == nil {
@@ -99,7 +102,10 @@ func (d *Door) use(w *keystore.Wallet, g live) (store.Write, bool) {
 // grant returns the row that remembers a yes to one claim. It ends with the first of its own
 // end, the certificate's and the delegation's.
 func (q *question) grant(c *claim, r Remember, approval string) (store.Grant, error) {
-	content := grantContent{Claim: c.kind.name, Account: c.account.Address, SaltText: c.saltText, Asker: q.caller.Asker}
+	content := grantContent{Claim: c.kind.name, Account: c.account.Address, SaltText: c.saltText, Asker: q.caller.Asker, About: c.about}
+	if c.items != nil {
+		content.Items = &c.items
+	}
 	if c.hasSalt {
 		salt := hex.EncodeToString(c.salt)
 		content.Salt = &salt
@@ -146,6 +152,8 @@ type GrantView struct {
 	Account    string
 	Salt       *SaltView
 	Delegation string
+	About      string    // id of the credential or asset it is for, or the profile items asked for; "" if none
+	Items      *[]string // of a profile, those that are given under it
 	Created    time.Time
 	Ends       time.Time // zero: never by time
 	Uses       int64     // left; -1: not counted
@@ -179,7 +187,7 @@ func (d *Door) Grants(ctx context.Context, c *Caller, page store.Page) ([]GrantV
 func (g live) view() GrantView {
 	v := GrantView{
 		ID: g.row.ID, App: prefixed(g.row.App), Agent: prefixed(g.row.Agent), Claim: g.content.Claim,
-		Account: g.content.Account, Delegation: g.content.Delegation, Created: time.Unix(g.row.Created, 0), Uses: g.row.Uses,
+		Account: g.content.Account, Delegation: g.content.Delegation, About: g.content.About, Items: g.content.Items, Created: time.Unix(g.row.Created, 0), Uses: g.row.Uses,
 	}
 	if g.row.Ends != 0 {
 		v.Ends = time.Unix(g.row.Ends, 0)

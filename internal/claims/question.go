@@ -172,14 +172,14 @@ func (q *question) digest() ([]byte, error) {
 func (q *question) answer(v Verdict) (*Answer, error) {
 	a := &Answer{UserDID: q.account.Address, Reason: v.Reason}
 	for _, c := range q.claims {
-		added, err := c.kind.answer(q.caller.wallet, c)
-		if err != nil {
-			return nil, err
+		added := map[string]any{}
+		if c.answer != nil {
+			var err error
+			if added, err = c.answer(q.caller.wallet); err != nil {
+				return nil, err
+			}
 		}
 		if len(c.mfa) > 0 {
-			if added == nil {
-				added = map[string]any{}
-			}
 			added["mfaCode"] = []int{q.choice.MFACode} // replaced, not echoed (reference d.8)
 		}
 		whole, err := c.echo(added, q.caller.session != nil)
@@ -205,6 +205,32 @@ func (q *question) answer(v Verdict) (*Answer, error) {
 	return a, err
 }
 
+// prepare makes what is stored in the same write as the record of the answer.
+func (q *question) prepare(ctx context.Context, approval string) ([]store.Write, error) {
+	var writes []store.Write
+	for _, c := range q.claims {
+		if c.prepare == nil {
+			continue
+		}
+		w, err := c.prepare(ctx, approval)
+		if err != nil {
+			return nil, err
+		}
+		writes = append(writes, w...)
+	}
+	return writes, nil
+}
+
+// missing refuses what the wallet does not hold.
+func (q *question) missing() error {
+	for _, c := range q.claims {
+		if c.missing != nil {
+			return c.missing
+		}
+	}
+	return nil
+}
+
 // event is the record's view of the question.
 func (q *question) event(kind string, v Verdict) Event {
 	e := q.caller.event(kind)
@@ -220,7 +246,7 @@ func (q *question) event(kind string, v Verdict) Event {
 }
 
 func (c *claim) recorded() ClaimEvent {
-	e := ClaimEvent{Type: c.kind.name, Account: c.account.Address}
+	e := ClaimEvent{Type: c.kind.name, Account: c.account.Address, Items: c.items, About: c.about, Made: c.made}
 	if c.hasSalt {
 		salt := hex.EncodeToString(c.salt)
 		e.Salt = &salt
@@ -254,6 +280,7 @@ func (d *Door) decideAll(ctx context.Context, q *question) (Verdict, []store.Wri
 		}
 		if v.grant != nil {
 			used[v.grant.row.ID] = *v.grant
+			c.keepItems(v.grant.content.Items)
 		}
 		if i == 0 || stricter(all.Decision, v.Decision) != all.Decision {
 			all = v

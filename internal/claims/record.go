@@ -38,7 +38,8 @@ type Event struct {
 	Role       Role         `json:"role,omitempty"`
 	Name       string       `json:"name,omitempty"`
 	Policy     *Policy      `json:"policy,omitempty"`
-	Row        string       `json:"row,omitempty"` // table and row of a forgery
+	Row        string       `json:"row,omitempty"`   // table and row of a forgery
+	Items      []string     `json:"items,omitempty"` // that a profile has
 }
 
 // ClaimEvent is one claim of an Event.
@@ -47,6 +48,10 @@ type ClaimEvent struct {
 	Account    string  `json:"account"`
 	Salt       *string `json:"salt,omitempty"` // hex of the bytes
 	Delegation string  `json:"delegation,omitempty"`
+
+	Items []string `json:"items,omitempty"` // of a profile, those given
+	About string   `json:"about,omitempty"` // id of the credential or asset
+	Made  string   `json:"made,omitempty"`  // address of the key pair
 }
 
 // event begins an event of the caller's.

@@ -168,7 +168,11 @@ func (c *Caller) certificateAllows(asked []*claim) error {
 	}
 	var requests []delegation.ClaimRequest
 	for _, a := range asked {
-		requests = append(requests, delegation.ClaimRequest{Type: a.kind.name})
+		items, err := a.requestedItems()
+		if err != nil {
+			return err
+		}
+		requests = append(requests, delegation.ClaimRequest{Type: a.kind.name, Items: items})
 	}
 	return c.certificate.Allow(requests)
 }

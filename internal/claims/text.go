@@ -64,3 +64,29 @@ func escaped(text string) string {
 	}
 	return b.String()
 }
+
+// isShowable reports whether a text holds nothing that a person could not be shown: valid UTF-8
+// without control characters but tabs and ends of lines.
+func isShowable(text string) bool {
+	if !utf8.ValidString(text) {
+		return false
+	}
+	return !strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) && !strings.ContainsRune("\t\n\r", r) })
+}
+
+// shownWhole shows a text that is to be signed, all of it: lines and tabs as they are, and what a
+// person could not see as an escape.
+func shownWhole(text string) string {
+	var b strings.Builder
+	for rest := text; rest != ""; {
+		i := strings.IndexAny(rest, "\t\n")
+		if i < 0 {
+			b.WriteString(escaped(rest))
+			break
+		}
+		b.WriteString(escaped(rest[:i]))
+		b.WriteByte(rest[i])
+		rest = rest[i+1:]
+	}
+	return b.String()
+}

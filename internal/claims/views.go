@@ -37,14 +37,31 @@ type ClaimView struct {
 	Salt        *SaltView        `json:"salt,omitempty"`
 	Delegation  *DelegationWords `json:"delegation,omitempty"`
 	MFACode     []int            `json:"mfaCode,omitempty"`
+	Items       []ItemView       `json:"items,omitempty"` // of a profile
+	Text        *TextView        `json:"text,omitempty"`  // of a signature
 	Unusual     []string         `json:"unusual,omitempty"`
 }
 
+// ItemView is a profile item that is asked for.
+type ItemView struct {
+	Item  string `json:"item"`
+	Held  bool   `json:"held"`            // the profile has it
+	Value string `json:"value,omitempty"` // of a picture, its size
+}
+
+// TextView is what a signature signs: all of it, as text that does nothing.
+type TextView struct {
+	TypeURL string `json:"typeUrl"`
+	Method  string `json:"method"`
+	Text    string `json:"text"` // lines are kept; what else can't be seen is escaped
+	// Display is what the app would have shown instead. Nobody has compared it with the text.
+	Display string `json:"display,omitempty"`
+}
+
 func (c *claim) view() ClaimView {
-	v := ClaimView{
-		Type: c.kind.name, Description: plain(c.description, maxDescription), Account: c.account.Address,
-		MFACode: c.mfa, Unusual: c.unusual,
-	}
+	v := c.shown
+	v.Type, v.Description, v.Account = c.kind.name, plain(c.description, maxDescription), c.account.Address
+	v.MFACode, v.Unusual = c.mfa, c.unusual
 	if c.hasSalt {
 		v.Salt = &SaltView{Text: escaped(c.saltText), Hex: hex.EncodeToString(c.salt)}
 	}

@@ -1,0 +1,121 @@
+package claims
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"walletd/internal/did"
+	"walletd/internal/keystore"
+	"walletd/internal/store"
+)
+
+// maxItem is the most bytes of a profile item; an avatar has more, but an answer must stay below
+// the 100 kB that dApps read (reference d.5).
+const (
+	maxItem   = 1000
+	maxAvatar = 48 << 10
+)
+
+// Profile is what a person tells about themselves, by item; "did" is not among them.
+type Profile map[string]string
+
+// check refuses what no app could ask for or would read. Items that are "" are left out.
+func (p Profile) check() (Profile, error) {
+	clean := Profile{}
+	for item, value := range p {
+		if item == itemDID || !slices.Contains(profileItems(), item) {
+			return nil, invalid("a profile has the items %s", strings.Join(profileItems()[1:], ", "))
+		}
+		limit := maxItem
+		if item == itemAvatar {
+			limit = maxAvatar
+			if value != "" && !isPicture(value) {
+				return nil, invalid("avatar must be a picture in a data url: data:image/png;base64,…")
+			}
+		}
+		if len(value) > limit || !isShowable(value) {
+			return nil, invalid("%s must be text of at most %d bytes, without control characters", item, limit)
+		}
+		if value != "" {
+			clean[item] = value
+		}
+	}
+	return clean, nil
+}
+
+// isPicture reports whether a text is a data url of a picture.
+func isPicture(text string) bool {
+	kind, data, _ := strings.Cut(text, ";base64,")
+	format, picture := strings.CutPrefix(kind, "data:image/")
+	if !picture || format == "" || data == "" || strings.Trim(format, "abcdefghijklmnopqrstuvwxyz0123456789.+-") != "" {
+		return false
+	}
+	_, err := did.DecodeBase64URL(strings.NewReplacer("+", "-", "/", "_").Replace(strings.TrimRight(data, "=")))
+	return err == nil
+}
+
+func profilePlace(wallet string) keystore.Place {
+	return keystore.Place{Table: "profiles", Row: wallet, Field: "items", Version: 1}
+}
+
+// profileOf returns the profile of the caller's wallet and its version; without one both are
+// empty.
+func (d *Door) profileOf(ctx context.Context, c *Caller) (Profile, int64, error) {
+	row, err := d.store.Profile(ctx, c.Wallet)
+	if errors.Is(err, store.ErrNotFound) {
+		return Profile{}, 0, nil
+	}
+	if err != nil {
+		return nil, 0, fmt.Errorf("reading the profile: %w", err)
+	}
+	plain, err := c.wallet.Open(profilePlace(c.Wallet), row.Sealed)
+	if err != nil {
+		return nil, row.Version, d.noteForged(ctx, c, err)
+	}
+	p := Profile{}
+	if err := json.Unmarshal(plain, &p); err != nil {
+		return nil, row.Version, fmt.Errorf("reading the profile: %w", err)
+	}
+	return p, row.Version, nil
+}
+
+// Profile returns the wallet's profile, for its owner.
+func (d *Door) Profile(ctx context.Context, c *Caller) (Profile, error) {
+	if err := c.decides(); err != nil {
+		return nil, err
+	}
+	p, _, err := d.profileOf(ctx, c)
+	return p, err
+}
+
+// SetProfile replaces the wallet's profile, for its owner. The record says which items it has,
+// not what they are.
+func (d *Door) SetProfile(ctx context.Context, c *Caller, p Profile) (Profile, error) {
+	if err := c.decides(); err != nil {
+		return nil, err
+	}
+	p, err := p.check()
+	if err != nil {
+		return nil, err
+	}
+	_, version, err := d.profileOf(ctx, c)
+	if err != nil && !errors.Is(err, ErrForged) { // what somebody else put there is replaced
+		return nil, err
+	}
+	plain, err := json.Marshal(p)
+	if err != nil {
+		return nil, fmt.Errorf("writing the profile: %w", err)
+	}
+	row := store.Profile{Wallet: c.Wallet, Version: version + 1, Sealed: c.wallet.Seal(profilePlace(c.Wallet), plain), Updated: d.store.Now().Unix()}
+	e := c.event("profile.set")
+	for _, item := range profileItems() {
+		if _, there := p[item]; there {
+			e.Items = append(e.Items, item)
+		}
+	}
+	return p, d.record(ctx, c, e, store.PutProfile(row))
+}

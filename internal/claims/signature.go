@@ -1,0 +1,177 @@
+package claims
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"walletd/internal/delegation"
+	"walletd/internal/did"
+	"walletd/internal/keystore"
+)
+
+// maxText is the most bytes that are signed for an app: what a person can read.
+const maxText = 16 << 10
+
+const (
+	typeText       = "mime:text/plain"
+	typeHTML       = "mime:text/html"
+	typeDelegation = "fg:x:delegation"
+)
+
+// signature is the claim for a signature over a text, or over a delegation (DID Connect reference
+// f.3). What the server calls a text can be a token of the account, so it is a signing oracle
+// unless every rule of f.3 is kept: oracle.go.
+func signature() kind {
+	return kind{
+		name:        "signature",
+		description: "Sign this transaction or message to continue.",
+		read:        readSignature,
+	}
+}
+
+func readSignature(_ context.Context, q *question, c *claim) error {
+	c.account = q.account
+	c.once = "each text is signed for itself"
+	account, err := did.Parse(q.account.Address)
+	if err != nil {
+		return fmt.Errorf("reading the account: %w", err)
+	}
+	typeURL, err := optionalText(c.asked, "typeUrl", maxWords)
+	if err != nil {
+		return err
+	}
+	switch typeURL {
+	case "":
+		typeURL = typeText
+	case typeText, typeHTML, typeDelegation:
+	case "fg:t:transaction":
+		return cannotShow("transactions")
+	default:
+		if strings.HasPrefix(typeURL, "eth:") {
+			return cannotShow("Ethereum transactions and data")
+		}
+		return did.Refuse("claim_unsupported", "this wallet does not sign what is of that typeUrl")
+	}
+	text, err := readOrigin(c.asked)
+	if err != nil {
+		return err
+	}
+	method, err := readMethod(c.asked, account.Type().Hash)
+	if err != nil {
+		return err
+	}
+	if method == methodNone && account.Type().Key != did.Ed25519 {
+		return did.Refuse("blind_signature", "this account signs hashes only, and a hash given without its text could be that of a token")
+	}
+	if typeURL == typeDelegation {
+		if err := q.readUnsigned(c, account, text, method); err != nil {
+			return err
+		}
+	} else if err := checkText(text, method); err != nil {
+		return err
+	}
+	display, err := optionalText(c.asked, "display", maxText)
+	if err != nil {
+		return err
+	}
+	c.shown.Text = &TextView{TypeURL: typeURL, Method: method, Text: shownWhole(text), Display: plain(display, maxDescription)}
+	c.answer = func(w *keystore.Wallet) (map[string]any, error) {
+		message := []byte(text)
+		if method != methodNone {
+			message = account.Type().Hash.Sum(message)
+		}
+		sig, err := w.SignBytes(c.account, message)
+		if err != nil {
+			return nil, fmt.Errorf("signing the text: %w", err)
+		}
+		return map[string]any{"sig": did.EncodeBase58(sig)}, nil
+	}
+	return nil
+}
+
+// readOrigin reads the text that is to be signed. A digest alone could be the hash of a token.
+func readOrigin(o did.Object) (string, error) {
+	origin, err := optionalText(o, "origin", maxText*137/100+2)
+	if err != nil {
+		return "", err
+	}
+	if origin == "" {
+		return "", did.Refuse("blind_signature", "signing a digest without the text it is of could give away the account")
+	}
+	b, err := did.DecodeBase58(origin, maxText)
+	if err != nil {
+		return "", malformed(fmt.Sprintf("origin must be base58btc of at most %d bytes", maxText), nil)
+	}
+	return string(b), nil
+}
+
+const methodNone = "none"
+
+// readMethod reads how the text is hashed. What is signed is the hash that the account's DID
+// names, whatever method says (reference f.3); other methods than the default, that one and none
+// have no evidence of use.
+func readMethod(o did.Object, own did.HashType) (string, error) {
+	method, err := optionalText(o, "method", maxName)
+	switch {
+	case err != nil:
+		return "", err
+	case method == "":
+		return did.SHA3.String(), nil
+	case method == methodNone, method == did.SHA3.String(), method == own.String():
+		return method, nil
+	}
+	return "", did.Refuse("claim_unsupported", "this wallet signs the hash that belongs to the account, not another")
+}
+
+// readUnsigned makes the checks of reference g.ii.1 on a delegation that is to be signed. Only a
+// person can decide it.
+func (q *question) readUnsigned(c *claim, account did.DID, text, method string) error {
+	if method == methodNone || account.Type().Hash != did.SHA3 {
+		return did.Refuse("claim_unsupported", "a delegation is signed over its SHA3 by an account that hashes with SHA3")
+	}
+	meta := did.Object{}
+	if raw, present := c.asked["meta"]; present && strings.HasPrefix(string(raw), "{") {
+		var err error
+		if meta, err = did.ParseObject(raw); err != nil {
+			return malformed("meta is an object with members that can be mistaken for one another", err)
+		}
+	}
+	d, err := delegation.CheckUnsigned(text, account, q.asker(), meta, q.now)
+	if err != nil {
+		return err
+	}
+	if err := q.door.checkLifetime(d); err != nil {
+		return err
+	}
+	c.refuseRule("a delegation is to be signed")
+	c.shown.Delegation = tellUnsigned(d)
+	c.unusual = append(c.unusual, "With this signature "+d.To.Address()+" can act in the name of "+d.From.Address()+".")
+	return nil
+}
+
+// tellUnsigned puts a delegation that is to be signed in words, with every permission it gives.
+func tellUnsigned(d delegation.Delegation) *DelegationWords {
+	words := tell(d)
+	words.Hash = "" // it has none before it is signed
+	var roles []string
+	for _, role := range d.Roles {
+		roles = append(roles, plain(role, maxName))
+	}
+	permissions := strings.Join(roles, ", ")
+	if permissions == "" {
+		permissions = "none that this wallet knows"
+	}
+	words.Words = fmt.Sprintf("%s lets %s act in its name until %s. Permissions: %s.",
+		d.From.Address(), d.To.Address(), d.Expires.UTC().Format(time.RFC3339), permissions)
+	if len(words.Claims) > 0 {
+		words.Words += " It may ask for: " + strings.Join(words.Claims, ", ") + "."
+	}
+	return words
+}
+
+// cannotShow refuses what a person could not judge.
+func cannotShow(what string) error {
+	return did.Refuse("claim_unsupported", "this wallet cannot decode and show "+what+", so it signs none")
+}
