@@ -122,8 +122,10 @@ func TestFullDisk(t *testing.T) {
 }
 
 // Wherever the file is damaged, the answer is the right key or a refusal, never another key.
+//
+// It does not run beside tests that start processes: those share the lock of the directory until
+// they are another program.
 func TestDamagedFile(t *testing.T) {
-	t.Parallel()
 	w := wallettest.New(t)
 	w.Rules(everything)
 	notes := w.App("Notes")
