@@ -1,7 +1,9 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"time"
 
@@ -121,6 +123,9 @@ func (s *Server) collected(c *call, wait time.Duration) (any, error) {
 	ctx, cancel := s.stopping(c.ctx)
 	defer cancel()
 	out, err := s.door.Collect(ctx, c.Caller, id, wait)
+	if errors.Is(err, context.Canceled) && c.ctx.Err() == nil {
+		out, err = s.door.Collect(c.ctx, c.Caller, id, 0) // the server stops: no more waiting
+	}
 	return c.outcome(out, err)
 }
 
