@@ -15,11 +15,12 @@ func unpaddedBase64(b []byte) []byte { return base64.RawStdEncoding.AppendEncode
 // last byte are ignored, as all clients but one do. White space is refused: bad_base64.
 func decodeBase64(text string) ([]byte, error) {
 	bad := refuse("bad_base64", "a value is not base64")
-	// The standard library's decoder skips these two.
-	if strings.ContainsAny(text, "\r\n") {
+	// The standard library's decoder skips these two. (A search for one byte is far faster than one
+	// for any of two, and a secret is long.)
+	if strings.Contains(text, "\r") || strings.Contains(text, "\n") {
 		return nil, bad
 	}
-	if strings.ContainsAny(text, "-_") {
+	if strings.Contains(text, "-") || strings.Contains(text, "_") {
 		text = strings.NewReplacer("-", "+", "_", "/").Replace(text)
 	}
 	encoding := base64.RawStdEncoding

@@ -76,14 +76,20 @@ func (w *walker) value(depth int) error {
 	return nil
 }
 
-// str passes a string and gives it with its quotes.
+// str passes a string and gives it with its quotes. It ends at the first quote with an even number
+// of backslashes before it.
 func (w *walker) str() string {
 	start := w.pos
-	for w.pos++; w.text[w.pos] != '"'; w.pos++ {
-		if w.text[w.pos] == '\\' {
-			w.pos++
+	for {
+		w.pos += 2 + strings.IndexByte(w.text[w.pos+1:], '"')
+		quote := w.pos - 1
+		backslashes := 0
+		for w.text[quote-1-backslashes] == '\\' {
+			backslashes++
 		}
+		if backslashes%2 == 0 {
+			return w.text[start:w.pos]
+		}
+		w.pos = quote
 	}
-	w.pos++
-	return w.text[start:w.pos]
 }
