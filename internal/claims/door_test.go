@@ -599,3 +599,43 @@ func TestAChoiceMustHaveBeenOffered(t *testing.T) {
 		}
 	})
 }
+
+func TestAPolicyIsTestedAsThingsStand(t *testing.T) {
+	h := newHouse(t)
+	token := h.appToken(notes)
+	test := func(app, salt string) Verdict {
+		t.Helper()
+		v, err := h.door.TestPolicy(t.Context(), h.as(h.owner), Rule{App: app, Claim: "encryptionKey", Salt: &salt})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	if v := test(notes, "diary"); v.Decision != Ask {
+		t.Errorf("without rule and grant: %+v", v)
+	}
+	p := h.pending(token, keyClaim("diary"))
+	if err := h.approve(p.ID, Choice{Remember: &Remember{Until: "withdrawn"}}); err != nil {
+		t.Fatal(err)
+	}
+	if v := test(notes, "diary"); v.Decision != Allow || v.Reason != "allowed by a grant" {
+		t.Errorf("under a grant: %+v", v)
+	}
+	h.policy(allowAll)
+	if v := test(notes, "letters"); v.Decision != Allow || v.Rule != 1 {
+		t.Errorf("under a rule: %+v", v)
+	}
+	if v := test(notes, another); v.Decision != Ask || v.Rule != 0 {
+		t.Errorf("for the salt of another DID: %+v", v)
+	}
+	if v := test(another, "diary"); v.Decision != Deny {
+		t.Errorf("for an app that is not known: %+v", v)
+	}
+	open := true
+	if _, err := h.door.UpdateWallet(t.Context(), h.as(h.owner), WalletChange{Strangers: &open}); err != nil {
+		t.Fatal(err)
+	}
+	if v := test(another, "diary"); v.Decision != Ask {
+		t.Errorf("for a stranger, * being for known apps: %+v", v)
+	}
+}

@@ -162,8 +162,9 @@ func (p Policy) deniesQuestion(row store.Approval, content asked) bool {
 	return false
 }
 
-// TestPolicy says what the wallet's policy would do with a claim of a known app, and why, for its
-// owner. Grants are not looked at: it is the rules that are tested.
+// TestPolicy says what the door would do with a claim of an app as things stand, and why, for the
+// wallet's owner: rules, grants and what no rule decides, for the app's ordinary account and no
+// delegation. Nothing is made and nothing is recorded.
 func (d *Door) TestPolicy(ctx context.Context, c *Caller, r Rule) (Verdict, error) {
 	p, err := d.Policy(ctx, c)
 	if err != nil {
@@ -177,11 +178,21 @@ func (d *Door) TestPolicy(ctx context.Context, c *Caller, r Rule) (Verdict, erro
 	if err != nil || r.Claim == Any {
 		return Verdict{}, invalid("a test names one app and one claim")
 	}
-	f := fact{app: app, known: true, claim: r.Claim}
-	f.salt, f.hasSalt = r.salt()
-	q := &question{door: d, caller: &Caller{App: app, Wallet: c.Wallet, opened: c.opened}, now: d.store.Now()}
-	probe := &claim{salt: f.salt, hasSalt: f.hasSalt}
-	if r.Salt != nil {
+	asker := &Caller{Role: App, App: app, Wallet: c.Wallet, opened: c.opened}
+	q := &question{door: d, caller: asker, now: d.store.Now()}
+	standing, err := d.knows(ctx, asker)
+	if err != nil {
+		return Verdict{}, err
+	}
+	if q.known = standing == known; !q.known && !c.wallet.Content().Strangers {
+		return Verdict{Decision: Deny, Reason: "the app has no token in the wallet and was never approved"}, nil
+	}
+	q.account, err = d.store.AccountOf(ctx, c.Wallet, app.Address(), did.AccountType().String())
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return Verdict{}, fmt.Errorf("looking for the app's account: %w", err)
+	}
+	probe := &claim{kind: kind{name: r.Claim}, account: q.account}
+	if probe.salt, probe.hasSalt = r.salt(); r.Salt != nil {
 		probe.saltText = *r.Salt
 	}
 	owner, err := q.saltOwner(ctx, probe)
@@ -189,7 +200,11 @@ func (d *Door) TestPolicy(ctx context.Context, c *Caller, r Rule) (Verdict, erro
 		return Verdict{}, err
 	}
 	if owner != "" {
-		f.never = "the salt is the address of another DID: " + owner
+		probe.refuseRule("the salt is the address of another DID: " + owner)
 	}
-	return decide(p, nil, f, q.now), nil
+	grants, err := d.grants(ctx, asker, c.wallet)
+	if err != nil {
+		return Verdict{}, err
+	}
+	return decide(p, grants, probe.fact(q), q.now), nil
 }
