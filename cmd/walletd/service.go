@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -71,8 +72,18 @@ func (s *service) serve(ctx context.Context, listeners []listener, besides func(
 		})
 	}
 	front.Wait()
+	s.signEnds(background)
 	end()
 	behind.Wait()
 	s.log.Info().Msg("stopped")
 	return errors.Join(failed...)
+}
+
+// signEnds signs the ends of the records, so that a stop leaves no entry without a head.
+func (s *service) signEnds(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if err := s.door.SignHeads(ctx); err != nil {
+		s.log.Error().Err(err).Msg("signing the ends of the records before the stop")
+	}
 }
