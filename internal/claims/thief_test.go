@@ -163,7 +163,7 @@ func TestTheDatabaseCannotSayYes(t *testing.T) {
 	t.Run("by writing an owner's token", func(t *testing.T) {
 		h := newHouse(t)
 		text, hash := newToken(Owner, "forged")
-		h.exec(`insert into tokens select 'forged', role, wallet, app, name, ?, created, 0, 0, 0, mac from tokens where role = 'owner'`, hash)
+		h.exec(`insert into tokens select 'forged', role, wallet, app, name, origins, ?, created, 0, 0, 0, mac from tokens where role = 'owner'`, hash)
 		_, err := h.door.Authenticate(t.Context(), text)
 		wantErr(t, err, ErrUnauthorized)
 		h.wantForgedOnRecord()

@@ -23,7 +23,7 @@ func (s Slot) Canonical() []byte {
 
 // Canonical of a token leaves out LastUsed.
 func (t Token) Canonical() []byte {
-	return canonical("tokens", 1, t.ID, t.Role, t.Wallet, t.App, t.Name, t.Hash, t.Created, t.Expires, t.Revoked)
+	return canonical("tokens", 1, t.ID, t.Role, t.Wallet, t.App, t.Name, t.Origins, t.Hash, t.Created, t.Expires, t.Revoked)
 }
 
 // Canonical of an app: see the top of this file.

@@ -23,7 +23,7 @@ func (p *Policy) fields() []any {
 }
 
 func (t *Token) fields() []any {
-	return []any{&t.ID, &t.Role, &t.Wallet, &t.App, &t.Name, &t.Hash, &t.Created, &t.Expires, &t.Revoked, &t.LastUsed, &t.MAC}
+	return []any{&t.ID, &t.Role, &t.Wallet, &t.App, &t.Name, &t.Origins, &t.Hash, &t.Created, &t.Expires, &t.Revoked, &t.LastUsed, &t.MAC}
 }
 
 func (a *App) fields() []any {

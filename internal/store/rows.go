@@ -100,6 +100,7 @@ type Token struct {
 	Wallet   string // "" for an operator
 	App      string // "" unless RoleApp
 	Name     string
+	Origins  string // of the pages that may use it in a browser, with blanks between
 	Hash     []byte // 32 bytes
 	Created  int64
 	Expires  int64  // 0: never

@@ -18,7 +18,7 @@ var canonicalRows = []struct {
 }{
 	{&Keystore{}, []string{"Epoch", "Failures", "LastFailure", "Check"}, "153eea29"},
 	{&Slot{}, []string{"MAC"}, "2c5bf879"},
-	{&Token{}, []string{"LastUsed", "MAC"}, "e3947080"},
+	{&Token{}, []string{"LastUsed", "MAC"}, "0ee7d699"},
 	{&App{}, []string{"MAC"}, "c267fa63"},
 	{&Approval{}, []string{"MAC"}, "4248f9cd"},
 	{&Grant{}, []string{"MAC"}, "1d649ea8"},

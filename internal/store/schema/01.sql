@@ -64,6 +64,7 @@ create table tokens (
     wallet    text   not null,
     app       text   not null,
     name      text   not null,
+    origins   text   not null,
     hash      bytea  not null,
     created   bigint not null,
     expires   bigint not null,
@@ -72,6 +73,7 @@ create table tokens (
     mac       bytea  not null
 );
 create index tokens_by_wallet on tokens (wallet, created, id);
+create index tokens_with_origins on tokens (origins) where origins <> '';
 
 create table apps (
     wallet  text   not null,
@@ -169,6 +171,29 @@ create index sessions_by_time on sessions (wallet, created, id);
 create index sessions_open on sessions (held_until, id) where ended = 0;
 create index sessions_of_app on sessions (wallet, app) where ended = 0;
 create index sessions_by_end on sessions (ended);
+
+create table secret_keys (
+    wallet  text   not null,
+    app     text   not null,
+    tag     bytea  not null,
+    sealed  bytea  not null,
+    created bigint not null,
+    primary key (wallet, tag)
+);
+create index secret_keys_by_app on secret_keys (wallet, app, created, tag);
+
+create table secrets (
+    wallet   text   not null,
+    app      text   not null,
+    tag      bytea  not null,
+    revision text   not null,
+    sealed   bytea  not null,
+    created  bigint not null,
+    updated  bigint not null,
+    primary key (wallet, tag)
+);
+create index secrets_by_app on secrets (wallet, app, created, tag);
+create index secrets_by_time on secrets (wallet, created, tag);
 
 create table records (
     chain  text   not null,

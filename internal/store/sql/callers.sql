@@ -1,5 +1,5 @@
 -- name: caller
-select t.id, t.role, t.wallet, t.app, t.name, t.hash, t.created, t.expires, t.revoked, t.last_used, t.mac,
+select t.id, t.role, t.wallet, t.app, t.name, t.origins, t.hash, t.created, t.expires, t.revoked, t.last_used, t.mac,
     k.epoch,
     coalesce(w.id, ''), coalesce(w.generation, 0), w.sealed_key, w.sealed,
     coalesce(w.version, 0), coalesce(w.created, 0),
@@ -20,24 +20,28 @@ left join chains c on c.chain = w.id
 where w.id = $1
 
 -- name: token
-select id, role, wallet, app, name, hash, created, expires, revoked, last_used, mac from tokens where id = $1
+select id, role, wallet, app, name, origins, hash, created, expires, revoked, last_used, mac from tokens where id = $1
 
 -- name: tokens
-select id, role, wallet, app, name, hash, created, expires, revoked, last_used, mac from tokens
+select id, role, wallet, app, name, origins, hash, created, expires, revoked, last_used, mac from tokens
 where wallet = $1 and (created, id) < ($2, $3) order by created desc, id desc limit $4
 
 -- name: owners
 select count(*) from tokens where wallet = $1 and role = 'owner'
 
 -- name: insert token
-insert into tokens (id, role, wallet, app, name, hash, created, expires, revoked, last_used, mac)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict do nothing
+insert into tokens (id, role, wallet, app, name, origins, hash, created, expires, revoked, last_used, mac)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) on conflict do nothing
 
 -- name: revoke token
 update tokens set revoked = $1, mac = $2 where id = $3 and mac = $4 and revoked = 0
 
 -- name: touch token
 update tokens set last_used = $1 where id = $2 and last_used < $1
+
+-- name: origin listed
+select 1 from tokens where origins <> '' and ' ' || origins || ' ' like $1 escape '\'
+    and revoked = 0 and (expires = 0 or expires > $2) limit 1
 
 -- name: no owner
 select 1 from keystore where not exists (select 1 from tokens where wallet = $1 and role = 'owner')

@@ -1,6 +1,6 @@
 -- name: signed caller
 select
-    coalesce(t.id, ''), coalesce(t.role, ''), coalesce(t.wallet, ''), coalesce(t.app, ''), coalesce(t.name, ''), t.hash,
+    coalesce(t.id, ''), coalesce(t.role, ''), coalesce(t.wallet, ''), coalesce(t.app, ''), coalesce(t.name, ''), coalesce(t.origins, ''), t.hash,
     coalesce(t.created, 0), coalesce(t.expires, 0), coalesce(t.revoked, 0), coalesce(t.last_used, 0), t.mac,
     k.epoch, w.id, w.generation, w.sealed_key, w.sealed, w.version, w.created, coalesce(c.time, 0),
     coalesce(a.wallet, ''), coalesce(a.address, ''), coalesce(a.app, ''), coalesce(a.path, ''), coalesce(a.type, ''),
@@ -17,7 +17,7 @@ left join tokens t on t.id = (
 where w.id = $1
 
 -- name: app tokens
-select id, role, wallet, app, name, hash, created, expires, revoked, last_used, mac from tokens
+select id, role, wallet, app, name, origins, hash, created, expires, revoked, last_used, mac from tokens
 where wallet = $1 and app = $2 and revoked = 0 and (expires = 0 or expires > $3) order by created desc, id desc limit 100
 
 -- name: app account

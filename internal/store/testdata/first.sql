@@ -66,6 +66,7 @@ create table tokens (
     wallet    text   not null,
     app       text   not null,
     name      text   not null,
+    origins   text   not null,
     hash      bytea  not null,
     created   bigint not null,
     expires   bigint not null,
@@ -74,6 +75,7 @@ create table tokens (
     mac       bytea  not null
 );
 create index tokens_by_wallet on tokens (wallet, created, id);
+create index tokens_with_origins on tokens (origins) where origins <> '';
 
 create table apps (
     wallet  text   not null,
@@ -172,6 +174,29 @@ create index sessions_open on sessions (held_until, id) where ended = 0;
 create index sessions_of_app on sessions (wallet, app) where ended = 0;
 create index sessions_by_end on sessions (ended);
 
+create table secret_keys (
+    wallet  text   not null,
+    app     text   not null,
+    tag     bytea  not null,
+    sealed  bytea  not null,
+    created bigint not null,
+    primary key (wallet, tag)
+);
+create index secret_keys_by_app on secret_keys (wallet, app, created, tag);
+
+create table secrets (
+    wallet   text   not null,
+    app      text   not null,
+    tag      bytea  not null,
+    revision text   not null,
+    sealed   bytea  not null,
+    created  bigint not null,
+    updated  bigint not null,
+    primary key (wallet, tag)
+);
+create index secrets_by_app on secrets (wallet, app, created, tag);
+create index secrets_by_time on secrets (wallet, created, tag);
+
 create table records (
     chain  text   not null,
     seq    bigint not null,
@@ -230,7 +255,7 @@ insert into wallets values ('w1', 1, x'04', x'05', 4, 1);
 insert into accounts values ('w1', 'a1', 'app', 'm/1', 'account/ed25519/sha3', x'06', 1);
 insert into paths values ('w1', 'm/1', 'app');
 insert into policies values ('w1', 1, x'07', 1);
-insert into tokens values ('t1', 'app', 'w1', 'app', 'Notes', x'08', 1, 0, 0, 0, x'09');
+insert into tokens values ('t1', 'app', 'w1', 'app', 'Notes', '', x'08', 1, 0, 0, 0, x'09');
 insert into apps values ('w1', 'app', 'approved', x'0a', 1, x'0b');
 insert into approvals values ('q1', 'w1', 'app', '', 't1', 'pending', 'ABCDEF', x'0c', 1, 301, 0, '', x'0d', x'', x'0e');
 insert into grants values ('g1', 'w1', 'app', '', 'q1', 1, 0, -1, 0, x'0f', x'10');
@@ -238,6 +263,8 @@ insert into delegations values ('w1', x'11', 'from', 'to', 9, 0, 0, x'12', x'13'
 insert into profiles values ('w1', 1, x'18', 1);
 insert into credentials values ('w1', 'c1', x'19', 1);
 insert into sessions values ('s1', 'w1', 'app', 'waiting', 'q1', false, 1, 301, 0, x'1a', x'1b', '', 0);
+insert into secret_keys values ('w1', 'app', x'1c', x'1d', 1);
+insert into secrets values ('w1', 'app', x'1e', 'r1', x'1f', 1, 1);
 insert into records values ('w1', 1, 'r1', 1700000000000, 'claim', x'7365616c6564',
     x'0000000000000000000000000000000000000000000000000000000000000000', x'bdd8108fca7f282f6ccd7517ea8dcaed8be02f4cbb5fb627886095ecaff1874a');
 insert into chains values ('w1', 1, x'bdd8108fca7f282f6ccd7517ea8dcaed8be02f4cbb5fb627886095ecaff1874a', 1700000000000);
