@@ -43,8 +43,16 @@ func (d *Door) Collect(ctx context.Context, c *Caller, id string, wait time.Dura
 		if now.Sub(time.Unix(row.Decided, 0)) >= collectFor {
 			return Outcome{}, ErrExpired
 		}
-		a, err := d.collect(ctx, c, row, content)
-		return Outcome{Answer: a}, err
+		for try := 1; ; try++ {
+			a, err := d.collect(ctx, c, row, content)
+			if try == tries || !errors.Is(err, store.ErrChanged) {
+				return Outcome{Answer: a}, err
+			}
+			// The yes itself, or a rule, changed the wallet since it was read: pass the door again.
+			if err := d.refresh(ctx, c); err != nil {
+				return Outcome{}, err
+			}
+		}
 	default:
 		return Outcome{}, ErrRejected
 	}
