@@ -1,0 +1,134 @@
+package bench
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// BenchmarkService is the binary as it is shipped: its size, the time from its start until it
+// answers, locked, and the memory it holds when nobody asks.
+func BenchmarkService(b *testing.B) {
+	dir := b.TempDir()
+	s := service{binary: filepath.Join(dir, "walletd"), data: filepath.Join(dir, "data"), passphrase: filepath.Join(dir, "passphrase")}
+	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", s.binary, "walletd/cmd/walletd")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		b.Fatalf("building walletd: %v\n%s", err, out)
+	}
+	if err := os.WriteFile(s.passphrase, []byte("correct horse battery staple"), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	if out, err := exec.Command(s.binary, "init", "--data", s.data, "--passphrase-file", s.passphrase).CombinedOutput(); err != nil {
+		b.Fatalf("walletd init: %v\n%s", err, out)
+	}
+	b.Run("size", func(b *testing.B) {
+		info, err := os.Stat(s.binary)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(float64(info.Size())/1e6, "MB")
+		b.ReportMetric(0, "ns/op")
+	})
+	b.Run("ready", func(b *testing.B) {
+		var total time.Duration
+		for range b.N {
+			took, stop := s.start(b, http.StatusServiceUnavailable, "locked")
+			stop()
+			total += took
+		}
+		b.ReportMetric(float64(total.Microseconds())/1000/float64(b.N), "ms")
+		b.ReportMetric(0, "ns/op")
+	})
+	for _, idle := range []struct {
+		name, says string
+		status     int
+		args       []string
+	}{
+		{"idle/locked", "locked", http.StatusServiceUnavailable, nil},
+		{"idle/unlocked", "ready", http.StatusOK, []string{"--passphrase-file", s.passphrase}},
+	} {
+		b.Run(idle.name, func(b *testing.B) {
+			_, stop := s.start(b, idle.status, idle.says, idle.args...)
+			defer stop()
+			time.Sleep(2 * time.Second)
+			b.ReportMetric(s.memory(b, "VmRSS"), "MB")
+			b.ReportMetric(s.memory(b, "RssAnon"), "private-MB") // without the pages of the binary
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// service is a walletd that was made ready to serve.
+type service struct {
+	binary, data, passphrase string
+	process                  *os.Process
+}
+
+// start starts the service and waits until it answers as it should, at most 20 seconds.
+func (s *service) start(b *testing.B, status int, says string, args ...string) (took time.Duration, stop func()) {
+	b.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	address := l.Addr().String() // free a moment ago
+	l.Close()
+	cmd := exec.Command(s.binary, append([]string{"serve", "--data", s.data, "--listen", address}, args...)...)
+	var log bytes.Buffer
+	cmd.Stderr = &log
+	began := time.Now()
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	s.process = cmd.Process
+	stop = func() {
+		cmd.Process.Signal(syscall.SIGTERM)
+		if err := cmd.Wait(); err != nil {
+			b.Errorf("stopping: %v\n%s", err, log.String())
+		}
+	}
+	for time.Since(began) < 20*time.Second {
+		answer, err := http.Get("http://" + address + "/readyz")
+		if err != nil {
+			time.Sleep(time.Millisecond)
+			continue
+		}
+		body, err := io.ReadAll(answer.Body)
+		answer.Body.Close()
+		if err == nil && answer.StatusCode == status && bytes.Contains(body, []byte(says)) {
+			return time.Since(began), stop
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	stop()
+	b.Fatalf("the service does not answer %d %s:\n%s", status, says, log.String())
+	return 0, nil
+}
+
+// memory is a line of the process's status, in MB.
+func (s *service) memory(b *testing.B, name string) float64 {
+	b.Helper()
+	status, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(s.process.Pid), "status"))
+	if err != nil {
+		b.Skipf("the memory of a process is read from /proc: %v", err)
+	}
+	found := regexp.MustCompile(name + `:\s+(\d+) kB`).FindSubmatch(status)
+	if found == nil {
+		b.Fatalf("no %s in the status", name)
+	}
+	kib, err := strconv.ParseFloat(string(found[1]), 64)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return kib * 1024 / 1e6
+}
