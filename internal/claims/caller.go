@@ -194,11 +194,21 @@ func (d *Door) open(c *Caller) error {
 	return nil
 }
 
-// refresh reads the caller's wallet again, after a write found it changed.
+// refresh reads the caller's wallet again, after a write found it changed or time went by. A
+// token that was revoked meanwhile is ErrUnauthorized.
 func (d *Door) refresh(ctx context.Context, c *Caller) error {
-	row, err := d.store.CallerWallet(ctx, c.Wallet)
+	var row store.CallerRow
+	var err error
+	if c.Token != "" && c.Role != Operator {
+		row, err = d.store.Caller(ctx, c.Token, did.AccountType().String())
+	} else {
+		row, err = d.store.CallerWallet(ctx, c.Wallet)
+	}
 	if err != nil {
 		return fmt.Errorf("reading the wallet again: %w", err)
+	}
+	if row.Token.Revoked != 0 {
+		return ErrUnauthorized
 	}
 	c.close()
 	c.row, c.epoch, c.asking = row.Wallet, row.Epoch, store.CallerRow{}
