@@ -30,7 +30,11 @@ func readAuthPrincipal(ctx context.Context, q *question, c *claim) error {
 		if err != nil {
 			return err
 		}
-		if q.account, err = q.held(ctx, account); err != nil {
+		q.account, err = q.held(ctx, account)
+		if did.CodeOf(err) == "account_not_held" && q.caller.session != nil {
+			return q.missAccount(ctx, c, account)
+		}
+		if err != nil {
 			return err
 		}
 	case q.choice.Account != "":
@@ -55,6 +59,19 @@ func readAuthPrincipal(ctx context.Context, q *question, c *claim) error {
 		c.refuseRule("the account belongs to another app")
 		c.unusual = append(c.unusual, "Asks to be another account, "+c.account.Address+", which belongs to "+accountOwner(c.account)+".")
 	}
+	return nil
+}
+
+// missAccount leaves it to the person to close a session's question about an account that the
+// wallet does not hold: a page must not find out which it holds by asking.
+func (q *question) missAccount(ctx context.Context, c *claim, wanted did.DID) (err error) {
+	if q.account, err = q.door.accountOf(ctx, q.caller, did.AccountType()); err != nil {
+		return err
+	}
+	c.account = q.account
+	c.missing = did.Refuse("account_not_held", "this wallet does not hold the account asked for")
+	c.refuseRule("the wallet does not hold the account asked for")
+	c.unusual = append(c.unusual, "Asks to be "+wanted.Address()+", an account that the wallet does not hold. Whatever you answer, the app is declined.")
 	return nil
 }
 

@@ -52,8 +52,8 @@ type claim struct {
 	made  string   // address of the key pair that prepare made
 
 	// prepare makes what is stored in the same write as the record of the answer. It is nil
-	// where nothing is.
-	prepare func(ctx context.Context, approval string) ([]store.Write, error)
+	// where nothing is. The label is of this claim in the approval that is collected.
+	prepare func(ctx context.Context, label string) ([]store.Write, error)
 	// answer makes the members that the answer adds to the claim as asked. It runs only after
 	// the decision is on record. It is nil where nothing is added.
 	answer func(w *keystore.Wallet) (map[string]any, error)
@@ -64,13 +64,15 @@ type claim struct {
 type kind struct {
 	name        string
 	description string // what an app that gives none is taken to say
+	never       string // why no rule may decide any claim of it, or ""
 	read        func(ctx context.Context, q *question, c *claim) error
 }
 
 // kindOf is the vocabulary: the claims this wallet answers (DID Connect reference f). A kind
 // that is not here is refused with claim_unsupported.
 func kindOf(name string) (kind, bool) {
-	for _, k := range [...]kind{authPrincipal(), encryptionKey(), profile(), signature()} {
+	for _, k := range [...]kind{authPrincipal(), encryptionKey(), profile(), signature(), agreement(),
+		verifiableCredential(), asset(), assetOrVC(), keyPair(), prepareTx()} {
 		if k.name == name {
 			return k, true
 		}
@@ -92,7 +94,7 @@ func readCommon(raw json.RawMessage) (*claim, error) {
 	if !known {
 		return nil, did.Refuse("claim_unsupported", "this wallet does not answer claims of that type")
 	}
-	c := &claim{kind: k, asked: asked, description: k.description}
+	c := &claim{kind: k, asked: asked, description: k.description, never: k.never}
 	if c.description, err = optionalText(asked, "description", maxWords); err != nil {
 		return nil, err
 	}

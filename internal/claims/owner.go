@@ -191,7 +191,8 @@ func (d *Door) TestPolicy(ctx context.Context, c *Caller, r Rule) (Verdict, erro
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return Verdict{}, fmt.Errorf("looking for the app's account: %w", err)
 	}
-	probe := &claim{kind: kind{name: r.Claim}, account: q.account}
+	k, _ := kindOf(r.Claim) // checked above
+	probe := &claim{kind: k, never: k.never, account: q.account}
 	if probe.salt, probe.hasSalt = r.salt(); r.Salt != nil {
 		probe.saltText = *r.Salt
 	}

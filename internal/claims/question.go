@@ -208,11 +208,11 @@ func (q *question) answer(v Verdict) (*Answer, error) {
 // prepare makes what is stored in the same write as the record of the answer.
 func (q *question) prepare(ctx context.Context, approval string) ([]store.Write, error) {
 	var writes []store.Write
-	for _, c := range q.claims {
+	for i, c := range q.claims {
 		if c.prepare == nil {
 			continue
 		}
-		w, err := c.prepare(ctx, approval)
+		w, err := c.prepare(ctx, fmt.Sprintf("%s/%d", approval, i))
 		if err != nil {
 			return nil, err
 		}

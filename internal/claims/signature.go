@@ -9,6 +9,7 @@ import (
 	"walletd/internal/delegation"
 	"walletd/internal/did"
 	"walletd/internal/keystore"
+	"walletd/internal/store"
 )
 
 // maxText is the most bytes that are signed for an app: what a person can read.
@@ -78,11 +79,11 @@ func readSignature(_ context.Context, q *question, c *claim) error {
 	}
 	c.shown.Text = &TextView{TypeURL: typeURL, Method: method, Text: shownWhole(text), Display: plain(display, maxDescription)}
 	c.answer = func(w *keystore.Wallet) (map[string]any, error) {
-		message := []byte(text)
-		if method != methodNone {
-			message = account.Type().Hash.Sum(message)
+		sign := signHashed
+		if method == methodNone {
+			sign = (*keystore.Wallet).SignBytes
 		}
-		sig, err := w.SignBytes(c.account, message)
+		sig, err := sign(w, c.account, []byte(text))
 		if err != nil {
 			return nil, fmt.Errorf("signing the text: %w", err)
 		}
@@ -174,4 +175,14 @@ func tellUnsigned(d delegation.Delegation) *DelegationWords {
 // cannotShow refuses what a person could not judge.
 func cannotShow(what string) error {
 	return did.Refuse("claim_unsupported", "this wallet cannot decode and show "+what+", so it signs none")
+}
+
+// signHashed signs a message as dApps verify it: the bare signature over the hash that the
+// account's DID names (reference f.3).
+func signHashed(w *keystore.Wallet, a store.Account, message []byte) ([]byte, error) {
+	account, err := did.Parse(a.Address)
+	if err != nil {
+		return nil, fmt.Errorf("reading the account: %w", err)
+	}
+	return w.SignBytes(a, account.Type().Hash.Sum(message))
 }

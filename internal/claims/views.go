@@ -39,6 +39,10 @@ type ClaimView struct {
 	MFACode     []int            `json:"mfaCode,omitempty"`
 	Items       []ItemView       `json:"items,omitempty"` // of a profile
 	Text        *TextView        `json:"text,omitempty"`  // of a signature
+	Agreement   *AgreementView   `json:"agreement,omitempty"`
+	KeyPair     *KeyPairView     `json:"keyPair,omitempty"`
+	Filters     []FilterView     `json:"filters,omitempty"`  // of a credential or asset: any one suffices
+	Presents    *HoldingView     `json:"presents,omitempty"` // what would be presented
 	Unusual     []string         `json:"unusual,omitempty"`
 }
 

@@ -1,0 +1,146 @@
+package claims
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"walletd/internal/did"
+	"walletd/internal/keystore"
+	"walletd/internal/store"
+)
+
+// asset is the claim for an asset on a chain (DID Connect reference f.7): the answer proves that
+// the wallet has the owner's key; who owns the asset the app asks the chain. Whether it was
+// consumed the wallet cannot know.
+func asset() kind {
+	return kind{
+		name:        "asset",
+		description: "Please present an on chain asset to continue.",
+		read: func(ctx context.Context, q *question, c *claim) error {
+			return q.readHolding(ctx, c, "type", kindAsset)
+		},
+	}
+}
+
+// assetOrVC is the claim for either (DID Connect reference f.8). Its answer has the type of what
+// is presented, and a proof for the app alone beside it.
+func assetOrVC() kind {
+	return kind{
+		name:        "assetOrVC",
+		description: "Please present NFT to continue.",
+		read: func(ctx context.Context, q *question, c *claim) error {
+			return q.readHolding(ctx, c, "type", kindCredential, kindAsset)
+		},
+	}
+}
+
+// presenter makes the answer to a claim for a credential or an asset.
+type presenter struct {
+	w         *keystore.Wallet
+	q         *question
+	account   store.Account // that it belongs to
+	owner     did.DID
+	challenge string
+}
+
+func (p presenter) present(h holding) (map[string]any, error) {
+	if h.Kind == kindAsset {
+		return p.asset(h)
+	}
+	presentation, err := p.presentation(h)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]any{"presentation": presentation, "assetDid": ""}, nil
+}
+
+// either is the answer to assetOrVC.
+func (p presenter) either(h holding) (map[string]any, error) {
+	added, err := p.present(h)
+	if err != nil {
+		return nil, err
+	}
+	delete(added, "assetDid") // as it is answered in the wild
+	added["type"] = "asset"
+	if h.Kind == kindCredential {
+		added["type"] = "verifiableCredential"
+	}
+	pk, err := p.w.PublicKey(p.account)
+	if err != nil {
+		return nil, fmt.Errorf("reading the account: %w", err)
+	}
+	added["ownerDid"], added["ownerPk"] = p.owner.Address(), did.EncodeBase58(pk)
+	added["agentProof"], err = p.agentProof()
+	return added, err
+}
+
+func (p presenter) asset(h holding) (map[string]any, error) {
+	pk, err := p.w.PublicKey(p.account)
+	if err != nil {
+		return nil, fmt.Errorf("reading the account: %w", err)
+	}
+	proof, err := signHashed(p.w, p.account, []byte(p.challenge))
+	if err != nil {
+		return nil, fmt.Errorf("proving whose asset it is: %w", err)
+	}
+	return map[string]any{
+		"asset": h.DID, "ownerDid": p.owner.Address(), "ownerPk": did.EncodeBase58(pk), "ownerProof": did.EncodeBase58(proof),
+	}, nil
+}
+
+// presentation is canonical JSON, signed by the account that the credential is about (reference
+// f.6). Its challenge is inside the JSON, so it can't be mistaken for another message.
+func (p presenter) presentation(h holding) (string, error) {
+	pk, err := p.w.PublicKey(p.account)
+	if err != nil {
+		return "", fmt.Errorf("reading the account: %w", err)
+	}
+	body := map[string]any{
+		"@context":             []string{"https://schema.arcblock.io/v0.1/context.jsonld"},
+		"type":                 "VerifiablePresentation",
+		"challenge":            p.challenge,
+		"verifiableCredential": []string{string(h.Data)},
+	}
+	text, err := did.MarshalStable(body)
+	if err != nil {
+		return "", fmt.Errorf("writing the presentation: %w", err)
+	}
+	sig, err := signHashed(p.w, p.account, text)
+	if err != nil {
+		return "", fmt.Errorf("signing the presentation: %w", err)
+	}
+	body["proof"] = map[string]any{
+		"type":         proofType(p.owner.Type().Key),
+		"created":      p.now().UTC().Format("2006-01-02T15:04:05.000Z"),
+		"proofPurpose": "assertionMethod",
+		"pk":           did.EncodeBase58(pk),
+		"jws":          did.EncodeBase64URL(sig),
+	}
+	if text, err = did.MarshalStable(body); err != nil {
+		return "", fmt.Errorf("writing the presentation: %w", err)
+	}
+	return string(text), nil
+}
+
+// agentProof is JSON with the seconds now, signed together with the app's address: it is for that
+// app, which accepts it for five minutes (reference f.8).
+func (p presenter) agentProof() (string, error) {
+	nonce := strconv.FormatInt(p.now().Unix(), 10)
+	sig, err := signHashed(p.w, p.account, append([]byte(nonce), p.q.caller.App.Bytes()...))
+	if err != nil {
+		return "", fmt.Errorf("signing for the app: %w", err)
+	}
+	text, err := did.MarshalStable(map[string]any{"nonce": json.Number(nonce), "signature": did.EncodeBase58(sig)})
+	return string(text), err
+}
+
+// now is the time for what this app reads, its clock's skew added.
+func (p presenter) now() time.Time {
+	if s := p.q.caller.session; s != nil {
+		return p.q.now.Add(s.Skew)
+	}
+	return p.q.now
+}

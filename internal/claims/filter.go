@@ -1,0 +1,147 @@
+package claims
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"walletd/internal/did"
+)
+
+// maxFilters bounds the filters of a claim, and each list in one.
+const maxFilters = 32
+
+// FilterView is what an app asks for in a credential or an asset (DID Connect reference f.6 to
+// f.8): what is empty may be anything. DIDs are bare addresses.
+type FilterView struct {
+	Types          []string `json:"types,omitempty"` // of a credential: one of them
+	Target         string   `json:"target,omitempty"`
+	Address        string   `json:"address,omitempty"` // of an asset
+	TrustedIssuers []string `json:"trustedIssuers,omitempty"`
+	TrustedParents []string `json:"trustedParents,omitempty"`
+	Owners         []string `json:"owners,omitempty"`
+	Tag            string   `json:"tag,omitempty"`
+	AcquireURL     string   `json:"acquireUrl,omitempty"` // where the app says to get one
+}
+
+// readFilters reads the filters of a claim: those of its list, or, in the old form, its own
+// members.
+func readFilters(o did.Object, types string) ([]FilterView, error) {
+	raw, present := o["filters"]
+	if !present || string(raw) == "null" || string(raw) == "[]" {
+		f, err := readFilter(o, types)
+		return []FilterView{f}, err
+	}
+	var list []json.RawMessage
+	if json.Unmarshal(raw, &list) != nil || len(list) > maxFilters {
+		return nil, malformed("filters must be a list of at most 32 objects", nil)
+	}
+	var filters []FilterView
+	for _, entry := range list {
+		members, err := did.ParseObject(entry)
+		if err != nil {
+			return nil, malformed("filters must hold objects", err)
+		}
+		f, err := readFilter(members, "type")
+		if err != nil {
+			return nil, err
+		}
+		filters = append(filters, f)
+	}
+	return filters, nil
+}
+
+// readFilter reads one filter; types names the member that lists types.
+func readFilter(o did.Object, types string) (FilterView, error) {
+	var f FilterView
+	var err error
+	for name, into := range map[string]*string{"target": &f.Target, "address": &f.Address, "tag": &f.Tag, "acquireUrl": &f.AcquireURL} {
+		if *into, err = optionalText(o, name, maxWords); err != nil {
+			return f, err
+		}
+	}
+	f.Target, f.Address = bare(f.Target), bare(f.Address)
+	for name, into := range map[string]*[]string{types: &f.Types, "trustedIssuers": &f.TrustedIssuers, "trustedParents": &f.TrustedParents, "ownerDid": &f.Owners} {
+		if *into, err = readNames(o, name); err != nil {
+			return f, err
+		}
+		if name != types {
+			for i, party := range *into {
+				(*into)[i] = bare(party)
+			}
+		}
+	}
+	return f, nil
+}
+
+// readNames reads a list of texts or of {"did": …}; a single text counts as a list of one.
+func readNames(o did.Object, name string) ([]string, error) {
+	wrong := malformed(name+" must be a list of at most 32 texts", nil)
+	raw, present := o[name]
+	if !present || string(raw) == "null" || string(raw) == `""` {
+		return nil, nil
+	}
+	if text, ok := o.Text(name); ok {
+		return []string{text}, nil
+	}
+	var list []json.RawMessage
+	if json.Unmarshal(raw, &list) != nil || len(list) > maxFilters {
+		return nil, wrong
+	}
+	var names []string
+	for _, entry := range list {
+		var text string
+		if json.Unmarshal(entry, &text) != nil {
+			members, err := did.ParseObject(entry)
+			if err != nil {
+				return nil, wrong
+			}
+			if text, _ = members.Text("did"); text == "" {
+				return nil, wrong
+			}
+		}
+		if len(text) > maxWords {
+			return nil, wrong
+		}
+		names = append(names, text)
+	}
+	return names, nil
+}
+
+// bare is the address of a DID in any form; other text is left as it is and matches nothing but
+// itself.
+func bare(text string) string {
+	if d, err := did.Parse(text); err == nil {
+		return d.Address()
+	}
+	return text
+}
+
+// matches reports whether what is held is what the filter asks for.
+func (f FilterView) matches(h holding) bool {
+	anyOf := func(wanted []string, has ...string) bool {
+		return len(wanted) == 0 || slices.ContainsFunc(has, func(one string) bool { return one != "" && slices.Contains(wanted, one) })
+	}
+	equal := func(wanted, has string) bool { return wanted == "" || wanted == has }
+	if h.Kind == kindAsset && len(f.Types) > 0 || h.Kind == kindCredential && (f.Address != "" || len(f.TrustedParents) > 0) {
+		return false
+	}
+	return anyOf(f.Types, h.Types...) && anyOf(f.TrustedIssuers, h.Issuer) && anyOf(f.TrustedParents, h.Parent) &&
+		anyOf(f.Owners, h.Owner) && equal(f.Target, h.DID) && equal(f.Address, h.DID) && equal(f.Tag, h.Tag)
+}
+
+// shown is the filter with the app's words made plain.
+func (f FilterView) shown() FilterView {
+	for _, text := range []*string{&f.Target, &f.Address, &f.Tag} {
+		*text = plain(*text, maxName)
+	}
+	f.AcquireURL = plain(strings.TrimSpace(f.AcquireURL), maxDescription)
+	for _, list := range []*[]string{&f.Types, &f.TrustedIssuers, &f.TrustedParents, &f.Owners} {
+		clean := make([]string, len(*list))
+		for i, text := range *list {
+			clean[i] = plain(text, maxName)
+		}
+		*list = clean
+	}
+	return f
+}

@@ -1,0 +1,307 @@
+package claims
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"walletd/internal/did"
+	"walletd/internal/keystore"
+	"walletd/internal/store"
+)
+
+const (
+	kindCredential = "credential"
+	kindAsset      = "asset"
+
+	// maxHeld is how many credentials and assets a wallet keeps: apps hand them out unasked.
+	maxHeld = 500
+	// maxCredential bounds the text of a credential, in bytes.
+	maxCredential = 60 << 10
+)
+
+// holding is a credential or an asset that the wallet holds: the sealed content of its row.
+type holding struct {
+	Kind       string    `json:"kind"`
+	DID        string    `json:"did"` // of the credential or asset, a bare address
+	Owner      string    `json:"owner"`
+	Types      []string  `json:"types,omitempty"`
+	Issuer     string    `json:"issuer,omitempty"`
+	IssuerName string    `json:"issuerName,omitempty"`
+	Parent     string    `json:"parent,omitempty"` // of an asset
+	Tag        string    `json:"tag,omitempty"`
+	Issued     time.Time `json:"issued,omitzero"`
+	Expires    time.Time `json:"expires,omitzero"`
+	From       string    `json:"from,omitempty"` // DID of the app that handed it out; "" if the owner put it in
+	Stored     time.Time `json:"stored"`
+	// Data is the credential in canonical JSON; nil for an asset.
+	Data json.RawMessage `json:"data,omitempty"`
+}
+
+// id names the row. Another issuer, or another owner, has another row: nobody can put what they
+// issued in the place of what somebody else did.
+func (h holding) id() string {
+	sum := did.SHA3.Sum([]byte("walletd holding v1\x00"), []byte(h.Kind+"\x00"+h.Issuer+"\x00"+h.DID+"\x00"+h.Owner))
+	return hex.EncodeToString(sum[:16])
+}
+
+// HoldingView is a credential or an asset as its owner sees it. Names and types are the issuer's
+// words, made plain.
+type HoldingView struct {
+	ID         string    `json:"id"`
+	Kind       string    `json:"kind"` // "credential" or "asset"
+	DID        string    `json:"did"`
+	Owner      string    `json:"owner"` // address of the account it belongs to
+	Types      []string  `json:"types,omitempty"`
+	Issuer     string    `json:"issuer,omitempty"`
+	IssuerName string    `json:"issuerName,omitempty"`
+	Parent     string    `json:"parent,omitempty"`
+	Tag        string    `json:"tag,omitempty"`
+	Issued     time.Time `json:"issuedAt,omitzero"`
+	Expires    time.Time `json:"expiresAt,omitzero"`
+	From       string    `json:"from,omitempty"`
+	Stored     time.Time `json:"storedAt"`
+}
+
+func (h holding) view() *HoldingView {
+	v := &HoldingView{
+		ID: h.id(), Kind: h.Kind, DID: plain(h.DID, maxName), Owner: h.Owner, Issuer: h.Issuer, IssuerName: plain(h.IssuerName, maxName),
+		Parent: h.Parent, Tag: plain(h.Tag, maxName), Issued: h.Issued, Expires: h.Expires, From: h.From, Stored: h.Stored,
+	}
+	for _, name := range h.Types {
+		v.Types = append(v.Types, plain(name, maxName))
+	}
+	return v
+}
+
+func holdingPlace(id string) keystore.Place {
+	return keystore.Place{Table: "credentials", Row: id, Field: "content", Version: 1}
+}
+
+func openHolding(w *keystore.Wallet, row store.Credential) (holding, error) {
+	var h holding
+	plain, err := w.Open(holdingPlace(row.ID), row.Sealed)
+	if err != nil {
+		return h, err
+	}
+	if err := json.Unmarshal(plain, &h); err != nil {
+		return h, fmt.Errorf("reading credential %s: %w", row.ID, err)
+	}
+	return h, nil
+}
+
+// held returns what the caller's wallet holds, newest first. A row that somebody else wrote is
+// left out and goes on record.
+func (d *Door) held(ctx context.Context, c *Caller) ([]holding, error) {
+	var all []holding
+	for page := (store.Page{}); ; {
+		rows, next, err := d.store.Credentials(ctx, c.Wallet, page)
+		if err != nil {
+			return nil, fmt.Errorf("reading the credentials: %w", err)
+		}
+		for _, row := range rows {
+			h, err := openHolding(c.wallet, row)
+			if err != nil {
+				d.noteForged(ctx, c, err)
+				continue
+			}
+			all = append(all, h)
+		}
+		if page.Cursor = next; next == "" {
+			return all, nil
+		}
+	}
+}
+
+// keep stores a holding, with its record.
+func (d *Door) keep(ctx context.Context, c *Caller, h holding) (HoldingView, error) {
+	h.Stored = time.Unix(d.store.Now().Unix(), 0).UTC()
+	plain, err := json.Marshal(h)
+	if err != nil {
+		return HoldingView{}, fmt.Errorf("writing the credential: %w", err)
+	}
+	id := h.id()
+	e := c.event("credential.stored")
+	e.Made, e.Account = id, h.Owner
+	err = d.record(ctx, c, e, store.PutCredential(store.Credential{
+		Wallet: c.Wallet, ID: id, Sealed: c.wallet.Seal(holdingPlace(id), plain), Created: h.Stored.Unix(),
+	}, maxHeld))
+	if errors.Is(err, store.ErrTooMany) {
+		return HoldingView{}, invalid("the wallet holds %d credentials and assets already; delete some", maxHeld)
+	}
+	return *h.view(), err
+}
+
+// Holdings lists the credentials and assets of the wallet, for its owner.
+func (d *Door) Holdings(ctx context.Context, c *Caller, p store.Page) ([]HoldingView, string, error) {
+	if err := c.decides(); err != nil {
+		return nil, "", err
+	}
+	rows, next, err := d.store.Credentials(ctx, c.Wallet, p)
+	if err != nil {
+		return nil, "", fmt.Errorf("reading the credentials: %w", err)
+	}
+	views := make([]HoldingView, 0, len(rows))
+	for _, row := range rows {
+		h, err := openHolding(c.wallet, row)
+		if err != nil {
+			d.noteForged(ctx, c, err)
+			continue
+		}
+		views = append(views, *h.view())
+	}
+	return views, next, nil
+}
+
+// Holding returns one credential or asset, for its owner; data is the credential itself in
+// canonical JSON, nil for an asset.
+func (d *Door) Holding(ctx context.Context, c *Caller, id string) (v HoldingView, data json.RawMessage, err error) {
+	if err := c.decides(); err != nil {
+		return v, nil, err
+	}
+	row, err := d.store.Credential(ctx, c.Wallet, id)
+	if err != nil {
+		return v, nil, absent(err)
+	}
+	h, err := openHolding(c.wallet, row)
+	if err != nil {
+		return v, nil, d.noteForged(ctx, c, err)
+	}
+	return *h.view(), h.Data, nil
+}
+
+// DeleteHolding forgets a credential or asset, for its owner. The record keeps its id.
+func (d *Door) DeleteHolding(ctx context.Context, c *Caller, id string) error {
+	if err := c.decides(); err != nil {
+		return err
+	}
+	e := c.event("credential.deleted")
+	e.Made = id
+	return absentOr(d.record(ctx, c, e, store.DeleteCredential(c.Wallet, id)))
+}
+
+// absentOr is ErrNotFound for what the store did not find, and any other error, or nil, as it is.
+func absentOr(err error) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return ErrNotFound
+	}
+	return err
+}
+
+// PutCredential keeps a credential for the wallet's owner, if it is genuine and about an account
+// that the wallet holds. The tag is the owner's own, "" for none.
+func (d *Door) PutCredential(ctx context.Context, c *Caller, data json.RawMessage, tag string) (HoldingView, error) {
+	if err := c.decides(); err != nil {
+		return HoldingView{}, err
+	}
+	h, err := readCredential(data, d.store.Now())
+	if err != nil {
+		return HoldingView{}, err
+	}
+	if h.Tag, err = readTag(tag); err != nil {
+		return HoldingView{}, err
+	}
+	if err := d.holdsAccount(ctx, c, h.Owner); err != nil {
+		return HoldingView{}, err
+	}
+	return d.keep(ctx, c, h)
+}
+
+// NewAsset is an asset of an account of the wallet. Who owns it on chain is checked by apps.
+type NewAsset struct {
+	Asset  did.DID
+	Owner  did.DID // an account that the wallet holds
+	Issuer did.DID // zero if not known; apps may ask for what certain ones issued
+	Parent did.DID // zero if none
+	Tag    string
+}
+
+// PutAsset keeps an asset for the wallet's owner.
+func (d *Door) PutAsset(ctx context.Context, c *Caller, n NewAsset) (HoldingView, error) {
+	if err := c.decides(); err != nil {
+		return HoldingView{}, err
+	}
+	tag, err := readTag(n.Tag)
+	if err != nil {
+		return HoldingView{}, err
+	}
+	if err := d.holdsAccount(ctx, c, n.Owner.Address()); err != nil {
+		return HoldingView{}, err
+	}
+	return d.keep(ctx, c, holding{
+		Kind: kindAsset, DID: n.Asset.Address(), Owner: n.Owner.Address(), Issuer: n.Issuer.Address(), Parent: n.Parent.Address(), Tag: tag,
+	})
+}
+
+func readTag(tag string) (string, error) {
+	if len(tag) > maxItem || !isShowable(tag) {
+		return "", invalid("a tag is text of at most %d bytes", maxItem)
+	}
+	return tag, nil
+}
+
+// holdsAccount refuses what belongs to somebody else's account.
+func (d *Door) holdsAccount(ctx context.Context, c *Caller, address string) error {
+	_, err := d.store.Account(ctx, c.Wallet, address)
+	if errors.Is(err, store.ErrNotFound) {
+		return did.Refuse("account_not_held", "it belongs to an account that this wallet does not hold")
+	}
+	return err
+}
+
+// StoreCredential keeps what a session's last reply hands over (DID Connect reference d.11): a
+// credential that is genuine and about the account of this session, or an asset of that account.
+// It is not asked about and is recorded; the same again changes nothing. Refusals:
+// credential_invalid.
+func (d *Door) StoreCredential(ctx context.Context, c *Caller, attachment json.RawMessage) (HoldingView, error) {
+	if c.session == nil || c.session.Account == "" {
+		return HoldingView{}, ErrForbidden
+	}
+	o, err := did.ParseObject(attachment)
+	if err != nil {
+		return HoldingView{}, badCredential("what was handed over is no object that all readers read alike")
+	}
+	if how, _ := o.Text("disposition"); how != "attachment" {
+		return HoldingView{}, badCredential("nothing was handed over as an attachment")
+	}
+	h, err := readAttachment(o, c.session.Account, d.store.Now())
+	if err != nil {
+		return HoldingView{}, err
+	}
+	if h.Owner != c.session.Account {
+		return HoldingView{}, badCredential("it is about another account than the one of this session")
+	}
+	if tag, _ := o.Text("tag"); len(tag) <= maxItem && isShowable(tag) {
+		h.Tag = tag
+	}
+	h.From = c.App.String()
+	row, err := d.store.Credential(ctx, c.Wallet, h.id())
+	if err == nil {
+		if old, err := openHolding(c.wallet, row); err == nil && bytes.Equal(old.Data, h.Data) && old.Tag == h.Tag {
+			return *old.view(), nil
+		}
+	} else if !errors.Is(err, store.ErrNotFound) {
+		return HoldingView{}, fmt.Errorf("looking for the credential: %w", err)
+	}
+	return d.keep(ctx, c, h)
+}
+
+func readAttachment(o did.Object, account string, now time.Time) (holding, error) {
+	if asset, _ := o.Text("assetId"); asset != "" {
+		named, err := did.Parse(asset)
+		if err != nil {
+			return holding{}, badCredential("the asset handed over has no valid address")
+		}
+		return holding{Kind: kindAsset, DID: named.Address(), Owner: account}, nil
+	}
+	if what, _ := o.Text("type"); what != "VerifiableCredential" {
+		return holding{}, badCredential("this wallet keeps credentials and assets only")
+	}
+	return readCredential(o["data"], now)
+}
+
+func badCredential(why string) error { return did.Refuse("credential_invalid", why) }

@@ -1,0 +1,114 @@
+package claims
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"walletd/internal/did"
+	"walletd/internal/keystore"
+	"walletd/internal/store"
+)
+
+// KeyPairView is a key pair that is to be made.
+type KeyPairView struct {
+	Moniker string `json:"moniker"` // what the app calls it
+	Type    string `json:"type"`    // role/key/hash
+	Declare bool   `json:"declare"` // the app wants it registered on a chain, which this wallet does not do
+}
+
+// keyPair is the claim that a key be made for a server-side application and given to it (DID
+// Connect reference f.9). The wallet keeps the key, as an account that belongs to the application
+// it is: the application proves itself with it later, and its backups hang on it. It is derived
+// from the seed and the approval's id, so collecting one yes twice gives one key; no path leads
+// to it, and the words alone do not restore it.
+func keyPair() kind {
+	return kind{
+		name:        "keyPair",
+		description: "Please create account to continue.",
+		never:       "a key pair is to be made and given away",
+		read:        readKeyPair,
+	}
+}
+
+func readKeyPair(_ context.Context, q *question, c *claim) error {
+	moniker, err := optionalText(c.asked, "moniker", maxWords)
+	if err != nil {
+		return err
+	}
+	if !isMoniker(moniker) {
+		return malformed("keyPair needs a moniker: a letter or digit, then 2 to 128 letters, digits, - or _", nil)
+	}
+	from, err := optionalText(c.asked, "migrateFrom", 256)
+	if err != nil {
+		return err
+	}
+	if from != "" {
+		return did.Refuse("claim_unsupported", "this wallet does not move an account to a new key on a chain")
+	}
+	t, err := readTargetType(c.asked)
+	if err != nil {
+		return err
+	}
+	declare := true
+	if raw, present := c.asked["declare"]; present {
+		declare = string(raw) != "false"
+	}
+	c.account = q.account
+	c.shown.KeyPair = &KeyPairView{Moniker: moniker, Type: t.String(), Declare: declare}
+	q.noteUnsealed(c)
+
+	var pair, user store.Account
+	c.prepare = func(ctx context.Context, label string) (writes []store.Write, err error) {
+		pair, user, writes, err = q.newKeyPair(ctx, label, t)
+		c.made = pair.Address
+		return writes, err
+	}
+	c.answer = func(w *keystore.Wallet) (map[string]any, error) {
+		secret, err := w.Secret(pair)
+		if err != nil {
+			return nil, fmt.Errorf("reading the new key: %w", err)
+		}
+		defer clear(secret)
+		pk, err := w.PublicKey(user)
+		if err != nil {
+			return nil, fmt.Errorf("reading the account: %w", err)
+		}
+		return map[string]any{"secret": did.EncodeBase58(secret), "userDid": user.Address, "userPk": did.EncodeBase58(pk)}, nil
+	}
+	return nil
+}
+
+// newKeyPair makes the key of a label and the person's account at the application it is, with the
+// writes that keep those that are not kept yet.
+func (q *question) newKeyPair(ctx context.Context, label string, t did.Type) (pair, user store.Account, writes []store.Write, err error) {
+	w := q.caller.wallet
+	if pair, err = w.NewKeyPair(label, t, q.now.Unix()); err != nil {
+		return pair, user, nil, fmt.Errorf("making the key pair: %w", err)
+	}
+	application, err := did.Parse(pair.Address)
+	if err != nil {
+		return pair, user, nil, fmt.Errorf("naming the key pair: %w", err)
+	}
+	if user, err = w.DeriveAccount(application, did.AccountType(), q.now.Unix()); err != nil {
+		return pair, user, nil, fmt.Errorf("deriving the account at the new application: %w", err)
+	}
+	for _, a := range []store.Account{pair, user} {
+		_, err := q.door.store.Account(ctx, q.caller.Wallet, a.Address)
+		if errors.Is(err, store.ErrNotFound) {
+			writes = append(writes, store.InsertAccount(a))
+		} else if err != nil {
+			return pair, user, nil, fmt.Errorf("looking for the account: %w", err)
+		}
+	}
+	return pair, user, writes, nil
+}
+
+// isMoniker is [A-Za-z0-9][-A-Za-z0-9_]{2,128}.
+func isMoniker(text string) bool {
+	if len(text) < 3 || len(text) > 129 || text[0] == '-' || text[0] == '_' {
+		return false
+	}
+	return strings.Trim(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") == ""
+}
