@@ -34,7 +34,12 @@ type house struct {
 
 func newHouse(t *testing.T) *house {
 	t.Helper()
-	h := &house{t: t, path: filepath.Join(t.TempDir(), "data", "walletd.db"), clock: time.Now().Truncate(time.Second)}
+	return newHouseAt(t, time.Now().Truncate(time.Second))
+}
+
+func newHouseAt(t *testing.T, clock time.Time) *house {
+	t.Helper()
+	h := &house{t: t, path: filepath.Join(t.TempDir(), "data", "walletd.db"), clock: clock}
 	h.open(true)
 	t.Cleanup(func() { h.store.Close() })
 	ctx := t.Context()

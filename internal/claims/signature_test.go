@@ -1,0 +1,321 @@
+package claims
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"walletd/internal/did"
+	"walletd/internal/store"
+)
+
+// import keeps a vector's secret key in the house's wallet, as an account of its own.
+func (h *house) imports(sk, account string) store.Account {
+	h.t.Helper()
+	secret, err := hex.DecodeString(strings.TrimPrefix(sk, "0x"))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	d, err := did.Parse(account)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if _, err := h.door.ImportAccount(h.t.Context(), h.as(h.owner), secret, d.Type()); err != nil {
+		h.t.Fatal(err)
+	}
+	a, err := h.store.Account(h.t.Context(), h.wallet, d.Address())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return a
+}
+
+// The vectors are what dApps verify. Those that a careful wallet does not sign are refused.
+func TestSignaturesAreThoseThatDAppsVerify(t *testing.T) {
+	var file struct {
+		Cases []struct {
+			Name, SK, DID string
+			Request       json.RawMessage
+			Response      struct{ Sig string }
+		}
+	}
+	vectors(t, "signature-claim", &file)
+	refused := map[string]string{
+		"text that looks like base58 is decoded by the server": "blind_signature", // it is no UTF-8 then
+		"transaction bytes": "claim_unsupported",
+		"method none":       "blind_signature",
+		"digest only":       "blind_signature",
+	}
+	accounts := map[string]*house{}
+	for _, c := range file.Cases {
+		t.Run(c.Name, func(t *testing.T) {
+			h := accounts[c.DID]
+			if h == nil {
+				h = newHouse(t)
+				h.imports(c.SK, c.DID)
+			}
+			account, _ := did.Parse(c.DID)
+			token := h.appToken(notes)
+			p, err := h.ask(token, `{"type":"authPrincipal","target":"`+account.Address()+`"}`, string(c.Request))
+			if code, careful := refused[c.Name]; careful {
+				wantCode(t, err, code)
+				delete(refused, c.Name)
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := h.approve(p.Pending.ID, Choice{}); err != nil {
+				t.Fatal(err)
+			}
+			out, err := h.collect(token, p.Pending.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := member(t, out.Answer, 1, "sig"); got != c.Response.Sig {
+				t.Errorf("got %s, want %s", got, c.Response.Sig)
+			}
+		})
+	}
+	if len(file.Cases) == 0 || len(refused) > 0 {
+		t.Errorf("%d vectors; not among them: %v", len(file.Cases), refused)
+	}
+}
+
+func TestTheRecordedMFASessionIsAnsweredByteForByte(t *testing.T) {
+	h := atDawn(t)
+	steps := recorded(t, "session-mfa")
+	h.mustReplay(steps[0], "", Choice{})
+	h.mustReplay(steps[1], alice, Choice{MFACode: 39})
+	h.mustReplay(steps[3], "", Choice{})
+	h.mustReplay(steps[4], alice, Choice{MFACode: 37})
+	_, err := h.replay(steps[4], alice, Choice{})
+	wantErr(t, err, ErrChoice)
+}
+
+func TestTheRecordedOracleIsRefused(t *testing.T) {
+	h := atDawn(t)
+	steps := recorded(t, "session-signing-oracle")
+	h.mustReplay(steps[0], "", Choice{})
+	for i, code := range map[int]string{1: "text_is_a_token", 3: "blind_signature", 5: "blind_signature"} {
+		_, err := h.replay(steps[i], alice, Choice{})
+		wantCode(t, err, code)
+	}
+}
+
+func TestTheRecordedSignaturesAreGivenOneByOne(t *testing.T) {
+	h := atDawn(t)
+	steps := recorded(t, "session-signatures")
+	h.mustReplay(steps[0], "", Choice{})
+	signed, err := did.ReadToken(steps[1].token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []struct{ Sig string }
+	if err := json.Unmarshal(signed.Body["requestedClaims"], &want); err != nil {
+		t.Fatal(err)
+	}
+	whole := steps[1]
+	_, err = h.replay(whole, alice, Choice{})
+	wantCode(t, err, "blind_signature") // the third is 32 bytes signed as they are
+	for i := range 2 {
+		s := whole
+		s.asked = whole.asked[i : i+1]
+		a, err := h.replay(s, alice, Choice{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := did.ReadToken(a.Signed.UserInfo)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []struct{ Sig string }
+		if err := json.Unmarshal(answer.Body["requestedClaims"], &got); err != nil || got[0].Sig != want[i].Sig {
+			t.Errorf("claim %d: got %v (%v), want %s", i, got, err, want[i].Sig)
+		}
+	}
+}
+
+func textClaim(text, method string) string {
+	return fmt.Sprintf(`{"type":"signature","typeUrl":"mime:text/plain","origin":%q,"method":%q}`, did.EncodeBase58([]byte(text)), method)
+}
+
+func TestATextIsNotSigned(t *testing.T) {
+	h := newHouse(t)
+	token := h.appToken(notes)
+	h.policy(allowAll)
+	header := did.EncodeBase64URL([]byte(`{"alg":"Ed25519","type":"JWT"}`))
+	body := did.EncodeBase64URL([]byte(`{"iss":"did:abt:` + alice + `"}`))
+	spaced := did.EncodeBase64URL([]byte("\n\t{\"alg\":\"Ed25519\"} "))
+	alphabet := strings.NewReplacer("-", "+", "_", "/")
+	other := alphabet.Replace(header + "." + did.EncodeBase64URL([]byte(`{"a":"??>>~~??>>"}`)))
+	for name, c := range map[string]struct{ text, method, code string }{
+		"that is a token":                              {header + "." + body, "sha3", "text_is_a_token"},
+		"that is a token, as it is":                    {header + "." + body, "none", "text_is_a_token"},
+		"that is a token with a signature":             {header + "." + body + ".c2ln", "sha3", "text_is_a_token"},
+		"that is a token with padding":                 {header + "==." + body + "=", "sha3", "text_is_a_token"},
+		"that is a token with more after the padding":  {header + "=AAAA." + body, "sha3", "text_is_a_token"},
+		"that is a token with blanks and line ends":    {" " + header[:4] + "\n" + header[4:] + "\t. " + body + "\n", "sha3", "text_is_a_token"},
+		"that is a token with what readers skip":       {"!" + header + "." + body + "#", "sha3", "text_is_a_token"},
+		"that is a token with blanks in its JSON":      {spaced + "." + body, "sha3", "text_is_a_token"},
+		"that is a token with a digit too many":        {header + "A." + body, "sha3", "text_is_a_token"},
+		"that is a token in the other alphabet":        {other, "sha3", "text_is_a_token"},
+		"that is a presentation":                       {`{"@context":[],"challenge":"A","type":"VerifiablePresentation","verifiableCredential":[]}`, "sha3", "text_is_a_token"},
+		"that is a credential":                         {`{"credentialSubject":{"id":"` + alice + `"}}`, "sha3", "text_is_a_token"},
+		"that is no UTF-8":                             {"abc\xff", "sha3", "blind_signature"},
+		"with control characters":                      {"1767225600\x0c\x01", "sha3", "blind_signature"},
+		"of 32 bytes, as it is":                        {strings.Repeat("a", 32), "none", "blind_signature"},
+		"by a hash that is not the account's":          {"hello", "keccak", "claim_unsupported"},
+		"by a hash nobody knows":                       {"hello", "md5", "claim_unsupported"},
+		"that is empty, by the hash of the empty text": {"", "sha3", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, err := h.ask(token, textClaim(c.text, c.method))
+			wantCode(t, err, c.code)
+			if c.code != "" && (out.Answer != nil || out.Pending != nil) {
+				t.Error("something was given")
+			}
+		})
+	}
+	for name, c := range map[string]struct{ claim, code string }{
+		"whose typeUrl says transaction":   {`{"type":"signature","typeUrl":"fg:t:transaction","origin":"z1"}`, "claim_unsupported"},
+		"whose typeUrl is of Ethereum":     {`{"type":"signature","typeUrl":"eth:personal-data","origin":"z1"}`, "claim_unsupported"},
+		"whose typeUrl nobody knows":       {`{"type":"signature","typeUrl":"mime:image/png","origin":"z1"}`, "claim_unsupported"},
+		"of which there is a digest alone": {`{"type":"signature","origin":"","digest":"z1"}`, "blind_signature"},
+		"that is no base58":                {`{"type":"signature","origin":"hello"}`, "request_malformed"},
+		"that nobody could read":           {textClaim(strings.Repeat("a", maxText+1), "sha3"), "request_malformed"},
+		"that hides a token under a type":  {strings.Replace(textClaim(header+"."+body, "sha3"), "mime:text/plain", "mime:text/html", 1), "text_is_a_token"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := h.ask(token, c.claim)
+			wantCode(t, err, c.code)
+		})
+	}
+}
+
+func TestOrdinaryTextsAreSigned(t *testing.T) {
+	h := newHouse(t)
+	token := h.appToken(notes)
+	h.policy(allowAll)
+	sk, _ := secret(t, notes, did.AccountType())
+	for _, text := range []string{"hello", "two.words", "NTQ3.NTQ3", "3.14", "www.example.test/a", "line\nline\ttab", "签名 ✍️", `{"amount":1}`, "a.b.c", strings.Repeat("a", 33)} {
+		for method, message := range map[string][]byte{"sha3": did.SHA3.Sum([]byte(text)), "none": []byte(text)} {
+			sig, err := did.DecodeBase58(member(t, h.answer(token, textClaim(text, method)), 0, "sig"), 100)
+			if err != nil || !did.VerifyBytes(did.Ed25519, sk.Public(), message, sig) {
+				t.Errorf("%q by %s: the signature does not verify (%v)", text, method, err)
+			}
+		}
+	}
+}
+
+func TestAnECDSAAccountSignsHashesOnly(t *testing.T) {
+	h := newHouse(t)
+	token := h.appToken(notes)
+	h.policy(allowAll)
+	principal := `{"type":"authPrincipal","targetType":{"key":"secp256k1"}}`
+	_, err := h.ask(token, principal, textClaim("hello", "none"))
+	wantCode(t, err, "blind_signature")
+	_, err = h.ask(token, principal, textClaim(strings.Repeat("a", 32), "none"))
+	wantCode(t, err, "blind_signature")
+	h.answer(token, principal, textClaim("hello", "sha3"))
+}
+
+func TestATextToSignIsShownWholeAndInert(t *testing.T) {
+	h := newHouse(t)
+	token := h.appToken(notes)
+	text := "<img src=x onerror=alert(1)>\nline\u202etwo\\" + strings.Repeat("x", 5000)
+	p := h.pending(token, fmt.Sprintf(`{"type":"signature","typeUrl":"mime:text/html","origin":%q,"display":"{\"type\":\"text\",\"content\":\"something else\"}"}`, did.EncodeBase58([]byte(text))))
+	v, err := h.door.Approval(t.Context(), h.as(h.owner), p.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := v.Claims[0].Text
+	want := "<img src=x onerror=alert(1)>\nline\\u{202e}two\\\\" + strings.Repeat("x", 5000)
+	if got == nil || got.Text != want || got.TypeURL != "mime:text/html" || got.Method != "sha3" || !strings.Contains(got.Display, "something else") {
+		t.Errorf("shown is %+v", got)
+	}
+}
+
+func TestAYesToASignatureIsNotRemembered(t *testing.T) {
+	h := newHouse(t)
+	token := h.appToken(notes)
+	p := h.pending(token, textClaim("hello", "sha3"))
+	wantErr(t, h.approve(p.ID, Choice{Remember: &Remember{Until: "withdrawn"}}), ErrChoice)
+}
+
+// unsigned is what an app asks an account to sign as a delegation to it.
+func unsigned(account did.DID, to string, now time.Time, change map[string]any) string {
+	members := map[string]any{
+		"iss": account.String(), "from": account.Address(), "to": to, "version": "1.1.0", "exp": now.Add(time.Hour).Unix(),
+		"permissions": []any{map[string]any{"role": "DIDConnectAgent", "claims": []string{"encryptionKey"}}, "publish_blocklet"},
+	}
+	for name, value := range change {
+		members[name] = value
+		if value == nil {
+			delete(members, name)
+		}
+	}
+	body, _ := json.Marshal(members)
+	return did.EncodeBase64URL([]byte(`{"alg":"Ed25519","type":"JWT"}`)) + "." + did.EncodeBase64URL(body)
+}
+
+func delegationToSign(text string) string {
+	return fmt.Sprintf(`{"type":"signature","typeUrl":"fg:x:delegation","origin":%q,"method":"sha3"}`, did.EncodeBase58([]byte(text)))
+}
+
+func TestADelegationToSign(t *testing.T) {
+	h := newHouse(t)
+	token := h.appToken(notes)
+	h.policy(allowAll)
+	sk, account := secret(t, notes, did.AccountType())
+	h.account(notes, did.AccountType())
+
+	t.Run("is asked about whatever the rules say, in words, and then signed", func(t *testing.T) {
+		text := unsigned(account, notes, h.clock, nil)
+		p := h.pending(token, delegationToSign(text))
+		v, err := h.door.Approval(t.Context(), h.as(h.owner), p.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := v.Claims[0].Delegation
+		if d == nil || d.Hash != "" || !strings.Contains(d.Words, "publish_blocklet") || !strings.Contains(d.Words, "encryptionKey") || !strings.Contains(d.Words, "until") {
+			t.Errorf("told as %+v", d)
+		}
+		wantErr(t, h.approve(p.ID, Choice{Remember: &Remember{Times: 2}}), ErrChoice)
+		if err := h.approve(p.ID, Choice{}); err != nil {
+			t.Fatal(err)
+		}
+		out, err := h.collect(token, p.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sig, err := did.DecodeBase58(member(t, out.Answer, 0, "sig"), 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := did.VerifyToken(text+"."+did.EncodeBase64URL(sig), did.Check{PublicKey: sk.Public(), Now: h.clock}); err != nil {
+			t.Errorf("what comes out is no token: %v", err)
+		}
+	})
+	other := newPeer(t, 9)
+	for name, c := range map[string]struct{ claim, code string }{
+		"is refused for somebody else":      {delegationToSign(unsigned(account, other.did.Address(), h.clock, nil)), "delegation_agent_mismatch"},
+		"is refused from another account":   {delegationToSign(unsigned(other.did, notes, h.clock, nil)), "delegation_issuer_mismatch"},
+		"is refused without an end":         {delegationToSign(unsigned(account, notes, h.clock, map[string]any{"exp": nil})), "delegation_no_exp"},
+		"is refused for a hundred years":    {delegationToSign(unsigned(account, notes, h.clock.Add(876000*time.Hour), nil)), "delegation_lifetime"},
+		"is refused with a challenge":       {delegationToSign(unsigned(account, notes, h.clock, map[string]any{"challenge": "C0FFEE"})), "delegation_is_a_session_message"},
+		"is refused of another version":     {delegationToSign(unsigned(account, notes, h.clock, map[string]any{"version": "1.0.0"})), "delegation_malformed"},
+		"is refused that is no token":       {delegationToSign("hello"), "delegation_malformed"},
+		"is refused as it is, without SHA3": {strings.Replace(delegationToSign(unsigned(account, notes, h.clock, nil)), `"sha3"`, `"none"`, 1), "claim_unsupported"},
+		"is refused if another is shown": {strings.Replace(delegationToSign(unsigned(account, notes, h.clock, nil)), `"method"`,
+			`"meta":{"jwt":"`+unsigned(account, notes, h.clock, map[string]any{"permissions": nil})+`"},"method"`, 1), "delegation_malformed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := h.ask(token, c.claim)
+			wantCode(t, err, c.code)
+		})
+	}
+}
