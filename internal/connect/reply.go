@@ -123,11 +123,12 @@ type verified struct {
 
 // check makes checks 4 to 8 of reference d.4 on an opened reply, in their order. It refuses with
 // the code of the first that does not hold. Check 8 is the certificate's part alone; which types
-// of claims there are is for the door.
+// of claims there are is for the door. Beside the refusal of check 8 comes the whole request, beside
+// others at most what kind of reply it would be.
 func check(w wire, e expected) (verified, error) {
 	v, err := authenticate(w, e)
 	if err != nil {
-		return verified{}, err
+		return verified{final: claimsToBeLast(w)}, err
 	}
 	if e.app != "" && v.connect.App.Address() != e.app {
 		return verified{}, did.Refuse("app_changed", "another app answered in the middle of the session")
@@ -171,6 +172,17 @@ func authenticate(w wire, e expected) (verified, error) {
 		err = certificateHolds(conn, e.now)
 	}
 	return verified{connect: conn}, err
+}
+
+// claimsToBeLast tells what a reply that did not verify would be. An answer to it, a decline too, is
+// an answer to a session that the app may have ended.
+func claimsToBeLast(w wire) bool {
+	token, err := did.ReadToken(w.AuthInfo)
+	if err != nil {
+		return false
+	}
+	_, last := token.Body["status"]
+	return last
 }
 
 // certificateHolds checks a certificate's times against the wallet's own clock: what was learnt

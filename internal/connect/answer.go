@@ -1,0 +1,248 @@
+package connect
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"walletd/internal/claims"
+	"walletd/internal/delegation"
+	"walletd/internal/did"
+	"walletd/internal/store"
+)
+
+// open makes the session's first request (reference d.2), with the channel on offer.
+func (h *held) open(ctx context.Context) error {
+	if h.key == nil {
+		key, err := h.keys.key(ctx, h.row.Wallet+" "+origin(h.content.URL))
+		if err != nil {
+			return err
+		}
+		h.key, h.content.Key = key, encodeKey(key)
+	}
+	resp, err := h.Client.get(ctx, offering(h.content.URL, offer(h.key)))
+	if ctx.Err() != nil {
+		return ctx.Err() // we are being stopped; a restart asks again
+	}
+	if err != nil {
+		return h.refuse(ctx, unanswered(err))
+	}
+	return h.receive(ctx, resp)
+}
+
+// unanswered makes the refusal of an exchange without a reply.
+func unanswered(err error) error {
+	if b, ok := errors.AsType[*BlockedError](err); ok {
+		switch b.Rule {
+		case RuleRedirect, RuleSize, RuleTime:
+			return did.Refuse("reply_unsigned", b.Error())
+		}
+		return did.Refuse("blocked", b.Error())
+	}
+	return did.Refuse("reply_unsigned", "the app could not be reached")
+}
+
+// receive reads a reply: the next request, or the session's end.
+func (h *held) receive(ctx context.Context, resp response) error {
+	v, err := h.read(resp)
+	if err != nil && (v.final || stops(err, h.content.Account != "")) {
+		return h.refuse(ctx, err)
+	}
+	if v.final {
+		return h.last(ctx, v)
+	}
+	if v.challenge != "" { // authentic, if not to be answered
+		if err := h.enter(ctx, v); err != nil {
+			return err
+		}
+	}
+	if err != nil {
+		return h.declineFor(ctx, err)
+	}
+	h.content.Name = plain(appName(v.connect.Token.Body), maxName)
+	err = h.write(ctx, "session.asked", "", func(row *store.Session) {
+		row.State, row.App, row.Posting, row.Approval = string(Asked), v.connect.App.Address(), false, ""
+		row.Expires = h.Store.Now().Add(sessionLife).Unix()
+	}, h.room(v)...)
+	if errors.Is(err, store.ErrTooMany) {
+		return h.decline(ctx, claims.Busy, ending{Code: "busy", Text: "Too many sessions of this app are open."})
+	}
+	return err
+}
+
+// room is the check that the app of a first request has not too many sessions open.
+func (h *held) room(v verified) []store.Write {
+	if h.row.App != "" {
+		return nil
+	}
+	row := h.row
+	row.App = v.connect.App.Address()
+	return []store.Write{store.CheckSessions(row, h.Limit, h.Store.Now().Unix())}
+}
+
+// read makes the checks of reference d.4 on a reply, and keeps in h.content what is needed to make
+// them again.
+func (h *held) read(resp response) (verified, error) {
+	w, err := readWire(resp)
+	if err != nil {
+		return verified{}, err
+	}
+	sealed, shared := w.sealed(), w.SharedKey
+	w, channel, err := w.open(h.key)
+	if err != nil {
+		return verified{}, err
+	}
+	e := h.expected()
+	v, err := check(w, e)
+	if h.row.App == "" {
+		if skew, ok := learnSkew(w, e, err); ok {
+			e.skew = skew
+			v, err = check(w, e)
+		}
+	}
+	if channel != nil {
+		if h.channel != nil {
+			h.channel.Wipe()
+		}
+		h.channel, h.content.SharedKey = channel, shared
+	}
+	w.SharedKey, w.Version = "", ""
+	h.content.Reply, h.content.Came, h.content.Sealed, h.content.Skew = &w, e.now.UnixMilli(), sealed, e.skew
+	return v, err
+}
+
+// ask brings the open request to the door.
+func (h *held) ask(ctx context.Context) error {
+	if h.RefuseUnsealed && !h.content.Sealed && onlySecrets(h.request.claims) {
+		return h.declineFor(ctx, did.Refuse("request_unsealed", "the request for a key did not come over the encrypted channel"))
+	}
+	out, err := h.Door.Answer(ctx, h.caller, h.request.claims)
+	return h.outcome(ctx, out, err)
+}
+
+// onlySecrets reports whether the app would have sealed a request, had it been left as it was
+// sent (reference e).
+func onlySecrets(asked []json.RawMessage) bool {
+	return !slices.ContainsFunc(requests(asked), func(r delegation.ClaimRequest) bool { return r.Type != "keyPair" && r.Type != "encryptionKey" })
+}
+
+// collect asks the door what the person decided.
+func (h *held) collect(ctx context.Context) error {
+	out, err := h.Door.Collect(ctx, h.caller, h.row.Approval, 0)
+	if errors.Is(err, claims.ErrNotFound) {
+		err = claims.ErrExpired
+	}
+	return h.outcome(ctx, out, err)
+}
+
+// outcome goes on with what the door says.
+func (h *held) outcome(ctx context.Context, out claims.Outcome, err error) error {
+	switch {
+	case err == nil && out.Pending != nil:
+		if h.row.Approval == out.Pending.ID && State(h.row.State) == Waiting {
+			return h.giveBack(ctx)
+		}
+		return h.write(ctx, "session.waiting", "", func(row *store.Session) {
+			row.State, row.Approval, row.HeldUntil = string(Waiting), out.Pending.ID, 0
+			row.Expires = max(row.Expires, out.Pending.Expires.Add(sessionLife).Unix())
+		})
+	case err == nil:
+		h.content.Account = out.Answer.UserDID
+		return h.post(ctx, out.Answer.Signed)
+	case errors.Is(err, claims.ErrRejected):
+		return h.decline(ctx, claims.DeclineAuth, ending{})
+	case errors.Is(err, claims.ErrExpired):
+		return h.expire(ctx)
+	case errors.Is(err, claims.ErrTooMany):
+		return h.decline(ctx, claims.Busy, ending{Code: "busy", Text: "Too many questions are waiting for the person."})
+	case errors.Is(err, claims.ErrDenied):
+		return h.decline(ctx, claims.DeclineAuth, ending{Code: "denied", Text: err.Error()})
+	case did.CodeOf(err) == "":
+		return err
+	case stops(err, h.content.Account != ""):
+		return h.refuse(ctx, err)
+	default:
+		return h.declineFor(ctx, err)
+	}
+}
+
+// refuse ends the session in silence.
+func (h *held) refuse(ctx context.Context, err error) error {
+	refusal, ok := errors.AsType[*did.Refusal](err)
+	if !ok {
+		return err
+	}
+	return h.end(ctx, Refused, ending{Code: refusal.Code, Text: refusal.Reason})
+}
+
+// declineFor declines because of a refusal.
+func (h *held) declineFor(ctx context.Context, err error) error {
+	refusal, ok := errors.AsType[*did.Refusal](err)
+	if !ok {
+		return err
+	}
+	return h.decline(ctx, claims.DeclineAuth, ending{Code: refusal.Code, Text: refusal.Reason})
+}
+
+// decline tells the app no, or busy, and ends the session, whatever the app says to that.
+func (h *held) decline(ctx context.Context, action string, e ending) error {
+	if h.request == nil {
+		return h.end(ctx, Refused, e) // there is nobody to tell
+	}
+	reason := e.Code
+	if reason == "" {
+		reason = "the person said no"
+	}
+	signed, err := h.Door.Refuse(ctx, h.caller, action, reason)
+	if err != nil {
+		return err
+	}
+	h.content.Declining = &e
+	_, err = h.send(ctx, signed)
+	if errors.Is(err, errNotSent) {
+		return err
+	}
+	return h.end(context.WithoutCancel(ctx), Declined, e)
+}
+
+// post sends an answer, once, and reads the reply.
+func (h *held) post(ctx context.Context, a *claims.SignedAnswer) error {
+	resp, err := h.send(ctx, a)
+	if errors.Is(err, errNotSent) {
+		return err
+	}
+	// What has been sent has been sent: its outcome is written though we are being stopped.
+	ctx = context.WithoutCancel(ctx)
+	if _, lost := errors.AsType[*lostError](err); lost {
+		return h.lost(ctx)
+	}
+	if err != nil {
+		return h.refuse(ctx, unanswered(err))
+	}
+	return h.receive(ctx, resp)
+}
+
+// errNotSent is what send wraps where it did not come to sending.
+var errNotSent = errors.New("nothing was sent")
+
+// send posts an answer (reference d.5) after the row says so, durably. The row then says posting,
+// and whoever finds it so does not post again.
+func (h *held) send(ctx context.Context, a *claims.SignedAnswer) (response, error) {
+	body, err := json.Marshal(struct {
+		UserPK   string `json:"userPk"`
+		UserInfo string `json:"userInfo"`
+		Version  string `json:"version,omitempty"`
+	}{a.UserPK, a.UserInfo, a.Version})
+	if err != nil {
+		return response{}, fmt.Errorf("%w: %w", errNotSent, err)
+	}
+	err = h.write(ctx, "session.answering", "", func(row *store.Session) {
+		row.State, row.Posting, row.App = string(Answering), true, h.request.connect.App.Address()
+	})
+	if err != nil {
+		return response{}, fmt.Errorf("%w: %w", errNotSent, err)
+	}
+	return h.Client.post(context.WithoutCancel(ctx), h.request.url, body)
+}

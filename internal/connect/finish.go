@@ -1,0 +1,111 @@
+package connect
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"walletd/internal/did"
+	"walletd/internal/store"
+)
+
+// Longest texts of an app that are shown, in runes.
+const (
+	maxName = 80
+	maxText = 500
+)
+
+// last ends the session with the app's last reply (reference d.3). Of one that nothing proves the
+// text is shown and nothing used.
+func (h *held) last(ctx context.Context, v verified) error {
+	body := v.connect.Token.Body
+	if h.row.App == "" {
+		h.row.App = v.connect.App.Address()
+	}
+	status, _ := body.Text("status")
+	if status != "ok" {
+		text, _ := body.Text("errorMessage")
+		return h.end(ctx, Failed, ending{Text: plain(text, maxText), Unconfirmed: v.unconfirmed})
+	}
+	text, _ := body.Text("successMessage")
+	e := ending{Text: plain(text, maxText), Unconfirmed: v.unconfirmed}
+	if v.unconfirmed {
+		return h.end(ctx, Done, e)
+	}
+	e.Cookies, e.Storages, e.Response = member(body, "cookies"), member(body, "storages"), member(body, "response")
+	if next, _ := body.Text("nextUrl"); isAbsolute(next) {
+		e.URL = next
+	}
+	next, err := h.next(body, &e)
+	if err != nil {
+		return err
+	}
+	return h.end(ctx, Done, e, next...)
+}
+
+// next returns the write that begins the workflow which the last reply names (reference d.10), as
+// a session of its own: its app is another, and its person sees it again. What is no deep link is
+// for a browser.
+func (h *held) next(body did.Object, e *ending) ([]store.Write, error) {
+	text, _ := body.Text("nextWorkflow")
+	if text == "" {
+		return nil, nil
+	}
+	inner, err := ParseLink(text)
+	if err != nil || !isDeepLink(text) {
+		if isAbsolute(text) {
+			e.Workflow = text
+		}
+		return nil, nil
+	}
+	if h.content.Chained >= maxChained || h.Client.CheckURL(inner) != nil {
+		return nil, nil
+	}
+	row, err := h.newRow(h.caller, content{URL: inner, Previous: h.row.ID, Chained: h.content.Chained + 1})
+	if err != nil {
+		return nil, err
+	}
+	e.Next = row.ID
+	return []store.Write{store.InsertSession(row)}, nil
+}
+
+// member returns a member that says something.
+func member(body did.Object, name string) json.RawMessage {
+	raw := body[name]
+	if len(raw) == 0 || bytes.Equal(raw, []byte("{}")) || bytes.Equal(raw, []byte("null")) {
+		return nil
+	}
+	return raw
+}
+
+// appName returns what an app calls itself.
+func appName(body did.Object) string {
+	info, err := did.ParseObject(body["appInfo"])
+	if err != nil {
+		return ""
+	}
+	name, _ := info.Text("name")
+	return name
+}
+
+// plain makes an app's text fit to be shown: without control, bidirectional and other invisible
+// characters, and cut after limit runes.
+func plain(text string, limit int) string {
+	text = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case !unicode.IsGraphic(r) || unicode.Is(unicode.Cf, r) || r == utf8.RuneError:
+			return -1
+		}
+		return r
+	}, text)
+	text = strings.Join(strings.Fields(text), " ")
+	if runes := []rune(text); len(runes) > limit {
+		return string(runes[:limit]) + "…"
+	}
+	return text
+}

@@ -1,0 +1,147 @@
+package connect
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"walletd/internal/claims"
+	"walletd/internal/keystore"
+	"walletd/internal/store"
+)
+
+// State is where a session stands.
+type State string
+
+// The states; from Done on the session has ended.
+const (
+	Asked     State = "asked"       // its link is being opened, or its app's request looked at
+	Waiting   State = store.Waiting // for the person
+	Answering State = "answering"   // the answer is on its way
+	Done      State = "done"        // the app took the answer
+	Declined  State = "declined"    // the person said no, or the wallet did: then with a code
+	Refused   State = "refused"     // the wallet stopped, and said nothing; with a code
+	Failed    State = "failed"      // the app said so; with its text
+	Expired   State = "expired"     // nobody answered in time
+	Unknown   State = "unknown"     // an answer was posted and its reply was lost
+)
+
+// content is what a row keeps sealed.
+type content struct {
+	URL     string        `json:"url"`               // as the link has it
+	Key     []byte        `json:"key,omitempty"`     // RSA, PKCS #1: what the channel was offered with; until the end
+	Skew    time.Duration `json:"skew,omitempty"`    // of the app's clock
+	Account string        `json:"account,omitempty"` // that answered; every later step answers from it
+	Name    string        `json:"name,omitempty"`    // what the app calls itself, made plain
+
+	// Of the request that is open.
+	Reply     *wire  `json:"reply,omitempty"` // as it came, but for the seal
+	Came      int64  `json:"came,omitempty"`  // when, in unix milliseconds
+	Sealed    bool   `json:"sealed,omitempty"`
+	SharedKey string `json:"sharedKey,omitempty"` // the newest that came, wrapped for Key
+
+	// Declining says that what is being posted is no answer.
+	Declining *ending `json:"declining,omitempty"`
+
+	End      ending `json:"end,omitzero"`
+	Previous string `json:"previous,omitempty"` // id of the session whose end this one followed from
+	Chained  int    `json:"chained,omitempty"`  // how many went before
+}
+
+// ending is what became of a session.
+type ending struct {
+	Code        string          `json:"code,omitempty"`
+	Text        string          `json:"text,omitempty"` // the app's, made plain, or ours
+	Unconfirmed bool            `json:"unconfirmed,omitempty"`
+	Next        string          `json:"next,omitempty"` // id of the session that follows
+	Workflow    string          `json:"workflow,omitempty"`
+	URL         string          `json:"url,omitempty"`
+	Cookies     json.RawMessage `json:"cookies,omitempty"`
+	Storages    json.RawMessage `json:"storages,omitempty"`
+	Response    json.RawMessage `json:"response,omitempty"`
+	Credential  string          `json:"credential,omitempty"` // id of one that came with it and is kept
+}
+
+// View is a session as its owner sees it. What the app sent is hostile: Text and AppName are made
+// plain, the rest is data for whoever knows the app.
+type View struct {
+	ID, Wallet string
+	State      State
+	Code       string // of Declined and Refused
+	Text       string // what the app said at the end, or why the wallet stopped
+	// Unconfirmed says that nothing proves that the app said it (DID Connect reference c.7).
+	Unconfirmed bool
+	App         string // did:abt:…; "" before its first reply
+	AppName     string // what it calls itself
+	Origin      string
+	Account     string // that answered
+	Approval    string // id of the question that waits or was the last
+	Skew        time.Duration
+	Previous    string // ids of the sessions before and after this one
+	Next        string
+	// NextWorkflow and NextURL are for a browser: the wallet never opens them.
+	NextWorkflow, NextURL       string
+	Cookies, Storages, Response json.RawMessage
+	Credential                  string // id of a credential that came with the end
+	Created, Expires, Ended     time.Time
+}
+
+func (s *Sessions) view(row store.Session, c content) View {
+	v := View{
+		ID: row.ID, Wallet: row.Wallet, State: State(row.State), Code: c.End.Code, Text: c.End.Text, Unconfirmed: c.End.Unconfirmed,
+		AppName: c.Name, Origin: origin(c.URL), Account: c.Account, Approval: row.Approval, Skew: c.Skew,
+		Previous: c.Previous, Next: c.End.Next, NextWorkflow: c.End.Workflow, NextURL: c.End.URL,
+		Cookies: c.End.Cookies, Storages: c.End.Storages, Response: c.End.Response, Credential: c.End.Credential,
+		Created: time.Unix(row.Created, 0), Expires: time.Unix(row.Expires, 0),
+	}
+	if row.App != "" {
+		v.App = "did:abt:" + row.App
+	}
+	if row.Ended != 0 {
+		v.Ended = time.Unix(row.Ended, 0)
+	}
+	return v
+}
+
+func place(id string) keystore.Place {
+	return keystore.Place{Table: "sessions", Row: id, Field: "content", Version: 1}
+}
+
+// newRow returns the row of a session that begins.
+func (s *Sessions) newRow(c *claims.Caller, content content) (store.Session, error) {
+	now := s.Store.Now()
+	row := store.Session{
+		ID: store.NewID(), Wallet: c.Wallet, State: string(Asked), Created: now.Unix(), Expires: now.Add(sessionLife).Unix(),
+	}
+	return row, sealRow(c, &row, content)
+}
+
+// sealRow puts content into a row.
+func sealRow(c *claims.Caller, row *store.Session, content content) error {
+	plain, err := json.Marshal(content)
+	if err != nil {
+		return fmt.Errorf("writing the session: %w", err)
+	}
+	defer clear(plain)
+	row.Sealed = c.Seal(place(row.ID), plain)
+	row.MAC = c.MAC(row.Canonical())
+	return nil
+}
+
+// openRow reads a row of the caller's wallet. ErrForged if somebody else wrote it.
+func (s *Sessions) openRow(ctx context.Context, c *claims.Caller, row store.Session) (content, error) {
+	var o content
+	if err := s.Door.CheckMAC(ctx, c, "sessions", row.ID, row.Canonical(), row.MAC); err != nil {
+		return o, err
+	}
+	plain, err := c.Open(place(row.ID), row.Sealed)
+	if err != nil {
+		return o, fmt.Errorf("opening the session: %w", err)
+	}
+	defer clear(plain)
+	if err := json.Unmarshal(plain, &o); err != nil {
+		return o, fmt.Errorf("reading session %s: %w", row.ID, err)
+	}
+	return o, nil
+}

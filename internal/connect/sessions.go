@@ -1,0 +1,191 @@
+package connect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"walletd/internal/claims"
+	"walletd/internal/store"
+)
+
+var (
+	// ErrNotFound: the caller's wallet has no such session.
+	ErrNotFound = claims.ErrNotFound
+	// ErrTooMany: as many links wait for their apps' first replies as may.
+	ErrTooMany = errors.New("too many sessions are open; wait until some have ended")
+	// ErrHeld: the session is at work for longer than the caller was ready to wait.
+	ErrHeld = errors.New("the session is at work; try again in a minute")
+)
+
+// Times of a session.
+const (
+	// sessionLife is how long a session goes on without progress.
+	sessionLife = 10 * time.Minute
+	// holdFor is how long a row is held at a time: longer than an exchange may take.
+	holdFor = 2 * maxWait
+	// keepEnded is how long an ended session can be looked at.
+	keepEnded = 7 * 24 * time.Hour
+)
+
+const (
+	defaultLimit = 64
+	maxChained   = 8 // workflows that follow from one link
+)
+
+// Config is what sessions need. Door, Store and Client must be set.
+type Config struct {
+	Door   *claims.Door
+	Store  *store.Store
+	Client *Client
+	Log    zerolog.Logger
+	// Limit is how many sessions of one app may be open in a wallet, beyond which the app is told
+	// busy; zero is 64.
+	Limit int64
+	// SingleKey makes one key of the channel serve the whole process: for --dev and --ephemeral,
+	// which would wait for keys otherwise.
+	SingleKey bool
+	// RefuseUnsealed declines a keyPair or encryptionKey request that could have come over the
+	// channel and did not.
+	RefuseUnsealed bool
+	// Alone says that no other process works on the store, so that whatever is held when Run
+	// starts is held by nobody.
+	Alone bool
+}
+
+// Sessions are the DID Connect sessions of all wallets. Its methods may be called concurrently,
+// and by several processes on one store.
+type Sessions struct {
+	Config
+	keys *keys
+	work *work
+}
+
+// New returns the sessions of a store. They go on by themselves while Run runs.
+func New(c Config) *Sessions {
+	if c.Limit == 0 {
+		c.Limit = defaultLimit
+	}
+	return &Sessions{Config: c, keys: newKeys(c.Store.Now, c.SingleKey), work: newWork()}
+}
+
+// Open begins a session with the link that an app showed, for the wallet's owner. The link is
+// requested later, by Run or Advance. Errors: ErrLink, *BlockedError for a link the client would
+// not follow, ErrTooMany, claims.ErrForbidden, and the store's.
+func (s *Sessions) Open(ctx context.Context, owner *claims.Caller, link string) (View, error) {
+	if owner.Role != claims.Owner {
+		return View{}, claims.ErrForbidden
+	}
+	inner, err := ParseLink(link)
+	if err != nil {
+		return View{}, err
+	}
+	if err := s.Client.CheckURL(inner); err != nil {
+		return View{}, err
+	}
+	c := content{URL: inner}
+	row, err := s.newRow(owner, c)
+	if err != nil {
+		return View{}, err
+	}
+	if s.work.running() {
+		row.Holder, row.HeldUntil = store.NewID(), s.until()
+	}
+	room := store.CheckSessions(row, s.Limit, s.Store.Now().Unix())
+	err = s.Door.RecordSession(ctx, owner, "session.opened", origin(inner), room, store.InsertSession(row))
+	if errors.Is(err, store.ErrTooMany) {
+		return View{}, ErrTooMany
+	}
+	if err != nil {
+		return View{}, fmt.Errorf("opening the session: %w", err)
+	}
+	if row.Holder != "" {
+		s.work.hand(row)
+	}
+	return s.view(row, c), nil
+}
+
+// Get returns a session of the caller's wallet, for its owner.
+func (s *Sessions) Get(ctx context.Context, owner *claims.Caller, id string) (View, error) {
+	row, err := s.ownRow(ctx, owner, id)
+	if err != nil {
+		return View{}, err
+	}
+	c, err := s.openRow(ctx, owner, row)
+	if err != nil {
+		return View{}, err
+	}
+	return s.view(row, c), nil
+}
+
+// List lists the sessions of the caller's wallet, newest first, for its owner. Those that somebody
+// else wrote are left out; that is on record.
+func (s *Sessions) List(ctx context.Context, owner *claims.Caller, p store.Page) ([]View, string, error) {
+	if owner.Role != claims.Owner {
+		return nil, "", claims.ErrForbidden
+	}
+	rows, next, err := s.Store.Sessions(ctx, owner.Wallet, p)
+	if err != nil {
+		return nil, "", fmt.Errorf("reading the sessions: %w", err)
+	}
+	views := make([]View, 0, len(rows))
+	for _, row := range rows {
+		c, err := s.openRow(ctx, owner, row)
+		if errors.Is(err, claims.ErrForged) {
+			continue
+		}
+		if err != nil {
+			return nil, "", err
+		}
+		views = append(views, s.view(row, c))
+	}
+	return views, next, nil
+}
+
+// Cancel ends a session, for its owner: the app is told that it was declined, if it has asked
+// anything. A session that has ended stays as it is. It waits for an exchange that is under way,
+// as long as ctx; then ErrHeld.
+func (s *Sessions) Cancel(ctx context.Context, owner *claims.Caller, id string) (View, error) {
+	for {
+		row, err := s.ownRow(ctx, owner, id)
+		if err != nil {
+			return View{}, err
+		}
+		if row.Ended != 0 {
+			return s.Get(ctx, owner, id)
+		}
+		h, err := s.hold(ctx, row)
+		if err == nil {
+			err = h.finish(ctx, h.cancel)
+			if err != nil {
+				return View{}, err
+			}
+			return s.Get(ctx, owner, id)
+		}
+		if !errors.Is(err, store.ErrChanged) {
+			return View{}, err
+		}
+		select {
+		case <-ctx.Done():
+			return View{}, ErrHeld
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+func (s *Sessions) ownRow(ctx context.Context, owner *claims.Caller, id string) (store.Session, error) {
+	if owner.Role != claims.Owner {
+		return store.Session{}, claims.ErrForbidden
+	}
+	row, err := s.Store.Session(ctx, id)
+	if errors.Is(err, store.ErrNotFound) || err == nil && row.Wallet != owner.Wallet {
+		return row, ErrNotFound
+	}
+	return row, err
+}
+
+// until is the end of a hold that begins now.
+func (s *Sessions) until() int64 { return s.Store.Now().Add(holdFor).Unix() }
