@@ -13,7 +13,7 @@ import (
 // Canonical of the keystore covers what only a holder of the root key changes:
 // not Epoch, Failures or LastFailure.
 func (k Keystore) Canonical() []byte {
-	return canonical("keystore", 1, k.ID, k.Generation, k.SealedOldRoot, k.Dev)
+	return canonical("keystore", 1, k.ID, k.Generation, k.SealedOldRoot, k.SealedService, k.Dev)
 }
 
 // Canonical of a slot: see the top of this file.

@@ -3,7 +3,7 @@ package store
 // Each row's columns, in the order in which every query names them.
 
 func (k *Keystore) fields() []any {
-	return []any{&k.ID, &k.Generation, &k.Epoch, &k.SealedOldRoot, &k.Failures, &k.LastFailure, &k.Dev, &k.Check}
+	return []any{&k.ID, &k.Generation, &k.Epoch, &k.SealedOldRoot, &k.SealedService, &k.Failures, &k.LastFailure, &k.Dev, &k.Check}
 }
 
 func (s *Slot) fields() []any {

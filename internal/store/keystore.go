@@ -32,9 +32,9 @@ func (s *Store) InitKeystore(ctx context.Context, k Keystore, slots []Slot, oper
 func (s *Store) CountUnlockFailure(ctx context.Context, at int64) (Keystore, error) {
 	var k Keystore
 	err := s.alone(ctx, "count failure", []any{at}, func(row []any) bool {
-		return len(row) == 8 && assign(&k.ID, row[0]) && assign(&k.Generation, row[1]) && assign(&k.Epoch, row[2]) &&
-			assign(&k.SealedOldRoot, row[3]) && assign(&k.Failures, row[4]) && assign(&k.LastFailure, row[5]) &&
-			assignBool(&k.Dev, row[6]) && assign(&k.Check, row[7])
+		return len(row) == 9 && assign(&k.ID, row[0]) && assign(&k.Generation, row[1]) && assign(&k.Epoch, row[2]) &&
+			assign(&k.SealedOldRoot, row[3]) && assign(&k.SealedService, row[4]) && assign(&k.Failures, row[5]) &&
+			assign(&k.LastFailure, row[6]) && assignBool(&k.Dev, row[7]) && assign(&k.Check, row[8])
 	})
 	return k, err
 }

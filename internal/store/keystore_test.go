@@ -27,7 +27,7 @@ func TestTheKeystoresOwnWrites(t *testing.T) {
 			t.Errorf("the second init left %v, %v", slots, err)
 		}
 
-		want := Keystore{ID: "k", Generation: 1, Check: []byte("check"), Failures: 2, LastFailure: 9}
+		want := Keystore{ID: "k", Generation: 1, SealedService: []byte("service"), Check: []byte("check"), Failures: 2, LastFailure: 9}
 		s.CountUnlockFailure(ctx, 8)
 		k, err := s.CountUnlockFailure(ctx, 9)
 		if d := cmp.Diff(want, k, cmpopts.EquateEmpty()); err != nil || d != "" {
@@ -54,7 +54,7 @@ func TestTheKeystoresOwnWrites(t *testing.T) {
 			t.Errorf("Keystore = %+v, %v", old, err)
 		}
 		next := old
-		next.Generation, next.Epoch, next.SealedOldRoot, next.Check = 2, 2, []byte("old"), []byte("check 2")
+		next.Generation, next.Epoch, next.SealedOldRoot, next.SealedService, next.Check = 2, 2, []byte("old"), []byte("service 2"), []byte("check 2")
 		must(t, s, ServiceChain, UpdateKeystore(old, next), PutSlot(Slot{ID: "s2", Generation: 2}), DeleteSlot("s1"),
 			RotateWallet("w", 1, 2, []byte("new key")))
 		got, err := s.Keystore(ctx)

@@ -13,7 +13,7 @@ import (
 // made opens a store with a keystore of epoch 0 and a wallet "w" of version 1.
 func made(t testing.TB, s *Store) *Store {
 	t.Helper()
-	k := Keystore{ID: "k", Generation: 1, Check: []byte("check")}
+	k := Keystore{ID: "k", Generation: 1, SealedService: []byte("service"), Check: []byte("check")}
 	slots := []Slot{{ID: "s1", Kind: SlotPassphrase, Generation: 1}}
 	op := Token{ID: "op", Role: RoleOperator, Hash: make([]byte, 32)}
 	if err := s.InitKeystore(t.Context(), k, slots, op, entry("init")[0]); err != nil {
@@ -74,7 +74,7 @@ func TestReadsGiveWhatWasWritten(t *testing.T) {
 		slots, err := s.Slots(ctx)
 		check("Slots", []Slot{{ID: "s1", Kind: SlotPassphrase, Generation: 1}, slot}, slots, err)
 		k, err := s.Keystore(ctx)
-		check("Keystore", Keystore{ID: "k", Generation: 1, Check: []byte("check")}, k, err)
+		check("Keystore", Keystore{ID: "k", Generation: 1, SealedService: []byte("service"), Check: []byte("check")}, k, err)
 		wallet := Wallet{ID: "w", Generation: 1, SealedKey: []byte("key"), Sealed: []byte("content"), Created: 5, Version: 6}
 		w, err := s.Wallet(ctx, "w")
 		check("Wallet", wallet, w, err)

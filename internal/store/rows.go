@@ -43,6 +43,7 @@ type Keystore struct {
 	Generation    int64  // of the root key; raised by each rotation
 	Epoch         int64  // raised by every lock, on whichever replica
 	SealedOldRoot []byte // the root key before this one; only while rotating
+	SealedService []byte // the service's own key, under the root key
 	Failures      int64  // failed unlocks since the last good one
 	LastFailure   int64
 	Dev           bool   // made by serve --dev

@@ -179,12 +179,12 @@ func DeleteSlot(id string) Write {
 	}}
 }
 
-// UpdateKeystore sets Generation, Epoch, SealedOldRoot and Check, if the row's
-// id, Generation, Epoch and Check are still old's; else ErrChanged. The Change
-// is on the service's chain.
+// UpdateKeystore sets Generation, Epoch, SealedOldRoot, SealedService and Check,
+// if the row's id, Generation, Epoch and Check are still old's; else ErrChanged.
+// The Change is on the service's chain.
 func UpdateKeystore(old, updated Keystore) Write {
 	return Write{chain: ServiceChain, raises: keystoreEpoch, steps: []step{{"update keystore",
-		[]any{updated.Generation, updated.Epoch, updated.SealedOldRoot, updated.Check, old.ID, old.Generation, old.Epoch, old.Check}, ErrChanged}}}
+		[]any{updated.Generation, updated.Epoch, updated.SealedOldRoot, updated.SealedService, updated.Check, old.ID, old.Generation, old.Epoch, old.Check}, ErrChanged}}}
 }
 
 // stmt gives the step as a statement. The rows of a select must be asked for:

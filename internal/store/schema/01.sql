@@ -4,6 +4,7 @@ create table keystore (
     generation      bigint  not null,
     epoch           bigint  not null,
     sealed_old_root bytea   not null,
+    sealed_service  bytea   not null,
     failures        bigint  not null,
     last_failure    bigint  not null,
     dev             boolean not null,

@@ -1,5 +1,5 @@
 -- name: keystore
-select id, generation, epoch, sealed_old_root, failures, last_failure, dev, mac from keystore
+select id, generation, epoch, sealed_old_root, sealed_service, failures, last_failure, dev, mac from keystore
 
 -- name: epoch
 select epoch from keystore
@@ -11,16 +11,16 @@ select 1 from keystore where epoch = $1
 select id, kind, name, params, sealed, generation, created, mac from slots order by created, id
 
 -- name: insert keystore
-insert into keystore (one, id, generation, epoch, sealed_old_root, failures, last_failure, dev, mac)
-values (1, $1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing
+insert into keystore (one, id, generation, epoch, sealed_old_root, sealed_service, failures, last_failure, dev, mac)
+values (1, $1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict do nothing
 
 -- name: update keystore
-update keystore set generation = $1, epoch = $2, sealed_old_root = $3, mac = $4
-where id = $5 and generation = $6 and epoch = $7 and mac = $8
+update keystore set generation = $1, epoch = $2, sealed_old_root = $3, sealed_service = $4, mac = $5
+where id = $6 and generation = $7 and epoch = $8 and mac = $9
 
 -- name: count failure
 update keystore set failures = failures + 1, last_failure = $1
-returning id, generation, epoch, sealed_old_root, failures, last_failure, dev, mac
+returning id, generation, epoch, sealed_old_root, sealed_service, failures, last_failure, dev, mac
 
 -- name: clear failures
 update keystore set failures = 0

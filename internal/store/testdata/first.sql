@@ -6,6 +6,7 @@ create table keystore (
     generation      bigint  not null,
     epoch           bigint  not null,
     sealed_old_root bytea   not null,
+    sealed_service  bytea   not null,
     failures        bigint  not null,
     last_failure    bigint  not null,
     dev             boolean not null,
@@ -249,7 +250,7 @@ create index requests_by_time on requests (created);
 
 create table walletd_schema (one bigint not null primary key check (one = 1), version bigint not null);
 insert into walletd_schema values (1, 1);
-insert into keystore values (1, 'k', 1, 0, x'', 0, 0, false, x'01');
+insert into keystore values (1, 'k', 1, 0, x'', x'20', 0, 0, false, x'01');
 insert into slots values ('s1', 'passphrase', '', x'7b7d', x'02', 1, 1, x'03');
 insert into wallets values ('w1', 1, x'04', x'05', 4, 1);
 insert into accounts values ('w1', 'a1', 'app', 'm/1', 'account/ed25519/sha3', x'06', 1);
