@@ -5,11 +5,11 @@
 //	age identity ----------> slot ─┴─> root key ─┬─> wallet key ─┬─> seal: content, seed, accounts, …
 //	                                             │               ├─> mac:  what a decision rests on
 //	                                             │               └─> head: signs the record's heads
-//	                                             ├─> seal: wallet keys, age recipients, the old root key
-//	                                             ├─> mac:  the slots and the keystore's row
-//	                                             └─> head: signs the service's heads
+//	                                             ├─> service key ──> head: signs the service's heads
+//	                                             ├─> seal: those keys, age recipients, the old root key
+//	                                             └─> mac:  the slots and the keystore's row
 //
-// Root and wallet keys are 32 random bytes; the keys after them are derived
+// Root, wallet and service keys are 32 random bytes; the keys after them are derived
 // with HKDF-SHA256, one for each use. Everything sealed is XChaCha20-Poly1305
 // with its place as associated data, so nothing opens in another row, wallet or
 // keystore (design sections 5 and 6).
@@ -23,7 +23,8 @@
 // noticed it, since locking needs no key; keep everybody out. They can bring a
 // removed slot back, which is noticed. Removing a slot does not help against who
 // has a copy of its row and knows its secret: they have the root key. Rotating
-// does, for what is made afterwards.
+// does, for what is made afterwards; wallet keys and the service's, which they
+// could open before, stay what they were.
 //
 // What they can't: make a slot, a wallet or a row that passes for the
 // keystore's own. A slot that somebody wrote or changed opens nothing, is left

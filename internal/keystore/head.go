@@ -16,8 +16,12 @@ func (w *Wallet) SignHead(chain string, seq int64, hash []byte, time int64) (pk,
 	return pk, sig, nil
 }
 
+// HeadKey gives the public key (32 bytes) that SignHead signs with. It is the
+// wallet's for good.
+func (w *Wallet) HeadKey() []byte { return w.keys.headKey() }
+
 // SignServiceHead is SignHead for the service's own chain, with a key derived
-// from the root key: it changes when the root key is rotated. The only error
+// from the service's, which no rotation of the root key changes. The only error
 // is ErrLocked.
 func (k *Keystore) SignServiceHead(chain string, seq int64, hash []byte, time int64) (pk, sig []byte, err error) {
 	k.mu.RLock()
@@ -25,20 +29,43 @@ func (k *Keystore) SignServiceHead(chain string, seq int64, hash []byte, time in
 	if k.open == nil {
 		return nil, nil, ErrLocked
 	}
-	pk, sig = k.open.root.signHead(chain, seq, hash, time)
+	pk, sig = k.open.service.signHead(chain, seq, hash, time)
 	return pk, sig, nil
 }
 
+// ServiceHeadKey gives the public key (32 bytes) that SignServiceHead signs
+// with. The only error is ErrLocked.
+func (k *Keystore) ServiceHeadKey() ([]byte, error) {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	if k.open == nil {
+		return nil, ErrLocked
+	}
+	return k.open.service.headKey(), nil
+}
+
 func (k *keyring) signHead(chain string, seq int64, hash []byte, time int64) (pk, sig []byte) {
-	seed := subkey(k.base, k.use+"head v1")
-	defer clear(seed[:])
-	guarded(func() {
-		sk := ed25519.NewKeyFromSeed(seed[:])
-		defer clear(sk)
+	k.withHeadKey(func(sk ed25519.PrivateKey) {
 		pk = append(pk, sk[ed25519.SeedSize:]...)
 		sig = ed25519.Sign(sk, headMessage(chain, seq, hash, time))
 	})
 	return pk, sig
+}
+
+func (k *keyring) headKey() (pk []byte) {
+	k.withHeadKey(func(sk ed25519.PrivateKey) { pk = append(pk, sk[ed25519.SeedSize:]...) })
+	return pk
+}
+
+// withHeadKey lends f the key that heads are signed with.
+func (k *keyring) withHeadKey(f func(sk ed25519.PrivateKey)) {
+	guarded(func() {
+		seed := subkey(k.base, k.use+"head v1")
+		defer clear(seed[:])
+		sk := ed25519.NewKeyFromSeed(seed[:])
+		defer clear(sk)
+		f(sk)
+	})
 }
 
 // VerifyHead tells whether a head was signed by the key it names. Whose key

@@ -15,8 +15,9 @@ const (
 	labelHead    = "walletd head v1"
 	labelKeyPair = "walletd key pair v1"
 
-	rootKeys   = "walletd root " // of a root key's subkeys
-	walletKeys = "walletd wallet "
+	rootKeys    = "walletd root " // of a root key's subkeys
+	walletKeys  = "walletd wallet "
+	serviceKeys = "walletd service "
 )
 
 // Place is where sealed bytes live: they open nowhere else. The wallet is part
@@ -37,7 +38,7 @@ func (p Place) associated(wallet string, more ...string) []byte {
 // keyring is a key and those derived from it, one for each use. All of it is
 // wiped together. Its methods may be called concurrently, but not with wipe.
 type keyring struct {
-	use             string // rootKeys or walletKeys
+	use             string // rootKeys, walletKeys or serviceKeys
 	base, seal, mac *[keySize]byte
 }
 

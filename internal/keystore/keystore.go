@@ -42,6 +42,7 @@ type opened struct {
 	epoch      int64 // of the store, when it was unlocked
 	root       *keyring
 	old        *keyring // of generation-1, while rotating and shortly after; else nil
+	service    *keyring // the same in every generation
 }
 
 // rootOf gives the root key of a generation, nil if it is not held.
@@ -59,6 +60,7 @@ func (o *opened) wipe() {
 	if o != nil {
 		o.root.wipe()
 		o.old.wipe()
+		o.service.wipe()
 	}
 }
 
@@ -75,10 +77,10 @@ func New(st *store.Store, o Options) *Keystore {
 	return k
 }
 
-// Init makes the keystore: a new root key, sealed into each slot, the first
-// operator's token, and the first entry of the service's chain. The keystore
-// stays locked. Errors are ErrInitialised, ErrSlot, ErrSlots, ErrRecipient and
-// the store's.
+// Init makes the keystore: a new root key, sealed into each slot, the service's
+// key, sealed under it, the first operator's token, and the first entry of the
+// service's chain. The keystore stays locked. Errors are ErrInitialised, ErrSlot,
+// ErrSlots, ErrRecipient and the store's.
 func (k *Keystore) Init(ctx context.Context, slots []NewSlot, operator store.Token) error {
 	if !k.gate.TryLock() {
 		return ErrBusy
@@ -96,7 +98,10 @@ func (k *Keystore) Init(ctx context.Context, slots []NewSlot, operator store.Tok
 	defer debug.FreeOSMemory() // Argon2's
 	root := newKeyring(rootKeys, randomKey())
 	defer root.wipe()
+	service := newKeyring(serviceKeys, randomKey())
+	defer service.wipe()
 	row := store.Keystore{ID: store.NewID(), Generation: 1, Epoch: 1, SealedOldRoot: []byte{}, Dev: k.dev}
+	row.SealedService = sealService(root, row, service)
 	rows := make([]store.Slot, len(slots))
 	for i, n := range slots {
 		var err error

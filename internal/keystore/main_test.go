@@ -174,6 +174,16 @@ func (h *house) write(writes ...store.Write) {
 	}
 }
 
+// headKey gives the public key of the service's heads.
+func (h *house) headKey() []byte {
+	h.t.Helper()
+	pk, err := h.ServiceHeadKey()
+	if err != nil {
+		h.t.Fatalf("ServiceHeadKey: %v", err)
+	}
+	return pk
+}
+
 func (h *house) slots() []store.Slot {
 	h.t.Helper()
 	slots, err := h.store.Slots(h.t.Context())

@@ -24,8 +24,8 @@ const (
 // are re-sealed from their recipient. Forged slots are removed.
 //
 // The first commit holds the new slots, the removal of the others, the old root
-// key sealed under the new one, and a raised epoch, which locks the other
-// replicas. Then the wallets follow, and at last the old root key is dropped.
+// key and the service's key sealed under the new one, and a raised epoch, which
+// locks the other replicas. Then the wallets follow, and at last the old root key is dropped.
 // Killed anywhere in between, every wallet opens after the next Unlock, which
 // goes on with it.
 //
@@ -62,6 +62,7 @@ func (k *Keystore) Rotate(ctx context.Context, by string, secrets []Secret, drop
 	row.Generation++
 	row.Epoch++
 	row.SealedOldRoot = seal(root.seal, oldRootLabel(row), a.root.base[:])
+	row.SealedService = sealService(root, row, a.service)
 	kept, dropped, err := k.resealSlots(a, row, root)
 	if err != nil {
 		return err
@@ -91,7 +92,10 @@ func (k *Keystore) Rotate(ctx context.Context, by string, secrets []Secret, drop
 	if _, err := k.store.Commit(ctx, k.change(a.row.Epoch, writes, events...)); err != nil {
 		return fmt.Errorf("starting the rotation: %w", err)
 	}
-	k.replace(true, &opened{generation: row.Generation, epoch: row.Epoch, root: root.clone(), old: a.root.clone()})
+	k.replace(true, &opened{
+		generation: row.Generation, epoch: row.Epoch,
+		root: root.clone(), old: a.root.clone(), service: a.service.clone(),
+	})
 	if err := k.finish(ctx, row, root, a.root); err != nil {
 		return &UnfinishedError{err}
 	}

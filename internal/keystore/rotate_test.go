@@ -1,6 +1,7 @@
 package keystore
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -142,11 +143,13 @@ func TestRotate(t *testing.T) {
 // A rotation that stops in between leaves a keystore that serves.
 func TestRotateStopped(t *testing.T) {
 	first := Passphrase([]byte(firstPass))
-	// begin rotates and calls stop before the second commit.
-	begin := func(t *testing.T, stop func(h *house, cancel func())) (*house, store.Wallet) {
+	// begin rotates and calls stop before the second commit. It gives what the
+	// key of the service's heads was before.
+	begin := func(t *testing.T, stop func(h *house, cancel func())) (*house, store.Wallet, []byte) {
 		h := newHouse(t)
 		h.mustUnlock(firstPass)
 		row, _ := h.addWallet(1)
+		head := h.headKey()
 		ctx, cancel := context.WithCancel(t.Context())
 		t.Cleanup(cancel)
 		stopped := false
@@ -165,10 +168,10 @@ func TestRotateStopped(t *testing.T) {
 		if s := h.status(); !s.Rotating || s.Generation != 2 {
 			t.Fatalf("status %+v", s)
 		}
-		return h, row
+		return h, row, head
 	}
 	t.Run("serves, and the next rotation finishes it first", func(t *testing.T) {
-		h, row := begin(t, func(_ *house, cancel func()) { cancel() })
+		h, row, head := begin(t, func(_ *house, cancel func()) { cancel() })
 		h.opens(row.ID)
 		if err := h.Rotate(t.Context(), "token", []Secret{first}, false); err != nil {
 			t.Fatal(err)
@@ -177,9 +180,30 @@ func TestRotateStopped(t *testing.T) {
 		if s := h.status(); s.Rotating || s.Generation != 3 {
 			t.Errorf("status %+v", s)
 		}
+		if !bytes.Equal(h.headKey(), head) {
+			t.Error("the service's heads have another key")
+		}
+	})
+	t.Run("has the service's key, at once, opened again, and finished", func(t *testing.T) {
+		h, _, head := begin(t, func(_ *house, cancel func()) { cancel() })
+		if !bytes.Equal(h.headKey(), head) {
+			t.Error("another key at once")
+		}
+		h.restart()
+		a, err := openSlots(t.Context(), h.row(), h.slots(), false, []Secret{first})
+		if err != nil || a.old == nil {
+			t.Fatalf("want both root keys: %v", err)
+		}
+		defer a.wipe()
+		if !bytes.Equal(a.service.headKey(), head) {
+			t.Error("another key opened again")
+		}
+		if h.mustUnlock(firstPass); !bytes.Equal(h.headKey(), head) {
+			t.Error("another key when it is finished")
+		}
 	})
 	t.Run("stays locked when it was locked meanwhile, and the next unlock finishes it", func(t *testing.T) {
-		h, row := begin(t, func(h *house, _ func()) {
+		h, row, _ := begin(t, func(h *house, _ func()) {
 			if err := h.Lock(context.Background(), "token"); err != nil {
 				t.Error(err)
 			}
@@ -317,6 +341,7 @@ func TestRotateKilled(t *testing.T) {
 			}
 			keys[row.ID] = key.Base58()
 		}
+		head := h.headKey()
 		generation, unfinished := int64(1), 0
 		for after := 0; ; after++ {
 			h.store.Close()
@@ -337,6 +362,9 @@ func TestRotateKilled(t *testing.T) {
 				t.Fatalf("after %d commits: %+v", after, s)
 			}
 			generation = s.Generation
+			if !bytes.Equal(h.headKey(), head) {
+				t.Fatalf("after %d commits: the service's heads have another key", after)
+			}
 			for id, account := range wallets {
 				row := h.wallet(id)
 				w, err := h.OpenWallet(row, h.epoch())

@@ -136,6 +136,7 @@ func TestDatabaseHoldsNoSecret(t *testing.T) {
 		"wallet key":   w.keys.base[:],
 		"root key":     h.open.root.base[:],
 		"root subkeys": h.open.root.seal[:],
+		"service key":  h.open.service.base[:],
 	}
 	for name := range canaries {
 		canaries[name] = bytes.Clone(canaries[name])

@@ -201,7 +201,8 @@ func TestThief(t *testing.T) {
 		old := h.slots()[0]
 		row := h.row()
 		updated := row
-		updated.Check = checkOf(root, row, []store.Slot{s})
+		updated.SealedService = sealService(root, row, newKeyring(serviceKeys, randomKey()))
+		updated.Check = checkOf(root, updated, []store.Slot{s})
 		h.write(store.PutSlot(s), store.DeleteSlot(old.ID), store.UpdateKeystore(row, updated))
 		h.restart()
 		if err := h.Unlock(t.Context(), identity); !errors.Is(err, ErrForeignRoot) {
@@ -213,15 +214,17 @@ func TestThief(t *testing.T) {
 	})
 	t.Run("changes the keystore's row: it is forged", func(t *testing.T) {
 		for name, change := range map[string]func(*store.Keystore){
-			"old root":   func(k *store.Keystore) { k.SealedOldRoot = bytes.Repeat([]byte{1}, 80) },
-			"check":      func(k *store.Keystore) { k.Check[0] ^= 1 },
-			"no check":   func(k *store.Keystore) { k.Check = []byte{} },
-			"generation": func(k *store.Keystore) { k.Generation++ },
+			"old root":       func(k *store.Keystore) { k.SealedOldRoot = bytes.Repeat([]byte{1}, 80) },
+			"service key":    func(k *store.Keystore) { k.SealedService[40] ^= 1 },
+			"no service key": func(k *store.Keystore) { k.SealedService = []byte{} },
+			"check":          func(k *store.Keystore) { k.Check[0] ^= 1 },
+			"no check":       func(k *store.Keystore) { k.Check = []byte{} },
+			"generation":     func(k *store.Keystore) { k.Generation++ },
 		} {
 			h := newHouse(t)
 			row := h.row()
 			updated := row
-			updated.Check = bytes.Clone(row.Check)
+			updated.Check, updated.SealedService = bytes.Clone(row.Check), bytes.Clone(row.SealedService)
 			change(&updated)
 			h.write(store.UpdateKeystore(row, updated))
 			var forged *ForgedError

@@ -25,7 +25,8 @@ const maxNamed = 16
 type attempt struct {
 	row     store.Keystore
 	root    *keyring
-	old     *keyring          // while rotating; else nil
+	old     *keyring // while rotating; else nil
+	service *keyring
 	slots   []store.Slot      // the genuine ones
 	forged  []store.Slot      // what else stands in the table
 	by      map[string]Secret // by slot: the secret that opened it
@@ -36,6 +37,7 @@ type attempt struct {
 func (a *attempt) wipe() {
 	a.root.wipe()
 	a.old.wipe()
+	a.service.wipe()
 }
 
 // try finds the root key with the given secrets, each of which must open a
@@ -146,7 +148,7 @@ func openSlots(ctx context.Context, row store.Keystore, slots []store.Slot, all 
 		return nil, ErrWrongSecret // no secrets
 	}
 	a.sort(slots)
-	if err := a.openOldRoot(); err != nil {
+	if err := a.openKeys(); err != nil {
 		a.wipe()
 		return nil, err
 	}
@@ -188,10 +190,11 @@ func (a *attempt) accept(row store.Keystore, s store.Slot, key *[keySize]byte) e
 	return nil
 }
 
-// openOldRoot opens the root key that a rotation has not finished with.
-func (a *attempt) openOldRoot() error {
-	if len(a.row.SealedOldRoot) == 0 {
-		return nil
+// openKeys opens what the keystore's row holds: the service's key, and the root
+// key that a rotation has not finished with.
+func (a *attempt) openKeys() (err error) {
+	if a.service, err = openService(a.root, a.row); err != nil || len(a.row.SealedOldRoot) == 0 {
+		return err
 	}
 	plain, err := open(a.root.seal, oldRootLabel(a.row), a.row.SealedOldRoot)
 	if err != nil || len(plain) != keySize {

@@ -66,7 +66,7 @@ func (a *attempt) amiss() (events []event) {
 // opened is what the keystore then holds: keys of its own, because a lock wipes
 // them at any time.
 func (a *attempt) opened() *opened {
-	o := &opened{generation: a.row.Generation, epoch: a.row.Epoch, root: a.root.clone()}
+	o := &opened{generation: a.row.Generation, epoch: a.row.Epoch, root: a.root.clone(), service: a.service.clone()}
 	if a.old != nil {
 		o.old = a.old.clone()
 	}

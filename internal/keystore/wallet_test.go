@@ -267,29 +267,6 @@ func TestWallet(t *testing.T) {
 			t.Errorf("a passkey: %v", err)
 		}
 	})
-	t.Run("signs heads that anybody can check", func(t *testing.T) {
-		head := store.Head{Chain: row.ID, Seq: 3, Hash: bytes.Repeat([]byte{1}, 32), Time: 5}
-		var err error
-		if head.PublicKey, head.Signature, err = w.SignHead(head.Chain, head.Seq, head.Hash, head.Time); err != nil {
-			t.Fatal(err)
-		}
-		if !VerifyHead(head) {
-			t.Error("does not verify")
-		}
-		head.Seq++
-		if VerifyHead(head) {
-			t.Error("verifies for another entry")
-		}
-		head.Chain = store.ServiceChain
-		pk, sig, err := h.SignServiceHead(head.Chain, head.Seq, head.Hash, head.Time)
-		if err != nil || bytes.Equal(pk, head.PublicKey) {
-			t.Fatalf("SignServiceHead: %v", err)
-		}
-		head.PublicKey, head.Signature = pk, sig
-		if !VerifyHead(head) {
-			t.Error("the service's does not verify")
-		}
-	})
 	t.Run("seals nothing after Close", func(t *testing.T) {
 		closed, err := h.OpenWallet(h.wallet(other.ID), h.epoch())
 		if err != nil {
