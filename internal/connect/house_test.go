@@ -1,0 +1,235 @@
+package connect
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"walletd/internal/claims"
+	"walletd/internal/did"
+	"walletd/internal/keystore"
+	"walletd/internal/store"
+)
+
+// The clock and the seed of the recorded sessions.
+var vectorStart = time.Unix(1767225600, 0)
+
+const vectorSeed = "5eb00bbddcf069084889a8ab9155568165f5c453ccb85e70811aaed6f6da5fc19a5ac40b389cd370d086206dec8aa6c43daea6690f20ad3d8d48b2d2ce9e38e4"
+
+// house is a real store, keystore and door with one wallet, its owner, sessions, and a clock that
+// a test can move.
+type house struct {
+	t        testing.TB
+	path     string
+	clock    atomic.Int64 // unix nanoseconds
+	store    *store.Store
+	keystore *keystore.Keystore
+	door     *claims.Door
+	sessions *Sessions
+	client   *Client
+	wallet   string
+	owner    string // a token
+	config   func(*Config)
+}
+
+// newHouse furnishes a house whose client reaches one app, whatever it is called.
+func newHouse(t testing.TB, app http.Handler) *house {
+	t.Helper()
+	h := &house{t: t, path: filepath.Join(t.TempDir(), "data", "walletd.db"), config: func(*Config) {}}
+	h.clock.Store(vectorStart.UnixNano())
+	far := httptest.NewServer(app)
+	t.Cleanup(far.Close)
+	h.client = NewClient(ClientConfig{Allow: loopback, AllowHTTP: true})
+	// The app's urls are https and it has no certificate: TLS is for client_test.go.
+	h.client.http.Transport.(*http.Transport).DialTLSContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "tcp", far.Listener.Addr().String())
+	}
+	h.open(true)
+	t.Cleanup(func() { h.store.Close() })
+	text, row := claims.FirstToken(h.now())
+	slot := keystore.NewSlot{Name: "first", Passphrase: keystore.Passphrase([]byte("correct horse"))}
+	if err := h.keystore.Init(t.Context(), []keystore.NewSlot{slot}, row); err != nil {
+		t.Fatal(err)
+	}
+	h.unlock()
+	operator := h.as(text)
+	seed, err := hex.DecodeString(vectorSeed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := h.door.CreateWallet(t.Context(), operator, claims.NewWallet{Name: "alice", Seed: seed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.wallet = w.Wallet
+	token, err := h.door.CreateToken(t.Context(), operator, claims.NewToken{Role: claims.Owner, Wallet: h.wallet, Name: "alice"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.owner = token.Text
+	return h
+}
+
+func (h *house) now() time.Time { return time.Unix(0, h.clock.Load()) }
+
+func (h *house) pass(d time.Duration) { h.clock.Add(int64(d)) }
+
+func (h *house) open(create bool) {
+	h.t.Helper()
+	st, err := store.Open(h.t.Context(), "sqlite:"+h.path, store.Options{Create: create, Clock: h.now})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.store = st
+	h.keystore = keystore.New(st, keystore.Options{Argon2: &keystore.Argon2Params{MemoryKiB: 64 << 10, Time: 1, Threads: 4}})
+	h.door = claims.New(st, h.keystore, claims.Options{})
+	keys, _ := vectorKeys(h.t)
+	c := Config{Door: h.door, Store: st, Client: h.client, Log: zerolog.New(zerolog.NewTestWriter(h.t)), SingleKey: true, Alone: true}
+	h.config(&c)
+	h.sessions = New(c)
+	h.sessions.keys.only = keys[0]
+}
+
+func (h *house) unlock() {
+	h.t.Helper()
+	if err := h.keystore.Unlock(h.t.Context(), keystore.Passphrase([]byte("correct horse"))); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// restart is what a kill and a new start come to: nothing is left but the store.
+func (h *house) restart() {
+	h.t.Helper()
+	h.store.Close()
+	h.open(false)
+	h.unlock()
+	if err := h.store.ReleaseSessions(h.t.Context()); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+func (h *house) as(token string) *claims.Caller {
+	h.t.Helper()
+	c, err := h.door.Authenticate(context.Background(), token)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(c.Close)
+	return c
+}
+
+// link is the deep link to a url.
+func link(url string) string {
+	escaped := strings.NewReplacer("%", "%25", ":", "%3A", "/", "%2F", "?", "%3F", "&", "%26", "=", "%3D", "+", "%2B").Replace(url)
+	return "https://abtwallet.io/i/?action=requestAuth&url=" + escaped
+}
+
+// begin opens a session.
+func (h *house) begin(url string) View {
+	h.t.Helper()
+	v, err := h.sessions.Open(h.t.Context(), h.as(h.owner), link(url))
+	if err != nil {
+		h.t.Fatalf("opening %s: %v", url, err)
+	}
+	if v.State != Asked || v.ID == "" {
+		h.t.Fatalf("opened as %+v", v)
+	}
+	return v
+}
+
+func (h *house) get(id string) View {
+	h.t.Helper()
+	v, err := h.sessions.Get(h.t.Context(), h.as(h.owner), id)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return v
+}
+
+// advance does what is due in a session.
+func (h *house) advance(id string) View {
+	h.t.Helper()
+	if err := h.sessions.Advance(h.t.Context(), id); err != nil {
+		h.t.Fatalf("advancing: %v", err)
+	}
+	return h.get(id)
+}
+
+// step does one thing in a session and is killed then.
+func (h *house) step(id string) View {
+	h.t.Helper()
+	row, err := h.store.Session(h.t.Context(), id)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if row.Ended == 0 {
+		held, err := h.sessions.hold(h.t.Context(), row)
+		if err != nil {
+			h.t.Fatalf("holding: %v", err)
+		}
+		if err := held.once(h.t.Context()); err != nil {
+			h.t.Fatalf("one step: %v", err)
+		}
+	}
+	h.restart()
+	return h.get(id)
+}
+
+func (h *house) approve(id string, c claims.Choice) {
+	h.t.Helper()
+	if _, err := h.door.Approve(h.t.Context(), h.as(h.owner), id, c); err != nil {
+		h.t.Fatalf("approving: %v", err)
+	}
+}
+
+func (h *house) reject(id string) {
+	h.t.Helper()
+	if _, err := h.door.Reject(h.t.Context(), h.as(h.owner), id); err != nil {
+		h.t.Fatalf("rejecting: %v", err)
+	}
+}
+
+func (h *house) approval(id string) claims.ApprovalView {
+	h.t.Helper()
+	v, err := h.door.Approval(h.t.Context(), h.as(h.owner), id)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return v
+}
+
+// kinds are the entries of the wallet's record.
+func (h *house) kinds() string {
+	h.t.Helper()
+	rows, err := h.store.Records(h.t.Context(), h.wallet, 0, 1000)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	var list []string
+	for _, r := range rows {
+		list = append(list, r.Kind)
+	}
+	return fmt.Sprint(list)
+}
+
+// account makes the wallet's account of an app.
+func (h *house) account(app string) {
+	h.t.Helper()
+	d, err := did.Parse(app)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if _, err := h.door.CreateAccount(h.t.Context(), h.as(h.owner), d, did.AccountType()); err != nil {
+		h.t.Fatal(err)
+	}
+}
