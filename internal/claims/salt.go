@@ -59,7 +59,7 @@ func (q *question) saltOwner(ctx context.Context, c *claim) (string, error) {
 		default:
 			continue
 		}
-		own, err := q.ownAddress(ctx, address)
+		own, err := q.ownAddress(ctx, c, address)
 		if err != nil {
 			return "", err
 		}
@@ -89,9 +89,14 @@ func (q *question) ethereumAccount(ctx context.Context, b []byte) (string, error
 }
 
 // ownAddress reports whether an address is the asking app's: its DID, or an account of its.
-func (q *question) ownAddress(ctx context.Context, address string) (bool, error) {
-	if address == q.caller.App.Address() || address == q.account.Address && q.owns(q.account) {
+func (q *question) ownAddress(ctx context.Context, c *claim, address string) (bool, error) {
+	switch address {
+	case q.caller.App.Address():
 		return true, nil
+	case q.account.Address:
+		return q.owns(q.account), nil
+	case c.account.Address: // with a delegation, whose salt is its account
+		return q.owns(c.account), nil
 	}
 	named, err := did.Parse(address)
 	if err != nil {
