@@ -20,7 +20,7 @@ func asset() kind {
 		name:        "asset",
 		description: "Please present an on chain asset to continue.",
 		read: func(ctx context.Context, q *question, c *claim) error {
-			return q.readHolding(ctx, c, "type", kindAsset)
+			return q.readHolding(ctx, c, "", kindAsset)
 		},
 	}
 }
@@ -32,7 +32,7 @@ func assetOrVC() kind {
 		name:        "assetOrVC",
 		description: "Please present NFT to continue.",
 		read: func(ctx context.Context, q *question, c *claim) error {
-			return q.readHolding(ctx, c, "type", kindCredential, kindAsset)
+			return q.readHolding(ctx, c, "", kindCredential, kindAsset)
 		},
 	}
 }

@@ -25,7 +25,7 @@ type FilterView struct {
 }
 
 // readFilters reads the filters of a claim: those of its list, or, in the old form, its own
-// members.
+// members, of which types names the one that lists types ("": none does).
 func readFilters(o did.Object, types string) ([]FilterView, error) {
 	raw, present := o["filters"]
 	if !present || string(raw) == "null" || string(raw) == "[]" {
@@ -61,14 +61,17 @@ func readFilter(o did.Object, types string) (FilterView, error) {
 		}
 	}
 	f.Target, f.Address = bare(f.Target), bare(f.Address)
-	for name, into := range map[string]*[]string{types: &f.Types, "trustedIssuers": &f.TrustedIssuers, "trustedParents": &f.TrustedParents, "ownerDid": &f.Owners} {
+	if types != "" {
+		if f.Types, err = readNames(o, types); err != nil {
+			return f, err
+		}
+	}
+	for name, into := range map[string]*[]string{"trustedIssuers": &f.TrustedIssuers, "trustedParents": &f.TrustedParents, "ownerDid": &f.Owners} {
 		if *into, err = readNames(o, name); err != nil {
 			return f, err
 		}
-		if name != types {
-			for i, party := range *into {
-				(*into)[i] = bare(party)
-			}
+		for i, party := range *into {
+			(*into)[i] = bare(party)
 		}
 	}
 	return f, nil
