@@ -49,6 +49,9 @@ func (d *Door) ask(ctx context.Context, q *question, v Verdict) (Outcome, error)
 	if earlier, found, err := d.earlier(ctx, q, digest); err != nil || found {
 		return Outcome{Pending: earlier}, err
 	}
+	if err := d.encryptionKeyInUse(ctx, q); err != nil {
+		return Outcome{}, err
+	}
 	content := asked{
 		Requested: q.asked, Name: plain(q.caller.Name, maxName), Account: q.account.Address,
 		Unusual: q.unusual, Reason: v.Reason, CertificateEnds: q.caller.certificateEnds,
@@ -288,7 +291,7 @@ func (d *Door) readAgain(ctx context.Context, c *Caller, row store.Approval, con
 			return nil, fmt.Errorf("reading approval %s: %w", row.ID, err)
 		}
 	}
-	q, err := d.read(ctx, &asker, content.Requested, choice)
+	q, err := d.readAs(ctx, &asker, content.Requested, choice, anyKind)
 	if err != nil {
 		return nil, err
 	}

@@ -57,6 +57,7 @@ type claim struct {
 	// answer makes the members that the answer adds to the claim as asked. It runs only after
 	// the decision is on record. It is nil where nothing is added.
 	answer func(w *keystore.Wallet) (map[string]any, error)
+	apart  *apart // of a route of its own, or nil
 }
 
 // kind is a type of claim. Reading one may refuse it; it sets whose account answers, what is
@@ -81,7 +82,7 @@ func kindOf(name string) (kind, bool) {
 }
 
 // readCommon reads what every claim may carry (reference f.0).
-func readCommon(raw json.RawMessage) (*claim, error) {
+func readCommon(raw json.RawMessage, vocabulary func(string) (kind, bool)) (*claim, error) {
 	asked, err := did.ParseObject(raw)
 	if err != nil {
 		return nil, malformed("a claim must be a JSON object without duplicate members", err)
@@ -90,7 +91,7 @@ func readCommon(raw json.RawMessage) (*claim, error) {
 	if !ok {
 		return nil, malformed("a claim needs a type", nil)
 	}
-	k, known := kindOf(name)
+	k, known := vocabulary(name)
 	if !known {
 		return nil, did.Refuse("claim_unsupported", "this wallet does not answer claims of that type")
 	}

@@ -68,7 +68,7 @@ func (d *Door) collect(ctx context.Context, c *Caller, row store.Approval, conte
 	if err := json.Unmarshal(plain, &choice); err != nil {
 		return nil, fmt.Errorf("reading approval %s: %w", row.ID, err)
 	}
-	q, err := d.read(ctx, c, content.Requested, choice)
+	q, err := d.readAs(ctx, c, content.Requested, choice, anyKind)
 	if err != nil {
 		return nil, d.refuse(ctx, c, err)
 	}

@@ -73,6 +73,8 @@ type Answer struct {
 	UserPK  string            // its public key, base58btc
 	Reason  string            // why it was given
 	Signed  *SignedAnswer     // to a signed request, instead of the above
+	Own     json.RawMessage   // of a route of its own (secrets), instead of all of the above
+	ETag    string            // of Own, or ""
 }
 
 // Format keeps an Answer out of logs.

@@ -84,7 +84,7 @@ func (r Rule) check() error {
 			return fmt.Errorf(`app must be a DID or "*": %w`, err)
 		}
 	}
-	if _, known := kindOf(r.Claim); r.Claim != Any && !known {
+	if _, known := anyKind(r.Claim); r.Claim != Any && !known {
 		return errors.New(`claim must be a claim type this wallet answers, or "*"`)
 	}
 	if r.Salt != nil && r.SaltHex != nil {

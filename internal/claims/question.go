@@ -30,12 +30,17 @@ type question struct {
 // read validates a request whole. The account that authPrincipal settles is settled first: all
 // other claims answer from it (reference h).
 func (d *Door) read(ctx context.Context, c *Caller, asked []json.RawMessage, choice Choice) (*question, error) {
+	return d.readAs(ctx, c, asked, choice, kindOf)
+}
+
+// readAs is read with another vocabulary.
+func (d *Door) readAs(ctx context.Context, c *Caller, asked []json.RawMessage, choice Choice, vocabulary func(string) (kind, bool)) (*question, error) {
 	if len(asked) == 0 || len(asked) > maxClaims {
 		return nil, malformed(fmt.Sprintf("requestedClaims must hold 1 to %d claims", maxClaims), nil)
 	}
 	q := &question{door: d, caller: c, now: d.store.Now(), asked: asked, choice: choice}
 	for _, raw := range asked {
-		claim, err := readCommon(raw)
+		claim, err := readCommon(raw, vocabulary)
 		if err != nil {
 			return nil, err
 		}
@@ -156,8 +161,12 @@ func (q *question) noteUnsealed(c *claim) {
 // digest names exactly what was asked, by whom, of which wallet; times and ids of the request
 // are not part of it, so the same question asked again is the same question.
 func (q *question) digest() ([]byte, error) {
+	asked := any(q.asked)
+	if own := q.claims[0].apart; own != nil {
+		asked = own.same
+	}
 	text, err := did.MarshalStable(map[string]any{
-		"wallet": q.caller.Wallet, "asker": q.caller.Asker, "app": q.caller.App.String(), "agent": q.caller.Agent.String(), "claims": q.asked,
+		"wallet": q.caller.Wallet, "asker": q.caller.Asker, "app": q.caller.App.String(), "agent": q.caller.Agent.String(), "claims": asked,
 	})
 	if err != nil {
 		return nil, malformed("the claims cannot be written in canonical form", err)
@@ -170,6 +179,9 @@ func (q *question) digest() ([]byte, error) {
 
 // answer derives and signs. Only release calls it.
 func (q *question) answer(v Verdict) (*Answer, error) {
+	if q.claims[0].apart != nil {
+		return q.answerApart(v)
+	}
 	a := &Answer{UserDID: q.account.Address, Reason: v.Reason}
 	for _, c := range q.claims {
 		added := map[string]any{}

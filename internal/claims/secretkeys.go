@@ -1,0 +1,250 @@
+package claims
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"maps"
+	"slices"
+
+	"walletd/internal/did"
+	"walletd/internal/secretstorage"
+	"walletd/internal/store"
+)
+
+// offered is one description of a question, or one that a client notes.
+type offered struct {
+	id          string
+	raw         json.RawMessage
+	description secretstorage.Description
+}
+
+// readOffer reads descriptions by their ids. Those that cannot be used do not spoil the others; if
+// none can, the first one's refusal is returned.
+func readOffer(raw json.RawMessage) ([]offered, error) {
+	object, err := did.ParseObject(raw)
+	if err != nil {
+		return nil, err
+	}
+	if len(object) == 0 || len(object) > maxOffered {
+		return nil, invalid("keys must hold 1 to %d descriptions", maxOffered)
+	}
+	var all []offered
+	var first error
+	for _, id := range slices.Sorted(maps.Keys(object)) {
+		err := secretstorage.CheckKeyID(id)
+		o := offered{id: id, raw: object[id]}
+		if err == nil {
+			o.description, err = secretstorage.ParseDescription(o.raw)
+		}
+		if err == nil {
+			all = append(all, o)
+		} else if first == nil {
+			first = err
+		}
+	}
+	if len(all) == 0 {
+		return nil, first
+	}
+	return all, nil
+}
+
+// candidates returns the keys that the caller may be given, the default one first: an app those
+// that no rule denies it. With none left it is denied. Nothing is derived.
+func (d *Door) candidates(ctx context.Context, c *Caller) ([]knownKey, error) {
+	keys, err := d.secretKeys(ctx, c)
+	if err != nil || c.Role != App {
+		return keys, err
+	}
+	policy, err := d.policy(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	rule := 0
+	keys = slices.DeleteFunc(keys, func(k knownKey) bool {
+		n, what := policy.match(fact{app: c.App, agent: c.Agent, known: true, claim: secretStorageKey().name, salt: k.salt, hasSalt: true})
+		if what != Deny {
+			return false
+		}
+		rule = n
+		return true
+	})
+	if len(keys) == 0 {
+		return nil, d.denyApart(ctx, c, secretStorageKey(), rule)
+	}
+	return keys, nil
+}
+
+// fit is a key that fits a description.
+type fit struct {
+	key    knownKey
+	offer  offered
+	proved bool // by its check; otherwise the id was noted for the key
+}
+
+// rank puts what is answered first: the default key, then what is proved, then an id that was
+// noted (reference 11).
+func (f fit) rank() int {
+	rank := 0
+	for i, is := range []bool{f.key.noted(f.offer.id), f.proved, f.key.isDefault()} {
+		if is {
+			rank |= 1 << i
+		}
+	}
+	return rank
+}
+
+// fits derives each key and returns what it may be: every description whose check it meets, and,
+// not proved, every one that has none.
+func (d *Door) fits(ctx context.Context, c *Caller, keys []knownKey, offers []offered) ([]fit, error) {
+	account, err := d.accountOf(ctx, c, did.AccountType())
+	if err != nil {
+		return nil, err
+	}
+	var all []fit
+	for _, k := range keys {
+		key, err := storageKey(c.wallet, account, k.salt)
+		if did.CodeOf(err) != "" {
+			continue // a salt that this account does not answer for
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range offers {
+			if result := o.description.Check(key); result != secretstorage.NoMatch {
+				all = append(all, fit{k, o, result == secretstorage.Match})
+			}
+		}
+		key.Wipe()
+	}
+	return all, nil
+}
+
+// best returns the fit to answer with: one that is proved, or whose id was noted for the key.
+func best(all []fit) (fit, bool) {
+	all = slices.DeleteFunc(slices.Clone(all), func(f fit) bool { return !f.proved && !f.key.noted(f.offer.id) })
+	if len(all) == 0 {
+		return fit{}, false
+	}
+	return slices.MaxFunc(all, func(a, b fit) int { return cmp.Compare(a.rank(), b.rank()) }), true
+}
+
+// FindSecretKey answers which of the descriptions offered, by id, the app has the key of, with
+// {"keyId","key"}: never an id that was not offered, and never a key that does not fit. The keys
+// looked at are the default one and those the app had made here; a description without a check is
+// believed only for a key that was noted under its id. name is the secret that the key is wanted
+// for, for people. ErrNoKey, those of Answer, and the refusals of secretstorage if none of the
+// descriptions can be read.
+func (d *Door) FindSecretKey(ctx context.Context, c *Caller, app did.DID, keys json.RawMessage, name string) (Outcome, error) {
+	c, err := c.asApp(app)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if len(name) > maxKeyName {
+		return Outcome{}, invalid("name has at most %d bytes", maxKeyName)
+	}
+	offers, err := readOffer(keys)
+	if err != nil {
+		return Outcome{}, d.refuseApart(ctx, c, err)
+	}
+	return d.again(ctx, c, func() (Outcome, error) {
+		known, err := d.candidates(ctx, c)
+		if err != nil {
+			return Outcome{}, err
+		}
+		found, err := d.fits(ctx, c, known, offers)
+		if err != nil {
+			return Outcome{}, err
+		}
+		f, ok := best(found)
+		if !ok {
+			return Outcome{}, d.refuseApart(ctx, c, noKey())
+		}
+		return d.askApart(ctx, c, keyRequest{
+			Type: secretStorageKey().name, Salt: f.key.content.Salt, Name: name, KeyID: f.offer.id, KeyInfo: f.offer.raw,
+		})
+	})
+}
+
+// NoteSecretKey notes the id that a client gave a key of its app. The description's check says
+// which; one without a check is taken for the key that the caller's token had made last, if
+// nothing else has that id. It is not asked about, for nothing leaves, but a deny holds. Noting
+// the same again changes nothing. no_match if it is no key of the app's.
+func (d *Door) NoteSecretKey(ctx context.Context, c *Caller, app did.DID, id string, keyInfo json.RawMessage) error {
+	c, err := c.asApp(app)
+	if err != nil {
+		return err
+	}
+	o := offered{id: id, raw: keyInfo}
+	if err = secretstorage.CheckKeyID(id); err == nil {
+		o.description, err = secretstorage.ParseDescription(keyInfo)
+	}
+	if err != nil {
+		return d.refuseApart(ctx, c, err)
+	}
+	_, err = d.again(ctx, c, func() (Outcome, error) { return Outcome{}, d.noteOnce(ctx, c, o) })
+	return err
+}
+
+func (d *Door) noteOnce(ctx context.Context, c *Caller, o offered) error {
+	keys, err := d.candidates(ctx, c)
+	if err != nil {
+		return err
+	}
+	k, proved, err := d.described(ctx, c, keys, o)
+	if err != nil {
+		return d.refuseApart(ctx, c, err)
+	}
+	var writes []store.Write
+	put := func(k knownKey) error {
+		w, err := d.putKey(c, k)
+		writes = append(writes, w)
+		return err
+	}
+	for _, other := range keys {
+		switch {
+		case !other.noted(o.id) || string(other.salt) == string(k.salt):
+			continue
+		case !proved:
+			return invalid("the id is noted for another key, and this description has no check to prove that it moved")
+		}
+		other.content.IDs = slices.DeleteFunc(slices.Clone(other.content.IDs), func(id string) bool { return id == o.id })
+		if err := put(other); err != nil {
+			return err
+		}
+	}
+	if k.noted(o.id) && len(writes) == 0 {
+		return nil
+	}
+	if !k.noted(o.id) {
+		k.content.IDs = append(slices.Clone(k.content.IDs), o.id)
+		k.content.IDs = k.content.IDs[max(0, len(k.content.IDs)-maxNoted):]
+		if err := put(k); err != nil {
+			return err
+		}
+	}
+	e := c.event("secretkey.noted")
+	e.Claims = []ClaimEvent{{Type: secretStorageKey().name, Salt: hexOf(k.salt), About: o.id}}
+	return d.record(ctx, c, e, writes...)
+}
+
+// described returns the key that a description is of, and whether its check proves that.
+func (d *Door) described(ctx context.Context, c *Caller, keys []knownKey, o offered) (knownKey, bool, error) {
+	found, err := d.fits(ctx, c, keys, []offered{o})
+	if err != nil {
+		return knownKey{}, false, err
+	}
+	if f, ok := best(found); ok {
+		return f.key, f.proved, nil
+	}
+	var last knownKey
+	for _, f := range found { // a description without a check: it may be any
+		if made := f.key.content.Makers[c.Token]; made > last.content.Makers[c.Token] {
+			last = f.key
+		}
+	}
+	if last.row.Tag == nil {
+		return last, false, did.Refuse("no_match", "the description is of no key of this app")
+	}
+	return last, false, nil
+}

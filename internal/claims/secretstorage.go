@@ -1,0 +1,308 @@
+package claims
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"unicode/utf8"
+
+	"walletd/internal/did"
+	"walletd/internal/keystore"
+	"walletd/internal/secretstorage"
+	"walletd/internal/store"
+)
+
+// DefaultSalt is the salt of an app's secret storage key where the app names none: the key is the
+// app's encryptionKey for this text, for good.
+const DefaultSalt = "m.secret_storage"
+
+// Limits of secret storage (design section 10).
+const (
+	maxSecretKeys = 100 // salts that an app may have made a key for
+	maxOffered    = 16  // descriptions in one question
+	maxNoted      = 32  // ids, or tokens, remembered of a key; the oldest is forgotten
+	maxKeyName    = 255
+)
+
+// secretStorageKey is the request for a secret storage key. The key is the app's encryptionKey for
+// a salt, as it is: so what holds of a salt there holds here. `make` asks for the key of a new
+// storage; otherwise keyId and keyInfo are what the key was found to fit.
+func secretStorageKey() kind {
+	return kind{
+		name:        "secretStorageKey",
+		description: "Please give the key of the secret storage.",
+		read:        readSecretStorageKey,
+	}
+}
+
+type keyRequest struct {
+	Type    string          `json:"type"`
+	Salt    string          `json:"salt"`
+	Name    string          `json:"name"` // of the key that is made, or of the secret that is wanted
+	Make    bool            `json:"make,omitempty"`
+	KeyID   string          `json:"keyId,omitempty"`
+	KeyInfo json.RawMessage `json:"keyInfo,omitempty"`
+}
+
+func readSecretStorageKey(ctx context.Context, q *question, c *claim) error {
+	var r keyRequest
+	if err := c.request(&r); err != nil {
+		return err
+	}
+	c.saltText, c.salt, c.hasSalt = r.Salt, did.LooseBytes(r.Salt), true
+	c.account = q.account
+	c.apart = &apart{same: map[string]string{"type": r.Type, "salt": hex.EncodeToString(c.salt)}}
+	if r.Make {
+		c.description = "Please give the key for a new secret storage, " + escaped(r.Name) + "."
+	} else if r.Name != "" {
+		c.description = "Please give the key of the secret storage, for the secret " + escaped(r.Name) + "."
+	}
+	if err := checkSalt(ctx, q, c); err != nil {
+		return err
+	}
+	k, err := q.door.secretKey(ctx, q.caller, r.Salt)
+	if err != nil {
+		return err
+	}
+	c.prepare = func(ctx context.Context, _ string) ([]store.Write, error) {
+		if !r.Make {
+			return q.prepareFound(c, k, r)
+		}
+		w, err := q.door.madeKey(ctx, q.caller, k, r.Name)
+		return []store.Write{w}, err
+	}
+	c.apart.answer = func(w *keystore.Wallet) (any, string, error) {
+		key, err := storageKey(w, c.account, c.salt)
+		if err != nil {
+			return nil, "", err
+		}
+		defer key.Wipe()
+		encoded := base64.StdEncoding.EncodeToString(key.Reveal())
+		if !r.Make {
+			return map[string]string{"keyId": r.KeyID, "key": encoded}, "", nil
+		}
+		recovery := key.RecoveryKey()
+		defer clear(recovery)
+		return map[string]string{"key": encoded, "name": r.Name, "recoveryKey": string(recovery)}, "", nil
+	}
+	return nil
+}
+
+// prepareFound looks once more whether the key fits, for it may be a while since it was found. A
+// key that is given is in use here, also if its row was not (a wallet restored from its words).
+func (q *question) prepareFound(c *claim, k knownKey, r keyRequest) ([]store.Write, error) {
+	description, err := secretstorage.ParseDescription(r.KeyInfo)
+	if err != nil {
+		return nil, err
+	}
+	key, err := storageKey(q.caller.wallet, c.account, c.salt)
+	if err != nil {
+		return nil, err
+	}
+	defer key.Wipe()
+	if fits := description.Check(key); fits == secretstorage.NoMatch || fits == secretstorage.Unknown && !k.noted(r.KeyID) {
+		return nil, noKey()
+	}
+	if k.row.Tag != nil {
+		return nil, nil
+	}
+	w, err := q.door.putKey(q.caller, k)
+	return []store.Write{w}, err
+}
+
+func noKey() error {
+	return fmt.Errorf("%w: %w", ErrNoKey, did.Refuse("no_match", "no key of this app fits what was offered"))
+}
+
+// request reads the members that one of our own routes wrote.
+func (c *claim) request(into any) error {
+	raw, err := json.Marshal(c.asked)
+	if err == nil {
+		err = json.Unmarshal(raw, into)
+	}
+	if err != nil {
+		return fmt.Errorf("reading the question: %w", err)
+	}
+	return nil
+}
+
+// storageKey is the encryptionKey of an account for a salt, as a key of secret storage. The
+// caller wipes it.
+func storageKey(w *keystore.Wallet, account store.Account, salt []byte) (secretstorage.Key, error) {
+	key, err := w.EncryptionKey(account, salt)
+	if err != nil {
+		return secretstorage.Key{}, fmt.Errorf("deriving the key: %w", err)
+	}
+	defer key.Wipe()
+	return secretstorage.NewKey(key.Bytes())
+}
+
+// knownKey is a key that an app may have: one it made, or the default one. The zero row says that
+// it is not in use here yet.
+type knownKey struct {
+	row     store.SecretKey
+	content keyContent
+	salt    []byte
+}
+
+// keyContent is the sealed part of a key's row. The key itself is derived each time.
+type keyContent struct {
+	Salt string `json:"salt"` // its text
+	Name string `json:"name,omitempty"`
+	// Makers are the tokens that had the key made, each with a number that grows.
+	Makers map[string]int64 `json:"makers,omitempty"`
+	// IDs are those that clients gave the key, the newest last.
+	IDs []string `json:"ids,omitempty"`
+}
+
+func (k knownKey) isDefault() bool { return bytes.Equal(k.salt, did.LooseBytes(DefaultSalt)) }
+
+func (k knownKey) noted(id string) bool { return slices.Contains(k.content.IDs, id) }
+
+func keyPlace(app string, tag []byte) keystore.Place {
+	return keystore.Place{Table: "secret_keys", Row: app + " " + hex.EncodeToString(tag), Field: "content", Version: 1}
+}
+
+// tag names a row by what must not stand in the clear. No row's canonical form begins with text.
+func (c *Caller) tag(what, app string, name []byte) []byte {
+	return c.wallet.MAC(append([]byte("walletd "+what+" v1\x00"+app+"\x00"), name...))
+}
+
+// secretKey returns an app's key for a salt; without a row if it is not in use here.
+func (d *Door) secretKey(ctx context.Context, c *Caller, salt string) (knownKey, error) {
+	k := knownKey{content: keyContent{Salt: salt}, salt: did.LooseBytes(salt)}
+	row, err := d.store.SecretKey(ctx, c.Wallet, c.tag("secret key", c.App.Address(), k.salt))
+	if errors.Is(err, store.ErrNotFound) {
+		return k, nil
+	}
+	if err != nil {
+		return k, fmt.Errorf("looking for the key: %w", err)
+	}
+	return d.openKey(ctx, c, row)
+}
+
+func (d *Door) openKey(ctx context.Context, c *Caller, row store.SecretKey) (knownKey, error) {
+	k := knownKey{row: row}
+	plain, err := c.wallet.Open(keyPlace(row.App, row.Tag), row.Sealed)
+	if err != nil {
+		return k, d.noteForged(ctx, c, err)
+	}
+	if err := json.Unmarshal(plain, &k.content); err != nil {
+		return k, fmt.Errorf("reading a key's row: %w", err)
+	}
+	k.salt = did.LooseBytes(k.content.Salt)
+	return k, nil
+}
+
+// secretKeys returns all keys of an app, the default one first, whether it is in use or not.
+func (d *Door) secretKeys(ctx context.Context, c *Caller) ([]knownKey, error) {
+	rows, err := d.store.SecretKeys(ctx, c.Wallet, c.App.Address())
+	if err != nil {
+		return nil, fmt.Errorf("reading the app's keys: %w", err)
+	}
+	keys := []knownKey{{content: keyContent{Salt: DefaultSalt}, salt: did.LooseBytes(DefaultSalt)}}
+	for _, row := range rows {
+		k, err := d.openKey(ctx, c, row)
+		switch {
+		case errors.Is(err, ErrForged):
+			continue
+		case err != nil:
+			return nil, err
+		case k.isDefault():
+			keys[0] = k
+		default:
+			keys = append(keys, k)
+		}
+	}
+	return keys, nil
+}
+
+// putKey returns the write that puts a key's content down.
+func (d *Door) putKey(c *Caller, k knownKey) (store.Write, error) {
+	plain, err := json.Marshal(k.content)
+	if err != nil {
+		return store.Write{}, fmt.Errorf("writing a key's row: %w", err)
+	}
+	row := k.row
+	if row.Tag == nil {
+		row = store.SecretKey{
+			Wallet: c.Wallet, App: c.App.Address(), Tag: c.tag("secret key", c.App.Address(), k.salt), Created: d.store.Now().Unix(),
+		}
+	}
+	row.Sealed = c.wallet.Seal(keyPlace(row.App, row.Tag), plain)
+	if k.row.Tag == nil {
+		return store.InsertSecretKey(row, maxSecretKeys), nil
+	}
+	return store.UpdateSecretKey(k.row, row), nil
+}
+
+// madeKey returns the write that says that the caller's token had this key made just now.
+func (d *Door) madeKey(ctx context.Context, c *Caller, k knownKey, name string) (store.Write, error) {
+	keys, err := d.secretKeys(ctx, c)
+	if err != nil {
+		return store.Write{}, err
+	}
+	last := int64(0)
+	for _, other := range keys {
+		for _, n := range other.content.Makers {
+			last = max(last, n)
+		}
+	}
+	makers := maps.Clone(k.content.Makers)
+	if makers == nil {
+		makers = map[string]int64{}
+	}
+	makers[c.Token] = last + 1
+	for len(makers) > maxNoted {
+		oldest := slices.MinFunc(slices.Collect(maps.Keys(makers)), func(a, b string) int { return cmp.Compare(makers[a], makers[b]) })
+		delete(makers, oldest)
+	}
+	k.content.Makers, k.content.Name = makers, name
+	return d.putKey(c, k)
+}
+
+// MakeSecretKey gives the key for a new secret storage: the app's encryptionKey for a salt, nil for
+// DefaultSalt. name is what the storage is to be called. The answer is {"key","name","recoveryKey"},
+// the key in base64. An owner says which app. Errors are those of Answer.
+func (d *Door) MakeSecretKey(ctx context.Context, c *Caller, app did.DID, salt *string, name string) (Outcome, error) {
+	c, err := c.asApp(app)
+	if err != nil {
+		return Outcome{}, err
+	}
+	r := keyRequest{Type: secretStorageKey().name, Salt: DefaultSalt, Name: name, Make: true}
+	if salt != nil {
+		r.Salt = *salt
+	}
+	if len(r.Salt) > maxSalt {
+		return Outcome{}, invalid("the salt is longer than %d bytes", maxSalt)
+	}
+	if len(name) > maxKeyName || !utf8.ValidString(name) {
+		return Outcome{}, invalid("a key's name has at most %d bytes of text", maxKeyName)
+	}
+	return d.again(ctx, c, func() (Outcome, error) { return d.askApart(ctx, c, r) })
+}
+
+// encryptionKeyInUse tells the person that an encryptionKey asked for is that of a secret storage.
+func (d *Door) encryptionKeyInUse(ctx context.Context, q *question) error {
+	for _, c := range q.claims {
+		if c.kind.name != "encryptionKey" || c.account.Type != did.AccountType().String() {
+			continue
+		}
+		_, err := d.store.SecretKey(ctx, q.caller.Wallet, q.caller.tag("secret key", c.account.App, c.salt))
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("looking for the key: %w", err)
+		}
+		c.unusual = append(c.unusual, "With this salt it is the key of a secret storage: it opens all secrets in it.")
+	}
+	return nil
+}
