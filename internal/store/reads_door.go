@@ -74,7 +74,7 @@ func (s *Store) PendingApprovals(ctx context.Context, wallet string, now int64, 
 func placeOfApproval(a Approval) position { return position{a.Created, a.ID} }
 
 // FindApproval reads the newest approval of that app and digest made at since
-// (unix seconds) or later, or ErrNotFound.
+// (unix seconds) or later, of one second the one that waits; or ErrNotFound.
 func (s *Store) FindApproval(ctx context.Context, wallet, app string, digest []byte, since int64) (Approval, error) {
 	return one[Approval](ctx, s, "find approval", wallet, app, digest, since)
 }

@@ -29,7 +29,8 @@ where wallet = $1 and (created, id) < ($2, $3) order by created desc, id desc li
 -- name: find approval
 select id, wallet, app, agent, asker, state, code, digest, created, expires, decided, decided_by, sealed, answer, mac
 from approvals
-where wallet = $1 and app = $2 and digest = $3 and created >= $4 order by created desc, id desc limit 1
+where wallet = $1 and app = $2 and digest = $3 and created >= $4
+order by created desc, case when state = 'pending' then 0 else 1 end, id desc limit 1
 
 -- name: waiting
 select coalesce(sum(case when app = $2 then 1 else 0 end), 0), count(*) from approvals
