@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
+	"walletd/internal/claims"
 	"walletd/internal/did"
 	"walletd/internal/store"
 )
@@ -39,11 +41,41 @@ func (h *held) last(ctx context.Context, v verified) error {
 	if next, _ := body.Text("nextUrl"); isAbsolute(next) {
 		e.URL = next
 	}
+	if err := h.keep(ctx, v, &e); err != nil {
+		return err
+	}
 	next, err := h.next(body, &e)
 	if err != nil {
 		return err
 	}
 	return h.end(ctx, Done, e, next...)
+}
+
+// keep hands an attachment (reference d.11) to the door, which verifies and keeps it, or not: that
+// ends no session, and the code says so.
+func (h *held) keep(ctx context.Context, v verified, e *ending) error {
+	response, err := did.ParseObject(e.Response)
+	if err != nil {
+		return nil
+	}
+	if how, _ := response.Text("disposition"); how != "attachment" || h.content.Account == "" {
+		return nil
+	}
+	if err := h.enter(ctx, v); err != nil {
+		return err
+	}
+	kept, err := h.Door.StoreCredential(ctx, h.caller, e.Response)
+	switch {
+	case err == nil:
+		e.Credential = kept.ID
+	case did.CodeOf(err) != "":
+		e.Code = did.CodeOf(err)
+	case errors.Is(err, claims.ErrInput):
+		e.Code = "credential_not_kept" // the wallet is full
+	default:
+		return err
+	}
+	return nil
 }
 
 // next returns the write that begins the workflow which the last reply names (reference d.10), as

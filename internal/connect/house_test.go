@@ -1,6 +1,7 @@
 package connect
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"fmt"
@@ -34,12 +35,15 @@ type house struct {
 	clock    atomic.Int64 // unix nanoseconds
 	store    *store.Store
 	keystore *keystore.Keystore
+	identity []byte // opens it
 	door     *claims.Door
 	sessions *Sessions
 	client   *Client
 	wallet   string
 	owner    string // a token
 	config   func(*Config)
+	busy     bool // no session of any app is let in
+	key      int  // which of the recorded keys the channel is offered with
 }
 
 // newHouse furnishes a house whose client reaches one app, whatever it is called.
@@ -57,7 +61,12 @@ func newHouse(t testing.TB, app http.Handler) *house {
 	h.open(true)
 	t.Cleanup(func() { h.store.Close() })
 	text, row := claims.FirstToken(h.now())
-	slot := keystore.NewSlot{Name: "first", Passphrase: keystore.Passphrase([]byte("correct horse"))}
+	identity, recipient, err := keystore.GenerateRecovery() // opens at once, as a passphrase does not
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.identity = bytes.Clone(identity.Reveal())
+	slot := keystore.NewSlot{Name: "first", Recipient: recipient}
 	if err := h.keystore.Init(t.Context(), []keystore.NewSlot{slot}, row); err != nil {
 		t.Fatal(err)
 	}
@@ -91,18 +100,25 @@ func (h *house) open(create bool) {
 		h.t.Fatal(err)
 	}
 	h.store = st
-	h.keystore = keystore.New(st, keystore.Options{Argon2: &keystore.Argon2Params{MemoryKiB: 64 << 10, Time: 1, Threads: 4}})
+	h.keystore = keystore.New(st, keystore.Options{})
 	h.door = claims.New(st, h.keystore, claims.Options{})
 	keys, _ := vectorKeys(h.t)
 	c := Config{Door: h.door, Store: st, Client: h.client, Log: zerolog.New(zerolog.NewTestWriter(h.t)), SingleKey: true, Alone: true}
 	h.config(&c)
 	h.sessions = New(c)
-	h.sessions.keys.only = keys[0]
+	h.sessions.keys.only = keys[h.key]
+	if h.busy {
+		h.sessions.Limit = -1
+	}
 }
 
 func (h *house) unlock() {
 	h.t.Helper()
-	if err := h.keystore.Unlock(h.t.Context(), keystore.Passphrase([]byte("correct horse"))); err != nil {
+	secret, err := keystore.ParseIdentity(string(h.identity))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if err := h.keystore.Unlock(h.t.Context(), secret); err != nil {
 		h.t.Fatal(err)
 	}
 }
