@@ -56,7 +56,7 @@ func anyKind(name string) (kind, bool) {
 // owner in that of the app it names.
 func (c *Caller) asApp(app did.DID) (*Caller, error) {
 	switch {
-	case c.Role == App && (app.IsZero() || app == c.App):
+	case c.Role == App && (app.IsZero() || app.Address() == c.App.Address()):
 		return c, nil
 	case c.Role == App:
 		return nil, fmt.Errorf("%w: an app reaches its own secrets only", ErrForbidden)

@@ -43,6 +43,7 @@ type Caller struct {
 	session         *Session
 	certificate     *delegation.Connect // of an agent, else nil
 	certificateEnds int64               // unix seconds; 0 without a certificate
+	origins         []string            // of pages that may call with the token
 	challenge       string              // of a question that is read again for its owner
 	*opened
 }
@@ -172,6 +173,7 @@ func (d *Door) Authenticate(ctx context.Context, bearer string) (*Caller, error)
 		return nil, ErrUnauthorized
 	}
 	if c.Role == App {
+		c.origins = strings.Fields(t.Origins)
 		if c.App, err = did.Parse(t.App); err != nil {
 			c.Close()
 			return nil, ErrUnauthorized

@@ -334,6 +334,9 @@ func (d *Door) sealSecret(ctx context.Context, c *Caller, s NewSecret, r *writeR
 // clients read it as they wrote it.
 func (d *Door) takeRaw(c *Caller, account store.Account, keys []knownKey, s NewSecret, r *writeRequest) error {
 	data, err := secretstorage.ParseSecret(s.Raw, secretstorage.MaxPlaintext)
+	if secretstorage.CodeOf(err) == "not_found" {
+		return did.Refuse("not_encrypted", "an empty object is a secret that was removed; delete it instead")
+	}
 	if err != nil {
 		return err
 	}

@@ -21,6 +21,7 @@ type NewToken struct {
 	App       string // "" of an app's token: a new application DID is made
 	Name      string
 	ExpiresIn time.Duration
+	Origins   []string // of pages that may call with it, in a browser; of an app's token
 }
 
 // CreatedToken is a token that was made; Text is shown this once. It does not print.
@@ -31,6 +32,7 @@ type CreatedToken struct {
 	Wallet  string
 	App     string // did:abt:…
 	Name    string
+	Origins []string
 	Expires time.Time // zero: never
 }
 
@@ -46,17 +48,23 @@ func (d *Door) CreateToken(ctx context.Context, c *Caller, n NewToken) (CreatedT
 	if n.ExpiresIn < 0 {
 		return CreatedToken{}, invalid("expiresIn must not be negative")
 	}
+	if n.Role != App && len(n.Origins) > 0 {
+		return CreatedToken{}, invalid("origins are for the tokens of apps")
+	}
+	origins, err := joinOrigins(n.Origins)
+	if err != nil {
+		return CreatedToken{}, err
+	}
 	now := d.store.Now()
-	row := store.Token{ID: store.NewID(), Role: string(n.Role), Name: n.Name, Created: now.Unix()}
+	row := store.Token{ID: store.NewID(), Role: string(n.Role), Name: n.Name, Origins: origins, Created: now.Unix()}
 	if n.ExpiresIn > 0 {
 		row.Expires = now.Add(n.ExpiresIn).Unix()
 	}
-	created := CreatedToken{ID: row.ID, Role: n.Role, Name: n.Name}
+	created := CreatedToken{ID: row.ID, Role: n.Role, Name: n.Name, Origins: n.Origins}
 	created.Text, row.Hash = newToken(n.Role, row.ID)
 	if row.Expires != 0 {
 		created.Expires = time.Unix(row.Expires, 0)
 	}
-	var err error
 	switch n.Role {
 	case Operator:
 		err = d.createOperator(ctx, c, n, row)
@@ -187,6 +195,7 @@ func (d *Door) enter(ctx context.Context, c *Caller, wallet string) error {
 // TokenView is a token as it is listed; times are zero where there is none.
 type TokenView struct {
 	ID, Wallet, App, Name               string
+	Origins                             []string
 	Role                                Role
 	Created, Expires, LastUsed, Revoked time.Time
 }
@@ -210,7 +219,7 @@ func (d *Door) Tokens(ctx context.Context, c *Caller, wallet string, p store.Pag
 	views := make([]TokenView, 0, len(rows))
 	for _, t := range rows {
 		views = append(views, TokenView{
-			ID: t.ID, Wallet: t.Wallet, App: prefixed(t.App), Name: t.Name, Role: Role(t.Role), Created: time.Unix(t.Created, 0),
+			ID: t.ID, Wallet: t.Wallet, App: prefixed(t.App), Name: t.Name, Origins: strings.Fields(t.Origins), Role: Role(t.Role), Created: time.Unix(t.Created, 0),
 			Expires: orZero(t.Expires), LastUsed: orZero(t.LastUsed), Revoked: orZero(t.Revoked),
 		})
 	}
