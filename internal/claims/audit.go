@@ -246,13 +246,10 @@ func (d *Door) VerifyRecord(ctx context.Context, c *Caller) (Verification, error
 
 // headKey returns the public key that signs the caller's chain; nil while locked.
 func (d *Door) headKey(c *Caller) ([]byte, error) {
-	var pk []byte
-	var err error
 	if c.wallet != nil {
-		pk, _, err = c.wallet.SignHead(c.Wallet, 0, nil, 0)
-	} else {
-		pk, _, err = d.keystore.SignServiceHead(store.ServiceChain, 0, nil, 0)
+		return c.wallet.HeadKey(), nil
 	}
+	pk, err := d.keystore.ServiceHeadKey()
 	if errors.Is(err, keystore.ErrLocked) {
 		return nil, nil
 	}
