@@ -15,10 +15,16 @@ import (
 // Collect returns what became of a question, to the one who asked it: the same token, or for a
 // signed request the same app and agent. It waits up to wait for the person. Collecting a yes is
 // a release: the request passes the door again as it stands now, and is recorded; it works for
-// two minutes after the yes. Errors: ErrNotFound, ErrRejected, ErrExpired, and those of Answer.
+// two minutes after the yes. The caller's keys are not held while it waits, and may be closed after
+// that. Errors: ErrNotFound, ErrRejected, ErrExpired, and those of Answer.
 func (d *Door) Collect(ctx context.Context, c *Caller, id string, wait time.Duration) (Outcome, error) {
 	if c.Role != App {
 		return Outcome{}, ErrForbidden
+	}
+	if c.wallet == nil { // an earlier wait closed it
+		if err := d.refresh(ctx, c); err != nil {
+			return Outcome{}, err
+		}
 	}
 	row, content, err := d.approval(ctx, c, id)
 	if err != nil {
@@ -88,7 +94,8 @@ func (d *Door) collect(ctx context.Context, c *Caller, row store.Approval, conte
 }
 
 // await waits until the approval is answered, the time is over, or the keystore is locked. It
-// hears of answers given here at once and looks every second for those given on other replicas.
+// hears of answers given here at once and looks every second for those given on other replicas. The
+// wallet is open only while it looks: closed if nothing came of the wait.
 func (d *Door) await(ctx context.Context, c *Caller, row store.Approval, wait time.Duration) (store.Approval, asked, error) {
 	end := time.NewTimer(wait)
 	defer end.Stop()
@@ -100,6 +107,7 @@ func (d *Door) await(ctx context.Context, c *Caller, row store.Approval, wait ti
 		if err != nil || current.State != store.Pending || d.store.Now().Unix() >= current.Expires {
 			return current, content, err
 		}
+		c.close()
 		select {
 		case <-ctx.Done():
 			return current, content, nil

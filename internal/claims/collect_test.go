@@ -1,0 +1,99 @@
+package claims
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"walletd/internal/did"
+	"walletd/internal/keystore"
+)
+
+// watched is a context that calls seen whenever somebody is about to wait for its end.
+type watched struct {
+	context.Context
+	seen func()
+}
+
+func (w watched) Done() <-chan struct{} {
+	w.seen()
+	return w.Context.Done()
+}
+
+func TestWaitingForThePerson(t *testing.T) {
+	// waits collects with a long wait, and calls meanwhile once it waits with the wallet closed.
+	waits := func(t *testing.T, h *house, token, id string, meanwhile func()) (Outcome, error) {
+		t.Helper()
+		c := h.as(token)
+		closed := make(chan struct{})
+		once := sync.OnceFunc(func() { close(closed) })
+		var other sync.WaitGroup
+		defer other.Wait()
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		other.Go(func() {
+			select {
+			case <-closed:
+				meanwhile()
+			case <-ctx.Done():
+			}
+		})
+		out, err := h.door.Collect(watched{ctx, func() {
+			if c.wallet == nil {
+				once()
+			}
+		}}, c, id, 30*time.Second)
+		select {
+		case <-closed:
+		default:
+			t.Error("the keys were open all the time")
+		}
+		return out, err
+	}
+	sk, _ := secret(t, notes, did.AccountType())
+	t.Run("holds no keys, and gives what was approved meanwhile", func(t *testing.T) {
+		h := newHouse(t)
+		token := h.appToken(notes)
+		asked := h.pending(token, keyClaim("diary"))
+		out, err := waits(t, h, token, asked.ID, func() {
+			if err := h.approve(asked.ID, Choice{}); err != nil {
+				t.Error(err)
+			}
+		})
+		if err != nil || out.Answer == nil || member(t, out.Answer, 0, "key") != key(sk, "diary") {
+			t.Errorf("got %+v, %v", out, err)
+		}
+	})
+	t.Run("ends when the keystore is locked", func(t *testing.T) {
+		h := newHouse(t)
+		token := h.appToken(notes)
+		operator := h.as(h.operator)
+		asked := h.pending(token, keyClaim("diary"))
+		_, err := waits(t, h, token, asked.ID, func() {
+			if err := h.door.Lock(t.Context(), operator); err != nil {
+				t.Error(err)
+			}
+		})
+		wantErr(t, err, keystore.ErrLocked)
+	})
+	t.Run("leaves the keys closed, and the same caller can collect later", func(t *testing.T) {
+		h := newHouse(t)
+		token := h.appToken(notes)
+		asked := h.pending(token, keyClaim("diary"))
+		c := h.as(token)
+		out, err := h.door.Collect(t.Context(), c, asked.ID, time.Nanosecond)
+		if err != nil || out.Pending == nil {
+			t.Fatalf("got %+v, %v, want the question", out, err)
+		}
+		if c.wallet != nil {
+			t.Error("the wallet is open")
+		}
+		if err := h.approve(asked.ID, Choice{}); err != nil {
+			t.Fatal(err)
+		}
+		if out, err = h.door.Collect(t.Context(), c, asked.ID, 0); err != nil || out.Answer == nil {
+			t.Errorf("got %+v, %v, want the answer", out, err)
+		}
+	})
+}
