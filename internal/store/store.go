@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -42,6 +43,7 @@ type Store struct {
 
 	expanded  map[expansion]string // the committer's alone
 	committer *committer
+	snapshots sync.Mutex // held while one is made
 }
 
 // Open opens the store at a URL, "sqlite:PATH" or "postgres://…", and brings

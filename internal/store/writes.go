@@ -49,7 +49,7 @@ func RotateWallet(id string, from, to int64, sealedKey []byte) Write {
 // ErrNotFound. The Change is on the wallet's chain.
 func DeleteWallet(id string) Write {
 	w := Write{chain: id, raises: id, steps: []step{{"delete wallet", []any{id}, ErrNotFound}}}
-	for _, of := range []string{"accounts", "paths", "policy", "tokens", "apps", "approvals", "grants", "delegations", "profile", "credentials", "sessions", "secret keys", "secrets"} {
+	for _, of := range []string{"accounts", "paths", "policy", "tokens", "apps", "approvals", "grants", "delegations", "profile", "credentials", "sessions", "secret keys", "secrets", "restored record"} {
 		w.steps = append(w.steps, step{"delete wallet's " + of, []any{id}, nil})
 	}
 	return w

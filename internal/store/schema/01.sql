@@ -225,6 +225,13 @@ create table heads (
     primary key (chain, seq)
 );
 
+create table restored (
+    chain  text   not null,
+    seq    bigint not null,
+    sealed bytea  not null,
+    primary key (chain, seq)
+);
+
 create table nonces (
     wallet  text   not null,
     issuer  text   not null,

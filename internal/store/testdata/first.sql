@@ -227,6 +227,13 @@ create table heads (
     primary key (chain, seq)
 );
 
+create table restored (
+    chain  text   not null,
+    seq    bigint not null,
+    sealed bytea  not null,
+    primary key (chain, seq)
+);
+
 create table nonces (
     wallet  text   not null,
     issuer  text   not null,
@@ -270,5 +277,6 @@ insert into records values ('w1', 1, 'r1', 1700000000000, 'claim', x'7365616c656
     x'0000000000000000000000000000000000000000000000000000000000000000', x'bdd8108fca7f282f6ccd7517ea8dcaed8be02f4cbb5fb627886095ecaff1874a');
 insert into chains values ('w1', 1, x'bdd8108fca7f282f6ccd7517ea8dcaed8be02f4cbb5fb627886095ecaff1874a', 1700000000000);
 insert into heads values ('w1', 1, x'14', 1700000000000, x'15', x'16');
+insert into restored values ('w1', 1, x'20');
 insert into nonces values ('w1', 'app', 'jti', 9);
 insert into requests values ('t1', 'route', 'key', x'17', 'q1', false, 1);

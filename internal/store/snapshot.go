@@ -1,0 +1,55 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// ErrSnapshot: PostgreSQL is copied by its own tools.
+var ErrSnapshot = errors.New("a PostgreSQL store is copied with PostgreSQL's own pg_dump, which is as consistent and runs beside the service")
+
+// snapshotName is what Snapshot calls its file in the store's directory.
+const snapshotName = "walletd-snapshot.tmp"
+
+// Snapshot copies the whole store, as it is at one moment, to a file that has no
+// name any more: closing it removes it. Writers are not held up. What is sealed
+// stays sealed, and what was deleted is not in it. Only SQLite does this
+// (ErrSnapshot); one at a time (ErrInUse). Besides: ErrFull.
+func (s *Store) Snapshot(ctx context.Context) (_ *os.File, err error) {
+	db, ok := s.db.(*sqliteDB)
+	if !ok {
+		return nil, ErrSnapshot
+	}
+	if !s.snapshots.TryLock() {
+		return nil, fmt.Errorf("%w: another snapshot is being made", ErrInUse)
+	}
+	defer s.snapshots.Unlock()
+	// Beside the store there is room for it, and nobody else can look.
+	path := filepath.Join(filepath.Dir(db.path), snapshotName)
+	if err := os.RemoveAll(path); err != nil { // of a process that was killed
+		return nil, fmt.Errorf("making room for the snapshot: %w", err)
+	}
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("making the snapshot's file: %w", err)
+	}
+	defer func() {
+		os.RemoveAll(path)
+		if err != nil {
+			file.Close()
+		}
+	}()
+	pool, err := sql.Open("sqlite", dataSource(db.path, ""))
+	if err != nil {
+		return nil, fmt.Errorf("copying the store: %w", s.translate(err))
+	}
+	defer pool.Close()
+	if _, err := pool.ExecContext(ctx, "vacuum into $1", path); err != nil {
+		return nil, fmt.Errorf("copying the store: %w", s.translateFor(ctx, err))
+	}
+	return file, nil
+}
