@@ -45,5 +45,5 @@ func decodeBase58(b *[recoverySize]byte, digits []byte) bool {
 	for zeros < len(b) && b[zeros] == 0 {
 		zeros++
 	}
-	return ones == zeros && len(digits) > 0
+	return ones == zeros
 }

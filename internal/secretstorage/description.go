@@ -145,7 +145,7 @@ func (d Description) Name() string {
 // It takes as long as the description's iterations say: seconds at most.
 func (d Description) KeyFromText(text []byte) (Key, CheckResult, error) {
 	key, result, first := d.fromPassphrase(text)
-	if first == nil && result != NoMatch {
+	if first == nil {
 		return key, result, nil
 	}
 	key, err := DecodeRecoveryKey(text)

@@ -9,7 +9,8 @@
 //
 // It is pure: nothing is read from clock, disk or network, and chance is drawn only for IVs and
 // ephemeral keys. What parses is strict, bounds sizes before any work, keeps members it does not
-// know, and writes an object back as it was but for white space. What it refuses is a [Refusal].
+// know, and writes an object back as it was but for white space. (json.Marshal escapes <, > and &
+// besides; the MarshalJSON methods alone do not.) What it refuses is a [Refusal].
 //
 // Three weaknesses belong to the formats and are the caller's to know. The IV of a secret is not
 // authenticated: [Open] of a changed one gives wrong bytes and no error, which is why

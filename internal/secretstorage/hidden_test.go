@@ -50,6 +50,11 @@ func TestKeysDoNotPrint(t *testing.T) {
 	}
 	logger := zerolog.New(&out)
 	logger.Info().Object("k", key).Object("b", backup).Stringer("s", key).Send()
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+		if got := fmt.Sprintf(verb+verb, key, backup); got != hiddenText+hiddenText {
+			t.Errorf("%s gives %s", verb, got)
+		}
+	}
 	text := out.String()
 	for _, shown := range []string{
 		string(raw), string(raw[:8]), hex.EncodeToString(raw[:8]), strings.ToUpper(hex.EncodeToString(raw[:8])), "48 49 50 51", "48,49,50",

@@ -125,4 +125,8 @@ func TestBase64(t *testing.T) {
 			}
 		})
 	}
+	for _, text := range []string{"Zm9v\r", "Zm\r\n9v", "\nZg==", "Zg==\r"} {
+		_, err := decodeBase64(text)
+		wantCode(t, err, "bad_base64")
+	}
 }
