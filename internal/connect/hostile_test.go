@@ -1,0 +1,299 @@
+package connect
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"walletd/internal/claims"
+	"walletd/internal/did"
+)
+
+const (
+	appOrigin = "https://dapp.example"
+	appURL    = appOrigin + "/api/did/login/auth?_t_=1"
+)
+
+// says is one reply of a script. It sees what it replies to; nil hangs up.
+type says func(body []byte) []byte
+
+// script is an app that replies in its order, whatever it is told.
+type script struct {
+	t       testing.TB
+	replies []says
+
+	mu    sync.Mutex
+	gets  int
+	posts [][]byte
+}
+
+func (s *script) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	s.mu.Lock()
+	if r.Method == http.MethodGet {
+		s.gets++
+	} else {
+		s.posts = append(s.posts, body)
+	}
+	var reply says
+	if len(s.replies) > 0 {
+		reply, s.replies = s.replies[0], s.replies[1:]
+	}
+	s.mu.Unlock()
+	if reply == nil {
+		http.Error(w, "<html>nothing more is in the script", http.StatusBadGateway)
+		return
+	}
+	text := reply(body)
+	if text == nil {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err == nil {
+			conn.Close()
+		}
+		return
+	}
+	w.Write(text)
+}
+
+func (s *script) counts() (gets, posts int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.gets, len(s.posts)
+}
+
+// told reads the n-th answer.
+func (s *script) told(n int) did.Token {
+	s.t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var answer struct{ UserInfo string }
+	if n >= len(s.posts) || json.Unmarshal(s.posts[n], &answer) != nil {
+		s.t.Fatalf("no answer %d among %d", n, len(s.posts))
+	}
+	token, err := did.ReadToken(answer.UserInfo)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return token
+}
+
+func (s *script) action(n int) string {
+	action, _ := s.told(n).Body.Text("action")
+	return action
+}
+
+func claim(typ string, more ...any) map[string]any {
+	c := map[string]any{"type": typ, "description": "Please", "meta": map[string]any{}, "mfaCode": []int{}}
+	for i := 0; i+1 < len(more); i += 2 {
+		c[more[i].(string)] = more[i+1]
+	}
+	return c
+}
+
+// asks is a request for claims.
+func (f *far) asks(list ...map[string]any) says { return f.changed(nil, list...) }
+
+// changed is a request for claims, or for an account if there are none, with other members.
+func (f *far) changed(change map[string]any, list ...map[string]any) says {
+	if len(list) == 0 {
+		list = []map[string]any{claim("authPrincipal", "target", "", "supervised", true)}
+	}
+	all := map[string]any{"requestedClaims": list, "url": appURL, "appInfo": map[string]any{"name": "Notes\u202e <b>"}}
+	for name, value := range change {
+		all[name] = value
+	}
+	return f.sends(f.reply(vectorStart, all))
+}
+
+// ends is a last reply.
+func (f *far) ends(members map[string]any) says {
+	all := map[string]any{"status": "ok", "version": "1.0.0", "action": nil, "challenge": nil, "url": nil, "requestedClaims": nil}
+	for name, value := range members {
+		all[name] = value
+	}
+	return f.sends(f.reply(vectorStart, all))
+}
+
+func (f *far) sends(w wire) says {
+	text := w.json(f.t)
+	return func([]byte) []byte { return text }
+}
+
+func sendsText(text string) says { return func([]byte) []byte { return []byte(text) } }
+
+// certified is a request that an agent makes in the name of the app.
+func (f *far) certified(agent *far, may []string, list ...map[string]any) says {
+	certificate := f.token(vectorStart, map[string]any{
+		"agentDid": agent.did.String(), "exp": vectorStart.Add(time.Hour).Unix(),
+		"permissions": []any{map[string]any{"role": "DIDConnectAgent", "claims": may}},
+	})
+	w := agent.reply(vectorStart, map[string]any{
+		"iss": f.did.String(), "agentDid": agent.did.String(), "url": appURL, "requestedClaims": list,
+		"verifiableClaims": []any{map[string]any{"type": "certificate", "content": certificate}},
+	})
+	w.AppPk, w.AgentPk = did.EncodeBase58(f.key.Public()), did.EncodeBase58(agent.key.Public())
+	return f.sends(w)
+}
+
+// through opens a session and says yes to whatever it asks, until it has ended.
+func (h *house) through(url string) View {
+	h.t.Helper()
+	v := h.begin(url)
+	for range 20 {
+		if v = h.advance(v.ID); !v.Ended.IsZero() {
+			return v
+		}
+		h.approve(v.Approval, claims.Choice{})
+	}
+	h.t.Fatalf("the session does not end: %+v", v)
+	return v
+}
+
+func TestHostileApps(t *testing.T) {
+	app, other := newFar(t, 1, did.Ed25519), newFar(t, 2, did.Ed25519)
+	eth := newFar(t, 3, did.Ethereum)
+	principal := claim("authPrincipal")
+	wrongKey := app.reply(vectorStart, map[string]any{"url": appURL})
+	wrongKey.AppPk = did.EncodeBase58(other.key.Public())
+	broken := app.reply(vectorStart, map[string]any{"url": appURL})
+	broken.AuthInfo = broken.AuthInfo[:len(broken.AuthInfo)-6] + "AAAAAA"
+	sealed := wire{AppPk: wrongKey.AppPk, AuthInfo: "zAbc", Version: "1.0.0"}
+	token := app.token(vectorStart, map[string]any{"action": "responseAuth", "challenge": "x"})
+	text := did.EncodeBase58([]byte(token[:strings.LastIndex(token, ".")]))
+
+	tests := []struct {
+		name    string
+		replies []says
+		state   State
+		code    string
+		posts   int
+	}{
+		{"takes a login", []says{app.asks(), app.ends(nil)}, Done, "", 1},
+		{"refuses another key", []says{app.sends(wrongKey)}, Refused, "app_pk_mismatch", 0},
+		{"refuses a broken signature", []says{app.sends(broken)}, Refused, "jwt_bad_signature", 0},
+		{"refuses HTML", []says{sendsText("<html>")}, Refused, "reply_unsigned", 0},
+		{"refuses HTML after an answer", []says{app.asks(), sendsText("<html>")}, Refused, "reply_unsigned", 1},
+		{"refuses a reply that never ends", []says{sendsText(strings.Repeat(" ", maxReply+1))}, Refused, "reply_unsigned", 0},
+		{"refuses no reply", []says{func([]byte) []byte { return nil }}, Refused, "reply_unsigned", 0},
+		{"does not know what became of a lost answer", []says{app.asks(), func([]byte) []byte { return nil }}, Unknown, "", 1},
+		{"refuses another app in mid-session", []says{app.asks(), other.asks(claim("profile"))}, Refused, "app_changed", 1},
+		{"refuses another app's end", []says{app.asks(), other.ends(nil)}, Refused, "app_changed", 1},
+		{"refuses another origin", []says{app.changed(map[string]any{"url": "https://evil.example/auth"})}, Refused, "url_origin_changed", 0},
+		{"refuses another origin at the second step", []says{app.asks(), app.changed(map[string]any{"url": "https://evil.example/auth"})}, Refused, "url_origin_changed", 1},
+		{"refuses what expired long ago", []says{app.sends(app.reply(vectorStart.Add(-time.Hour), map[string]any{"url": appURL}))}, Refused, "jwt_expired", 0},
+		{"refuses what expired at the second step", []says{app.asks(), app.sends(app.reply(vectorStart.Add(-6*time.Minute), map[string]any{"url": appURL}))}, Refused, "jwt_expired", 1},
+		{"refuses unhashed ECDSA", []says{eth.changed(map[string]any{"version": "1.0.0"})}, Refused, "jwt_unhashed_ecdsa", 0},
+		{"refuses what is sealed without a key", []says{app.sends(sealed)}, Refused, "reply_sealed_without_key", 0},
+		{"refuses a request without a challenge", []says{app.changed(map[string]any{"challenge": ""})}, Refused, "request_malformed", 0},
+		{"refuses a certificate too narrow at the first step", []says{app.certified(other, []string{"profile"}, principal)}, Refused, "delegation_claim_not_allowed", 0},
+		{"declines where a certificate is too narrow at the second step", []says{
+			app.certified(other, []string{"authPrincipal"}, principal), app.certified(other, []string{"authPrincipal"}, claim("profile"))}, Declined, "delegation_claim_not_allowed", 2},
+		{"declines a text that is a token", []says{app.asks(), app.asks(claim("signature", "typeUrl", "mime:text/plain", "origin", text, "method", "sha3"))}, Declined, "text_is_a_token", 2},
+		{"declines an unknown claim", []says{app.asks(), app.asks(claim("userChoice"))}, Declined, "claim_unsupported", 2},
+		{"declines one unknown claim among others", []says{app.asks(claim("authPrincipal"), claim("swap"))}, Declined, "claim_unsupported", 1},
+		{"declines a transaction", []says{app.asks(), app.asks(claim("prepareTx", "partialTx", "zG2eHN", "requirement", map[string]any{}))}, Declined, "claim_unsupported", 2},
+		{"declines an account it does not hold", []says{app.asks(claim("authPrincipal", "target", other.did.Address()))}, Declined, "account_not_held", 1},
+		{"declines a salt that means another account", []says{app.asks(), app.asks(claim("encryptionKey", "salt", "zNKp4x7pBDRni55hErUFq9F7XC5pzV3kcQ2K", "delegation", "a.b.c"))}, Declined, "delegation_malformed", 2},
+		{"refuses a claim that is no object", []says{app.changed(map[string]any{"requestedClaims": []any{7}})}, Refused, "request_malformed", 0},
+		{"shows what the app says went wrong", []says{app.asks(), app.ends(map[string]any{"status": "error", "errorMessage": "no"})}, Failed, "", 1},
+		{"takes the end of an ECDSA app for what it is", []says{eth.asks(), eth.ends(nil)}, Done, "", 1},
+		{"refuses the end of another ECDSA app", []says{app.asks(), eth.ends(nil)}, Refused, "app_changed", 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := &script{t: t, replies: tt.replies}
+			h := newHouse(t, s)
+			v := h.through(appURL)
+			if v.State != tt.state || v.Code != tt.code {
+				t.Errorf("ended %s (%s: %s), want %s (%s)", v.State, v.Code, v.Text, tt.state, tt.code)
+			}
+			if _, posts := s.counts(); posts != tt.posts {
+				t.Errorf("%d answers were sent, want %d", posts, tt.posts)
+			}
+			if tt.state == Declined {
+				if got := s.action(tt.posts - 1); got != "declineAuth" {
+					t.Errorf("the last of them says %s", got)
+				}
+				if tt.posts == 1 && s.told(0).Signer.Address() == "" || tt.posts == 2 && s.told(0).Signer != s.told(1).Signer {
+					t.Error("it is signed by somebody else than the account that was revealed")
+				}
+			}
+			row, err := h.store.Session(t.Context(), v.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c, err := h.sessions.openRow(t.Context(), h.as(h.owner), row)
+			if err != nil || c.Key != nil || c.Reply != nil || c.SharedKey != "" || row.Posting {
+				t.Errorf("what it no longer needs is still there: %v, %+v", err, c)
+			}
+		})
+	}
+}
+
+func TestTextsOfApps(t *testing.T) {
+	app := newFar(t, 1, did.Ed25519)
+	s := &script{t: t, replies: []says{app.asks(), app.ends(map[string]any{"status": "error", "errorMessage": "a\u202eb\x00\x1b[31m\n\n  c " + strings.Repeat("x", 600)})}}
+	v := newHouse(t, s).through(appURL)
+	if want := "ab[31m c " + strings.Repeat("x", 491) + "…"; v.Text != want {
+		t.Errorf("%q", v.Text)
+	}
+	if v.AppName != "Notes <b>" {
+		t.Errorf("called %q", v.AppName)
+	}
+}
+
+func TestTheEndOfAnECDSAApp(t *testing.T) {
+	eth := newFar(t, 3, did.Ethereum)
+	s := &script{t: t, replies: []says{eth.asks(), eth.ends(map[string]any{"successMessage": "Welcome", "nextUrl": "https://evil.example",
+		"nextWorkflow": link(appURL), "response": map[string]any{"a": 1}})}}
+	v := newHouse(t, s).through(appURL)
+	if v.State != Done || !v.Unconfirmed || v.Text != "Welcome" {
+		t.Errorf("ended %+v", v)
+	}
+	if v.NextURL != "" || v.Next != "" || v.Response != nil {
+		t.Errorf("what nobody signed is used: %+v", v)
+	}
+}
+
+func TestTheEnd(t *testing.T) {
+	app := newFar(t, 1, did.Ed25519)
+	s := &script{t: t, replies: []says{app.asks(), app.ends(map[string]any{"nextUrl": "https://dapp.example/home", "nextWorkflow": "https://dapp.example/more",
+		"cookies": map[string]any{"a": "b"}, "storages": map[string]any{}, "response": map[string]any{"n": 1}})}}
+	v := newHouse(t, s).through(appURL)
+	if v.NextURL != "https://dapp.example/home" || v.NextWorkflow != "https://dapp.example/more" || v.Next != "" ||
+		string(v.Cookies) != `{"a":"b"}` || v.Storages != nil || string(v.Response) != `{"n":1}` || v.Unconfirmed {
+		t.Errorf("ended %+v", v)
+	}
+	if gets, _ := s.counts(); gets != 1 {
+		t.Errorf("%d pages were requested", gets)
+	}
+}
+
+func TestAnEndlessChain(t *testing.T) {
+	app := newFar(t, 1, did.Ed25519)
+	s := &script{t: t}
+	for range maxChained + 2 {
+		s.replies = append(s.replies, app.asks(), app.ends(map[string]any{"nextWorkflow": link(appURL)}))
+	}
+	h := newHouse(t, s)
+	v := h.through(appURL)
+	n := 1
+	for ; v.Next != ""; n++ {
+		next := h.get(v.Next)
+		if next.Previous != v.ID {
+			t.Errorf("%s follows %s, not %s", next.ID, next.Previous, v.ID)
+		}
+		for v = next; v.Ended.IsZero(); v = h.get(v.ID) {
+			if v = h.advance(v.ID); v.State == Waiting {
+				h.approve(v.Approval, claims.Choice{})
+			}
+		}
+	}
+	if n != maxChained+1 {
+		t.Errorf("%d sessions in a chain", n)
+	}
+}
