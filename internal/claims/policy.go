@@ -38,13 +38,15 @@ const maxRules = 200
 var ErrPolicy = errors.New("the policy is not valid")
 
 // Rule is one line of a policy. App is a DID or Any; Claim a claim type or Any; Salt, when set,
-// holds the rule to one salt, compared by its bytes (design section 5: a salt is its bytes).
+// holds the rule to one salt, compared by its bytes (design section 5: a salt is its bytes). Off is
+// an allow that came back with a backup and counts for nothing until the owner confirms it.
 type Rule struct {
 	App      string   `json:"app"`
 	Claim    string   `json:"claim"`
 	Salt     *string  `json:"salt,omitempty"`
 	SaltHex  *string  `json:"saltHex,omitempty"`
 	Decision Decision `json:"decision"`
+	Off      bool     `json:"off,omitempty"`
 }
 
 // Policy is a wallet's ordered list of rules. The first that matches wins; without a match the
@@ -78,6 +80,9 @@ func (r Rule) check() error {
 	case Allow, Ask, Deny:
 	default:
 		return errors.New(`decision must be "allow", "ask" or "deny"`)
+	}
+	if r.Off && r.Decision != Allow {
+		return errors.New("only an allow can be off")
 	}
 	if r.App != Any {
 		if _, err := did.Parse(r.App); err != nil {
@@ -114,6 +119,9 @@ func (r Rule) salt() ([]byte, bool) {
 }
 
 func (r Rule) matches(f fact) bool {
+	if r.Off {
+		return false
+	}
 	if r.App == Any {
 		if !f.known {
 			return false
