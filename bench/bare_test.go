@@ -136,11 +136,10 @@ func (c bare) loop() func() {
 	}
 }
 
-// perSecond runs the cryptography on all processors for a while and says how many claims' worth
-// of it was done each second.
-func (c bare) perSecond(b *testing.B, long time.Duration) float64 {
-	b.Helper()
-	began := time.Now()
+// measure runs the cryptography on all processors for a while. It says how many claims' worth of
+// it was done each second, and how much of a processor's time each took.
+func (c bare) measure(long time.Duration) (rate float64, each time.Duration) {
+	began, spent := time.Now(), cpuTime()
 	end := began.Add(long)
 	var mu sync.Mutex
 	var work sync.WaitGroup
@@ -149,7 +148,7 @@ func (c bare) perSecond(b *testing.B, long time.Duration) float64 {
 		work.Go(func() {
 			one := c.loop()
 			done := 0
-			for time.Now().Before(end) {
+			for done == 0 || time.Now().Before(end) {
 				for range 16 {
 					one()
 				}
@@ -161,5 +160,5 @@ func (c bare) perSecond(b *testing.B, long time.Duration) float64 {
 		})
 	}
 	work.Wait()
-	return float64(total) / time.Since(began).Seconds()
+	return float64(total) / time.Since(began).Seconds(), (cpuTime() - spent) / time.Duration(total)
 }

@@ -93,19 +93,21 @@ func (h *house) measure(b *testing.B, c claimCase) {
 	l := load{Address: strings.TrimPrefix(h.w.URL, "http://"), Total: b.N, Requests: h.requests(b, c)}
 	cryptography := h.bare(b, c)
 	long := min(time.Second/4, time.Duration(b.N)*50*time.Microsecond)
-	before := cryptography.perSecond(b, long)
+	before, eachBefore := cryptography.measure(long)
 	runtime.GC() // what was made for the load is not the service's
 	var spent time.Duration
 	result := l.run(b, func() { spent = cpuTime(); b.StartTimer() }, func() { b.StopTimer(); spent = cpuTime() - spent })
-	bound := (before + cryptography.perSecond(b, long)) / 2
+	after, eachAfter := cryptography.measure(long)
 
-	rate := float64(b.N) / result.Took.Seconds()
+	rate, bound := float64(b.N)/result.Took.Seconds(), (before+after)/2
+	each, bare := microseconds(spent)/float64(b.N), microseconds(eachBefore+eachAfter)/2
 	b.ReportMetric(rate, "claims/s")
 	b.ReportMetric(bound, "bare/s")
 	b.ReportMetric(rate/bound, "ratio")
-	b.ReportMetric(microseconds(spent)/float64(b.N), "cpu-µs/claim")
+	b.ReportMetric(each, "cpu-µs/claim")
+	b.ReportMetric(bare, "bare-µs/claim")
+	b.ReportMetric(bare/each, "cpu-ratio")
 	b.ReportMetric(microseconds(result.CPU)/float64(b.N), "load-µs/claim")
-	b.ReportMetric(float64(runtime.GOMAXPROCS(0))*1e6/bound, "bare-µs/claim")
 	b.ReportMetric(0, "ns/op") // says the same as claims/s
 }
 
