@@ -142,7 +142,7 @@ type Choice struct {
 	Account string `json:"account,omitempty"`
 	// Items are the profile items to give; nil gives every one that was asked for and that the
 	// profile holds, an empty list gives none.
-	Items    *[]string `json:"items,omitempty"`
+	Items    *[]string `json:"items,omitempty" max:"64"`
 	Remember *Remember `json:"remember,omitempty"`
 }
 

@@ -15,6 +15,8 @@ type approval struct {
 	Code      string            `json:"code"`
 	App       party             `json:"app"`
 	Agent     *party            `json:"agent,omitempty"`
+	Session   string            `json:"session,omitempty"` // that asks
+	Origin    string            `json:"origin,omitempty"`  // where the session's app was reached
 	Account   string            `json:"account"`
 	Claims    []askedClaim      `json:"claims"`
 	Unusual   []string          `json:"unusual"`
@@ -28,13 +30,8 @@ type approval struct {
 
 // askedClaim is a claim as the person sees it.
 type askedClaim struct {
-	Type        string                  `json:"type"`
-	Description string                  `json:"description"`
-	Account     string                  `json:"account"`
-	Salt        *claims.SaltView        `json:"salt,omitempty"`
-	Delegation  *claims.DelegationWords `json:"delegation,omitempty"`
-	MFACode     []int                   `json:"mfaCode,omitempty"`
-	Unusual     []string                `json:"unusual"`
+	claims.ClaimView
+	Unusual []string `json:"unusual"` // never null
 }
 
 // party is an app, or who speaks for it.
@@ -46,7 +43,7 @@ type party struct {
 
 func viewApproval(v claims.ApprovalView) approval {
 	a := approval{
-		ID: v.ID, Wallet: v.Wallet, Status: v.Status, Code: v.Code, App: party{v.App, v.AppName, v.CallsItself}, Account: v.Account,
+		ID: v.ID, Wallet: v.Wallet, Status: v.Status, Code: v.Code, App: party{v.App, v.AppName, v.CallsItself}, Session: v.Session, Origin: v.Origin, Account: v.Account,
 		Claims: []askedClaim{}, Unusual: append([]string{}, v.Unusual...), Reason: v.Reason, CreatedAt: v.Created.UTC(), ExpiresAt: v.Expires.UTC(),
 		DecidedAt: moment(v.Decided), DecidedBy: v.DecidedBy, Requested: v.Requested,
 	}
@@ -54,7 +51,7 @@ func viewApproval(v claims.ApprovalView) approval {
 		a.Agent = &party{DID: v.Agent}
 	}
 	for _, c := range v.Claims {
-		a.Claims = append(a.Claims, askedClaim{c.Type, c.Description, c.Account, c.Salt, c.Delegation, c.MFACode, append([]string{}, c.Unusual...)})
+		a.Claims = append(a.Claims, askedClaim{c, append([]string{}, c.Unusual...)})
 	}
 	return a
 }

@@ -106,6 +106,7 @@ func TestOperationsAreHeldToTheirRoles(t *testing.T) {
 		"POST /v1/wallets/{wallet}/policy/test": {"app": "zNKpPiDfyQ5h7LWfhsYHaxdizUx7ung399sm", "claim": "encryptionKey"},
 		"PUT /v1/wallets/{wallet}/apps/{app}":   {"name": "x"},
 		"PATCH /v1/wallets/{wallet}":            {"name": "x"},
+		"POST /v1/wallets/{wallet}/credentials": {"asset": "zje1uzZTCZN551EWGLyyCEW9AM2wAdjymfHb", "owner": w.Address},
 		"DELETE /v1/wallets/{wallet}":           {"confirm": w.Address},
 		"POST /v1/wallets":                      {"name": "x"},
 		"POST /v1/tokens":                       {"role": "operator", "name": "x"},

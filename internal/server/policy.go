@@ -43,6 +43,8 @@ type grant struct {
 	Account    string           `json:"account"`
 	Salt       *claims.SaltView `json:"salt,omitempty"`
 	Delegation string           `json:"delegation,omitempty"`
+	About      string           `json:"about,omitempty"`
+	Items      *[]string        `json:"items,omitempty"`
 	CreatedAt  time.Time        `json:"createdAt"`
 	EndsAt     *time.Time       `json:"endsAt,omitempty"`
 	UsesLeft   *int64           `json:"usesLeft,omitempty"`
@@ -50,7 +52,7 @@ type grant struct {
 
 func viewGrant(v claims.GrantView) grant {
 	g := grant{
-		ID: v.ID, App: v.App, Agent: v.Agent, Claim: v.Claim, Account: v.Account, Salt: v.Salt, Delegation: v.Delegation,
+		ID: v.ID, App: v.App, Agent: v.Agent, Claim: v.Claim, Account: v.Account, Salt: v.Salt, Delegation: v.Delegation, About: v.About, Items: v.Items,
 		CreatedAt: v.Created.UTC(), EndsAt: moment(v.Ends),
 	}
 	if v.Uses >= 0 {

@@ -122,14 +122,15 @@ func codeStatus(code string) (status int, known bool) {
 	switch code {
 	case "request_malformed", "jwt_malformed", "jwt_no_signer", "jwt_version", "jwt_time_invalid", "did_invalid",
 		"pk_malformed", "agent_pk_missing", "agent_did_missing", "delegation_malformed",
-		"salt_reserved", "aud_missing", "url_present", "jti_missing", "jti_invalid", "ek_invalid":
+		"salt_reserved", "credential_invalid", "aud_missing", "url_present", "jti_missing", "jti_invalid", "ek_invalid":
 		return http.StatusBadRequest, true
 	case "aud_mismatch", "app_unknown", "jwt_lifetime", "did_pk_mismatch", "app_pk_mismatch", "agent_pk_mismatch", "jwt_alg_mismatch",
 		"jwt_unhashed_ecdsa", "jwt_bad_signature", "authinfo_bad_signature", "jwt_expired", "jwt_no_exp",
 		"jwt_iat_future", "jwt_nbf_future", "delegation_missing", "delegation_issuer_mismatch",
 		"delegation_bad_signature", "delegation_agent_mismatch", "delegation_expired", "delegation_revoked", "final_unauthenticated",
 		"delegation_not_yet_valid", "delegation_no_exp", "delegation_lifetime", "delegation_role_missing",
-		"delegation_claim_not_allowed", "account_not_held", "salt_mismatch", "claim_unsupported",
+		"delegation_claim_not_allowed", "account_not_held", "credential_not_held", "salt_mismatch", "claim_unsupported",
+		"text_is_a_token", "blind_signature", "delegation_is_a_session_message",
 		"chain_broken", "chain_expiry", "chain_too_deep", "scope_widened":
 		return http.StatusForbidden, true
 	case "jti_replayed", "account_collision":

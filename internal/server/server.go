@@ -156,6 +156,12 @@ func (s *Server) peopleRoutes(r chi.Router) {
 
 	r.Get("/v1/wallets/{wallet}/audit", handle(s, only(claims.Owner, s.record)))
 	r.Get("/v1/wallets/{wallet}/audit/verify", handle(s, only(claims.Owner, s.verify)))
+	r.Get("/v1/wallets/{wallet}/profile", handle(s, s.profile))
+	r.Put("/v1/wallets/{wallet}/profile", handle(s, s.setProfile))
+	r.Get("/v1/wallets/{wallet}/credentials", handle(s, s.credentials))
+	r.Post("/v1/wallets/{wallet}/credentials", handle(s, s.addCredential))
+	r.Get("/v1/wallets/{wallet}/credentials/{id}", handle(s, s.credential))
+	r.Delete("/v1/wallets/{wallet}/credentials/{id}", handle(s, s.removeCredential))
 	r.Get("/v1/wallets/{wallet}/audit/export", handle(s, only(claims.Owner, s.export)))
 	r.Get("/v1/audit", handle(s, only(claims.Operator, s.record)))
 	r.Get("/v1/audit/verify", handle(s, only(claims.Operator, s.verify)))
