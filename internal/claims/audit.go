@@ -152,12 +152,13 @@ func (d *Door) Record(ctx context.Context, c *Caller, after int64, limit int) ([
 		return nil, fmt.Errorf("reading the record: %w", err)
 	}
 	views := make([]EntryView, 0, len(rows))
+	old := oldContents{store: d.store, wallet: c.wallet}
 	for _, r := range rows {
 		v := EntryView{Seq: r.Seq, ID: r.ID, Time: time.UnixMilli(r.Time), Kind: r.Kind, Entry: json.RawMessage("null"), Hash: hex.EncodeToString(r.Hash)}
 		content := r.Sealed
 		if chain != store.ServiceChain {
-			if content, err = c.wallet.Open(recordPlace(r.ID), r.Sealed); err != nil {
-				content = nil // the chain says whether it was changed; reading goes on
+			if content, err = old.open(ctx, r); err != nil {
+				return nil, err
 			}
 		}
 		if json.Valid(content) {
@@ -234,7 +235,7 @@ func (d *Door) VerifyRecord(ctx context.Context, c *Caller) (Verification, error
 		return Verification{}, err
 	}
 	v := NewVerifier(chain)
-	v.Key = key
+	v.Key, v.Own = key, key != nil
 	if err := d.walkHeads(ctx, chain, func(h store.Head) error { v.AddHead(h); return nil }); err != nil {
 		return Verification{}, err
 	}

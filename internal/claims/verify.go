@@ -21,15 +21,25 @@ type exported struct {
 // Verifier checks a chain and its heads as they are read: all heads first, then the entries in
 // order. It needs no key; with the public key of the chain's heads it also knows that the heads
 // are this keystore's own.
+//
+// A wallet that is made again, from its words or a backup, goes on with its record under a new
+// key. So a record has parts, each signed with one key: the hashes tie them together.
 type Verifier struct {
-	Key []byte // the key heads must be signed with; nil accepts any one key for all
+	Key []byte // a key that heads must be signed with; nil accepts any one key for each part
+	Own bool   // Key is the one of the newest part
 
 	checker store.Checker
-	heads   map[int64]store.Head
+	heads   map[int64]store.Head // not yet met
+	met     []metHead
+	part    int
 	entries int64
-	fit     int64
-	last    *store.Head
 	bad     *BadEntry
+}
+
+// metHead is a head that fits its entry, and the part of the record that it is in.
+type metHead struct {
+	part int
+	head store.Head
 }
 
 // NewVerifier returns a verifier of the chain with that name.
@@ -37,17 +47,23 @@ func NewVerifier(chain string) *Verifier {
 	return &Verifier{checker: store.Checker{Chain: chain}, heads: map[int64]store.Head{}}
 }
 
-// AddHead notes a head. One that was not signed by the chain's key does not fit.
+// begins reports whether a part of a wallet's record begins with the entry.
+func begins(r store.Record) bool {
+	return r.Chain != store.ServiceChain && (r.Kind == "wallet.restored" || r.Kind == "wallet.imported")
+}
+
+// AddHead notes a head. One that was not signed does not fit.
 func (v *Verifier) AddHead(h store.Head) {
-	if v.Key == nil {
-		v.Key = h.PublicKey
-	}
-	if h.Chain != v.checker.Chain || !bytes.Equal(h.PublicKey, v.Key) || !keystore.VerifyHead(h) {
-		v.fault(h.Seq, "the head at this entry is not signed by this keystore")
+	if h.Chain != v.checker.Chain || !keystore.VerifyHead(h) {
+		v.fault(h.Seq, foreignHead)
 		return
 	}
-	v.heads[h.Seq] = h
+	if _, noted := v.heads[h.Seq]; !noted {
+		v.heads[h.Seq] = h
+	}
 }
+
+const foreignHead = "the head at this entry is not signed by this keystore"
 
 // Add checks the next entry.
 func (v *Verifier) Add(r store.Record) {
@@ -59,6 +75,9 @@ func (v *Verifier) Add(r store.Record) {
 		v.fault(err.Seq, err.Why)
 		return
 	}
+	if begins(r) {
+		v.part++
+	}
 	h, signed := v.heads[r.Seq]
 	if !signed {
 		return
@@ -67,8 +86,7 @@ func (v *Verifier) Add(r store.Record) {
 		v.fault(r.Seq, "it is not the entry whose hash was signed")
 		return
 	}
-	v.fit++
-	v.last = &h
+	v.met = append(v.met, metHead{v.part, h})
 	delete(v.heads, r.Seq)
 }
 
@@ -79,21 +97,60 @@ func (v *Verifier) fault(seq int64, why string) {
 	}
 }
 
+// fitting returns the heads that are signed with their part's key: Key where it is known to be, or
+// else the first that the part has.
+func (v *Verifier) fitting() []metHead {
+	keys := map[int][]byte{}
+	if v.Own {
+		keys[v.part] = v.Key
+	}
+	for _, m := range v.met {
+		if v.Key != nil && bytes.Equal(m.head.PublicKey, v.Key) {
+			keys[m.part] = v.Key
+		}
+	}
+	if v.Key != nil && len(keys) == 0 {
+		keys[v.part] = v.Key
+	}
+	var fit []metHead
+	for _, m := range v.met {
+		if keys[m.part] == nil {
+			keys[m.part] = m.head.PublicKey
+		}
+		if !bytes.Equal(keys[m.part], m.head.PublicKey) {
+			v.fault(m.head.Seq, foreignHead)
+			continue
+		}
+		fit = append(fit, m)
+	}
+	return fit
+}
+
 // Result says what was found; call it after the last entry.
 func (v *Verifier) Result() Verification {
-	for seq := range v.heads {
-		if seq > v.checker.Seq {
+	for seq, h := range v.heads {
+		switch {
+		case seq > v.checker.Seq && v.Own && !bytes.Equal(h.PublicKey, v.Key):
+			v.fault(seq, foreignHead)
+		case seq > v.checker.Seq:
 			v.fault(v.checker.Seq+1, fmt.Sprintf("entries are missing: entry %d was signed once", seq))
 		}
 	}
-	result := Verification{Entries: v.entries, Heads: v.fit, Head: v.last, Bad: v.bad}
+	fit := v.fitting()
+	result := Verification{Entries: v.entries, Heads: int64(len(fit)), Bad: v.bad}
+	if len(fit) > 0 {
+		result.Head = &fit[len(fit)-1].head
+	}
 	switch {
-	case v.last == nil:
+	case result.Head == nil:
 		result.Unknown = "no head was signed: that nothing was rewritten or cut off cannot be known"
-	case v.last.Seq < v.checker.Seq:
-		result.Unknown = fmt.Sprintf("entries after %d follow from those before, but no head was signed since", v.last.Seq)
+	case result.Head.Seq < v.checker.Seq:
+		result.Unknown = fmt.Sprintf("entries after %d follow from those before, but no head was signed since", result.Head.Seq)
 	default:
 		result.Unknown = "whether newer entries and their heads were cut off; compare the head with one from the log"
+	}
+	if len(fit) > 0 && fit[0].part < v.part {
+		result.Unknown += "; the wallet was made again since its record began, and heads of before are signed with a key of before"
 	}
 	return result
 }

@@ -1,0 +1,139 @@
+package claims
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+
+	"walletd/internal/keystore"
+	"walletd/internal/store"
+)
+
+// The record in a backup. An entry's hash covers its sealed bytes, and those open only under the
+// key of the wallet as it was: a wallet that is restored has a new one, so that rows of the old
+// store do not pass in the new. So an entry is carried twice: as it was, sealed bytes and hash,
+// which keeps the chain whole and its heads true; and as what it says, which the restored wallet
+// seals anew, in a row beside, bound to the entry's hash. The chain goes on from the old end with
+// the entry "wallet.restored"; from there on its heads are signed by the new key.
+
+// keptRecord is a wallet's chain from its first entry.
+type keptRecord struct {
+	Entries []keptEntry  `json:"entries"`
+	Heads   []store.Head `json:"heads"`
+}
+
+type keptEntry struct {
+	ID      string          `json:"id"`
+	Time    int64           `json:"time"` // milliseconds
+	Kind    string          `json:"kind"`
+	Sealed  []byte          `json:"sealed"`
+	Hash    []byte          `json:"hash"`
+	Content json.RawMessage `json:"content,omitempty"` // nothing if it did not open
+}
+
+// rows gives the entries as rows of a chain.
+func (k *keptRecord) rows(chain string) []store.Record {
+	rows := make([]store.Record, len(k.Entries))
+	prev := make([]byte, 32)
+	for i, e := range k.Entries {
+		rows[i] = store.Record{Chain: chain, Seq: int64(i + 1), ID: e.ID, Time: e.Time, Kind: e.Kind, Sealed: e.Sealed, Prev: prev, Hash: e.Hash}
+		prev = e.Hash
+	}
+	return rows
+}
+
+// check refuses a record that does not hold together.
+func (k *keptRecord) check(chain string) error {
+	v := NewVerifier(chain)
+	for _, h := range k.Heads {
+		v.AddHead(h)
+	}
+	for _, r := range k.rows(chain) {
+		v.Add(r)
+	}
+	if bad := v.Result().Bad; bad != nil {
+		return badBackup("entry %d of its record does not fit: %s; walletd audit verify says more, and a backup can leave the record out", bad.Seq, bad.Why)
+	}
+	return nil
+}
+
+// recordUpTo reads the chain of the caller's wallet up to an entry, opened.
+func (d *Door) recordUpTo(ctx context.Context, c *Caller, last int64) (*keptRecord, error) {
+	k := &keptRecord{Entries: []keptEntry{}, Heads: []store.Head{}}
+	old := oldContents{store: d.store, wallet: c.wallet}
+	err := d.walk(ctx, c.Wallet, func(r store.Record) error {
+		if r.Seq > last {
+			return nil
+		}
+		e := keptEntry{ID: r.ID, Time: r.Time, Kind: r.Kind, Sealed: r.Sealed, Hash: r.Hash}
+		if content, err := old.open(ctx, r); err != nil {
+			return err
+		} else if json.Valid(content) {
+			e.Content = content
+		}
+		k.Entries = append(k.Entries, e)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = d.walkHeads(ctx, c.Wallet, func(h store.Head) error {
+		if h.Seq <= last {
+			k.Heads = append(k.Heads, h)
+		}
+		return nil
+	})
+	return k, err
+}
+
+// old gives what the store is to put beneath a wallet that is restored.
+func (k *keptRecord) old(w *keystore.Wallet) store.OldChain {
+	old := store.OldChain{Records: k.rows(w.ID()), Heads: k.Heads}
+	for i, r := range old.Records {
+		if content := k.Entries[i].Content; content != nil {
+			old.Contents = append(old.Contents, store.Restored{Chain: r.Chain, Seq: r.Seq, Sealed: w.Seal(restoredPlace(r), content)})
+		}
+	}
+	return old
+}
+
+// restoredPlace binds what an entry says to the entry's hash.
+func restoredPlace(r store.Record) keystore.Place {
+	return keystore.Place{Table: "restored", Row: r.ID + " " + hex.EncodeToString(r.Hash), Field: "content", Version: 1}
+}
+
+// oldContents opens entries of a record in their order, also those that came with a backup. It
+// reads the latter's content a page at a time, once there is one.
+type oldContents struct {
+	store  *store.Store
+	wallet *keystore.Wallet
+	page   []store.Restored
+	read   int64 // up to which entry page was read
+}
+
+// open returns what an entry says, nil if it does not open: the chain says whether it was changed.
+func (o *oldContents) open(ctx context.Context, r store.Record) ([]byte, error) {
+	content, err := o.wallet.Open(recordPlace(r.ID), r.Sealed)
+	if err == nil {
+		return content, nil
+	}
+	if r.Seq > o.read {
+		o.page, err = o.store.RestoredRecord(ctx, r.Chain, r.Seq-1, recordPage)
+		if err != nil {
+			return nil, fmt.Errorf("reading the restored record: %w", err)
+		}
+		o.read = r.Seq + recordPage - 1 // no entry up to there is further on
+	}
+	for len(o.page) > 0 && o.page[0].Seq < r.Seq {
+		o.page = o.page[1:]
+	}
+	if len(o.page) == 0 || o.page[0].Seq != r.Seq {
+		return nil, nil
+	}
+	content, err = o.wallet.Open(restoredPlace(r), o.page[0].Sealed)
+	if err != nil {
+		return nil, nil // nobody's; the entry itself is still on the chain
+	}
+	return content, nil
+}
