@@ -294,7 +294,10 @@ func TestReplays(t *testing.T) {
 	for _, tt := range replays {
 		covered[tt.file] = true
 		for name, step := range map[string]func(*house, string) View{"straight": (*house).advance, "killed": (*house).step} {
-			t.Run(tt.file+"/"+name, func(t *testing.T) { replay(t, tt, step) })
+			t.Run(tt.file+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				replay(t, tt, step)
+			})
 		}
 	}
 	for _, name := range names {

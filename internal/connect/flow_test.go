@@ -1,0 +1,446 @@
+package connect
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"walletd/internal/claims"
+	"walletd/internal/did"
+	"walletd/internal/keystore"
+	"walletd/internal/store"
+)
+
+// killed is a far side that kills the wallet as it receives a POST: nothing is written any more.
+func killed(h **house, next http.Handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			(*h).store.Close()
+		}
+		next.ServeHTTP(w, r)
+	}
+}
+
+func TestAnAnswerIsPostedOnce(t *testing.T) {
+	app := newFar(t, 1, did.Ed25519)
+	s := &script{t: t, replies: []says{app.asks(), app.ends(nil)}}
+	var h *house
+	h = newHouse(t, killed(&h, s))
+	v := h.begin(appURL)
+	v = h.advance(v.ID)
+	h.approve(v.Approval, claims.Choice{})
+	if err := h.sessions.Advance(t.Context(), v.ID); err == nil {
+		t.Fatal("the wallet was not killed")
+	}
+	for range 3 {
+		h.restart()
+		if v = h.advance(v.ID); v.State != Unknown {
+			t.Fatalf("after the restart it is %+v", v)
+		}
+	}
+	if _, posts := s.counts(); posts != 1 {
+		t.Errorf("posted %d times", posts)
+	}
+}
+
+func TestADeclineIsPostedOnce(t *testing.T) {
+	app := newFar(t, 1, did.Ed25519)
+	s := &script{t: t, replies: []says{app.asks()}}
+	var h *house
+	h = newHouse(t, killed(&h, s))
+	v := h.begin(appURL)
+	v = h.advance(v.ID)
+	h.reject(v.Approval)
+	if err := h.sessions.Advance(t.Context(), v.ID); err == nil {
+		t.Fatal("the wallet was not killed")
+	}
+	h.restart()
+	if v = h.advance(v.ID); v.State != Declined || v.Code != "" {
+		t.Errorf("after the restart it is %+v", v)
+	}
+	if _, posts := s.counts(); posts != 1 {
+		t.Errorf("posted %d times", posts)
+	}
+}
+
+func TestAnAnswerThatNeverLeftIsNotPostedEither(t *testing.T) {
+	app := newFar(t, 1, did.Ed25519)
+	s := &script{t: t, replies: []says{app.asks(), app.ends(nil)}}
+	h := newHouse(t, s)
+	v := h.advance(h.begin(appURL).ID)
+	h.approve(v.Approval, claims.Choice{})
+	row, err := h.store.Session(t.Context(), v.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	held, err := h.sessions.hold(t.Context(), row)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Killed after the row says posting, before a byte leaves.
+	if err := held.write(t.Context(), "session.answering", "", func(r *store.Session) { r.State, r.Posting = string(Answering), true }); err != nil {
+		t.Fatal(err)
+	}
+	h.restart()
+	if v = h.advance(v.ID); v.State != Unknown {
+		t.Errorf("after the restart it is %+v", v)
+	}
+	if _, posts := s.counts(); posts != 0 {
+		t.Errorf("posted %d times", posts)
+	}
+}
+
+func TestTwoCallersDoNotBothAsk(t *testing.T) {
+	app := newFar(t, 1, did.Ed25519)
+	open := make(chan struct{})
+	slow := app.asks()
+	s := &script{t: t, replies: []says{func(b []byte) []byte { <-open; return slow(b) }, app.asks()}}
+	h := newHouse(t, s)
+	v := h.begin(appURL)
+	done := make(chan error)
+	go func() { done <- h.sessions.Advance(t.Context(), v.ID) }()
+	for gets := 0; gets == 0; gets, _ = s.counts() {
+		time.Sleep(time.Millisecond)
+	}
+	other := New(h.sessions.Config) // another replica
+	if err := other.Advance(t.Context(), v.ID); !errors.Is(err, store.ErrChanged) {
+		t.Errorf("the other's Advance: %v", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if _, err := other.Cancel(ctx, h.as(h.owner), v.ID); !errors.Is(err, ErrHeld) {
+		t.Errorf("cancelling what is at work: %v", err)
+	}
+	close(open)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if gets, _ := s.counts(); gets != 1 {
+		t.Errorf("asked %d times", gets)
+	}
+	if v = h.get(v.ID); v.State != Waiting {
+		t.Errorf("it is %s", v.State)
+	}
+}
+
+func TestAHoldThatRanOutWritesNothing(t *testing.T) {
+	app := newFar(t, 1, did.Ed25519)
+	s := &script{t: t, replies: []says{app.asks(), app.ends(nil)}}
+	h := newHouse(t, s)
+	v := h.advance(h.begin(appURL).ID)
+	h.approve(v.Approval, claims.Choice{})
+	row, _ := h.store.Session(t.Context(), v.ID)
+	slow, err := h.sessions.hold(t.Context(), row)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.pass(holdFor + time.Second)
+	if v = h.advance(v.ID); v.State != Done {
+		t.Fatalf("the second to hold it comes to %s", v.State)
+	}
+	if err := slow.finish(t.Context(), slow.advance); !errors.Is(err, store.ErrChanged) {
+		t.Errorf("the first to hold it: %v", err)
+	}
+	if _, posts := s.counts(); posts != 1 {
+		t.Errorf("posted %d times", posts)
+	}
+}
+
+func TestExpiry(t *testing.T) {
+	app := newFar(t, 1, did.Ed25519)
+	s := &script{t: t, replies: []says{app.asks()}}
+	h := newHouse(t, s)
+	v := h.advance(h.begin(appURL).ID)
+	h.pass(5*time.Minute + time.Second)
+	if v = h.advance(v.ID); v.State != Expired {
+		t.Errorf("it is %s", v.State)
+	}
+	if _, posts := s.counts(); posts != 0 {
+		t.Error("an answer was sent")
+	}
+	unopened := h.begin(appURL)
+	h.pass(sessionLife)
+	if v := h.advance(unopened.ID); v.State != Expired {
+		t.Errorf("one that nobody opened is %s", v.State)
+	}
+	if gets, _ := s.counts(); gets != 1 {
+		t.Error("an old link was opened")
+	}
+}
+
+func TestALongWait(t *testing.T) {
+	app := newFar(t, 1, did.Ed25519)
+	s := &script{t: t, replies: []says{app.asks(), app.sends(app.reply(vectorStart.Add(6*time.Minute), map[string]any{"status": "ok"}))}}
+	h := newHouse(t, s)
+	v := h.advance(h.begin(appURL).ID)
+	h.pass(4*time.Minute + 55*time.Second)
+	h.approve(v.Approval, claims.Choice{})
+	h.pass(time.Minute) // the app's own request has expired by now
+	if v = h.advance(v.ID); v.State != Done {
+		t.Errorf("it is %+v", v)
+	}
+	if got := s.told(0); string(got.Body["iat"]) != `"1767225955"` {
+		t.Errorf("the answer was issued at %s", got.Body["iat"])
+	}
+}
+
+func TestCancel(t *testing.T) {
+	app := newFar(t, 1, did.Ed25519)
+	s := &script{t: t, replies: []says{app.asks(), app.ends(nil)}}
+	h := newHouse(t, s)
+	cancel := func(id string) View {
+		t.Helper()
+		v, err := h.sessions.Cancel(t.Context(), h.as(h.owner), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	if v := cancel(h.begin(appURL).ID); v.State != Declined || v.Code != "cancelled" {
+		t.Errorf("before it asked: %+v", v)
+	}
+	if gets, posts := s.counts(); gets+posts != 0 {
+		t.Error("a cancelled link was opened")
+	}
+	v := h.advance(h.begin(appURL).ID)
+	question := v.Approval
+	if v = cancel(v.ID); v.State != Declined || v.Code != "cancelled" {
+		t.Errorf("while it waited: %+v", v)
+	}
+	if s.action(0) != "declineAuth" {
+		t.Errorf("the app was told %s", s.action(0))
+	}
+	if a := h.approval(question); a.Status != "cancelled" {
+		t.Errorf("its question is %s", a.Status)
+	}
+	if again := cancel(v.ID); again.Code != "cancelled" {
+		t.Errorf("cancelled twice: %+v", again)
+	}
+	if _, posts := s.counts(); posts != 1 {
+		t.Errorf("%d answers were sent", posts)
+	}
+	if _, err := h.sessions.Cancel(t.Context(), h.as(h.owner), "none"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("cancelling nothing: %v", err)
+	}
+}
+
+func TestClockSkew(t *testing.T) {
+	app := newFar(t, 1, did.Ed25519)
+	behind := vectorStart.Add(-4 * time.Minute)
+	s := &script{t: t, replies: []says{
+		app.sends(app.reply(behind.Add(-6*time.Minute), map[string]any{"url": appURL})),
+		app.sends(app.reply(behind.Add(-6*time.Minute), map[string]any{"status": "ok"}))}}
+	v := newHouse(t, s).through(appURL)
+	if v.State != Done || v.Skew != -10*time.Minute {
+		t.Errorf("ended %+v", v)
+	}
+	if got := s.told(0); string(got.Body["iat"]) != `"1767225000"` {
+		t.Errorf("the answer was issued at %s", got.Body["iat"])
+	}
+}
+
+func TestBusyAtTheLimit(t *testing.T) {
+	app := newFar(t, 1, did.Ed25519)
+	other := newFar(t, 2, did.Ed25519)
+	s := &script{t: t, replies: []says{app.asks(), app.asks(), app.ends(nil), other.asks()}}
+	h := newHouse(t, s)
+	h.sessions.Limit = 1
+	if v := h.advance(h.begin(appURL).ID); v.State != Waiting {
+		t.Fatalf("the first is %s", v.State)
+	}
+	if v := h.advance(h.begin(appURL).ID); v.State != Declined || v.Code != "busy" {
+		t.Errorf("the second is %+v", v)
+	}
+	if s.action(0) != "busy" {
+		t.Errorf("the app was told %s", s.action(0))
+	}
+	if v := h.advance(h.begin(appURL).ID); v.State != Waiting {
+		t.Errorf("another app's is %s", v.State)
+	}
+	h.begin(appURL)
+	if _, err := h.sessions.Open(t.Context(), h.as(h.owner), link(appURL)); !errors.Is(err, ErrTooMany) {
+		t.Errorf("one link too many: %v", err)
+	}
+}
+
+func TestUnsealedSecrets(t *testing.T) {
+	app := newFar(t, 1, did.Ed25519)
+	secret := claim("encryptionKey", "salt", "notes")
+	for _, refuse := range []bool{false, true} {
+		s := &script{t: t, replies: []says{app.asks(), app.asks(secret), app.ends(nil)}}
+		h := newHouse(t, s)
+		h.sessions.RefuseUnsealed = refuse
+		v := h.through(appURL)
+		if refuse && (v.State != Declined || v.Code != "request_unsealed") || !refuse && v.State != Done {
+			t.Errorf("refusing %v: %+v", refuse, v)
+		}
+	}
+	s := &script{t: t, replies: []says{app.asks(), app.asks(secret, claim("profile")), app.ends(nil)}}
+	h := newHouse(t, s)
+	h.sessions.RefuseUnsealed = true
+	if _, err := h.door.SetProfile(t.Context(), h.as(h.owner), claims.Profile{"fullName": "Alice"}); err != nil {
+		t.Fatal(err)
+	}
+	if v := h.through(appURL); v.State != Done {
+		t.Errorf("among other claims it cannot come sealed: %+v", v)
+	}
+}
+
+func TestLocked(t *testing.T) {
+	app := newFar(t, 1, did.Ed25519)
+	s := &script{t: t, replies: []says{app.asks(), app.ends(nil)}}
+	h := newHouse(t, s)
+	v := h.advance(h.begin(appURL).ID)
+	h.approve(v.Approval, claims.Choice{})
+	if err := h.keystore.Lock(t.Context(), "test"); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.sessions.Advance(t.Context(), v.ID); !errors.Is(err, keystore.ErrLocked) {
+		t.Errorf("while locked: %v", err)
+	}
+	h.unlock()
+	if v = h.advance(v.ID); v.State != Done {
+		t.Errorf("after it was unlocked: %+v", v)
+	}
+}
+
+func TestAForgedRowIsNotUsed(t *testing.T) {
+	app := newFar(t, 1, did.Ed25519)
+	for name, change := range map[string]string{
+		"another state":     `update sessions set state = 'asked'`,
+		"posting taken off": `update sessions set posting = not posting`,
+		"another app":       `update sessions set app = 'z1'`,
+		"a longer life":     `update sessions set expires = expires + 1`,
+		"other content":     `update sessions set sealed = x'00'`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &script{t: t, replies: []says{app.asks(), app.ends(nil)}}
+			h := newHouse(t, s)
+			v := h.advance(h.begin(appURL).ID)
+			h.approve(v.Approval, claims.Choice{})
+			h.store.Close()
+			db, err := sql.Open("sqlite", h.path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := db.Exec(change); err != nil {
+				t.Fatal(err)
+			}
+			db.Close()
+			h.open(false)
+			h.unlock()
+			if err := h.sessions.Advance(t.Context(), v.ID); !errors.Is(err, claims.ErrForged) {
+				t.Errorf("Advance: %v", err)
+			}
+			if _, posts := s.counts(); posts != 0 {
+				t.Error("an answer was sent")
+			}
+			if list, _, err := h.sessions.List(t.Context(), h.as(h.owner), store.Page{}); err != nil || len(list) != 0 {
+				t.Errorf("listed %v, %v", list, err)
+			}
+			if !strings.Contains(h.kinds(), "row.forged") {
+				t.Errorf("the record does not say so: %s", h.kinds())
+			}
+		})
+	}
+}
+
+func TestOpenRefusesLinks(t *testing.T) {
+	h := newHouse(t, &script{t: t})
+	owner := h.as(h.owner)
+	if _, err := h.sessions.Open(t.Context(), owner, "https://abtwallet.io/"); !errors.Is(err, ErrLink) {
+		t.Errorf("no link: %v", err)
+	}
+	_, err := h.sessions.Open(t.Context(), owner, link("https://user:secret@dapp.example/auth"))
+	wantRule(t, err, RuleUserinfo)
+	if _, err := h.sessions.Open(t.Context(), &claims.Caller{Role: claims.App}, link(appURL)); !errors.Is(err, claims.ErrForbidden) {
+		t.Errorf("an app's: %v", err)
+	}
+	h.client = NewClient(ClientConfig{})
+	h.restart()
+	_, err = h.sessions.Open(t.Context(), h.as(h.owner), link("http://dapp.example/auth"))
+	wantRule(t, err, RuleScheme)
+	v := h.begin("https://127.0.0.1/auth")
+	if v = h.advance(v.ID); v.State != Refused || v.Code != "blocked" || !strings.Contains(v.Text, string(RuleLoopback)) {
+		t.Errorf("a link to the wallet's own machine: %+v", v)
+	}
+}
+
+// The channel's private key and shared key are in the row, and only there sealed.
+func TestNothingSecretIsInTheClear(t *testing.T) {
+	app := newFar(t, 1, did.Ed25519)
+	h := newHouse(t, &script{t: t, replies: []says{app.asks()}})
+	v := h.advance(h.begin(appURL).ID)
+	row, err := h.store.Session(t.Context(), v.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(row)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, secret := range []string{"dapp.example", "Notes", "authInfo"} {
+		if strings.Contains(string(text)+string(row.Sealed), secret) {
+			t.Errorf("the row shows %q", secret)
+		}
+	}
+}
+
+func TestRun(t *testing.T) {
+	app := newFar(t, 1, did.Ed25519)
+	s := &script{t: t}
+	const n = 12
+	for range n {
+		s.replies = append(s.replies, app.asks())
+	}
+	for range n {
+		s.replies = append(s.replies, app.ends(nil))
+	}
+	h := newHouse(t, s)
+	first := h.begin(appURL) // before Run: what a restart left
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := h.sessions.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	ids := []string{first.ID}
+	for range n - 1 {
+		ids = append(ids, h.begin(appURL).ID)
+	}
+	await := func(id string, state State) View {
+		t.Helper()
+		for range 2000 {
+			if v := h.get(id); v.State == state || !v.Ended.IsZero() {
+				if v.State != state {
+					t.Fatalf("it is %+v", v)
+				}
+				return v
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+		t.Fatalf("it does not come to %s: %+v", state, h.get(id))
+		return View{}
+	}
+	for _, id := range ids {
+		await(id, Waiting)
+	}
+	for _, id := range ids {
+		h.approve(h.get(id).Approval, claims.Choice{})
+	}
+	for _, id := range ids {
+		await(id, Done)
+	}
+	stop()
+	running.Wait()
+	if gets, posts := s.counts(); gets != n || posts != n {
+		t.Errorf("%d requests and %d answers for %d sessions", gets, posts, n)
+	}
+}
