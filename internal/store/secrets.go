@@ -106,6 +106,9 @@ func DeleteSecret(old Secret) Write {
 // this says which pages get an answer to a browser's question in advance, and
 // nothing more.
 func (s *Store) OriginListed(ctx context.Context, origin string, now int64) (bool, error) {
+	if origin != strings.ToLower(origin) {
+		return false, nil // SQLite's like knows no case
+	}
 	pattern := strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(origin)
 	var one int64
 	err := s.scalars(ctx, "origin listed", []any{"% " + pattern + " %", now}, &one)

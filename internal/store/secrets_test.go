@@ -130,6 +130,7 @@ func TestOriginListed(t *testing.T) {
 			{"takes a mark for itself", "https://underXscore.example", 1, false},
 			{"takes no wildcard", "%", 1, false},
 			{"takes no part of one", "https://a.exampl", 1, false},
+			{"takes no other case", "https://A.example", 1, false},
 			{"takes nothing for nothing", "", 1, false},
 			{"leaves out what has ended", "https://a.example", 100, false},
 			{"leaves out what was revoked", "https://gone.example", 1, false},
