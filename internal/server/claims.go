@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strconv"
 	"time"
 
 	"walletd/internal/claims"
@@ -139,6 +140,11 @@ func (c *call) outcome(out claims.Outcome, err error) (any, error) {
 		c.header.Set("Location", "/v1/claims/"+out.Pending.ID)
 		c.header.Set("Retry-After", "2")
 		return pending{out.Pending.ID, "pending", out.Pending.Code, out.Pending.Expires.UTC()}, nil
+	case out.Answer.Own != nil:
+		if tag := out.Answer.ETag; tag != "" {
+			c.header.Set("ETag", strconv.Quote(tag))
+		}
+		return out.Answer.Own, nil
 	case out.Answer.Signed != nil:
 		a := out.Answer.Signed
 		return answeredSigned{a.UserPK, a.UserInfo, a.SharedKey, a.Version}, nil

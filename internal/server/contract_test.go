@@ -82,7 +82,11 @@ func TestAppsHaveAListenerOfTheirOwn(t *testing.T) {
 	apps := routes(t, w.Server.AppsHandler())
 	people := routes(t, w.Server.Handler())
 	for name, op := range contract(t) {
-		if isApps := slices.Contains(op.Tags, "claims"); isApps {
+		if slices.Contains(op.Tags, "secrets") { // of apps there, of owners here
+			if !slices.Contains(people, name) || !slices.Contains(apps, name) {
+				t.Errorf("%s is not on both listeners", name)
+			}
+		} else if isApps := slices.Contains(op.Tags, "claims"); isApps {
 			if slices.Contains(people, name) || !slices.Contains(apps, name) {
 				t.Errorf("%s is not on the apps' listener alone", name)
 			}
@@ -97,7 +101,7 @@ func TestAppsHaveAListenerOfTheirOwn(t *testing.T) {
 func TestOperationsAreHeldToTheirRoles(t *testing.T) {
 	w := wallettest.New(t)
 	tokens := map[string]string{"operator": w.Operator, "owner": w.Owner, "app": w.App("Notes").Token}
-	names := strings.NewReplacer("{wallet}", w.Address, "{id}", "none", "{hash}", strings.Repeat("0", 64), "{app}", "zNKpPiDfyQ5h7LWfhsYHaxdizUx7ung399sm")
+	names := strings.NewReplacer("{name}", "x", "{keyId}", "k", "{wallet}", w.Address, "{id}", "none", "{hash}", strings.Repeat("0", 64), "{app}", "zNKpPiDfyQ5h7LWfhsYHaxdizUx7ung399sm")
 	bodies := map[string]wallettest.Members{
 		"POST /v1/claims":                       {"requestedClaims": []wallettest.Members{wallettest.EncryptionKey("s")}},
 		"POST /v1/wallets/{wallet}/accounts":    {"app": "zNKpPiDfyQ5h7LWfhsYHaxdizUx7ung399sm"},
@@ -114,6 +118,10 @@ func TestOperationsAreHeldToTheirRoles(t *testing.T) {
 		"POST /v1/keystore/slots":               {"auth": wallettest.Members{"passphrase": "x"}, "slot": wallettest.Members{"name": "x", "passphrase": "y"}},
 		"POST /v1/keystore/slots/{id}/remove":   {"auth": wallettest.Members{"passphrase": "x"}},
 		"POST /v1/keystore/rotate":              {"secrets": []wallettest.Members{{"passphrase": "x"}}},
+		"POST /v1/secret-storage/keys":          {},
+		"POST /v1/secret-storage/key":           {"keys": wallettest.Members{}},
+		"PUT /v1/secret-storage/keys/{keyId}":   {"keyInfo": wallettest.Members{}},
+		"PUT /v1/secrets/{name}":                {"value": "x"},
 		"POST /v1/claims/{id}":                  {"appPk": "z1", "authInfo": "x"},
 	}
 	for name, op := range contract(t) {

@@ -12,8 +12,9 @@ import (
 	"walletd/internal/store"
 )
 
-// maxPath bounds the path of a request, in bytes. The longest of ours is a third of it.
-const maxPath = 512
+// maxPath bounds the path of a request, in bytes. The longest of ours names a secret: 255 bytes,
+// each of which may be escaped.
+const maxPath = 1024
 
 // guard is what every request passes before it is routed: headers of the answer, the Host it is
 // for, and no page of another origin. It also gives the router the path as it was sent, so that
@@ -34,7 +35,11 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		if !s.hosts.answers(s.proxies.host(r)) && path != "/healthz" && path != "/readyz" {
 			return errHost // probes name the address they happen to connect to
 		}
-		if err := cross.Check(r); err != nil {
+		if origin, elsewhere := s.elsewhere(r); elsewhere && forApps(path) {
+			if done, err := s.welcome(w, r, origin); done || err != nil {
+				return err
+			}
+		} else if err := cross.Check(r); err != nil {
 			return errCrossOrigin
 		}
 		if len(path) > maxPath {

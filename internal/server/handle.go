@@ -83,6 +83,9 @@ func handle[In, Out any](s *Server, do func(*call, In) (Out, error)) http.Handle
 			return err
 		}
 		defer func() { c.Close() }()
+		if err := s.fromPage(c); err != nil {
+			return err
+		}
 		if err := c.entitled(); err != nil {
 			return err
 		}
@@ -94,19 +97,37 @@ func handle[In, Out any](s *Server, do func(*call, In) (Out, error)) http.Handle
 	})
 }
 
+// large is a request whose body may be larger than maxBody.
+type large interface{ limit() int64 }
+
+// querier is a request that is no GET and has a query all the same.
+type querier interface{ query() any }
+
+func hasBody(r *http.Request, in any) bool {
+	switch in.(type) {
+	case *none, bodiless:
+		return false
+	}
+	return r.Method != http.MethodGet
+}
+
 // read returns the body of a request that has one.
 func read(w http.ResponseWriter, r *http.Request, in any) ([]byte, error) {
-	if _, bodiless := in.(*none); bodiless || r.Method == http.MethodGet {
+	if !hasBody(r, in) {
 		return nil, nil
+	}
+	limit := int64(maxBody)
+	if l, ok := in.(large); ok {
+		limit = l.limit()
 	}
 	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if charset, given := params["charset"]; err != nil || media != "application/json" || given && !strings.EqualFold(charset, "utf-8") || len(r.Header["Content-Type"]) != 1 {
 		return nil, errContentType
 	}
-	if r.ContentLength > maxBody {
+	if r.ContentLength > limit {
 		return nil, errBodyTooLarge
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
 		return body, errBodyTooLarge
 	}
@@ -119,14 +140,22 @@ func read(w http.ResponseWriter, r *http.Request, in any) ([]byte, error) {
 // decodeInto reads the body, or the query of a GET, into a request.
 func decodeInto(r *http.Request, body []byte, in any) error {
 	if r.Method != http.MethodGet {
-		if r.URL.RawQuery != "" {
+		if q, ok := in.(querier); ok {
+			if err := decodeQuery(r, q.query()); err != nil {
+				return err
+			}
+		} else if r.URL.RawQuery != "" {
 			return &memberError{"the query", "must be empty"}
 		}
-		if _, bodiless := in.(*none); bodiless {
+		if !hasBody(r, in) {
 			return nil
 		}
 		return decode(body, in)
 	}
+	return decodeQuery(r, in)
+}
+
+func decodeQuery(r *http.Request, in any) error {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return &memberError{"the query", "must be percent-encoded"}

@@ -19,6 +19,7 @@ var (
 	errBodyTooLarge   = errors.New("the body is larger than 64 KiB")
 	errContentType    = errors.New("the body is not said to be JSON")
 	errCrossOrigin    = errors.New("a page of another origin made the browser send this")
+	errOrigin         = errors.New("the token does not list the origin of the page")
 	errHost           = errors.New("the service does not answer to this host")
 	errMethod         = errors.New("the route has no such method")
 	errTwoCredentials = errors.New("both a token and a signed request")
@@ -52,9 +53,10 @@ type entry struct {
 // sentinel that wraps a protocol code ("rule 3: app must be a DID") is answered as itself.
 func refusals() []entry {
 	return []entry{
-		{errBodyTooLarge, 413, "body_too_large", "Send at most 64 KiB."},
+		{errBodyTooLarge, 413, "body_too_large", "Send at most 64 KiB, or 512 KiB where a secret is sent."},
 		{errContentType, 415, "content_type", "Send Content-Type: application/json."},
 		{errCrossOrigin, 403, "forbidden", "Pages of other origins may not call this service."},
+		{errOrigin, 403, "origin_refused", "This token is not for pages of that origin. Its owner names the origins when the token is made."},
 		{errHost, 421, "host_refused", "The service does not answer to this Host. Its operator names those it answers to."},
 		{errMethod, 405, "method_not_allowed", "See Allow for the methods of this route."},
 		{errTwoCredentials, 400, "two_credentials", "Send either a token or a signed request, not both."},
@@ -81,6 +83,8 @@ func refusals() []entry {
 		{claims.ErrTooMany, 429, "rate_limited", "Too many questions wait for the person. Ask again when some are answered."},
 		{claims.ErrMismatch, 422, "idempotency_mismatch", "This Idempotency-Key was used with another body. Use a new one."},
 		{claims.ErrExists, 409, "conflict", ""},
+		{claims.ErrNoKey, 404, "no_match", "No key of this app fits any of the descriptions. It may be another account's, or its key was made elsewhere."},
+		{claims.ErrPrecondition, 412, "precondition_failed", "The secret is not as you last saw it. To replace it, send its ETag in If-Match; to create it, nothing."},
 		{claims.ErrForged, 500, "internal", "A row of the store was changed by somebody else and is not used. The record and the log name it."},
 
 		{derive.ErrWordCount, 422, "words_invalid", "A phrase has 12, 15, 18, 21 or 24 words."},
@@ -104,6 +108,7 @@ func refusals() []entry {
 		{store.ErrLastSlot, 409, "last_slot", "This is the last slot. Add another one first."},
 		{store.ErrCollision, 409, "account_collision", "Another app of the wallet has the same derivation path. Import a key for this one."},
 		{store.ErrReplayed, 409, "jti_replayed", "This jti was used. Sign a fresh request."},
+		{store.ErrTooMany, 409, "secrets_full", "There are as many as there may be. Delete some."},
 		{store.ErrExists, 409, "conflict", "It exists already."},
 		{store.ErrChanged, 409, "conflict", "Somebody changed it meanwhile. Read it and try again."},
 		{store.ErrNotFound, 404, "not_found", "There is no such thing here."},
@@ -133,8 +138,13 @@ func codeStatus(code string) (status int, known bool) {
 		"text_is_a_token", "blind_signature", "delegation_is_a_session_message",
 		"chain_broken", "chain_expiry", "chain_too_deep", "scope_widened":
 		return http.StatusForbidden, true
-	case "jti_replayed", "account_collision":
+	case "jti_replayed", "account_collision", "secrets_full":
 		return http.StatusConflict, true
+	case "malformed", "bad_base64", "bad_iv", "bad_mac", "bad_secret", "not_utf8", "bad_key", "bad_name", "empty_secret",
+		"unknown_algorithm", "no_match", "no_usable_copy", "not_encrypted": // of secret storage, its reference's section 12
+		return http.StatusUnprocessableEntity, true
+	case "too_large":
+		return http.StatusRequestEntityTooLarge, true
 	}
 	return 0, false
 }

@@ -86,8 +86,11 @@ func New(c Config) (*Server, error) {
 // Handler answers everything, but not the routes of apps if they have a listener of their own.
 func (s *Server) Handler() http.Handler {
 	r := s.router()
-	if !s.apps {
+	if s.apps {
+		s.secretRoutes(r, claims.Owner)
+	} else {
 		s.appRoutes(r)
+		s.secretRoutes(r, claims.App, claims.Owner)
 	}
 	s.peopleRoutes(r)
 	s.statusRoutes(r)
@@ -100,6 +103,7 @@ func (s *Server) Handler() http.Handler {
 func (s *Server) AppsHandler() http.Handler {
 	r := s.router()
 	s.appRoutes(r)
+	s.secretRoutes(r, claims.App)
 	s.statusRoutes(r)
 	return r
 }

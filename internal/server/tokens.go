@@ -14,6 +14,8 @@ type newToken struct {
 	App       *appDID `json:"app"`
 	Name      *label  `json:"name"`
 	ExpiresIn *int64  `json:"expiresIn" min:"1" max:"3162240000"`
+	// Origins are those whose pages may use the token in a browser.
+	Origins []string `json:"origins,omitempty" max:"8"`
 }
 
 // tokenMade is a token that was made; it is shown this once.
@@ -24,11 +26,12 @@ type tokenMade struct {
 	Wallet    string      `json:"wallet,omitempty"`
 	App       string      `json:"app,omitempty"`
 	Name      string      `json:"name,omitempty"`
+	Origins   []string    `json:"origins,omitempty"`
 	ExpiresAt *time.Time  `json:"expiresAt,omitempty"`
 }
 
 func (s *Server) createToken(c *call, in newToken) (tokenMade, error) {
-	n := claims.NewToken{Role: claims.Role(in.Role)}
+	n := claims.NewToken{Role: claims.Role(in.Role), Origins: in.Origins}
 	if in.Wallet != nil {
 		n.Wallet = *in.Wallet
 	}
@@ -43,7 +46,7 @@ func (s *Server) createToken(c *call, in newToken) (tokenMade, error) {
 	}
 	c.status = http.StatusCreated
 	t, err := s.door.CreateToken(c.ctx, c.Caller, n)
-	return tokenMade{t.ID, t.Text, t.Role, t.Wallet, t.App, t.Name, moment(t.Expires)}, err
+	return tokenMade{t.ID, t.Text, t.Role, t.Wallet, t.App, t.Name, t.Origins, moment(t.Expires)}, err
 }
 
 // tokenView is a token without its secret.
@@ -53,6 +56,7 @@ type tokenView struct {
 	Wallet     string      `json:"wallet,omitempty"`
 	App        string      `json:"app,omitempty"`
 	Name       string      `json:"name"`
+	Origins    []string    `json:"origins,omitempty"`
 	CreatedAt  time.Time   `json:"createdAt"`
 	ExpiresAt  *time.Time  `json:"expiresAt,omitempty"`
 	LastUsedAt *time.Time  `json:"lastUsedAt,omitempty"`
@@ -61,7 +65,7 @@ type tokenView struct {
 
 func viewToken(v claims.TokenView) tokenView {
 	return tokenView{
-		ID: v.ID, Role: v.Role, Wallet: v.Wallet, App: v.App, Name: v.Name, CreatedAt: v.Created.UTC(),
+		ID: v.ID, Role: v.Role, Wallet: v.Wallet, App: v.App, Name: v.Name, Origins: v.Origins, CreatedAt: v.Created.UTC(),
 		ExpiresAt: moment(v.Expires), LastUsedAt: moment(v.LastUsed), RevokedAt: moment(v.Revoked),
 	}
 }
