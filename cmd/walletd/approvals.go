@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"net/url"
 	"strings"
 	"time"
@@ -18,6 +19,7 @@ type approval struct {
 	ID, Wallet, Status, Code string
 	App                      struct{ DID, Name, CallsItself string }
 	Agent                    *struct{ DID string }
+	Session, Origin          string
 	Account                  string
 	Claims                   []approvalClaim
 	Unusual                  []string
@@ -30,7 +32,19 @@ type approvalClaim struct {
 	Salt                       *struct{ Text, Hex string }
 	Delegation                 *struct{ From, To, ExpiresAt, Words string }
 	MFACode                    []int
-	Unusual                    []string
+	Items                      []struct {
+		Item, Value string
+		Held        bool
+	}
+	Text      *struct{ TypeURL, Method, Text, Display string }
+	Agreement *struct{ URI, Digest, Method string }
+	KeyPair   *struct {
+		Moniker, Type string
+		Declare       bool
+	}
+	Filters  []json.RawMessage
+	Presents *holding
+	Unusual  []string
 }
 
 // who names the app that asks: by the owner's own name first; what it calls itself proves nothing.
@@ -67,6 +81,8 @@ func (con *console) printApproval(a approval) {
 	if a.Agent != nil {
 		field("through", a.Agent.DID)
 	}
+	field("at", a.Origin)
+	field("session", a.Session)
 	field("answers as", a.Account)
 	for _, u := range a.Unusual {
 		field("unusual", u)
@@ -86,6 +102,7 @@ func (con *console) printApproval(a approval) {
 			field("  to", c.Delegation.To)
 			field("  until", day(c.Delegation.ExpiresAt))
 		}
+		con.printAsked(c, field)
 		if len(c.MFACode) > 0 {
 			con.printf("  %-10s %v: approve with --mfa-code and the one that the app shows\n", "numbers", c.MFACode)
 		}
@@ -142,6 +159,7 @@ type approvalsApproveCmd struct {
 	ID      string        `arg:"" help:"Id of the approval."`
 	MFACode *int          `name:"mfa-code" placeholder:"N" help:"The number that the app shows."`
 	Account string        `placeholder:"ACCOUNT" help:"Answer as another of this app's own accounts."`
+	Items   *string       `placeholder:"email,phone" help:"Give only these items of the profile; '' gives none. Without it all that the profile has are given."`
 	For     time.Duration `xor:"remember" placeholder:"1h" help:"Remember the yes for so long."`
 	Times   int           `xor:"remember" placeholder:"N" help:"Remember the yes for so many times."`
 	Always  bool          `xor:"remember" help:"Remember the yes until it is withdrawn (walletd grants revoke)."`
@@ -154,6 +172,9 @@ func (cmd *approvalsApproveCmd) Run(ctx context.Context, con *console) error {
 	}
 	if cmd.Account != "" {
 		body["account"] = cmd.Account
+	}
+	if cmd.Items != nil {
+		body["items"] = append([]string{}, strings.FieldsFunc(*cmd.Items, func(r rune) bool { return r == ',' || r == ' ' })...)
 	}
 	switch {
 	case cmd.For < 0 || cmd.For != cmd.For.Truncate(time.Second):

@@ -24,21 +24,23 @@ type commands struct {
 	JSON                   bool `name:"json" help:"Print JSON."`
 	AllowSharedSecretFiles bool `env:"WALLETD_ALLOW_SHARED_SECRET_FILES" help:"Read secret files that others may read too: for container mounts, whose mode cannot be changed."`
 
-	Init      initCmd      `cmd:"" help:"Make a keystore, and the first operator's token."`
-	Serve     serveCmd     `cmd:"" help:"Run the service."`
-	Wallet    walletCmd    `cmd:"" help:"Wallets: create, import, list, show, delete."`
-	Account   accountCmd   `cmd:"" help:"Accounts of a wallet: list, create, import."`
-	Token     tokenCmd     `cmd:"" help:"Who may call: create, list, revoke tokens."`
-	Approvals approvalsCmd `cmd:"" help:"What waits for the person: list, show, approve, reject."`
-	Grants    grantsCmd    `cmd:"" help:"Approvals that are remembered: list, revoke."`
-	Policy    policyCmd    `cmd:"" help:"What is decided without asking: show, set, test."`
-	Audit     auditCmd     `cmd:"" help:"The record: show, verify, export."`
-	Keystore  keystoreCmd  `cmd:"" help:"Status, unlock, lock, slots, rotate."`
-	Claim     claimCmd     `cmd:"" help:"Ask for a claim, as an app would."`
-	Derive    deriveCmd    `cmd:"" help:"The owner's own key for a salt."`
-	Doctor    doctorCmd    `cmd:"" help:"Look for what is wrong on this machine, and say what to do."`
-	Health    healthCmd    `cmd:"" help:"Is the service alive? The probe of a container."`
-	Version   versionCmd   `cmd:"" help:"What this binary is."`
+	Init        initCmd        `cmd:"" help:"Make a keystore, and the first operator's token."`
+	Serve       serveCmd       `cmd:"" help:"Run the service."`
+	Wallet      walletCmd      `cmd:"" help:"Wallets: create, import, list, show, delete."`
+	Account     accountCmd     `cmd:"" help:"Accounts of a wallet: list, create, import."`
+	Profile     profileCmd     `cmd:"" help:"What you tell apps about yourself: show, set."`
+	Credentials credentialsCmd `cmd:"" help:"Credentials and assets of a wallet: list, show, add, remove."`
+	Token       tokenCmd       `cmd:"" help:"Who may call: create, list, revoke tokens."`
+	Approvals   approvalsCmd   `cmd:"" help:"What waits for the person: list, show, approve, reject."`
+	Grants      grantsCmd      `cmd:"" help:"Approvals that are remembered: list, revoke."`
+	Policy      policyCmd      `cmd:"" help:"What is decided without asking: show, set, test."`
+	Audit       auditCmd       `cmd:"" help:"The record: show, verify, export."`
+	Keystore    keystoreCmd    `cmd:"" help:"Status, unlock, lock, slots, rotate."`
+	Claim       claimCmd       `cmd:"" help:"Ask for a claim, as an app would."`
+	Derive      deriveCmd      `cmd:"" help:"The owner's own key for a salt."`
+	Doctor      doctorCmd      `cmd:"" help:"Look for what is wrong on this machine, and say what to do."`
+	Health      healthCmd      `cmd:"" help:"Is the service alive? The probe of a container."`
+	Version     versionCmd     `cmd:"" help:"What this binary is."`
 }
 
 // hardening is what could not be done to protect the process's memory.

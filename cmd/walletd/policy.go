@@ -3,11 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
 	"net/http"
-	"os"
 	"strconv"
 )
 
@@ -88,26 +84,7 @@ func (cmd *policySetCmd) Run(ctx context.Context, con *console) error {
 }
 
 func (cmd *policySetCmd) read(con *console) (json.RawMessage, error) {
-	in := con.in
-	if cmd.File != "-" {
-		file, err := os.Open(cmd.File)
-		if err != nil {
-			return nil, err
-		}
-		defer file.Close()
-		in = file
-	}
-	const most = 64 << 10
-	b, err := io.ReadAll(io.LimitReader(in, most+1))
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("reading the rules: %w", err)
-	case len(b) > most:
-		return nil, fmt.Errorf("the rules are longer than %d bytes", most)
-	case !json.Valid(b):
-		return nil, withHint(errors.New("the rules are not JSON"), `a policy is {"rules":[{"app":"*","claim":"encryptionKey","decision":"ask"}]}`)
-	}
-	return b, nil
+	return readJSON(con, cmd.File, "the policy", `a policy is {"rules":[{"app":"*","claim":"encryptionKey","decision":"ask"}]}`)
 }
 
 type policyTestCmd struct {
