@@ -43,6 +43,7 @@ type Door struct {
 	changed  changes
 	forged   sync.Map    // row -> true: a forged row goes on record once per process
 	due      chan string // chains whose end is to be signed now
+	backups  sync.Mutex  // held while a backup is in memory
 }
 
 // New returns the door of a keystore.

@@ -157,3 +157,9 @@ func (s *Store) WalletSecretKeys(ctx context.Context, wallet string, after []byt
 	}
 	return many[SecretKey](ctx, s, "wallet's secret keys", wallet, after, maxSecretKeys)
 }
+
+// PutRestoredSecret adds a secret, whatever room there is: each costs a count
+// elsewhere. ErrExists.
+func PutRestoredSecret(s Secret) Write {
+	return Write{steps: []step{{"insert secret", values(s.fields()), ErrExists}}}
+}
