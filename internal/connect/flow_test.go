@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"walletd/internal/did"
 	"walletd/internal/keystore"
 	"walletd/internal/store"
+	"walletd/internal/wallettest/postgres"
 )
 
 // killed is a far side that kills the wallet as it receives a POST: nothing is written any more.
@@ -93,6 +95,70 @@ func TestAnAnswerThatNeverLeftIsNotPostedEither(t *testing.T) {
 	}
 	if _, posts := s.counts(); posts != 0 {
 		t.Errorf("posted %d times", posts)
+	}
+}
+
+// Killed after the door has decided, and put that on record, before the row says so: what the door
+// said is asked for once more.
+func TestKilledBetweenTheDoorAndTheRow(t *testing.T) {
+	app := newFar(t, 1, did.Ed25519)
+	tests := []struct {
+		name  string
+		until func(h *house, id string) // brings the session to where it is killed
+		do    func(ctx context.Context, held *held) error
+		ends  State
+	}{
+		{"as it asks the person", func(h *house, id string) { h.step(id) }, func(ctx context.Context, held *held) error {
+			out, err := held.Door.Answer(ctx, held.caller, held.request.claims)
+			if err == nil && out.Pending == nil {
+				err = errors.New("nobody was asked")
+			}
+			return err
+		}, Done},
+		{"as it collects a yes", func(h *house, id string) { h.approve(h.advance(id).Approval, claims.Choice{}) }, func(ctx context.Context, held *held) error {
+			out, err := held.Door.Collect(ctx, held.caller, held.row.Approval, 0)
+			if err == nil && out.Answer == nil {
+				err = errors.New("nothing was collected")
+			}
+			return err
+		}, Done},
+		{"as it declines", func(h *house, id string) { h.reject(h.advance(id).Approval) }, func(ctx context.Context, held *held) error {
+			_, err := held.Door.Refuse(ctx, held.caller, claims.DeclineAuth, "")
+			return err
+		}, Declined},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := &script{t: t, replies: []says{app.asks(), app.ends(nil)}}
+			h := newHouse(t, s)
+			v := h.begin(appURL)
+			tt.until(h, v.ID)
+			row, err := h.store.Session(t.Context(), v.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			held, err := h.sessions.hold(t.Context(), row)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := tt.do(t.Context(), held); err != nil {
+				t.Fatal(err)
+			}
+			h.restart()
+			for v = h.advance(v.ID); v.Ended.IsZero(); v = h.advance(v.ID) {
+				h.approve(v.Approval, claims.Choice{})
+			}
+			if v.State != tt.ends {
+				t.Errorf("ended %+v", v)
+			}
+			waiting, _, err := h.door.Approvals(t.Context(), h.as(h.owner), "all", store.Page{})
+			if err != nil || len(waiting) != 1 {
+				t.Errorf("the person was asked %d times, %v", len(waiting), err)
+			}
+			if gets, posts := s.counts(); gets != 1 || posts != 1 {
+				t.Errorf("%d requests, %d answers", gets, posts)
+			}
+		})
 	}
 }
 
@@ -325,7 +391,7 @@ func TestAForgedRowIsNotUsed(t *testing.T) {
 			v := h.advance(h.begin(appURL).ID)
 			h.approve(v.Approval, claims.Choice{})
 			h.store.Close()
-			db, err := sql.Open("sqlite", h.path)
+			db, err := sql.Open("sqlite", strings.TrimPrefix(h.url, "sqlite:"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -415,32 +481,80 @@ func TestRun(t *testing.T) {
 	for range n - 1 {
 		ids = append(ids, h.begin(appURL).ID)
 	}
-	await := func(id string, state State) View {
-		t.Helper()
-		for range 2000 {
-			if v := h.get(id); v.State == state || !v.Ended.IsZero() {
-				if v.State != state {
-					t.Fatalf("it is %+v", v)
-				}
-				return v
-			}
-			time.Sleep(5 * time.Millisecond)
-		}
-		t.Fatalf("it does not come to %s: %+v", state, h.get(id))
-		return View{}
-	}
 	for _, id := range ids {
-		await(id, Waiting)
+		h.await(id, Waiting)
 	}
 	for _, id := range ids {
 		h.approve(h.get(id).Approval, claims.Choice{})
 	}
 	for _, id := range ids {
-		await(id, Done)
+		h.await(id, Done)
 	}
 	stop()
 	running.Wait()
 	if gets, posts := s.counts(); gets != n || posts != n {
 		t.Errorf("%d requests and %d answers for %d sessions", gets, posts, n)
+	}
+}
+
+// await waits until Run has brought a session to a state.
+func (h *house) await(id string, state State) {
+	h.t.Helper()
+	for range 4000 {
+		if v := h.get(id); v.State == state {
+			return
+		} else if !v.Ended.IsZero() {
+			h.t.Fatalf("it is %+v", v)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	h.t.Fatalf("it does not come to %s: %+v", state, h.get(id))
+}
+
+func TestTwoReplicas(t *testing.T) {
+	app := newFar(t, 1, did.Ed25519)
+	request, end := app.asks()(nil), app.ends(nil)(nil)
+	var gets, posts atomic.Int32
+	h := newHouseAt(t, postgres.Start(t), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			gets.Add(1)
+			w.Write(request)
+		} else {
+			posts.Add(1)
+			w.Write(end)
+		}
+	}))
+	h.config = func(c *Config) { c.Alone = false }
+	h.store.Close()
+	h.open(false)
+	h.unlock()
+	other := h.replica()
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	for _, replica := range []*house{h, other} {
+		running.Go(func() {
+			if err := replica.sessions.Run(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	const n = 20
+	var ids []string
+	for i := range n {
+		ids = append(ids, []*house{h, other}[i%2].begin(appURL).ID)
+	}
+	for _, id := range ids {
+		h.await(id, Waiting)
+	}
+	for i, id := range ids {
+		[]*house{h, other}[i/2%2].approve(h.get(id).Approval, claims.Choice{}) // here or there
+	}
+	for _, id := range ids {
+		other.await(id, Done)
+	}
+	stop()
+	running.Wait()
+	if gets.Load() != n || posts.Load() != n {
+		t.Errorf("%d requests and %d answers for %d sessions", gets.Load(), posts.Load(), n)
 	}
 }

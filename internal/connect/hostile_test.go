@@ -11,6 +11,7 @@ import (
 
 	"walletd/internal/claims"
 	"walletd/internal/did"
+	"walletd/internal/store"
 )
 
 const (
@@ -270,6 +271,28 @@ func TestTheEnd(t *testing.T) {
 	}
 	if gets, _ := s.counts(); gets != 1 {
 		t.Errorf("%d pages were requested", gets)
+	}
+}
+
+// An attachment that is not what it should be ends no session, and is not kept.
+func TestABadAttachment(t *testing.T) {
+	app := newFar(t, 1, did.Ed25519)
+	for name, response := range map[string]map[string]any{
+		"no credential":   {"disposition": "attachment", "type": "VerifiableCredential", "data": map[string]any{}},
+		"another thing":   {"disposition": "attachment", "type": "Program", "data": map[string]any{}},
+		"an asset of air": {"disposition": "attachment", "assetId": "zzz"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &script{t: t, replies: []says{app.asks(), app.ends(map[string]any{"response": response})}}
+			h := newHouse(t, s)
+			v := h.through(appURL)
+			if v.State != Done || v.Code != "credential_invalid" || v.Credential != "" {
+				t.Errorf("ended %+v", v)
+			}
+			if kept, _, err := h.door.Holdings(t.Context(), h.as(h.owner), store.Page{}); err != nil || len(kept) != 0 {
+				t.Errorf("kept %v, %v", kept, err)
+			}
+		})
 	}
 }
 

@@ -31,7 +31,7 @@ const vectorSeed = "5eb00bbddcf069084889a8ab9155568165f5c453ccb85e70811aaed6f6da
 // a test can move.
 type house struct {
 	t        testing.TB
-	path     string
+	url      string       // of the store
 	clock    atomic.Int64 // unix nanoseconds
 	store    *store.Store
 	keystore *keystore.Keystore
@@ -49,7 +49,12 @@ type house struct {
 // newHouse furnishes a house whose client reaches one app, whatever it is called.
 func newHouse(t testing.TB, app http.Handler) *house {
 	t.Helper()
-	h := &house{t: t, path: filepath.Join(t.TempDir(), "data", "walletd.db"), config: func(*Config) {}}
+	return newHouseAt(t, "sqlite:"+filepath.Join(t.TempDir(), "data", "walletd.db"), app)
+}
+
+func newHouseAt(t testing.TB, url string, app http.Handler) *house {
+	t.Helper()
+	h := &house{t: t, url: url, config: func(*Config) {}}
 	h.clock.Store(vectorStart.UnixNano())
 	far := httptest.NewServer(app)
 	t.Cleanup(far.Close)
@@ -89,13 +94,24 @@ func newHouse(t testing.TB, app http.Handler) *house {
 	return h
 }
 
+// replica is another process on the same store.
+func (h *house) replica() *house {
+	h.t.Helper()
+	other := &house{t: h.t, url: h.url, client: h.client, identity: h.identity, wallet: h.wallet, owner: h.owner, config: h.config}
+	other.clock.Store(h.clock.Load())
+	other.open(false)
+	h.t.Cleanup(func() { other.store.Close() })
+	other.unlock()
+	return other
+}
+
 func (h *house) now() time.Time { return time.Unix(0, h.clock.Load()) }
 
 func (h *house) pass(d time.Duration) { h.clock.Add(int64(d)) }
 
 func (h *house) open(create bool) {
 	h.t.Helper()
-	st, err := store.Open(h.t.Context(), "sqlite:"+h.path, store.Options{Create: create, Clock: h.now})
+	st, err := store.Open(h.t.Context(), h.url, store.Options{Create: create, Clock: h.now})
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"walletd/internal/claims"
 	"walletd/internal/did"
+	"walletd/internal/store"
 )
 
 // recording is a session that a scripted wallet and a real dApp had.
@@ -153,6 +154,7 @@ type replayed struct {
 	setUp func(*testing.T, *house, *recording)
 	// decide answers a question; nil approves with the numbers that were recorded.
 	decide func(h *house, v View) bool
+	check  func(*testing.T, *house, View) // looks at how the last one ended
 }
 
 func reject(h *house, v View) bool { h.reject(v.Approval); return true }
@@ -186,8 +188,17 @@ var replays = []replayed{
 	{file: "encryption-key-half-channel", other: 1, ends: []State{Done}}, // the recorded wallet does not seal
 	{file: "encryption-key-plain", ends: []State{Done}},
 	{file: "ethereum-account", ends: []State{Done}},
-	{file: "ethereum-app", ends: []State{Done}},
-	{file: "finish-fields", ends: []State{Done, Done}},
+	{file: "ethereum-app", ends: []State{Done}, check: func(t *testing.T, h *house, v View) {
+		if !v.Unconfirmed {
+			t.Error("what nothing proves is taken for proved")
+		}
+	}},
+	{file: "finish-fields", ends: []State{Done, Done}, check: func(t *testing.T, h *house, v View) {
+		kept, _, err := h.door.Holdings(t.Context(), h.as(h.owner), store.Page{})
+		if err != nil || len(kept) != 1 || kept[0].ID != v.Credential || kept[0].DID != "z2iUDihy54aotNcBLgiNnWvdHGHjsRBHws1jF" {
+			t.Errorf("of the attachment is kept %+v, %v; the session says %q", kept, err, v.Credential)
+		}
+	}},
 	{file: "launch-and-restore", other: 1, ends: []State{Done, Done}, setUp: importRecordedKey}, // an invented key
 	{file: "mfa", ends: []State{Failed, Done}},
 	{file: "multi-step", ends: []State{Done, Done}},
@@ -341,6 +352,9 @@ func replay(t *testing.T, tt replayed, step func(*house, string) View) {
 	}
 	if !equal(ends, tt.ends) || end.Code != tt.code || tt.text != "" && end.Text != tt.text {
 		t.Errorf("ended %v (%s: %s), want %v (%s: %s)", ends, end.Code, end.Text, tt.ends, tt.code, tt.text)
+	}
+	if tt.check != nil {
+		tt.check(t, h, end)
 	}
 	if d.other != tt.other {
 		t.Errorf("%d posts are not what was recorded, want %d", d.other, tt.other)
