@@ -52,3 +52,17 @@ func TestAWalletHoldsSoManyCredentials(t *testing.T) {
 		}
 	})
 }
+
+func TestADeletedWalletTakesItsHoldingsAlong(t *testing.T) {
+	each(t, func(t *testing.T, open func() *Store) {
+		s := made(t, open())
+		must(t, s, "w", PutProfile(Profile{Wallet: "w", Version: 1}), PutCredential(Credential{Wallet: "w", ID: "c1"}, 2))
+		must(t, s, "w", DeleteWallet("w"))
+		if _, err := s.Profile(t.Context(), "w"); !errors.Is(err, ErrNotFound) {
+			t.Errorf("its profile: %v", err)
+		}
+		if _, err := s.Credential(t.Context(), "w", "c1"); !errors.Is(err, ErrNotFound) {
+			t.Errorf("its credential: %v", err)
+		}
+	})
+}
