@@ -61,7 +61,7 @@ func (h *held) receive(ctx context.Context, resp response) error {
 	if err != nil {
 		return h.declineFor(ctx, err)
 	}
-	h.content.Name = plain(appName(v.connect.Token.Body), maxName)
+	h.content.Name = plain(h.caller.Name, maxName)
 	err = h.write(ctx, "session.asked", "", func(row *store.Session) {
 		row.State, row.App, row.Posting, row.Approval = string(Asked), v.connect.App.Address(), false, ""
 		row.Expires = h.Store.Now().Add(sessionLife).Unix()
@@ -157,6 +157,8 @@ func (h *held) outcome(ctx context.Context, out claims.Outcome, err error) error
 		return h.expire(ctx)
 	case errors.Is(err, claims.ErrTooMany):
 		return h.decline(ctx, claims.Busy, ending{Code: "busy", Text: "Too many questions are waiting for the person."})
+	case errors.Is(err, claims.ErrForged):
+		return h.decline(ctx, claims.DeclineAuth, ending{Code: "forged", Text: "What the answer rests on was changed in the store by somebody else."})
 	case errors.Is(err, claims.ErrDenied):
 		return h.decline(ctx, claims.DeclineAuth, ending{Code: "denied", Text: err.Error()})
 	case did.CodeOf(err) == "":

@@ -113,16 +113,6 @@ func member(body did.Object, name string) json.RawMessage {
 	return raw
 }
 
-// appName returns what an app calls itself.
-func appName(body did.Object) string {
-	info, err := did.ParseObject(body["appInfo"])
-	if err != nil {
-		return ""
-	}
-	name, _ := info.Text("name")
-	return name
-}
-
 // plain makes an app's text fit to be shown: without control, bidirectional and other invisible
 // characters, and cut after limit runes.
 func plain(text string, limit int) string {

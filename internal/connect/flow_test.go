@@ -417,6 +417,30 @@ func TestAForgedRowIsNotUsed(t *testing.T) {
 	}
 }
 
+func TestAForgedYesIsNotUsed(t *testing.T) {
+	app := newFar(t, 1, did.Ed25519)
+	s := &script{t: t, replies: []says{app.asks(), app.ends(nil)}}
+	h := newHouse(t, s)
+	v := h.advance(h.begin(appURL).ID)
+	h.store.Close()
+	db, err := sql.Open("sqlite", strings.TrimPrefix(h.url, "sqlite:"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec(`update approvals set state = 'approved', decided = $1`, h.now().Unix()); err != nil {
+		t.Fatal(err)
+	}
+	db.Close()
+	h.open(false)
+	h.unlock()
+	if v = h.advance(v.ID); v.State != Declined || v.Code != "forged" {
+		t.Errorf("it is %+v", v)
+	}
+	if s.action(0) != "declineAuth" {
+		t.Errorf("the app was told %s", s.action(0))
+	}
+}
+
 func TestOpenRefusesLinks(t *testing.T) {
 	h := newHouse(t, &script{t: t})
 	owner := h.as(h.owner)

@@ -47,9 +47,14 @@ func ParseLink(link string) (string, error) {
 	return inner, nil
 }
 
+// isAbsolute reports whether a text is an http or https url with a host in ASCII, as browsers write
+// it: a person reads what is in Latin letters, and no other letters pass for them.
 func isAbsolute(text string) bool {
 	u, err := url.Parse(text)
-	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.Opaque == ""
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Opaque != "" || u.Hostname() == "" {
+		return false
+	}
+	return !strings.ContainsFunc(u.Host, func(r rune) bool { return r <= ' ' || r >= 0x7f })
 }
 
 // isDeepLink tells a next workflow that is a session of its own from a page to be opened in a

@@ -75,6 +75,8 @@ func TestParseLink(t *testing.T) {
 		{"refuses a file", "https://abtwallet.io/i/?action=requestAuth&url=file%3A%2F%2F%2Fetc%2Fpasswd", ""},
 		{"refuses a relative url", "https://abtwallet.io/i/?action=requestAuth&url=%2Fauth", ""},
 		{"refuses a url without a host", "https://abtwallet.io/i/?action=requestAuth&url=https%3Aauth", ""},
+		{"refuses a host in letters that look like others", "https://abtwallet.io/i/?action=requestAuth&url=https%3A%2F%2Fd%D0%B0pp.example%2F", ""},
+		{"refuses a host that reads backwards", "https://abtwallet.io/i/?action=requestAuth&url=https%3A%2F%2Fdapp.example%E2%80%AE%2F", ""},
 		{"refuses the inner url alone", "https://dapp.example/auth?_t_=1", ""},
 		{"refuses nothing", "", ""},
 		{"refuses what is too long", "https://abtwallet.io/i/?action=requestAuth&url=" + good + strings.Repeat("a", maxLink), ""},

@@ -180,6 +180,7 @@ func TestCheck(t *testing.T) {
 		{"refuses another port", app.reply(now, map[string]any{"url": "https://dapp.example:444/auth"}), expected{}, "url_origin_changed"},
 		{"refuses another scheme", app.reply(now, map[string]any{"url": "http://dapp.example/auth"}), expected{}, "url_origin_changed"},
 		{"refuses a subdomain", app.reply(now, map[string]any{"url": "https://a.dapp.example/auth"}), expected{}, "url_origin_changed"},
+		{"refuses a url with another host in it", app.reply(now, map[string]any{"url": "https://dapp.example@evil.example/auth"}), expected{}, "url_origin_changed"},
 		{"refuses a relative url", app.reply(now, map[string]any{"url": "/auth"}), expected{}, "request_malformed"},
 		{"refuses a challenge that is a number", app.reply(now, map[string]any{"challenge": 7}), expected{}, "request_malformed"},
 		{"refuses claims that are an object", app.reply(now, map[string]any{"requestedClaims": map[string]any{}}), expected{}, "request_malformed"},
