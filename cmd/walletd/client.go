@@ -24,9 +24,10 @@ const (
 // client speaks to a running service. It follows no redirect and sends nothing in the clear but
 // to this machine.
 type client struct {
-	base  string
-	token secret
-	http  *http.Client
+	base   string
+	token  secret
+	http   *http.Client
+	header http.Header // that every request carries besides
 }
 
 func newClient(base string, token secret) *client {
@@ -89,6 +90,9 @@ func (c *client) send(ctx context.Context, method, path string, query url.Values
 	req, err := http.NewRequestWithContext(ctx, method, target, content)
 	if err != nil {
 		return nil, err
+	}
+	for name, values := range c.header {
+		req.Header[name] = values
 	}
 	req.Header.Set("Accept", "application/json")
 	if body != nil {

@@ -24,6 +24,7 @@ type tokenCreateCmd struct {
 	App     string        `placeholder:"DID" help:"The app. Without it, for the role app, an application DID is made and shown."`
 	Name    string        `help:"A name for people: the app's, the phone's, the job's."`
 	Expires time.Duration `placeholder:"720h" help:"How long it lives. For ever, if not given."`
+	Origin  []string      `sep:"none" placeholder:"ORIGIN" help:"Let pages of this origin use the token in a browser, as in https://client.example, for the role app. May be given again."`
 }
 
 func (cmd *tokenCreateCmd) Run(ctx context.Context, con *console) error {
@@ -47,6 +48,9 @@ func (cmd *tokenCreateCmd) Run(ctx context.Context, con *console) error {
 		if value != "" {
 			body[name] = value
 		}
+	}
+	if len(cmd.Origin) > 0 {
+		body["origins"] = cmd.Origin
 	}
 	if cmd.Expires > 0 {
 		body["expiresIn"] = int64(cmd.Expires / time.Second)
