@@ -231,7 +231,7 @@ func (h *held) expire(ctx context.Context) error {
 	if err := h.withdraw(ctx); err != nil {
 		return err
 	}
-	return h.end(ctx, Expired, ending{})
+	return h.end(ctx, Expired, ending{Text: "Nobody answered in time."})
 }
 
 // withdraw ends the session's question to the person, if one waits. One that is gone, or that
@@ -264,5 +264,5 @@ func (h *held) cancel(ctx context.Context) error {
 
 // retriable tells errors that say nothing about the session: it can go on at once.
 func retriable(err error) bool {
-	return errors.Is(err, store.ErrChanged) || errors.Is(err, context.Canceled)
+	return errors.Is(err, store.ErrChanged) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }

@@ -53,10 +53,11 @@ func (h *held) receive(ctx context.Context, resp response) error {
 	if v.final {
 		return h.last(ctx, v)
 	}
-	if v.challenge != "" { // authentic, if not to be answered
-		if err := h.enter(ctx, v); err != nil {
-			return err
-		}
+	if v.challenge == "" && h.request != nil {
+		v = *h.request // what came is not authentic: the request before is declined, as its account
+	}
+	if enterErr := h.enter(ctx, v); enterErr != nil {
+		return enterErr
 	}
 	if err != nil {
 		return h.declineFor(ctx, err)

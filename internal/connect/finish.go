@@ -79,21 +79,18 @@ func (h *held) keep(ctx context.Context, v verified, e *ending) error {
 }
 
 // next returns the write that begins the workflow which the last reply names (reference d.10), as
-// a session of its own: its app is another, and its person sees it again. What is no deep link is
-// for a browser.
+// a session of its own: its app is another, and its person sees it again. What is no deep link, or
+// one too many, is for a browser.
 func (h *held) next(body did.Object, e *ending) ([]store.Write, error) {
 	text, _ := body.Text("nextWorkflow")
 	if text == "" {
 		return nil, nil
 	}
 	inner, err := ParseLink(text)
-	if err != nil || !isDeepLink(text) {
+	if err != nil || !isDeepLink(text) || h.content.Chained >= maxChained || h.Client.CheckURL(inner) != nil {
 		if isAbsolute(text) {
 			e.Workflow = text
 		}
-		return nil, nil
-	}
-	if h.content.Chained >= maxChained || h.Client.CheckURL(inner) != nil {
 		return nil, nil
 	}
 	row, err := h.newRow(h.caller, content{URL: inner, Previous: h.row.ID, Chained: h.content.Chained + 1})

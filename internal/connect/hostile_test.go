@@ -128,8 +128,12 @@ func sendsText(text string) says { return func([]byte) []byte { return []byte(te
 
 // certified is a request that an agent makes in the name of the app.
 func (f *far) certified(agent *far, may []string, list ...map[string]any) says {
-	certificate := f.token(vectorStart, map[string]any{
-		"agentDid": agent.did.String(), "exp": vectorStart.Add(time.Hour).Unix(),
+	return f.certifiedUntil(vectorStart.Add(time.Hour), agent, may, list...)
+}
+
+func (f *far) certifiedUntil(ends time.Time, agent *far, may []string, list ...map[string]any) says {
+	certificate := f.token(vectorStart.Add(-time.Hour), map[string]any{
+		"agentDid": agent.did.String(), "exp": ends.Unix(),
 		"permissions": []any{map[string]any{"role": "DIDConnectAgent", "claims": may}},
 	})
 	w := agent.reply(vectorStart, map[string]any{
@@ -138,6 +142,14 @@ func (f *far) certified(agent *far, may []string, list ...map[string]any) says {
 	})
 	w.AppPk, w.AgentPk = did.EncodeBase58(f.key.Public()), did.EncodeBase58(agent.key.Public())
 	return f.sends(w)
+}
+
+// delegates is a delegation of the far's own account (reference g.ii).
+func (f *far) delegates(to *far) string {
+	return f.token(vectorStart, map[string]any{
+		"from": f.did.Address(), "to": to.did.Address(), "userPk": did.EncodeBase58(f.key.Public()), "exp": vectorStart.Add(time.Hour).Unix(),
+		"permissions": []any{map[string]any{"role": "DIDConnectAgent", "claims": []string{"encryptionKey"}}},
+	})
 }
 
 // through opens a session and says yes to whatever it asks, until it has ended.
@@ -157,6 +169,10 @@ func (h *house) through(url string) View {
 func TestHostileApps(t *testing.T) {
 	app, other := newFar(t, 1, did.Ed25519), newFar(t, 2, did.Ed25519)
 	eth := newFar(t, 3, did.Ethereum)
+	held := newFar(t, 4, did.Ed25519) // an application whose key the wallet holds
+	keyOf := func(salt, delegation string) says {
+		return app.asks(claim("encryptionKey", "salt", salt, "delegation", delegation))
+	}
 	principal := claim("authPrincipal")
 	wrongKey := app.reply(vectorStart, map[string]any{"url": appURL})
 	wrongKey.AppPk = did.EncodeBase58(other.key.Public())
@@ -199,6 +215,12 @@ func TestHostileApps(t *testing.T) {
 		{"declines a transaction", []says{app.asks(), app.asks(claim("prepareTx", "partialTx", "zG2eHN", "requirement", map[string]any{}))}, Declined, "claim_unsupported", 2},
 		{"declines an account it does not hold", []says{app.asks(claim("authPrincipal", "target", other.did.Address()))}, Declined, "account_not_held", 1},
 		{"declines a salt that means another account", []says{app.asks(), app.asks(claim("encryptionKey", "salt", "zNKp4x7pBDRni55hErUFq9F7XC5pzV3kcQ2K", "delegation", "a.b.c"))}, Declined, "delegation_malformed", 2},
+		{"takes a delegation to the app", []says{app.asks(), keyOf(held.did.Address(), held.delegates(app)), app.ends(nil)}, Done, "", 2},
+		{"declines a delegation for somebody else", []says{app.asks(), keyOf(held.did.Address(), held.delegates(other))}, Declined, "delegation_agent_mismatch", 2},
+		{"declines a salt of another account", []says{app.asks(), keyOf(app.did.Address(), held.delegates(app))}, Declined, "salt_mismatch", 2},
+		{"declines a delegation of an account it does not hold", []says{app.asks(), keyOf(other.did.Address(), other.delegates(app))}, Declined, "account_not_held", 2},
+		{"declines where a certificate expired before the second step", []says{app.certified(other, []string{"authPrincipal"}, principal),
+			app.certifiedUntil(vectorStart.Add(-time.Minute), other, []string{"authPrincipal"}, principal)}, Declined, "delegation_expired", 2},
 		{"refuses a claim that is no object", []says{app.changed(map[string]any{"requestedClaims": []any{7}})}, Refused, "request_malformed", 0},
 		{"shows what the app says went wrong", []says{app.asks(), app.ends(map[string]any{"status": "error", "errorMessage": "no"})}, Failed, "", 1},
 		{"takes the end of an ECDSA app for what it is", []says{eth.asks(), eth.ends(nil)}, Done, "", 1},
@@ -208,6 +230,9 @@ func TestHostileApps(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := &script{t: t, replies: tt.replies}
 			h := newHouse(t, s)
+			if _, err := h.door.ImportAccount(t.Context(), h.as(h.owner), held.key.Bytes(), held.did.Type()); err != nil {
+				t.Fatal(err)
+			}
 			v := h.through(appURL)
 			if v.State != tt.state || v.Code != tt.code {
 				t.Errorf("ended %s (%s: %s), want %s (%s)", v.State, v.Code, v.Text, tt.state, tt.code)

@@ -68,7 +68,7 @@ type ending struct {
 type View struct {
 	ID, Wallet string
 	State      State
-	Code       string // of Declined and Refused
+	Code       string // of Declined and Refused; of Done, why what came with the end was not kept
 	Text       string // what the app said at the end, or why the wallet stopped
 	// Unconfirmed says that nothing proves that the app said it (DID Connect reference c.7).
 	Unconfirmed bool
