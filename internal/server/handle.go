@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 	"golang.org/x/crypto/sha3"
@@ -68,6 +69,13 @@ func handle[In, Out any](s *Server, do func(*call, In) (Out, error)) http.Handle
 		if wipes, ok := any(in).(wiper); ok {
 			defer wipes.wipe()
 		}
+		c := &call{ctx: r.Context(), r: r, header: w.Header()}
+		defer func() { c.Close() }()
+		if h, ok := any(in).(huge); ok {
+			if err := s.admit(w, c, h); err != nil {
+				return err
+			}
+		}
 		body, err := read(w, r, in)
 		if _, secret := any(in).(wiper); secret {
 			defer clear(body)
@@ -78,11 +86,11 @@ func handle[In, Out any](s *Server, do func(*call, In) (Out, error)) http.Handle
 		if err := decodeInto(r, body, in); err != nil {
 			return err
 		}
-		c := &call{ctx: r.Context(), r: r, header: w.Header()}
-		if err := s.identify(c, body, in); err != nil {
-			return err
+		if c.Caller == nil {
+			if err := s.identify(c, body, in); err != nil {
+				return err
+			}
 		}
-		defer func() { c.Close() }()
 		if err := s.fromPage(c); err != nil {
 			return err
 		}
@@ -99,6 +107,35 @@ func handle[In, Out any](s *Server, do func(*call, In) (Out, error)) http.Handle
 
 // large is a request whose body may be larger than maxBody.
 type large interface{ limit() int64 }
+
+// huge is a large request whose caller is identified and admitted before its body is read: a
+// stranger sends no more than maxBody. Its body has largeTime to come.
+type huge interface {
+	large
+	admit(*call) error
+}
+
+// admit lets the body of a huge request come.
+func (s *Server) admit(w http.ResponseWriter, c *call, h huge) error {
+	if err := s.identify(c, nil, h); err != nil {
+		return err
+	}
+	if err := s.fromPage(c); err != nil {
+		return err
+	}
+	if err := c.entitled(); err != nil {
+		return err
+	}
+	if c.Once != nil {
+		return &memberError{"the header Idempotency-Key", "is not taken here: a body of this size is not remembered"}
+	}
+	if err := h.admit(c); err != nil {
+		return err
+	}
+	slowly(w)
+	http.NewResponseController(w).SetReadDeadline(time.Now().Add(largeTime))
+	return nil
+}
 
 // querier is a request that is no GET and has a query all the same.
 type querier interface{ query() any }
@@ -127,7 +164,9 @@ func read(w http.ResponseWriter, r *http.Request, in any) ([]byte, error) {
 	if r.ContentLength > limit {
 		return nil, errBodyTooLarge
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	whole := bytes.NewBuffer(make([]byte, 0, max(r.ContentLength, 0)+bytes.MinRead)) // not grown, so that no copy stays behind
+	_, err = whole.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
+	body := whole.Bytes()
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
 		return body, errBodyTooLarge
 	}

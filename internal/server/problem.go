@@ -53,7 +53,7 @@ type entry struct {
 // sentinel that wraps a protocol code ("rule 3: app must be a DID") is answered as itself.
 func refusals() []entry {
 	return []entry{
-		{errBodyTooLarge, 413, "body_too_large", "Send at most 64 KiB, or 512 KiB where a secret is sent."},
+		{errBodyTooLarge, 413, "body_too_large", "Send at most 64 KiB, 512 KiB where a secret is sent, 171 MiB where a backup is."},
 		{errContentType, 415, "content_type", "Send Content-Type: application/json."},
 		{errCrossOrigin, 403, "forbidden", "Pages of other origins may not call this service."},
 		{errOrigin, 403, "origin_refused", "This token is not for pages of that origin. Its owner names the origins when the token is made."},
@@ -91,6 +91,14 @@ func refusals() []entry {
 		{derive.ErrChecksum, 422, "words_invalid", "The words do not belong together. Check their order and each spelling."},
 		{derive.ErrSeedSize, 422, "seed_invalid", "seedHex must be 128 hexadecimal digits: 64 bytes."},
 		{claims.ErrInput, 400, "member_invalid", ""},
+
+		{claims.ErrBackup, 422, "backup_invalid", ""},
+		{claims.ErrBackupWallet, 422, "backup_other_wallet", ""},
+		{claims.ErrBackupSize, 422, "backup_too_large", ""},
+		{claims.ErrBusy, 429, "busy", ""},
+		{store.ErrOtherRecord, 409, "conflict", "The store has another record of this wallet. Restore without the record of the backup, or into another store."},
+		{store.ErrSnapshot, 409, "snapshot_unavailable", ""},
+		{store.ErrInUse, 429, "busy", "Another snapshot is being made. Try again when it is done."},
 
 		{keystore.ErrBusy, 429, "busy", "Another unlock is under way. Try again when it is done."},
 		{keystore.ErrWrongSecret, 403, "wrong_secret", "This passphrase or identity opens no slot of the keystore."},

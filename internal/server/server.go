@@ -152,6 +152,9 @@ func (s *Server) peopleRoutes(r chi.Router) {
 	r.Get("/v1/wallets/{wallet}/credentials/{id}", handle(s, s.credential))
 	r.Delete("/v1/wallets/{wallet}/credentials/{id}", handle(s, s.removeCredential))
 	r.Post("/v1/wallets/{wallet}/derive", handle(s, s.derive))
+	r.Post("/v1/wallets/{wallet}/backup", handle(s, s.createBackup))
+	r.Post("/v1/wallets/{wallet}/backup/inspect", handle(s, s.inspectBackup))
+	r.Post("/v1/restore", handle(s, s.restore))
 
 	r.Get("/v1/wallets/{wallet}/policy", handle(s, s.policy))
 	r.Put("/v1/wallets/{wallet}/policy", handle(s, s.setPolicy))
@@ -182,6 +185,7 @@ func (s *Server) peopleRoutes(r chi.Router) {
 	r.Post("/v1/keystore/slots", handle(s, only(claims.Operator, s.addSlot)))
 	r.Post("/v1/keystore/slots/{id}/remove", handle(s, only(claims.Operator, s.removeSlot)))
 	r.Post("/v1/keystore/rotate", handle(s, only(claims.Operator, s.rotate)))
+	r.Post("/v1/keystore/snapshot", handle(s, only(claims.Operator, s.snapshot)))
 }
 
 func (s *Server) statusRoutes(r chi.Router) {
