@@ -111,8 +111,9 @@ func ParseTargetType(members did.Object) (did.Type, error) {
 			return t, did.Refuse("claim_unsupported", "the account type asked for is not one this wallet knows")
 		}
 	}
-	if e, ok := members.Text("encoding"); ok && e != "base58" {
-		return t, did.Refuse("claim_unsupported", "addresses are given in base58 only")
+	// Ethereum's addresses are hexadecimal whatever is asked for, others base58 (reference a.2).
+	if e, ok := members.Text("encoding"); ok && e != "base58" && !(e == "base16" && t.Key == did.Ethereum) {
+		return t, did.Refuse("claim_unsupported", "addresses are given in base58, those of Ethereum in base16")
 	}
 	if t.Key == did.Passkey {
 		return t, did.Refuse("claim_unsupported", "this wallet holds no passkeys")

@@ -96,6 +96,17 @@ func TestTheRecordedMFASessionIsAnsweredByteForByte(t *testing.T) {
 	wantErr(t, err, ErrChoice)
 }
 
+func TestTheRecordedEthereumAccountSignsByteForByte(t *testing.T) {
+	h := atDawn(t)
+	steps := recorded(t, "session-ethereum-account")
+	h.mustReplay(steps[0], "", Choice{})
+	first, err := did.ReadToken(steps[0].token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.mustReplay(steps[1], first.Signer.Address(), Choice{})
+}
+
 func TestTheRecordedOracleIsRefused(t *testing.T) {
 	h := atDawn(t)
 	steps := recorded(t, "session-signing-oracle")
