@@ -1,0 +1,221 @@
+package claims
+
+import (
+	"context"
+	"crypto/hmac"
+	"encoding/base32"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"golang.org/x/crypto/sha3"
+
+	"walletd/internal/did"
+	"walletd/internal/keystore"
+	"walletd/internal/secretstorage"
+	"walletd/internal/store"
+)
+
+// maxSecrets is how many secrets an app may have in a wallet.
+const maxSecrets = 10_000
+
+// secretContent is the sealed part of a secret's row: around the account data, as a homeserver
+// would hold it, which of the app's keys opens which copy in it.
+type secretContent struct {
+	Name  string          `json:"name"`
+	Salt  string          `json:"salt"` // text
+	KeyID string          `json:"keyId"`
+	Data  json.RawMessage `json:"data"`
+}
+
+// keptSecret is a secret's row, opened.
+type keptSecret struct {
+	row     store.Secret
+	content secretContent
+}
+
+func secretPlace(s store.Secret) keystore.Place {
+	return keystore.Place{Table: "secrets", Row: s.App + " " + hex.EncodeToString(s.Tag) + " " + s.Revision, Field: "content", Version: 1}
+}
+
+func (d *Door) openSecret(ctx context.Context, c *Caller, row store.Secret) (keptSecret, error) {
+	s := keptSecret{row: row}
+	plain, err := c.wallet.Open(secretPlace(row), row.Sealed)
+	if err != nil {
+		return s, d.noteForged(ctx, c, err)
+	}
+	if err := json.Unmarshal(plain, &s.content); err != nil {
+		return s, fmt.Errorf("reading a secret's row: %w", err)
+	}
+	return s, nil
+}
+
+// secret returns the caller's app's secret of that name, and whether there is one.
+func (d *Door) secret(ctx context.Context, c *Caller, name string) (keptSecret, bool, error) {
+	row, err := d.store.Secret(ctx, c.Wallet, c.tag("secret", c.App.Address(), []byte(name)))
+	if errors.Is(err, store.ErrNotFound) {
+		return keptSecret{}, false, nil
+	}
+	if err != nil {
+		return keptSecret{}, false, fmt.Errorf("looking for the secret: %w", err)
+	}
+	s, err := d.openSecret(ctx, c, row)
+	return s, err == nil, err
+}
+
+// open gives the plaintext of account data, with the app's key for a salt. The caller wipes it.
+func (s secretContent) open(w *keystore.Wallet, account store.Account) ([]byte, error) {
+	data, err := secretstorage.ParseSecret(s.Data, secretstorage.MaxPlaintext)
+	if err != nil {
+		return nil, err
+	}
+	key, err := storageKey(w, account, did.LooseBytes(s.Salt))
+	if err != nil {
+		return nil, err
+	}
+	defer key.Wipe()
+	return data.Open(s.Name, s.KeyID, key)
+}
+
+// opensAgain is what keeps a secret from being replaced by one that could not be opened: what is
+// about to be stored is opened with the key at hand, and compared with what was to be kept.
+func (c *Caller) opensAgain(r writeRequest, account store.Account) error {
+	plain, err := r.content().open(c.wallet, account)
+	if err != nil {
+		return err
+	}
+	defer clear(plain)
+	if !hmac.Equal([]byte(c.valueName(r.Name, plain)), []byte(r.Value)) {
+		return did.Refuse("bad_secret", "the secret was not sealed as it was given; nothing was changed")
+	}
+	return nil
+}
+
+// valueName names a plaintext so that the same one is known again, and nobody without the
+// wallet's key can guess it.
+func (c *Caller) valueName(name string, plain []byte) string {
+	sum := sha3.New256()
+	sum.Write([]byte(name))
+	sum.Write([]byte{0})
+	sum.Write(plain)
+	return hex.EncodeToString(c.wallet.MAC(append([]byte("walletd secret value v1\x00"), sum.Sum(nil)...)))
+}
+
+// putSecret returns the row that keeps a secret, in the place of old if there is one, and the
+// writes that store it and put the key it is sealed with in use.
+func (d *Door) putSecret(ctx context.Context, c *Caller, old store.Secret, content secretContent) (store.Secret, []store.Write, error) {
+	plain, err := json.Marshal(content)
+	if err != nil {
+		return old, nil, fmt.Errorf("writing the secret: %w", err)
+	}
+	now := d.store.Now().Unix()
+	row := old
+	if old.Tag == nil {
+		row = store.Secret{Wallet: c.Wallet, App: c.App.Address(), Tag: c.tag("secret", c.App.Address(), []byte(content.Name)), Created: now}
+	}
+	row.Revision, row.Updated = store.NewID(), now
+	row.Sealed = c.wallet.Seal(secretPlace(row), plain)
+	put := store.UpdateSecret(old, row)
+	if old.Tag == nil {
+		put = store.InsertSecret(row, maxSecrets)
+	}
+	k, err := d.secretKey(ctx, c, content.Salt)
+	if err != nil || k.row.Tag != nil {
+		return row, []store.Write{put}, err
+	}
+	use, err := d.putKey(c, k)
+	return row, []store.Write{put, use}, err
+}
+
+// NewSecret is a secret to be kept: its value, or account data with a copy under a key of the
+// app's. Match is the revision (ETag) of the one it replaces, "" if there must be none.
+type NewSecret struct {
+	Name  string
+	Value []byte
+	Raw   json.RawMessage // instead of Value
+	Match string
+}
+
+// Format keeps the value out of logs.
+func (NewSecret) Format(f fmt.State, _ rune) { fmt.Fprint(f, "NewSecret{…}") }
+
+// sealSecret completes a request with the account data to keep and the key that opens it.
+func (d *Door) sealSecret(ctx context.Context, c *Caller, s NewSecret, r *writeRequest) error {
+	account, err := d.accountOf(ctx, c, did.AccountType())
+	if err != nil {
+		return err
+	}
+	keys, err := d.secretKeys(ctx, c)
+	if err != nil {
+		return err
+	}
+	if s.Raw != nil {
+		return d.takeRaw(c, account, keys, s, r)
+	}
+	k := keys[0] // the default key
+	key, err := storageKey(c.wallet, account, k.salt)
+	if err != nil {
+		return err
+	}
+	defer key.Wipe()
+	sealed, err := secretstorage.Seal(key, s.Name, s.Value, secretstorage.MaxPlaintext)
+	if err != nil {
+		return err
+	}
+	r.Salt, r.KeyID = k.content.Salt, ownKeyID(account, k.salt)
+	if n := len(k.content.IDs); n > 0 {
+		r.KeyID = k.content.IDs[n-1] // as the app's client calls the key
+	}
+	data, err := secretstorage.Secret{}.With(r.KeyID, sealed)
+	if err != nil {
+		return err
+	}
+	r.Value = c.valueName(s.Name, s.Value)
+	r.Data, err = data.MarshalJSON()
+	return err
+}
+
+// takeRaw finds a copy that one of the app's keys opens. The data is kept as it came, so that
+// clients read it as they wrote it.
+func (d *Door) takeRaw(c *Caller, account store.Account, keys []knownKey, s NewSecret, r *writeRequest) error {
+	data, err := secretstorage.ParseSecret(s.Raw, secretstorage.MaxPlaintext)
+	if secretstorage.CodeOf(err) == "not_found" {
+		return did.Refuse("not_encrypted", "an empty object is a secret that was removed; delete it instead")
+	}
+	if err != nil {
+		return err
+	}
+	ids := data.KeyIDs()
+	ids = ids[:min(len(ids), maxOffered)]
+	refused := error(did.Refuse("no_usable_copy", "no copy of the secret opens with a key of this app, so it could never be read again"))
+	for _, k := range keys {
+		key, err := storageKey(c.wallet, account, k.salt)
+		if did.CodeOf(err) != "" {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		defer key.Wipe()
+		for _, id := range ids {
+			plain, err := data.Open(s.Name, id, key)
+			if err == nil {
+				r.Salt, r.KeyID, r.Value = k.content.Salt, id, c.valueName(s.Name, plain)
+				clear(plain)
+				r.Data, err = data.MarshalJSON()
+				return err
+			}
+			if secretstorage.CodeOf(err) != "bad_mac" {
+				refused = err // a copy that cannot be of any key, or opens and is no such secret
+			}
+		}
+	}
+	return refused
+}
+
+// ownKeyID is what an app's key is called where no client has named it: 32 letters and digits.
+func ownKeyID(account store.Account, salt []byte) string {
+	sum := sha3.Sum256(append([]byte("walletd secret storage key v1\x00"+account.Address+"\x00"), salt...))
+	return base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding).EncodeToString(sum[:20])
+}
