@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"walletd/internal/did"
+	"walletd/internal/keystore"
 	"walletd/internal/store"
 )
 
@@ -32,7 +33,11 @@ func (d *Door) accountOf(ctx context.Context, c *Caller, t did.Type) (store.Acco
 		return store.Account{}, did.Refuse("account_collision", "another app of this wallet has the same derivation path; this app can have no account here")
 	case errors.Is(err, store.ErrExists):
 		// Made meanwhile by another request.
-		return d.store.AccountOf(ctx, c.Wallet, c.App.Address(), t.String())
+		made, err := d.store.AccountOf(ctx, c.Wallet, c.App.Address(), t.String())
+		if errors.Is(err, store.ErrNotFound) {
+			err = d.noteForged(ctx, c, &keystore.DamagedError{Table: "accounts", Row: a.Address}) // it is there as another app's
+		}
+		return made, err
 	case err != nil:
 		return store.Account{}, err
 	}

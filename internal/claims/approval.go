@@ -47,6 +47,9 @@ func (d *Door) ask(ctx context.Context, q *question, v Verdict) (Outcome, error)
 		return Outcome{}, err
 	}
 	if earlier, found, err := d.earlier(ctx, q, digest); err != nil || found {
+		if err == nil {
+			err = d.spend(ctx, q.caller)
+		}
 		return Outcome{Pending: earlier}, err
 	}
 	if err := d.encryptionKeyInUse(ctx, q); err != nil {
@@ -291,11 +294,35 @@ func (d *Door) readAgain(ctx context.Context, c *Caller, row store.Approval, con
 			return nil, fmt.Errorf("reading approval %s: %w", row.ID, err)
 		}
 	}
+	if err := d.stillAsks(ctx, c, content.Token); err != nil {
+		return nil, err
+	}
 	q, err := d.readAs(ctx, &asker, content.Requested, choice, anyKind)
 	if err != nil {
 		return nil, err
 	}
 	return q, q.checkChoice()
+}
+
+// stillAsks refuses to answer the question of a token that has ended since: a question that was on
+// its way while its token was revoked was not among those that ended with it.
+func (d *Door) stillAsks(ctx context.Context, c *Caller, token string) error {
+	if token == "" {
+		return nil
+	}
+	t, err := d.store.Token(ctx, token)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return ErrExpired
+	case err != nil:
+		return fmt.Errorf("looking for the token that asked: %w", err)
+	case t.Revoked != 0 || t.Expires != 0 && d.store.Now().Unix() >= t.Expires:
+		return ErrExpired
+	}
+	if err := c.wallet.CheckMAC("tokens", t.ID, t.Canonical(), t.MAC); err != nil {
+		return d.noteForged(ctx, c, err)
+	}
+	return nil
 }
 
 // checkChoice holds the person's choice to what was offered.

@@ -44,6 +44,9 @@ func (d *Door) Collect(ctx context.Context, c *Caller, id string, wait time.Dura
 		if now.Unix() >= row.Expires {
 			return Outcome{}, ErrExpired
 		}
+		if err := d.spend(ctx, c); err != nil {
+			return Outcome{}, err
+		}
 		return Outcome{Pending: pending(row)}, nil
 	case store.Approved:
 		if now.Sub(time.Unix(row.Decided, 0)) >= collectFor {
@@ -62,6 +65,18 @@ func (d *Door) Collect(ctx context.Context, c *Caller, id string, wait time.Dura
 	default:
 		return Outcome{}, ErrRejected
 	}
+}
+
+// spend uses up the jti of a signed request whose answer leaves nothing on record, so that it
+// can't be sent again when there is more to be had.
+func (d *Door) spend(ctx context.Context, c *Caller) error {
+	if c.signed == nil {
+		return nil
+	}
+	if err := d.store.UseNonce(ctx, c.signed.nonce); err != nil {
+		return d.replayed(err)
+	}
+	return nil
 }
 
 // collect passes an approved question through the door again.
@@ -151,7 +166,7 @@ func (c *changes) notify() {
 func (d *Door) refuse(ctx context.Context, c *Caller, refusal error) error {
 	code := did.CodeOf(refusal)
 	if code == "" {
-		return refusal
+		return d.noteForged(ctx, c, refusal) // a row that does not open goes on record
 	}
 	d.count("refused_" + code)
 	switch code {

@@ -143,5 +143,9 @@ func (d *Door) release(ctx context.Context, q *question, v Verdict, event string
 	if err := d.record(ctx, q.caller, q.event(event, v), append(writes, made...)...); err != nil {
 		return nil, err
 	}
-	return q.answer(v)
+	a, err := q.answer(v)
+	if err != nil {
+		return nil, d.noteForged(ctx, q.caller, err) // an account's row that does not open
+	}
+	return a, nil
 }

@@ -146,9 +146,9 @@ func (d *Door) RevokeApp(ctx context.Context, c *Caller, app did.DID) error {
 	if err != nil {
 		return err
 	}
-	tokens, err := d.store.AppTokens(ctx, c.Wallet, app.Address(), d.store.Now().Unix())
+	tokens, err := d.tokensOf(ctx, c.Wallet, app.Address())
 	if err != nil {
-		return fmt.Errorf("reading the app's tokens: %w", err)
+		return err
 	}
 	if old.App == "" && len(tokens) == 0 {
 		return ErrNotFound
@@ -175,6 +175,25 @@ func (d *Door) RevokeApp(ctx context.Context, c *Caller, app did.DID) error {
 	}
 	d.changed.notify()
 	return nil
+}
+
+// tokensOf reads every token of an app that was not revoked, however many there are.
+func (d *Door) tokensOf(ctx context.Context, wallet, app string) ([]store.Token, error) {
+	var found []store.Token
+	for page := (store.Page{}); ; {
+		rows, next, err := d.store.Tokens(ctx, wallet, page)
+		if err != nil {
+			return nil, fmt.Errorf("reading the app's tokens: %w", err)
+		}
+		for _, t := range rows {
+			if t.App == app && t.Revoked == 0 {
+				found = append(found, t)
+			}
+		}
+		if page.Cursor = next; next == "" {
+			return found, nil
+		}
+	}
 }
 
 // endAll returns the writes that end what a withdrawal ends: the grants of an app ("" for every

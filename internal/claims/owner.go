@@ -26,38 +26,39 @@ type policyCache struct {
 
 type cachedPolicy struct {
 	version int64
+	key     string // the wallet's, sealed: a wallet made again from the same words counts its versions anew
 	policy  Policy
 }
 
 // maxCached bounds the cache; when it is full it starts again.
 const maxCached = 1024
 
-func (p *policyCache) get(wallet string, version int64) (Policy, bool) {
+func (p *policyCache) get(w store.Wallet) (Policy, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	c, ok := p.opened[wallet]
-	return c.policy, ok && c.version == version
+	c, ok := p.opened[w.ID]
+	return c.policy, ok && c.version == w.Version && c.key == string(w.SealedKey)
 }
 
-func (p *policyCache) put(wallet string, version int64, policy Policy) {
+func (p *policyCache) put(w store.Wallet, policy Policy) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.opened == nil || len(p.opened) >= maxCached {
 		p.opened = map[string]cachedPolicy{}
 	}
-	p.opened[wallet] = cachedPolicy{version, policy}
+	p.opened[w.ID] = cachedPolicy{w.Version, string(w.SealedKey), policy}
 }
 
 // policy returns the policy of the caller's wallet; without one every claim is asked about.
 func (d *Door) policy(ctx context.Context, c *Caller) (Policy, error) {
-	if p, ok := d.policies.get(c.Wallet, c.row.Version); ok {
+	if p, ok := d.policies.get(c.row); ok {
 		return p, nil
 	}
 	p, _, err := d.readPolicy(ctx, c)
 	if err != nil {
 		return Policy{}, err
 	}
-	d.policies.put(c.Wallet, c.row.Version, p)
+	d.policies.put(c.row, p)
 	return p, nil
 }
 

@@ -122,11 +122,10 @@ func (r Rule) matches(f fact) bool {
 	if r.Off {
 		return false
 	}
-	if r.App == Any {
-		if !f.known {
-			return false
-		}
-	} else if r.App != f.app.String() {
+	if !f.known && (r.App == Any || r.Decision == Allow) {
+		return false // the person is asked about who is not known
+	}
+	if r.App != Any && r.App != f.app.String() {
 		return false
 	}
 	if r.Claim != Any && r.Claim != f.claim {

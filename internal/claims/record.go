@@ -149,12 +149,8 @@ func (d *Door) commitOnce(ctx context.Context, c *Caller, e Event, change store.
 
 func (d *Door) commit(ctx context.Context, e Event, change store.Change) error {
 	seq, err := d.store.Commit(ctx, change)
-	if errors.Is(err, store.ErrReplayed) {
-		d.count("refused_jti_replayed")
-		return did.Refuse("jti_replayed", "this signed request was used before; sign a new one")
-	}
 	if err != nil {
-		return fmt.Errorf("recording the decision: %w", err)
+		return d.replayed(fmt.Errorf("recording the decision: %w", err))
 	}
 	d.count(e.Kind)
 	if seq/headEvery != (seq+int64(len(change.Entries)))/headEvery {
@@ -164,6 +160,15 @@ func (d *Door) commit(ctx context.Context, e Event, change store.Change) error {
 		}
 	}
 	return nil
+}
+
+// replayed makes the refusal of a jti that was used before; other errors stay as they are.
+func (d *Door) replayed(err error) error {
+	if !errors.Is(err, store.ErrReplayed) {
+		return err
+	}
+	d.count("refused_jti_replayed")
+	return did.Refuse("jti_replayed", "this signed request was used before; sign a new one")
 }
 
 // recordService writes an event of an operator to the service's chain.
@@ -188,11 +193,11 @@ func (d *Door) noteForged(ctx context.Context, c *Caller, cause error) error {
 	} else {
 		return cause
 	}
-	if _, noted := d.forged.LoadOrStore(row, true); !noted {
+	if _, noted := d.forged.LoadOrStore(c.Wallet+" "+row, true); !noted {
 		d.log.Error().Str("wallet", c.Wallet).Str("row", row).Msg("a row of the store was changed by somebody else")
 		e := Event{Kind: "row.forged", By: "walletd", Row: row}
 		if err := d.record(ctx, c, e); err != nil {
-			d.forged.Delete(row)
+			d.forged.Delete(c.Wallet + " " + row)
 			return err
 		}
 	}

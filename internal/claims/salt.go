@@ -35,8 +35,9 @@ func checkSalt(ctx context.Context, q *question, c *claim) error {
 // whatever the text: 26 with a right checksum, or the 20 of an account the wallet holds.
 func (q *question) saltOwner(ctx context.Context, c *claim) (string, error) {
 	candidates := [][]byte{c.salt}
-	if i := strings.LastIndexByte(c.saltText, ':'); i >= 0 {
-		candidates = append(candidates, did.LooseBytes(c.saltText[i+1:]))
+	// The bytes are read as a text too: a DID written in hex, or with a NUL after it, is the same salt.
+	for _, text := range []string{c.saltText, string(c.salt)} {
+		candidates = append(candidates, did.LooseBytes(text[strings.LastIndexByte(text, ':')+1:]))
 	}
 	for _, b := range candidates {
 		var address string

@@ -236,6 +236,15 @@ func orZero(unix int64) time.Time {
 // RevokeToken ends a token and, in the same write, what hangs on it: the questions it asked that
 // wait, and the grants made for them. Its uncollected answers end with it.
 func (d *Door) RevokeToken(ctx context.Context, c *Caller, id string) error {
+	for try := 1; ; try++ {
+		// An app that uses its grants without pause changes them under our hands.
+		if err := d.revokeToken(ctx, c, id); try == 20 || !errors.Is(err, store.ErrChanged) {
+			return err
+		}
+	}
+}
+
+func (d *Door) revokeToken(ctx context.Context, c *Caller, id string) error {
 	row, err := d.store.Token(ctx, id)
 	if err != nil {
 		return absent(err)

@@ -84,7 +84,11 @@ func InsertToken(t Token) Write {
 // RevokeToken revokes old at updated.Revoked, with updated.MAC. ErrChanged.
 // Callers see it at once, since each request reads its token.
 func RevokeToken(old, updated Token) Write {
-	return Write{steps: []step{{"revoke token", []any{updated.Revoked, updated.MAC, old.ID, old.MAC}, ErrChanged}}}
+	revoke := step{"revoke token", []any{updated.Revoked, updated.MAC, old.ID, old.MAC}, ErrChanged}
+	if old.Wallet == "" {
+		return Write{steps: []step{revoke}}
+	}
+	return Write{raises: old.Wallet, steps: []step{raiseVersion(old.Wallet), revoke}}
 }
 
 // CheckNoOwner fails with ErrChanged if the wallet has, or ever had, an owner's
