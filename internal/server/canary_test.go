@@ -84,8 +84,8 @@ func TestSecretsStayWhereTheyBelong(t *testing.T) {
 		do("GET", path, w.Owner, nil).Must(200)
 	}
 	w.Restart()
-	w.Unlock()
-	w.Lock()
+	w.UnlockKeystore()
+	w.LockKeystore()
 	w.Stop()
 
 	places := map[string][]byte{"the log": []byte(w.Log.String())}

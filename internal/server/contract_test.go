@@ -113,6 +113,7 @@ func TestOperationsAreHeldToTheirRoles(t *testing.T) {
 		"POST /v1/wallets/{wallet}/credentials": {"asset": "zje1uzZTCZN551EWGLyyCEW9AM2wAdjymfHb", "owner": w.Address},
 		"DELETE /v1/wallets/{wallet}":           {"confirm": w.Address},
 		"POST /v1/wallets":                      {"name": "x"},
+		"POST /v1/sessions":                     {"link": "https://abtwallet.io/i/?action=requestAuth&url=https%3A%2F%2Fdapp.example%2F"},
 		"POST /v1/tokens":                       {"role": "operator", "name": "x"},
 		"POST /v1/keystore/unlock":              {"passphrase": "x"},
 		"POST /v1/keystore/slots":               {"auth": wallettest.Members{"passphrase": "x"}, "slot": wallettest.Members{"name": "x", "passphrase": "y"}},

@@ -65,7 +65,7 @@ func TestTooManyQuestions(t *testing.T) {
 func TestWrongPassphrasesAreCounted(t *testing.T) {
 	t.Parallel()
 	w := wallettest.New(t)
-	w.Lock()
+	w.LockKeystore()
 	for range 2 {
 		w.Do("POST", "/v1/keystore/unlock", w.Operator, members{"passphrase": "wrong"}).Refused(403, "wrong_secret")
 	}
@@ -73,7 +73,7 @@ func TestWrongPassphrasesAreCounted(t *testing.T) {
 	if got := w.Do("GET", "/v1/keystore", w.Operator, nil).Must(200).Members()["failures"]; got != 2.0 {
 		t.Errorf("%v failures after a restart, want 2", got)
 	}
-	w.Unlock()
+	w.UnlockKeystore()
 }
 
 // A key without its record would be given to nobody's knowledge: with a full disk there is none.

@@ -313,7 +313,7 @@ func TestMetricsNameNobody(t *testing.T) {
 			t.Errorf("the metrics name %s", name)
 		}
 	}
-	w.Lock()
+	w.LockKeystore()
 	if !strings.Contains(string(w.Do("GET", "/metrics", "", nil).Must(200).Body), "walletd_unlocked 0") {
 		t.Error("the metrics say that a locked keystore is unlocked")
 	}

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"walletd/internal/claims"
+	"walletd/internal/connect"
 	"walletd/internal/derive"
 	"walletd/internal/did"
 	"walletd/internal/keystore"
@@ -91,6 +92,10 @@ func refusals() []entry {
 		{derive.ErrChecksum, 422, "words_invalid", "The words do not belong together. Check their order and each spelling."},
 		{derive.ErrSeedSize, 422, "seed_invalid", "seedHex must be 128 hexadecimal digits: 64 bytes."},
 		{claims.ErrInput, 400, "member_invalid", ""},
+
+		{connect.ErrLink, 400, "link_invalid", ""},
+		{connect.ErrTooMany, 429, "rate_limited", "Too many links wait for their apps. Open this one again when some have ended."},
+		{connect.ErrHeld, 409, "conflict", "The session is at work. Try again in a minute."},
 
 		{claims.ErrBackup, 422, "backup_invalid", ""},
 		{claims.ErrBackupWallet, 422, "backup_other_wallet", ""},
@@ -184,6 +189,9 @@ func problemOf(err error) (problem, bool) {
 	}
 	if e, ok := errors.AsType[*keystore.ForgedError](err); ok {
 		return newProblem(500, "internal", "A row of the store's table "+e.Table+" was written by somebody else, and nothing was given. Its operator restores a backup."), false
+	}
+	if e, ok := errors.AsType[*connect.BlockedError](err); ok {
+		return newProblem(422, "address_blocked", "The wallet does not go to that address (rule: "+string(e.Rule)+"). Its operator can allow networks and http for development."), true
 	}
 	for _, r := range refusals() {
 		if !errors.Is(err, r.is) || r.code == "json_malformed" && did.CodeOf(err) != "" {

@@ -554,7 +554,7 @@ func TestSecretsAreAskedAbout(t *testing.T) {
 	w.MustApprove(stale.Text("code"))
 	notes.Collect(stale.Text("id")).Refused(412, "precondition_failed")
 
-	w.Lock()
+	w.LockKeystore()
 	w.Do("GET", "/v1/secrets/diary", notes.Token, nil).Refused(423, "locked")
 	w.Do("POST", "/v1/secret-storage/keys", notes.Token, members{}).Refused(423, "locked")
 	for _, secret := range []string{canary, kept.Text("value")} {

@@ -22,15 +22,18 @@ import (
 	"github.com/rs/zerolog"
 
 	"walletd/internal/claims"
+	"walletd/internal/connect"
 	"walletd/internal/keystore"
 	"walletd/internal/store"
 )
 
-// Config is what a Server is made of. Door, Keystore and Store must be set.
+// Config is what a Server is made of. Door, Keystore, Store and Sessions must be set.
 type Config struct {
 	Door     *claims.Door
 	Keystore *keystore.Keystore
 	Store    *store.Store
+	// Sessions are the DID Connect sessions of the store; whoever makes them runs them.
+	Sessions *connect.Sessions
 	// Log hears of what is this service's own fault, once each. No secret and no text of a
 	// caller goes to it.
 	Log zerolog.Logger
@@ -54,6 +57,8 @@ type Server struct {
 	door     *claims.Door
 	keystore *keystore.Keystore
 	store    *store.Store
+	sessions *connect.Sessions
+	news     news
 	log      zerolog.Logger
 	metrics  *Metrics
 	openAPI  []byte
@@ -68,11 +73,11 @@ type Server struct {
 
 // New returns a Server. The error says what of the Config is missing.
 func New(c Config) (*Server, error) {
-	if c.Door == nil || c.Keystore == nil || c.Store == nil {
-		return nil, errors.New("a server needs a door, its keystore and its store")
+	if c.Door == nil || c.Keystore == nil || c.Store == nil || c.Sessions == nil {
+		return nil, errors.New("a server needs a door, its keystore, its store and its sessions")
 	}
 	s := &Server{
-		door: c.Door, keystore: c.Keystore, store: c.Store, log: c.Log, metrics: c.Metrics,
+		door: c.Door, keystore: c.Keystore, store: c.Store, sessions: c.Sessions, news: news{store: c.Store}, log: c.Log, metrics: c.Metrics,
 		openAPI: c.OpenAPI, hosts: newHosts(c.Hosts), proxies: c.Proxies, apps: c.Apps,
 	}
 	if s.metrics == nil {
@@ -137,6 +142,12 @@ func (s *Server) peopleRoutes(r chi.Router) {
 	r.Get("/v1/approvals/{id}", handle(s, s.approval))
 	r.Post("/v1/approvals/{id}/approve", handle(s, s.approve))
 	r.Post("/v1/approvals/{id}/reject", handle(s, s.reject))
+
+	r.Get("/v1/sessions", handle(s, s.listSessions))
+	r.Post("/v1/sessions", handle(s, only(claims.Owner, s.openSession)))
+	r.Get("/v1/sessions/{id}", handle(s, s.session))
+	r.Delete("/v1/sessions/{id}", handle(s, s.cancelSession))
+	r.Get("/v1/events", handle(s, s.events))
 
 	r.Get("/v1/wallets", handle(s, s.wallets))
 	r.Post("/v1/wallets", handle(s, s.createWallet))

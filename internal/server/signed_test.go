@@ -198,7 +198,7 @@ func TestSignedRequestIsUsedOnce(t *testing.T) {
 	w.Do("POST", "/v1/claims", "", signed).Refused(409, "jti_replayed")
 
 	w.Restart()
-	w.Unlock()
+	w.UnlockKeystore()
 	w.Do("POST", "/v1/claims", "", signed).Refused(409, "jti_replayed")
 
 	same := members{"jti": "the same one"}

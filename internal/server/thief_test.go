@@ -29,7 +29,7 @@ func thief(t *testing.T, w *wallettest.Wallet, statement string, args ...any) {
 	}
 	db.Close()
 	w.Restart()
-	w.Unlock()
+	w.UnlockKeystore()
 }
 
 // forgeries counts the entries of the record about rows that somebody else wrote.

@@ -146,6 +146,12 @@ func (s *Store) Unsigned(ctx context.Context, limit int) ([]End, error) {
 	return many[End](ctx, s, "unsigned chains", limit)
 }
 
+// Grown reads the chains that grew at the time since (milliseconds) or later, at most 1,000, those
+// that grew first first.
+func (s *Store) Grown(ctx context.Context, since int64) ([]End, error) {
+	return many[End](ctx, s, "grown chains", since)
+}
+
 // Heads reads up to limit heads of a chain after the number given, in order.
 func (s *Store) Heads(ctx context.Context, chain string, after int64, limit int) ([]Head, error) {
 	heads, err := many[Head](ctx, s, "heads", chain, after, min(limit, 1000))

@@ -14,6 +14,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"net/netip"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -23,6 +24,7 @@ import (
 
 	"walletd/api"
 	"walletd/internal/claims"
+	"walletd/internal/connect"
 	"walletd/internal/keystore"
 	"walletd/internal/server"
 	"walletd/internal/store"
@@ -96,7 +98,7 @@ func New(t testing.TB, options ...Option) *Wallet {
 	if err := w.Keystore.Init(context.Background(), []keystore.NewSlot{slot}, row); err != nil {
 		t.Fatalf("making the keystore: %v", err)
 	}
-	w.Unlock()
+	w.UnlockKeystore()
 	made := w.Do("POST", "/v1/wallets", w.Operator, Members{"name": "alice"}).Must(http.StatusCreated)
 	w.Address, w.Words = made.Text("wallet"), made.Text("words")
 	w.Owner = w.Do("POST", "/v1/tokens", w.Operator, Members{"role": "owner", "wallet": w.Address, "name": "alice"}).Must(http.StatusCreated).Text("token")
@@ -115,7 +117,9 @@ func (w *Wallet) start(create bool) {
 	w.Store = st
 	w.Keystore = keystore.New(st, keystore.Options{Argon2: &keystore.Argon2Params{MemoryKiB: 64 << 10, Time: 1, Threads: 4}})
 	w.Door = claims.New(st, w.Keystore, claims.Options{Log: log, Count: metrics.Count})
-	config := server.Config{Door: w.Door, Keystore: w.Keystore, Store: st, Log: log, Metrics: metrics, OpenAPI: api.OpenAPI}
+	loopback := connect.ClientConfig{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}, AllowHTTP: true}
+	sessions := connect.New(connect.Config{Door: w.Door, Store: st, Client: connect.NewClient(loopback), Log: log, SingleKey: true, Alone: !w.set.postgres})
+	config := server.Config{Door: w.Door, Keystore: w.Keystore, Store: st, Sessions: sessions, Log: log, Metrics: metrics, OpenAPI: api.OpenAPI}
 	if w.set.wrap != nil {
 		w.set.wrap(&config)
 	}
@@ -130,6 +134,11 @@ func (w *Wallet) start(create bool) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var work sync.WaitGroup
 	work.Go(func() { w.Door.Run(ctx) })
+	work.Go(func() {
+		if err := sessions.Run(ctx); err != nil {
+			w.t.Errorf("running sessions: %v", err)
+		}
+	})
 	work.Go(func() {
 		if err := w.Server.Serve(ctx, l, w.Server.Handler(), nil); err != nil {
 			w.t.Errorf("serving: %v", err)
@@ -161,14 +170,14 @@ func (w *Wallet) Restart() {
 	w.start(false)
 }
 
-// Unlock opens the keystore with Passphrase.
-func (w *Wallet) Unlock() {
+// UnlockKeystore opens the keystore with Passphrase.
+func (w *Wallet) UnlockKeystore() {
 	w.t.Helper()
 	w.Do("POST", "/v1/keystore/unlock", w.Operator, Members{"passphrase": Passphrase}).Must(http.StatusOK)
 }
 
-// Lock locks the keystore.
-func (w *Wallet) Lock() {
+// LockKeystore locks the keystore.
+func (w *Wallet) LockKeystore() {
 	w.t.Helper()
 	w.Do("POST", "/v1/keystore/lock", w.Operator, Members{}).Must(http.StatusOK)
 }

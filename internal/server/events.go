@@ -1,0 +1,200 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"walletd/internal/claims"
+	"walletd/internal/store"
+)
+
+// Times of a stream of events.
+const (
+	newsEvery  = time.Second      // how often the store is looked at, once for all streams
+	aliveEvery = 15 * time.Second // a comment, so that a proxy keeps the connection
+	eventPage  = 200
+)
+
+// news tells streams that a chain has grown. It looks at the store once for all of them, and only
+// while there are any. The zero value with a store is ready.
+type news struct {
+	store *store.Store
+
+	mu      sync.Mutex
+	streams map[chan struct{}]string // to what each one listens
+	stop    context.CancelFunc
+}
+
+// listen returns a channel that gets a value when the chain has grown, and what ends it.
+func (n *news) listen(chain string) (<-chan struct{}, func()) {
+	grown := make(chan struct{}, 1)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.streams == nil {
+		n.streams = map[chan struct{}]string{}
+	}
+	n.streams[grown] = chain
+	if len(n.streams) == 1 {
+		var ctx context.Context
+		ctx, n.stop = context.WithCancel(context.Background())
+		go n.look(ctx)
+	}
+	return grown, func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		delete(n.streams, grown)
+		if len(n.streams) == 0 {
+			n.stop()
+		}
+	}
+}
+
+// look reads which chains have grown since it looked last. The millisecond it saw last is looked
+// at again: more may have been written in it.
+func (n *news) look(ctx context.Context) {
+	tick := time.NewTicker(newsEvery)
+	defer tick.Stop()
+	seen, since := map[string]int64{}, int64(0)
+	for {
+		ends, err := n.store.Grown(ctx, since)
+		if err == nil {
+			for _, end := range ends {
+				if seen[end.Chain] < end.Seq {
+					seen[end.Chain] = end.Seq
+					n.tell(end.Chain)
+				}
+				since = max(since, end.Time)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (n *news) tell(chain string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for grown, listens := range n.streams {
+		if listens == chain {
+			select {
+			case grown <- struct{}{}:
+			default: // it has not read the last one yet
+			}
+		}
+	}
+}
+
+// events streams what is new on the owner's record (server-sent events): each entry is an event
+// with its kind as name, its number as id and the entry as data. A client that comes back with
+// Last-Event-ID misses nothing; one without begins with what is new. The stream ends when the
+// token does or the keystore is locked.
+func (s *Server) events(c *call, _ none) (raw, error) {
+	after, err := s.lastEvent(c)
+	if err != nil {
+		return raw{}, err
+	}
+	_, bearer, _ := strings.Cut(c.r.Header.Get("Authorization"), " ")
+	wallet := c.Wallet
+	return raw{"text/event-stream", func(w io.Writer) error {
+		s.waiting.Add(1)
+		defer s.waiting.Add(-1)
+		ctx, cancel := s.stopping(c.ctx)
+		defer cancel()
+		grown, end := s.news.listen(wallet)
+		defer end()
+		c.Close() // no keys are held between events
+		alive := time.NewTicker(aliveEvery)
+		defer alive.Stop()
+		if err := write(w, ": walletd\n\n"); err != nil {
+			return nil
+		}
+		for {
+			next, err := s.sendEvents(ctx, w, bearer, after)
+			if err != nil {
+				return nil // the client, its token or the service went away
+			}
+			after = next
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-grown:
+			case <-alive.C:
+				if err := write(w, ":\n\n"); err != nil {
+					return nil
+				}
+			}
+		}
+	}}, nil
+}
+
+// lastEvent is where the stream goes on.
+func (s *Server) lastEvent(c *call) (int64, error) {
+	if c.Role != claims.Owner {
+		return 0, fmt.Errorf("%w: it takes an owner's token", claims.ErrForbidden)
+	}
+	if text := c.r.Header.Get("Last-Event-ID"); text != "" {
+		after, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || after < 0 {
+			return 0, &memberError{"the header Last-Event-ID", "must be the id of an event"}
+		}
+		return after, nil
+	}
+	end, err := s.store.ChainEnd(c.ctx, c.Wallet)
+	return end.Seq, err
+}
+
+// sendEvents writes what came after a number and returns the last one written. The token is looked
+// at again each time: one that was revoked hears nothing more.
+func (s *Server) sendEvents(ctx context.Context, w io.Writer, bearer string, after int64) (int64, error) {
+	caller, err := s.door.Authenticate(ctx, bearer)
+	if err != nil {
+		return after, err
+	}
+	defer caller.Close()
+	for {
+		entries, err := s.door.Record(ctx, caller, after, eventPage)
+		if err != nil {
+			return after, err
+		}
+		for _, e := range entries {
+			data, err := json.Marshal(viewRecord(e))
+			if err != nil {
+				return after, err
+			}
+			if err := write(w, fmt.Sprintf("event: %s\nid: %d\ndata: %s\n\n", e.Kind, e.Seq, data)); err != nil {
+				return after, err
+			}
+			after = e.Seq
+		}
+		if len(entries) < eventPage {
+			return after, nil
+		}
+	}
+}
+
+// write sends a piece of a stream now; a client that does not take it in time is cut off.
+func write(w io.Writer, text string) error {
+	rw, ok := w.(http.ResponseWriter)
+	if !ok {
+		return errors.New("not a stream")
+	}
+	control := http.NewResponseController(rw)
+	if err := control.SetWriteDeadline(time.Now().Add(bodyTime)); err != nil {
+		return err
+	}
+	if _, err := io.WriteString(w, text); err != nil {
+		return err
+	}
+	return control.Flush()
+}

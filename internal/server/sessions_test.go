@@ -1,0 +1,137 @@
+package server_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"walletd/internal/wallettest"
+)
+
+// deepLink is the link that an app at this address shows.
+func deepLink(inner string) string {
+	return "https://abtwallet.io/i/?action=requestAuth&url=" + url.QueryEscape(inner)
+}
+
+func TestALinkThatIsNone(t *testing.T) {
+	w := wallettest.New(t)
+	for name, c := range map[string]struct {
+		link   string
+		status int
+		code   string
+	}{
+		"refuses a text":                  {"hello", 400, "link_invalid"},
+		"refuses another action":          {"https://abtwallet.io/i/?action=other&url=https%3A%2F%2Fdapp.example%2F", 400, "link_invalid"},
+		"refuses a url that is no http":   {deepLink("file:///etc/passwd"), 400, "link_invalid"},
+		"refuses a name and password":     {deepLink("https://me:secret@dapp.example/"), 422, "address_blocked"},
+		"refuses a link that is too long": {deepLink("https://dapp.example/" + strings.Repeat("a", 33<<10)), 400, "member_invalid"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w.In(t).Do("POST", "/v1/sessions", w.Owner, wallettest.Members{"link": c.link}).Refused(c.status, c.code)
+		})
+	}
+	w.Do("POST", "/v1/sessions", w.Operator, wallettest.Members{"link": deepLink("https://dapp.example/")}).Refused(403, "forbidden")
+}
+
+// A session is opened, goes on by itself, and is told of on the stream of events.
+func TestASessionOverHTTP(t *testing.T) {
+	w := wallettest.New(t)
+	app := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		http.Error(rw, "<html>no DID Connect here</html>", http.StatusOK)
+	}))
+	defer app.Close()
+	kinds := stream(t, w, "0")
+	opened := w.Do("POST", "/v1/sessions", w.Owner, wallettest.Members{"link": deepLink(app.URL + "/auth?_t_=1")}).Must(http.StatusCreated)
+	id := opened.Text("id")
+	for kind := range kinds {
+		if kind == "session.ended" {
+			break
+		}
+	}
+	got := w.Do("GET", "/v1/sessions/"+id, w.Owner, nil).Must(http.StatusOK)
+	if got.Text("state") != "refused" || got.Text("code") != "reply_unsigned" {
+		t.Errorf("a page that is no app: %s %s, want refused reply_unsigned", got.Text("state"), got.Text("code"))
+	}
+	w.Do("DELETE", "/v1/sessions/"+id, w.Owner, nil).Must(http.StatusOK)
+	w.Do("GET", "/v1/sessions/nobody", w.Owner, nil).Refused(404, "not_found")
+	var all struct{ Items []wallettest.Members }
+	w.Do("GET", "/v1/sessions", w.Owner, nil).Must(http.StatusOK).Into(&all)
+	if len(all.Items) != 1 {
+		t.Errorf("listed %d sessions, want 1", len(all.Items))
+	}
+}
+
+// stream yields the kinds of the events after a number, until the test ends.
+func stream(t *testing.T, w *wallettest.Wallet, after string) <-chan string {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.URL+"/v1/events", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+w.Owner)
+	if after != "" {
+		req.Header.Set("Last-Event-ID", after)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cancel(); res.Body.Close() })
+	if got := res.Header.Get("Content-Type"); res.StatusCode != http.StatusOK || got != "text/event-stream" {
+		t.Fatalf("answered %d %s", res.StatusCode, got)
+	}
+	kinds := make(chan string, 100)
+	go func() {
+		defer close(kinds)
+		for s := bufio.NewScanner(res.Body); s.Scan(); {
+			data, ok := strings.CutPrefix(s.Text(), "data: ")
+			if !ok {
+				continue
+			}
+			var entry struct{ Kind string }
+			if json.Unmarshal([]byte(data), &entry) == nil {
+				kinds <- entry.Kind
+			}
+		}
+	}()
+	return kinds
+}
+
+func TestEvents(t *testing.T) {
+	w := wallettest.New(t)
+	notes := w.App("Notes")
+	t.Run("tell of what came after the last one heard", func(t *testing.T) {
+		kinds := stream(t, w, "0")
+		if first := <-kinds; first != "wallet.created" {
+			t.Errorf("begins with %q, want the wallet's first entry", first)
+		}
+	})
+	t.Run("begin with what is new", func(t *testing.T) {
+		kinds := stream(t, w, "")
+		asked := notes.Ask(wallettest.EncryptionKey("notes")).Must(http.StatusAccepted)
+		if kind := <-kinds; kind != "claim.asked" {
+			t.Errorf("heard %q, want claim.asked", kind)
+		}
+		w.MustReject(asked.Text("code"))
+		if kind := <-kinds; kind != "approval.rejected" {
+			t.Errorf("heard %q, want approval.rejected", kind)
+		}
+	})
+	t.Run("end when the keystore is locked", func(t *testing.T) {
+		kinds := stream(t, w, "")
+		w.In(t).LockKeystore()
+		for range kinds {
+		}
+		w.In(t).UnlockKeystore()
+	})
+	t.Run("are for owners", func(t *testing.T) {
+		w.In(t).Do("GET", "/v1/events", w.Operator, nil).Refused(403, "forbidden")
+		w.In(t).Do("GET", "/v1/events", "", nil).Refused(401, "unauthorized")
+	})
+}
