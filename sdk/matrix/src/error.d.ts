@@ -1,0 +1,8 @@
+/** Every error of this package, but those that an app's own functions throw. */
+export class WalletError extends Error {
+  constructor(code: string, message: string, more?: {status?: number; cause?: unknown});
+  /** Stable: one of walletd's codes, or `bad_option`, `unreachable`, `timeout`, `aborted`, `bad_answer`, `bad_secret`, `unsupported`. */
+  readonly code: string;
+  /** The HTTP status of walletd's answer, if it was one. */
+  readonly status?: number;
+}

@@ -1,0 +1,34 @@
+import type {ConnectionOptions} from './walletd.js';
+
+export {WalletError} from './error.js';
+export type {ConnectionOptions, Pending} from './walletd.js';
+
+/** The content of `m.secret_storage.key.<id>`, as far as it is used here. */
+export interface KeyDescription {
+  algorithm: string;
+  name?: string;
+  iv?: string;
+  mac?: string;
+}
+
+export interface Options extends ConnectionOptions {
+  /** Of the key that `createSecretStorageKey` makes; without it the app's default one. Another salt is another key. */
+  salt?: string;
+  /** What a new storage is called, for people; `walletd` without it. */
+  name?: string;
+  /** How long a key is remembered for the questions that follow, in milliseconds; 60,000 without it, 0 for not at all. */
+  cacheFor?: number;
+}
+
+/** To be given to `createClient` as `cryptoCallbacks`, as it is. */
+export interface Callbacks {
+  getSecretStorageKey(opts: {keys: Record<string, KeyDescription>}, name: string): Promise<[string, Uint8Array<ArrayBuffer>] | null>;
+  cacheSecretStorageKey(keyId: string, keyInfo: KeyDescription, key: Uint8Array<ArrayBuffer>): void;
+  /** For `bootstrapSecretStorage`: not a callback of the client. */
+  createSecretStorageKey(): Promise<{privateKey: Uint8Array<ArrayBuffer>; keyInfo: {name: string}; encodedPrivateKey: string}>;
+  /** Wipes the keys that are remembered: at logout, or when the app is locked. */
+  forget(): void;
+}
+
+/** @throws {WalletError} `bad_option` */
+export function createCryptoCallbacks(options: Options): Callbacks;

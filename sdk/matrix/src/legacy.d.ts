@@ -1,0 +1,32 @@
+import type {ConnectionOptions} from './walletd.js';
+
+export {WalletError} from './error.js';
+export type {ConnectionOptions, Pending} from './walletd.js';
+
+export interface LegacyOptions extends ConnectionOptions {
+  /** This client's own user: nobody else's devices are told a secret. */
+  userId: string;
+  /** Of the key for dehydrated devices; without it the app's default one. */
+  salt?: string;
+}
+
+/** The six that only the old crypto calls. Take those you want, by name: see README.md. */
+export interface LegacyCallbacks {
+  getCrossSigningKey(type: string, pubKey: string): Promise<Uint8Array<ArrayBuffer> | null>;
+  saveCrossSigningKeys(keys: Record<string, Uint8Array>): void;
+  /** Not a callback: resolves when what `saveCrossSigningKeys` began is kept, and rejects if it could not be. */
+  saved(): Promise<void>;
+  getBackupKey(): Promise<Uint8Array<ArrayBuffer>>;
+  getDehydrationKey(deviceData: unknown, checkFunc: (key: Uint8Array<ArrayBuffer>) => void): Promise<Uint8Array<ArrayBuffer>>;
+  onSecretRequested(
+    userId: string,
+    deviceId: string,
+    requestId: string,
+    secretName: string,
+    deviceTrust: {isVerified(): boolean},
+  ): Promise<string | undefined>;
+  shouldUpgradeDeviceVerifications(opts: {users: Record<string, unknown>}): Promise<string[]>;
+}
+
+/** @throws {WalletError} `bad_option` */
+export function createLegacyCryptoCallbacks(options: LegacyOptions): LegacyCallbacks;

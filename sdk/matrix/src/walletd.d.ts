@@ -1,0 +1,26 @@
+/** What the person is asked, so that they can compare the code with the one their wallet shows. */
+export interface Pending {
+  /** The approval's id in walletd. */
+  id: string;
+  /** 6 letters and digits, shown by the wallet too. */
+  code: string;
+  /** When the question ends if nobody answers it. */
+  expiresAt: Date;
+}
+
+export interface ConnectionOptions {
+  /** Address of walletd: `https://…`, or `http://` on this machine. A path in it is kept. */
+  url: string | URL;
+  /** An app token. In a browser, one whose origins list the page's. */
+  token: string;
+  /**
+   * The time limit of the app. A function is called once for each question, for a limit of its own:
+   * `() => AbortSignal.timeout(60_000)`. One signal stands for all questions: abort it at logout.
+   * Without either, walletd's own limit holds (5 minutes, then `expired`).
+   */
+  signal?: AbortSignal | (() => AbortSignal | undefined);
+  /** Called when the person is asked: show the code. If it throws, the question is given up. */
+  onPending?: (pending: Pending) => void;
+  /** What a callback that must not fail could not do. */
+  onError?: (error: unknown) => void;
+}
