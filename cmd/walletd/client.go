@@ -72,14 +72,18 @@ func (p *problem) Error() string {
 }
 
 // send makes one request and returns the answer of a request that was not refused; the caller
-// closes its body. A refusal is a *problem.
+// closes its body. A refusal is a *problem. A body that is an *upload is sent as it is, any other
+// as JSON.
 func (c *client) send(ctx context.Context, method, path string, query url.Values, body any) (*http.Response, error) {
 	target := c.base + path
 	if len(query) > 0 {
 		target += "?" + query.Encode()
 	}
 	var content io.Reader
-	if body != nil {
+	upload, long := body.(*upload)
+	if long {
+		content = upload
+	} else if body != nil {
 		b, err := json.Marshal(body)
 		if err != nil {
 			return nil, fmt.Errorf("encoding the request: %w", err)
@@ -90,6 +94,9 @@ func (c *client) send(ctx context.Context, method, path string, query url.Values
 	req, err := http.NewRequestWithContext(ctx, method, target, content)
 	if err != nil {
 		return nil, err
+	}
+	if long {
+		req.ContentLength = upload.size
 	}
 	for name, values := range c.header {
 		req.Header[name] = values

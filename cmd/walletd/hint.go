@@ -54,6 +54,8 @@ func problemHints() map[string]string {
 		"expired":          "ask again: walletd claim",
 		"already_decided":  "see what was decided: walletd approvals show ID",
 		"words_invalid":    "12 to 24 words of the English BIP-39 list, in their order",
+		"backup_invalid":   "what it says it holds: walletd backup inspect; a copy that was not cut or changed is needed",
+		"backup_too_large": "leave the record out with --without-record, and keep it with walletd audit export",
 		"seed_invalid":     "a seed is 128 digits in hex",
 		"clock":            "set the clock of the service's machine",
 		"storage_full":     "make room on the store's disk; nothing was given",

@@ -13,6 +13,8 @@ type keystoreCmd struct {
 	Slots  keystoreSlotsCmd  `cmd:"" help:"List the ways to unlock (operator)."`
 	Slot   keystoreSlotCmd   `cmd:"" help:"Add and remove ways to unlock (operator)."`
 	Rotate keystoreRotateCmd `cmd:"" help:"Replace the root key (operator)."`
+
+	Snapshot keystoreSnapshotCmd `cmd:"" help:"Copy the whole sealed store while it runs (operator)."`
 }
 
 type keystoreState struct {

@@ -38,6 +38,7 @@ type commands struct {
 	Keystore    keystoreCmd    `cmd:"" help:"Status, unlock, lock, slots, rotate."`
 	Claim       claimCmd       `cmd:"" help:"Ask for a claim, as an app would."`
 	Secret      secretsCmd     `cmd:"" help:"Secrets of apps, in the format of Matrix clients: put, get, list, delete, recovery-key."`
+	Backup      backupCmd      `cmd:"" help:"Backups of a wallet: create, inspect, restore; and values of Blocklet Server's."`
 	Derive      deriveCmd      `cmd:"" help:"The owner's own key for a salt."`
 	Doctor      doctorCmd      `cmd:"" help:"Look for what is wrong on this machine, and say what to do."`
 	Health      healthCmd      `cmd:"" help:"Is the service alive? The probe of a container."`
