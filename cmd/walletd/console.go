@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -61,6 +62,24 @@ func escape(s, keep string) string {
 
 // shown is text of somebody else as part of a line: it cannot begin a line of its own.
 func shown(s string) string { return escape(s, "") }
+
+// prompt asks for a line, which is shown as it is typed.
+func (con *console) prompt(question string) (string, error) {
+	con.notef("%s", question)
+	var line []byte
+	for b := make([]byte, 1); len(line) < 4096; { // a byte at a time: what follows is for the next prompt
+		n, err := con.in.Read(b)
+		if n == 1 && b[0] != '\n' {
+			line = append(line, b[0])
+			continue
+		}
+		if err != nil && len(line) == 0 {
+			return "", withHint(errors.New("nobody answered"), "at a terminal it is asked; in a script give --yes")
+		}
+		break
+	}
+	return strings.TrimSpace(string(line)), nil
+}
 
 // printf writes for people.
 func (con *console) printf(format string, args ...any) {

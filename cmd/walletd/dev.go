@@ -17,12 +17,16 @@ func (cmd *serveCmd) dev(ctx context.Context, con *console, log zerolog.Logger) 
 	if err != nil {
 		return err
 	}
+	out, err := cmd.outFlags.config()
+	if err != nil {
+		return err
+	}
 	place, err := makeDevPlace()
 	if err != nil {
 		return err
 	}
 	defer place.remove(log)
-	s, err := openService(ctx, "sqlite:"+place.file(storeFile), store.Options{Create: true, Dev: true}, plan, log)
+	s, err := openService(ctx, "sqlite:"+place.file(storeFile), store.Options{Create: true, Dev: true}, plan, loopbackToo(out), log)
 	if err != nil {
 		return err
 	}

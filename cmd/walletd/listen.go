@@ -27,6 +27,8 @@ type listenPlan struct {
 	tls     *tls.Config  // nil: in the clear
 	proxies []netip.Prefix
 	hosts   []string
+
+	refuseUnsealed bool // what sessions ask for in clear (connect.Config)
 }
 
 // listener is one open address.

@@ -31,6 +31,7 @@ type commands struct {
 	Profile     profileCmd     `cmd:"" help:"What you tell apps about yourself: show, set."`
 	Credentials credentialsCmd `cmd:"" help:"Credentials and assets of a wallet: list, show, add, remove."`
 	Token       tokenCmd       `cmd:"" help:"Who may call: create, list, revoke tokens."`
+	Connect     connectCmd     `cmd:"" help:"Open the link that an app shows, and be the wallet at its other end."`
 	Approvals   approvalsCmd   `cmd:"" help:"What waits for the person: list, show, approve, reject."`
 	Grants      grantsCmd      `cmd:"" help:"Approvals that are remembered: list, revoke."`
 	Policy      policyCmd      `cmd:"" help:"What is decided without asking: show, set, test."`

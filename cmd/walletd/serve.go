@@ -5,6 +5,7 @@ import (
 	"errors"
 	stdlog "log"
 	"os"
+	"runtime/debug"
 
 	"github.com/rs/zerolog"
 
@@ -12,13 +13,19 @@ import (
 	"walletd/internal/store"
 )
 
+// gcPercent trades memory for time: what is kept is small, and most of a claim's garbage is gone at
+// once. The bench folder says what it brings.
+const gcPercent = 400
+
 type serveCmd struct {
 	storeFlags
 	listenFlags
-	Passphrase secretFlags `embed:"" prefix:"passphrase-" group:"What unlocks the keystore (without any it starts locked; systemd's credential \"passphrase\" or \"identity\" is found by itself):"`
-	Identity   secretFlags `embed:"" prefix:"identity-" group:"Or an age identity file:"`
-	LogLevel   string      `default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
-	Dev        bool        `help:"Try it: a throw-away store in ./.walletd-dev, one wallet, and tokens, all gone at the end."`
+	outFlags
+	Passphrase     secretFlags `embed:"" prefix:"passphrase-" group:"What unlocks the keystore (without any it starts locked; systemd's credential \"passphrase\" or \"identity\" is found by itself):"`
+	Identity       secretFlags `embed:"" prefix:"identity-" group:"Or an age identity file:"`
+	RefuseUnsealed bool        `help:"Decline a keyPair or encryptionKey of a session that could have come over the encrypted channel and did not."`
+	LogLevel       string      `default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
+	Dev            bool        `help:"Try it: a throw-away store in ./.walletd-dev, one wallet, and tokens, all gone at the end."`
 }
 
 func (cmd *serveCmd) Run(ctx context.Context, con *console, undone hardening) error {
@@ -32,6 +39,9 @@ func (cmd *serveCmd) Run(ctx context.Context, con *console, undone hardening) er
 	for _, err := range undone {
 		log.Warn().Err(err).Msg("keys in memory are less protected than they should be")
 	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	if cmd.Dev {
 		return cmd.dev(ctx, con, log)
 	}
@@ -43,11 +53,16 @@ func (cmd *serveCmd) Run(ctx context.Context, con *console, undone hardening) er
 	if err != nil {
 		return err
 	}
+	out, err := cmd.outFlags.config()
+	if err != nil {
+		return err
+	}
+	plan.refuseUnsealed = cmd.RefuseUnsealed
 	unlock, err := cmd.secret(con)
 	if err != nil {
 		return err
 	}
-	s, err := openService(ctx, url, store.Options{}, plan, log)
+	s, err := openService(ctx, url, store.Options{}, plan, out, log)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"walletd/api"
 	"walletd/internal/claims"
+	"walletd/internal/connect"
 	"walletd/internal/keystore"
 	"walletd/internal/server"
 	"walletd/internal/store"
@@ -20,11 +21,12 @@ type service struct {
 	store    *store.Store
 	keystore *keystore.Keystore
 	door     *claims.Door
+	sessions *connect.Sessions
 	server   *server.Server
 	log      zerolog.Logger
 }
 
-func openService(ctx context.Context, url string, o store.Options, plan listenPlan, log zerolog.Logger) (*service, error) {
+func openService(ctx context.Context, url string, o store.Options, plan listenPlan, out connect.ClientConfig, log zerolog.Logger) (*service, error) {
 	st, err := store.Open(ctx, url, o)
 	if err != nil {
 		return nil, err
@@ -32,8 +34,11 @@ func openService(ctx context.Context, url string, o store.Options, plan listenPl
 	s := &service{store: st, keystore: keystore.New(st, keystore.Options{Dev: o.Dev}), log: log}
 	count := server.NewMetrics()
 	s.door = claims.New(st, s.keystore, claims.Options{Log: log, Count: count.Count})
+	s.sessions = connect.New(connect.Config{
+		Door: s.door, Store: st, Client: connect.NewClient(out), Log: log, SingleKey: o.Dev, Alone: isSQLite(url), RefuseUnsealed: plan.refuseUnsealed,
+	})
 	s.server, err = server.New(server.Config{
-		Door: s.door, Keystore: s.keystore, Store: st, Log: log, Metrics: count, OpenAPI: api.OpenAPI,
+		Door: s.door, Keystore: s.keystore, Store: st, Sessions: s.sessions, Log: log, Metrics: count, OpenAPI: api.OpenAPI,
 		Hosts: plan.hosts, Proxies: plan.proxies, Apps: plan.apps != nil,
 	})
 	if err != nil {
@@ -59,6 +64,11 @@ func (s *service) serve(ctx context.Context, listeners []listener, besides func(
 	var behind, front sync.WaitGroup
 	behind.Go(func() { s.door.Run(background) })
 	behind.Go(func() { besides(ctx) })
+	behind.Go(func() {
+		if err := s.sessions.Run(ctx); err != nil && ctx.Err() == nil {
+			s.log.Error().Err(err).Msg("sessions do not go on")
+		}
+	})
 
 	failed := make([]error, len(listeners))
 	for i, l := range listeners {

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// connectCmd opens the link that an app shows, shows what the app asks for, asks the person at the
+// terminal, and prints the outcome.
+type connectCmd struct {
+	remote
+	Link      string   `arg:"" help:"The link, as the app shows it."`
+	Wallet    string   `placeholder:"WALLET" help:"The wallet to open it with, if the token is for more than one."`
+	Yes       bool     `help:"Say yes to all that is asked, without asking: for tests."`
+	MFA       *int     `name:"mfa" placeholder:"N" help:"The number that the app shows, for a question that wants one."`
+	Items     []string `placeholder:"NAME" help:"Items of the profile to give, when the app asks for some. Without it: asked at the terminal, or with --yes all that there are."`
+	Ephemeral bool     `help:"Be a wallet for the length of this session: no service is needed, and nothing is kept."`
+	outFlags
+}
+
+type session struct {
+	ID, State, Code, Text, App, AppName, Origin, Account, Approval, Next string
+	NextWorkflow, NextURL                                                string
+	Unconfirmed                                                          bool
+}
+
+// ended reports whether the session is over.
+func (s session) ended() bool {
+	return !slices.Contains([]string{"asked", "waiting", "answering"}, s.State)
+}
+
+// errSession is a session that ended without the app taking the answer: exit code 1.
+var errSession = errors.New("the session did not come to its end")
+
+func (cmd *connectCmd) Run(ctx context.Context, con *console) error {
+	if cmd.Ephemeral {
+		out, err := cmd.outFlags.config()
+		if err != nil {
+			return err
+		}
+		return ephemeral(ctx, out, func(c *client) error { return cmd.connect(ctx, con, c) })
+	}
+	if len(cmd.AllowNetwork) > 0 || cmd.AllowHTTP {
+		return usagef("where links may lead is for walletd serve to say; here it goes with --ephemeral")
+	}
+	c, err := cmd.open(con, "owner")
+	if err != nil {
+		return err
+	}
+	return cmd.connect(ctx, con, c)
+}
+
+func (cmd *connectCmd) connect(ctx context.Context, con *console, c *client) error {
+	body := map[string]any{"link": cmd.Link}
+	if cmd.Wallet != "" {
+		body["wallet"] = cmd.Wallet
+	}
+	answer, err := c.call(ctx, http.MethodPost, "/v1/sessions", nil, body)
+	if err != nil {
+		return err
+	}
+	for asked := ""; ; {
+		s, err := readSession(answer)
+		if err != nil {
+			return err
+		}
+		switch {
+		case s.ended() && s.Next != "":
+			con.notef("The app goes on with a second session.\n")
+			if answer, err = c.get(ctx, "/v1/sessions/"+segment(s.Next), nil); err != nil {
+				return err
+			}
+			continue
+		case s.ended():
+			return cmd.outcome(con, s, answer)
+		case s.State == "waiting" && s.Approval != asked:
+			asked = s.Approval
+			if err := cmd.decide(ctx, con, c, s.Approval); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(200 * time.Millisecond):
+		}
+		if answer, err = c.get(ctx, "/v1/sessions/"+segment(s.ID), nil); err != nil {
+			return err
+		}
+	}
+}
+
+func readSession(answer json.RawMessage) (session, error) {
+	var s session
+	if err := json.Unmarshal(answer, &s); err != nil {
+		return s, fmt.Errorf("reading the answer of the service: %w", err)
+	}
+	return s, nil
+}
+
+// decide shows a question and answers it as the person says, or as the flags do.
+func (cmd *connectCmd) decide(ctx context.Context, con *console, c *client, id string) error {
+	answer, err := c.get(ctx, "/v1/approvals/"+segment(id), nil)
+	if err != nil {
+		return err
+	}
+	var a approval
+	if err := json.Unmarshal(answer, &a); err != nil {
+		return fmt.Errorf("reading the answer of the service: %w", err)
+	}
+	if !con.json {
+		con.printApproval(a)
+	}
+	choice := map[string]any{}
+	if a.wantsNumber() {
+		if cmd.MFA == nil {
+			return withHint(errors.New("the app asks for the number that it shows"), "give it with --mfa")
+		}
+		choice["mfaCode"] = *cmd.MFA
+	}
+	yes := cmd.Yes
+	if !yes {
+		line, err := con.prompt("Say yes? [y/N] ")
+		if err != nil {
+			return err
+		}
+		yes = line == "y" || line == "Y" || line == "yes"
+	}
+	if yes && a.wantsItems() && !(cmd.Yes && cmd.Items == nil) {
+		if choice["items"], err = cmd.chooseItems(con); err != nil {
+			return err
+		}
+	}
+	if yes {
+		_, err = c.call(ctx, http.MethodPost, "/v1/approvals/"+segment(id)+"/approve", nil, choice)
+	} else {
+		_, err = c.call(ctx, http.MethodPost, "/v1/approvals/"+segment(id)+"/reject", nil, map[string]any{})
+	}
+	return err
+}
+
+// chooseItems returns the items of the profile to give: none unless they are named.
+func (cmd *connectCmd) chooseItems(con *console) ([]string, error) {
+	if cmd.Items != nil {
+		return cmd.Items, nil
+	}
+	line, err := con.prompt("Which items? Name them, or none: ")
+	items := strings.FieldsFunc(line, func(r rune) bool { return r == ',' || r == ' ' })
+	if items == nil {
+		items = []string{}
+	}
+	return items, err
+}
+
+func (a approval) wantsItems() bool {
+	return slices.ContainsFunc(a.Claims, func(c approvalClaim) bool { return c.Type == "profile" })
+}
+
+func (a approval) wantsNumber() bool {
+	return slices.ContainsFunc(a.Claims, func(c approvalClaim) bool { return len(c.MFACode) > 0 })
+}
+
+// outcome prints how the session ended; only one that the app took is a success.
+func (cmd *connectCmd) outcome(con *console, s session, answer json.RawMessage) error {
+	err := show(con, answer, func(s session) {
+		con.printf("%s\n", shown(s.State))
+		for _, f := range [][2]string{{"code", s.Code}, {"app says", s.Text}, {"answered as", s.Account}, {"goes on at", s.NextURL}, {"then", s.NextWorkflow}} {
+			if f[1] != "" {
+				con.printf("%-12s %s\n", f[0], shown(f[1]))
+			}
+		}
+		if s.Unconfirmed {
+			con.printf("The app's key cannot prove that this came from it.\n")
+		}
+	})
+	if err == nil && s.State != "done" {
+		err = errSession
+	}
+	return err
+}
