@@ -14,7 +14,7 @@ func TestTheRecordFitsAfterTheRootKeyIsRotated(t *testing.T) {
 	token := h.appToken(notes)
 	rotate := func() {
 		t.Helper()
-		secrets := []keystore.Secret{keystore.Passphrase([]byte("correct horse"))}
+		secrets := []keystore.Secret{opener().identity}
 		if err := h.keystore.Rotate(t.Context(), "token", secrets, false); err != nil {
 			t.Fatal(err)
 		}

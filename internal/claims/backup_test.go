@@ -28,7 +28,7 @@ func place(t *testing.T) *house {
 	t.Cleanup(func() { h.store.Close() })
 	text, row := FirstToken(h.clock)
 	h.operator = text
-	slot := keystore.NewSlot{Name: "first", Passphrase: keystore.Passphrase([]byte("correct horse"))}
+	slot := keystore.NewSlot{Name: "first", Recipient: opener().recipient}
 	if err := h.keystore.Init(t.Context(), []keystore.NewSlot{slot}, row); err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -45,7 +46,7 @@ func newHouseAt(t *testing.T, clock time.Time) *house {
 	ctx := t.Context()
 	text, row := FirstToken(h.clock)
 	h.operator = text
-	slot := keystore.NewSlot{Name: "first", Passphrase: keystore.Passphrase([]byte("correct horse"))}
+	slot := keystore.NewSlot{Name: "first", Recipient: opener().recipient}
 	if err := h.keystore.Init(ctx, []keystore.NewSlot{slot}, row); err != nil {
 		t.Fatal(err)
 	}
@@ -73,10 +74,25 @@ func (h *house) open(create bool) {
 
 func (h *house) unlock() {
 	h.t.Helper()
-	if err := h.keystore.Unlock(h.t.Context(), keystore.Passphrase([]byte("correct horse"))); err != nil {
+	if err := h.keystore.Unlock(h.t.Context(), opener().identity); err != nil {
 		h.t.Fatal(err)
 	}
 }
+
+type identity struct {
+	identity  keystore.Secret
+	recipient string
+}
+
+// opener is what opens every house: an age identity, which takes no half second as a passphrase
+// does.
+var opener = sync.OnceValue(func() identity {
+	secret, recipient, err := keystore.GenerateRecovery()
+	if err != nil {
+		panic(err)
+	}
+	return identity{secret, recipient}
+})
 
 // restart closes the store and opens all of it again.
 func (h *house) restart() {

@@ -297,7 +297,7 @@ func TestAStolenDatabaseHoldsNoSecret(t *testing.T) {
 		"the salt in hex":        []byte(hexString([]byte("diary of a canary"))),
 		"an app's token":         []byte(token),
 		"an owner's token":       []byte(h.owner),
-		"the passphrase":         []byte("correct horse"),
+		"what opens it":          opener().identity.Reveal(),
 		"the wallet's name":      []byte("alice"),
 		"the seed":               mustHex(t, "5eb00bbddcf069084889a8ab9155568165f5c453ccb85e70811aaed6f6da5fc1"),
 	} {
