@@ -6,11 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // ErrOtherRecord: the store has entries on the chain that are not those to be
 // put back.
 var ErrOtherRecord = errors.New("the store has another record of this wallet")
+
+// restoreTimeout is for the largest wallet on a slow disk. Others wait meanwhile.
+const restoreTimeout = 2 * time.Minute
 
 // Restored is what an entry says that was put on its chain by Restore. The
 // entry's own Sealed is what its hash covers, and was sealed in another store.
@@ -47,9 +51,9 @@ func (s *Store) Restore(ctx context.Context, c Change, old OldChain) error {
 		return fmt.Errorf("restoring: %w", err)
 	}
 	j := &job{change: &c}
-	err = s.committer.do(ctx, func(ctx context.Context, sess session) error {
+	err = s.committer.wait(ctx, &job{patience: restoreTimeout, alone: func(ctx context.Context, sess session) error {
 		return j.restore(ctx, s, sess, &old)
-	})
+	}})
 	if err == nil {
 		err = j.err
 	}

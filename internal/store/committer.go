@@ -37,6 +37,8 @@ type committer struct {
 type job struct {
 	change *Change
 	alone  func(context.Context, session) error
+	// patience is the time limit of alone, if it is more than commitTimeout.
+	patience time.Duration
 
 	state atomic.Int32 // queued -> taken or left
 	done  chan struct{}
@@ -166,7 +168,7 @@ func (c *committer) serve(jobs []*job) {
 			g.add(j)
 			continue
 		}
-		j.err = c.within(func(ctx context.Context) error { return j.alone(ctx, c.sess) })
+		j.err = c.within(max(j.patience, commitTimeout), func(ctx context.Context) error { return j.alone(ctx, c.sess) })
 		close(j.done)
 	}
 	c.write(&g)
@@ -177,7 +179,7 @@ func (c *committer) write(g *group) {
 	if len(g.jobs) == 0 {
 		return
 	}
-	err := c.within(func(ctx context.Context) error { return g.commit(ctx, c.store, c.sess) })
+	err := c.within(commitTimeout, func(ctx context.Context) error { return g.commit(ctx, c.store, c.sess) })
 	if errors.Is(err, ErrDamaged) && len(g.jobs) > 1 {
 		// Perhaps one wallet's chain only: its neighbours go on without it.
 		for _, j := range g.jobs {
@@ -204,8 +206,8 @@ const maxTries = 5
 
 // within runs f with a session and a time limit, again if it was given up
 // before anything could be committed. After an error no transaction is open.
-func (c *committer) within(f func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
+func (c *committer) within(limit time.Duration, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	for try := 1; ; try++ {
 		if c.sess == nil {
@@ -272,7 +274,7 @@ func (c *committer) writeTouched() {
 		batch = append(batch, stmt{text: query("touch token"), args: []any{touched[token], token}})
 	}
 	batch = append(batch, stmt{text: "commit"})
-	_ = c.within(func(ctx context.Context) error {
+	_ = c.within(commitTimeout, func(ctx context.Context) error {
 		_, err := c.sess.run(ctx, batch)
 		return err
 	})
