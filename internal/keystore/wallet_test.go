@@ -338,3 +338,43 @@ func BenchmarkClaim(b *testing.B) {
 		w.Close()
 	}
 }
+
+// BenchmarkSign is a token signed as an account, beside its signature alone.
+func BenchmarkSign(b *testing.B) {
+	k := New(nil, Options{})
+	k.open = &opened{generation: 1, epoch: 1, root: newKeyring(rootKeys, randomKey())}
+	for _, typ := range []did.Type{did.AccountType(), {Role: did.RoleAccount, Key: did.Secp256k1, Hash: did.SHA3}} {
+		_, _, w, err := k.NewWallet(seedOf(b, loadAccounts(b).Seed), Content{Name: "alice", Rounds: 1}, 1)
+		if err != nil {
+			b.Fatal(err)
+		}
+		account, err := w.NewKeyPair("label", typ, 1)
+		if err != nil {
+			b.Fatal(err)
+		}
+		secret, err := w.Secret(account)
+		if err != nil {
+			b.Fatal(err)
+		}
+		sk, err := did.NewSecretKey(typ.Key, secret)
+		if err != nil {
+			b.Fatal(err)
+		}
+		digest := bytes.Repeat([]byte{7}, 32)
+		b.Run(typ.Key.String()+"/bare", func(b *testing.B) {
+			for b.Loop() {
+				if _, err := sk.SignBytes(digest); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run(typ.Key.String()+"/bytes", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := w.SignBytes(account, digest); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
