@@ -1,13 +1,10 @@
 package claims
 
 import (
-	"bytes"
 	"context"
-	"fmt"
 	"strings"
 
 	"walletd/internal/did"
-	"walletd/internal/store"
 )
 
 // checkSalt holds design section 5: a salt is its bytes, and a salt may be somebody's address.
@@ -49,7 +46,7 @@ func (q *question) saltOwner(ctx context.Context, c *claim) (string, error) {
 			}
 			address = d.Address()
 		case 20:
-			held, err := q.ethereumAccount(ctx, b)
+			held, err := q.ethereumAccount(ctx, [20]byte(b))
 			if err != nil {
 				return "", err
 			}
@@ -71,22 +68,18 @@ func (q *question) saltOwner(ctx context.Context, c *claim) (string, error) {
 	return "", nil
 }
 
-// ethereumAccount returns the address of the wallet's account with these 20 bytes, or "".
-func (q *question) ethereumAccount(ctx context.Context, b []byte) (string, error) {
-	for page := (store.Page{}); ; {
-		accounts, next, err := q.door.store.Accounts(ctx, q.caller.Wallet, page)
-		if err != nil {
-			return "", fmt.Errorf("looking for the salt among the accounts: %w", err)
-		}
-		for _, a := range accounts {
-			if d, err := did.Parse(a.Address); err == nil && bytes.Equal(d.Bytes(), b) {
-				return a.Address, nil
-			}
-		}
-		if page.Cursor = next; next == "" {
-			return "", nil
-		}
+// ethereumAccount returns the address of the wallet's account with these 20 bytes, or "". Its
+// address follows from the bytes, so that one row is read, however many the wallet holds.
+func (q *question) ethereumAccount(ctx context.Context, b [20]byte) (string, error) {
+	account := did.FromEthereumBytes(b)
+	if q.account.Address == account.Address() {
+		return q.account.Address, nil // it may be new, and not kept yet
 	}
+	a, err := q.held(ctx, account)
+	if did.CodeOf(err) == "account_not_held" {
+		return "", nil
+	}
+	return a.Address, err
 }
 
 // ownAddress reports whether an address is the asking app's: its DID, or an account of its.

@@ -65,6 +65,11 @@ func parseEthereum(address string) (DID, error) {
 	return DID{address: address, raw: string(raw)}, nil
 }
 
+// FromEthereumBytes gives the identifier of the 20 bytes of an Ethereum address.
+func FromEthereumBytes(raw [ethereumAddressLength]byte) DID {
+	return DID{address: checksumEthereum(raw[:]), raw: string(raw[:])}
+}
+
 // checksumEthereum writes 20 bytes as EIP-55 asks: a letter is upper case where
 // the hash of the lower-case text has a nibble of 8 or more.
 func checksumEthereum(raw []byte) string {

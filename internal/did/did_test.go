@@ -296,3 +296,15 @@ func TestKeccak(t *testing.T) {
 		t.Errorf("384 bits of nothing: got %x", got)
 	}
 }
+
+func TestFromEthereumBytes(t *testing.T) {
+	for _, address := range []string{"0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359"} { // EIP-55
+		want, err := Parse(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := FromEthereumBytes([20]byte(want.Bytes())); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
