@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -21,6 +22,7 @@ type connectCmd struct {
 	MFA       *int     `name:"mfa" placeholder:"N" help:"The number that the app shows, for a question that wants one."`
 	Items     []string `placeholder:"NAME" help:"Items of the profile to give, when the app asks for some. Without it: asked at the terminal, or with --yes all that there are."`
 	Ephemeral bool     `help:"Be a wallet for the length of this session: no service is needed, and nothing is kept."`
+	Profile   string   `placeholder:"FILE" help:"With --ephemeral: what the wallet can tell about its person, as profile set takes it. - reads the standard input."`
 	outFlags
 }
 
@@ -44,7 +46,17 @@ func (cmd *connectCmd) Run(ctx context.Context, con *console) error {
 		if err != nil {
 			return err
 		}
-		return ephemeral(ctx, out, func(c *client) error { return cmd.connect(ctx, con, c) })
+		return ephemeral(ctx, out, func(c *client) error {
+			if cmd.Profile != "" {
+				if _, err := setProfile(ctx, con, c, walletFlag{}, cmd.Profile); err != nil {
+					return err
+				}
+			}
+			return cmd.connect(ctx, con, c)
+		})
+	}
+	if cmd.Profile != "" {
+		return withHint(usagef("--profile goes with --ephemeral"), "a wallet that is kept has its own: walletd profile set")
 	}
 	if len(cmd.AllowNetwork) > 0 || cmd.AllowHTTP {
 		return usagef("where links may lead is for walletd serve to say; here it goes with --ephemeral")
@@ -118,12 +130,6 @@ func (cmd *connectCmd) decide(ctx context.Context, con *console, c *client, id s
 		con.printApproval(a)
 	}
 	choice := map[string]any{}
-	if a.wantsNumber() {
-		if cmd.MFA == nil {
-			return withHint(errors.New("the app asks for the number that it shows"), "give it with --mfa")
-		}
-		choice["mfaCode"] = *cmd.MFA
-	}
 	yes := cmd.Yes
 	if !yes {
 		line, err := con.prompt("Say yes? [y/N] ")
@@ -131,6 +137,11 @@ func (cmd *connectCmd) decide(ctx context.Context, con *console, c *client, id s
 			return err
 		}
 		yes = line == "y" || line == "Y" || line == "yes"
+	}
+	if yes && a.wantsNumber() {
+		if choice["mfaCode"], err = cmd.chooseNumber(con); err != nil {
+			return err
+		}
 	}
 	if yes && a.wantsItems() && !(cmd.Yes && cmd.Items == nil) {
 		if choice["items"], err = cmd.chooseItems(con); err != nil {
@@ -143,6 +154,23 @@ func (cmd *connectCmd) decide(ctx context.Context, con *console, c *client, id s
 		_, err = c.call(ctx, http.MethodPost, "/v1/approvals/"+segment(id)+"/reject", nil, map[string]any{})
 	}
 	return err
+}
+
+// chooseNumber returns the number that the app shows, which it does only once it has asked: so it is
+// read from the terminal, or from a script that has looked, unless it was known before.
+func (cmd *connectCmd) chooseNumber(con *console) (int, error) {
+	if cmd.MFA != nil {
+		return *cmd.MFA, nil
+	}
+	line, err := con.prompt("Which number does the app show? ")
+	if err != nil {
+		return 0, withHint(errors.New("the app asks for the number that it shows"), "type it, write it to the standard input, or give it with --mfa")
+	}
+	number, err := strconv.Atoi(line)
+	if err != nil {
+		return 0, errors.New("that is no number")
+	}
+	return number, nil
 }
 
 // chooseItems returns the items of the profile to give: none unless they are named.

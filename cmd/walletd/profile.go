@@ -56,23 +56,28 @@ type profileSetCmd struct {
 }
 
 func (cmd *profileSetCmd) Run(ctx context.Context, con *console) error {
-	items, err := readJSON(con, cmd.File, "the profile", `a profile is {"fullName":"Alice Bean","email":"alice@example.test"}`)
-	if err != nil {
-		return err
-	}
 	c, err := cmd.open(con, "owner")
 	if err != nil {
 		return err
 	}
-	path, err := cmd.path(ctx, c, "/profile")
-	if err != nil {
-		return err
-	}
-	answer, err := c.call(ctx, http.MethodPut, path, nil, items)
+	answer, err := setProfile(ctx, con, c, cmd.walletFlag, cmd.File)
 	if err != nil {
 		return err
 	}
 	return show(con, answer, con.printProfile)
+}
+
+// setProfile replaces a wallet's profile with what is in a file.
+func setProfile(ctx context.Context, con *console, c *client, wallet walletFlag, file string) (json.RawMessage, error) {
+	items, err := readJSON(con, file, "the profile", `a profile is {"fullName":"Alice Bean","email":"alice@example.test"}`)
+	if err != nil {
+		return nil, err
+	}
+	path, err := wallet.path(ctx, c, "/profile")
+	if err != nil {
+		return nil, err
+	}
+	return c.call(ctx, http.MethodPut, path, nil, items)
 }
 
 // readJSON reads a file of JSON, or the standard input for "-"; what names it and hint shows one
