@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,38 +15,58 @@ import (
 	"testing"
 )
 
-// peers are the programs made of the official packages, installed.
-type peers struct{ dir string }
+// peers are the programs made of the official packages, installed, and the Node.js they run on.
+type peers struct{ dir, node string }
 
 // install copies the programs and installs what the lock file names, by npm ci. Without Node, or
 // a registry to install from, the test is skipped, and fails if CI=true.
 func install(t *testing.T) peers {
 	t.Helper()
-	version, err := exec.CommandContext(t.Context(), "node", "--version").Output()
-	if err != nil {
-		missing(t, "Node.js 20 or newer", err)
+	needNode(t)
+	p := peers{t.TempDir(), "node"}
+	if err := p.copy("package.json", "package-lock.json", ".npmrc", "*.mjs", "lib/*.mjs"); err != nil {
+		t.Fatal(err)
 	}
-	major, _, _ := strings.Cut(strings.TrimPrefix(string(version), "v"), ".")
-	if n, err := strconv.Atoi(major); err != nil || n < 20 {
-		missing(t, "Node.js 20 or newer", errors.New("node is "+string(bytes.TrimSpace(version))))
+	p.ci(t, ".")
+	return p
+}
+
+// needNode is for what cannot be done without Node.js and npm.
+func needNode(t *testing.T) {
+	t.Helper()
+	if major, err := majorOf(t, "node"); err != nil {
+		missing(t, "Node.js 20 or newer", err)
+	} else if major < 20 {
+		missing(t, "Node.js 20 or newer", fmt.Errorf("node is %d", major))
 	}
 	if _, err := exec.LookPath("npm"); err != nil {
 		missing(t, "npm", err)
 	}
-	p := peers{t.TempDir()}
-	if err := p.copy("package.json", "package-lock.json", ".npmrc", "*.mjs", "lib/*.mjs"); err != nil {
-		t.Fatal(err)
+}
+
+// majorOf is the first number of the version of a Node.js.
+func majorOf(t *testing.T, node string) (int, error) {
+	t.Helper()
+	version, err := exec.CommandContext(t.Context(), node, "--version").Output()
+	if err != nil {
+		return 0, err
 	}
+	major, _, _ := strings.Cut(strings.TrimPrefix(string(version), "v"), ".")
+	return strconv.Atoi(major)
+}
+
+// ci installs what the lock file of a directory names.
+func (p peers) ci(t *testing.T, dir string) {
+	t.Helper()
 	// No package may run anything while it is installed; none needs to.
 	npm := exec.CommandContext(t.Context(), "npm", "ci", "--ignore-scripts", "--prefer-offline")
-	npm.Dir = p.dir
+	npm.Dir = filepath.Join(p.dir, dir)
 	if out, err := npm.CombinedOutput(); err != nil {
 		if offline.Match(out) {
 			missing(t, "a package registry, or npm's cache", err)
 		}
 		t.Fatalf("npm ci: %v\n%s", err, out)
 	}
-	return p
 }
 
 // offline matches what npm says when it cannot reach the registry.
@@ -112,15 +133,21 @@ type outcome struct {
 	Body                json.RawMessage
 }
 
-// run runs a program to its end. While it waits for the person, decide is called; nil if nobody
-// should be asked.
-func (p peers) run(t *testing.T, program string, in input, decide func(*testing.T, pending)) (o outcome) {
+// run is talk with a program that asks for claims.
+func (p peers) run(t *testing.T, program string, in input, decide func(*testing.T, pending)) outcome {
+	t.Helper()
+	return talk[outcome](t, p, program, in, decide)
+}
+
+// talk runs a program to its end, and reads its last line. While it waits for the person, decide
+// is called; nil if nobody should be asked.
+func talk[T any](t *testing.T, p peers, program string, in input, decide func(*testing.T, pending)) (o T) {
 	t.Helper()
 	text, err := json.Marshal(in)
 	if err != nil {
 		t.Fatal(err)
 	}
-	node := exec.CommandContext(t.Context(), "node", filepath.Join(p.dir, program))
+	node := exec.CommandContext(t.Context(), p.node, filepath.Join(p.dir, program))
 	var problems bytes.Buffer
 	node.Stdin, node.Stderr = bytes.NewReader(text), &problems
 	stdout, err := node.StdoutPipe()
@@ -145,7 +172,8 @@ func (p peers) run(t *testing.T, program string, in input, decide func(*testing.
 		decide(t, waits)
 	}
 	err = node.Wait()
-	if json.Unmarshal(last, &o) != nil || (err == nil) != o.OK {
+	var end struct{ OK bool }
+	if json.Unmarshal(last, &end) != nil || json.Unmarshal(last, &o) != nil || (err == nil) != end.OK {
 		t.Fatalf("%s: %v: its last line is %q\n%s", program, err, last, problems.Bytes())
 	}
 	return o

@@ -1,0 +1,72 @@
+// A Matrix client with matrix-js-sdk and its Rust crypto, as an app makes it.
+import {ClientEvent, SyncState, createClient} from 'matrix-js-sdk';
+import {createCryptoCallbacks} from 'walletd-matrix';
+import {Outcome, need, run} from '../../lib/run.mjs';
+
+// The SDK writes its log to the console; standard output is for what the program says.
+for (const level of ['debug', 'info', 'log', 'warn']) console[level] = (...args) => console.error(...args);
+
+// program runs one, as all here do. What it is refused, it says with the code; and it does not stay
+// for the timers that the SDK leaves behind.
+export async function program(f) {
+  await run(async (input, say) => {
+    try {
+      return await f(input, say);
+    } catch (err) {
+      throw new Outcome({ok: false, code: err?.code, error: String(err?.stack ?? err)});
+    }
+  });
+  process.exit();
+}
+
+// walletOf gives what walletd-matrix makes, and notes in `calls` what the SDK calls of it.
+export function walletOf(input, say, calls) {
+  const {url, token, limit} = need(input, 'walletd');
+  const wallet = createCryptoCallbacks({
+    url,
+    token,
+    signal: limit && (() => AbortSignal.timeout(limit)),
+    onPending: ({id, code, expiresAt}) => say({pending: id, code, expiresAt}),
+    onError: (err) => calls.push(`error ${err.code}`),
+  });
+  const noted = {};
+  for (const [name, call] of Object.entries(wallet)) {
+    noted[name] = (...args) => {
+      calls.push(name === 'getSecretStorageKey' ? `${name} ${args[1]}` : name);
+      return call(...args);
+    };
+  }
+  return noted;
+}
+
+// start signs a device in, until its first sync is done.
+export async function start(input, cryptoCallbacks) {
+  const client = createClient({
+    baseUrl: need(input, 'homeserver'),
+    userId: need(input, 'user'),
+    deviceId: need(input, 'device'),
+    accessToken: input.device,
+    cryptoCallbacks,
+  });
+  await client.initRustCrypto({useIndexedDB: false});
+  const prepared = new Promise((resolve) => {
+    client.on(ClientEvent.Sync, (state) => state === SyncState.Prepared && resolve());
+  });
+  await client.startClient({initialSyncLimit: 20});
+  await prepared;
+  return client;
+}
+
+// stateOf is what the SDK says of encryption on this device.
+export async function stateOf(client) {
+  const crypto = client.getCrypto();
+  const {privateKeysCachedLocally} = await crypto.getCrossSigningStatus();
+  const device = await crypto.getDeviceVerificationStatus(client.getUserId(), client.getDeviceId());
+  return {
+    crossSigning: await crypto.isCrossSigningReady(),
+    secretStorage: await crypto.isSecretStorageReady(),
+    privateKeys: Object.values(privateKeysCachedLocally).filter(Boolean).length,
+    verified: device.crossSigningVerified,
+    backup: await crypto.getActiveSessionBackupVersion(),
+  };
+}

@@ -1,0 +1,25 @@
+// A new device of the same user, which has nothing but the wallet: it fetches the cross-signing
+// keys and the room keys, and reads what the first one sent.
+import {MatrixEventEvent} from 'matrix-js-sdk';
+import {need} from '../lib/run.mjs';
+import {program, start, stateOf, walletOf} from './lib/client.mjs';
+
+await program(async (input, say) => {
+  const calls = [];
+  const client = await start(input, walletOf(input, say, calls));
+  const crypto = client.getCrypto();
+  const event = client.getRoom(need(input, 'room')).getLiveTimeline().getEvents().find((e) => e.isEncrypted());
+  await event.getDecryptionPromise();
+  const unreadable = event.isDecryptionFailure();
+
+  await crypto.userHasCrossSigningKeys(); // fetches the public ones, which bootstrapCrossSigning needs
+  await crypto.bootstrapCrossSigning({});
+  await crypto.loadSessionBackupPrivateKeyFromSecretStorage();
+  await crypto.checkKeyBackupAndEnable();
+  const decrypted = new Promise((resolve) => event.on(MatrixEventEvent.Decrypted, () => event.isDecryptionFailure() || resolve()));
+  const {total} = await crypto.restoreKeyBackup();
+  await decrypted;
+  const state = await stateOf(client);
+  client.stopClient();
+  return {ok: true, calls, unreadable, total, message: event.getContent().body, ...state};
+});
