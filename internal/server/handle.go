@@ -73,6 +73,7 @@ func handle[In, Out any](s *Server, do func(*call, In) (Out, error)) http.Handle
 		defer func() { c.Close() }()
 		if h, ok := any(in).(huge); ok {
 			if err := s.admit(w, c, h); err != nil {
+				w.Header().Set("Connection", "close") // or the answer would wait for the body
 				return err
 			}
 		}
