@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -49,6 +50,7 @@ func build(t *testing.T) string {
 type service struct {
 	bin, dir string
 	place    []string // the flags that name the store
+	serve    []string // those of serve besides
 	url      string
 	wallet   string // alice's
 	stop     func() // waits until it has ended
@@ -57,7 +59,13 @@ type service struct {
 // newService makes a keystore and alice's wallet in it, and serves it for the length of the test.
 func newService(t *testing.T, bin string, place ...string) *service {
 	t.Helper()
-	s := &service{bin: bin, dir: t.TempDir(), place: place}
+	return newServiceWith(t, bin, nil, place...)
+}
+
+// newServiceWith is newService, served with more flags.
+func newServiceWith(t *testing.T, bin string, serve []string, place ...string) *service {
+	t.Helper()
+	s := &service{bin: bin, dir: t.TempDir(), place: place, serve: serve}
 	s.write(t, "passphrase", "correct horse battery staple")
 	s.write(t, "words", words)
 	made := said[struct{ OperatorToken string }](t, s, "", append([]string{"init", "--passphrase-file", s.file("passphrase")}, place...)...)
@@ -85,7 +93,7 @@ func (s *service) write(t *testing.T, name, text string) {
 func (s *service) start(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, s.bin, append([]string{"serve", "--listen", "127.0.0.1:0", "--passphrase-file", s.file("passphrase")}, s.place...)...)
+	cmd := exec.CommandContext(ctx, s.bin, slices.Concat([]string{"serve", "--listen", "127.0.0.1:0", "--passphrase-file", s.file("passphrase")}, s.serve, s.place)...)
 	cmd.Env = s.environ("")
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = patience
