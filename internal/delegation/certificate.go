@@ -40,7 +40,7 @@ func verifyCertificate(outer did.Object, app, agent did.DID, key []byte, now tim
 	if unverified.Signer != app {
 		return nil, did.Refuse("delegation_issuer_mismatch", "the certificate was issued by another party than the app")
 	}
-	verified, err := verifyInner(content, key, now)
+	verified, err := verifyInner(unverified, key, now)
 	if err != nil {
 		return nil, err
 	}

@@ -40,7 +40,7 @@ func Verify(token string, asker did.DID, now time.Time) (Delegation, error) {
 		return Delegation{}, did.Refuse("delegation_issuer_mismatch", "the delegation was not issued by the account it is for")
 	}
 
-	verified, err := verifyInner(token, key, now)
+	verified, err := verifyInner(unverified, key, now)
 	if err != nil {
 		return Delegation{}, err
 	}

@@ -68,8 +68,8 @@ func isDelegationToken(header did.Object) bool {
 // verifyInner verifies a token that another message carries, with the signer
 // named by iss (c.8), and says what is wrong in codes of its own: a caller must
 // be able to tell the delegation's fault from that of the message around it.
-func verifyInner(token string, key []byte, now time.Time) (did.Token, error) {
-	verified, err := did.VerifyToken(token, did.Check{PublicKey: key, Now: now})
+func verifyInner(token did.Token, key []byte, now time.Time) (did.Token, error) {
+	verified, err := token.Verify(did.Check{PublicKey: key, Now: now})
 	if err == nil {
 		return verified, nil
 	}

@@ -80,7 +80,7 @@ func verifyApp(r Reply, outer did.Token, now time.Time) (Connect, error) {
 	if err != nil {
 		return Connect{}, err
 	}
-	verified, err := did.VerifyToken(r.AuthInfo, did.Check{PublicKey: key, Now: now, Final: isFinal(outer.Body)})
+	verified, err := outer.Verify(did.Check{PublicKey: key, Now: now, Final: isFinal(outer.Body)})
 	if err != nil {
 		return Connect{}, err
 	}
@@ -104,7 +104,7 @@ func verifyAgent(r Reply, outer did.Token, signer string, now time.Time) (Connec
 	if err != nil || agent.CheckPublicKey(agentKey) != nil {
 		return Connect{}, did.Refuse("agent_pk_mismatch", "the agent's DID does not belong to the key in the request")
 	}
-	verified, err := did.VerifyToken(r.AuthInfo, did.Check{PublicKey: agentKey, Signer: signer, Now: now, Final: isFinal(outer.Body)})
+	verified, err := outer.Verify(did.Check{PublicKey: agentKey, Signer: signer, Now: now, Final: isFinal(outer.Body)})
 	switch did.CodeOf(err) {
 	case "jwt_bad_signature", "jwt_alg_mismatch":
 		return Connect{}, did.Refuse("authinfo_bad_signature", "the request was not signed by the agent it names")

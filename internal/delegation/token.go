@@ -87,7 +87,7 @@ func verifyLink(token string, now time.Time) (link, error) {
 	if err != nil {
 		return link{}, err
 	}
-	verified, err := did.VerifyToken(token, did.Check{PublicKey: key, Now: now})
+	verified, err := unverified.Verify(did.Check{PublicKey: key, Now: now})
 	switch did.CodeOf(err) {
 	case "did_pk_mismatch", "jwt_alg_mismatch":
 		return link{}, err

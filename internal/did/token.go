@@ -1,6 +1,7 @@
 package did
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -18,7 +19,7 @@ type Token struct {
 	Version string // "1.1.0", "1.0.0", "1.0", or "" if the body has none
 
 	// The times of the body in UTC, fractions kept; zero if absent, and always
-	// zero in a token from [ReadToken].
+	// zero in a token from [ReadToken] that was not verified.
 	IssuedAt, NotBefore, Expires time.Time
 
 	Unsigned  string // header64.body64, the text that is signed
@@ -43,8 +44,17 @@ type Check struct {
 // so that the skew of a clock can be told, and with final_unauthenticated, when
 // nothing about it was proved but identity and key belong together.
 func VerifyToken(token string, c Check) (Token, error) {
-	t, err := readToken(token, c.Signer)
+	t, err := takeApart(token)
 	if err != nil {
+		return Token{}, err
+	}
+	return t.Verify(c)
+}
+
+// Verify is [VerifyToken] for a token that [ReadToken] returned and that was
+// not changed since.
+func (t Token) Verify(c Check) (Token, error) {
+	if err := t.readSigner(cmp.Or(c.Signer, "iss")); err != nil {
 		return Token{}, err
 	}
 	if err := t.Signer.checkDerivation(c.PublicKey); err != nil {
@@ -83,11 +93,18 @@ func VerifyToken(token string, c Check) (Token, error) {
 // claim of whoever sent it. It refuses with jwt_malformed, and with
 // jwt_no_signer or did_invalid where iss is not a DID.
 func ReadToken(token string) (Token, error) {
-	return readToken(token, "")
+	t, err := takeApart(token)
+	if err != nil {
+		return Token{}, err
+	}
+	if err := t.readSigner("iss"); err != nil {
+		return Token{}, err
+	}
+	return t, nil
 }
 
-// readToken is steps 1 and 2 of c.8.
-func readToken(token, signer string) (Token, error) {
+// takeApart is step 1 of c.8. The signer is not read yet.
+func takeApart(token string) (Token, error) {
 	malformed := Refuse("jwt_malformed", "the token is not well formed")
 	if len(token) > maxToken {
 		return Token{}, Refuse("jwt_malformed", "the token is longer than 64 KiB")
@@ -112,18 +129,19 @@ func readToken(token, signer string) (Token, error) {
 	if t.Body, err = ParseObject(decoded[1]); err != nil {
 		return Token{}, malformed
 	}
-	if signer == "" {
-		signer = "iss"
-	}
-	name, ok := t.Body.Text(signer)
-	if !ok {
-		return Token{}, Refuse("jwt_no_signer", "the token does not name its signer")
-	}
-	if t.Signer, err = Parse(name); err != nil {
-		return Token{}, err
-	}
 	t.Version, _ = t.Body.Text("version")
 	return t, nil
+}
+
+// readSigner is step 2 of c.8: the member of that name is who signed.
+func (t *Token) readSigner(member string) error {
+	name, ok := t.Body.Text(member)
+	if !ok {
+		return Refuse("jwt_no_signer", "the token does not name its signer")
+	}
+	var err error
+	t.Signer, err = Parse(name)
+	return err
 }
 
 // method is the signing method that the header names, if it is one of the
