@@ -65,6 +65,39 @@ func NewSecretKey(t KeyType, secret []byte) (SecretKey, error) {
 	return SecretKey{}, ErrSecretKey
 }
 
+// RestoreSecretKey takes a copy of what [SecretKey.Bytes] and
+// [SecretKey.Public] gave, from where nobody could change it meanwhile: to make
+// the public key of a secret costs as much as a signature. That the two belong
+// together is not worked out, and a foreign public half would turn signatures
+// into leaks of the seed: bytes from anywhere else are for [NewSecretKey]. What
+// cannot be such a pair fails with [ErrSecretKey].
+func RestoreSecretKey(t KeyType, secret, public []byte) (SecretKey, error) {
+	switch t {
+	case Ed25519:
+		if len(secret) != ed25519.PrivateKeySize || !bytes.Equal(secret[ed25519.SeedSize:], public) {
+			return SecretKey{}, ErrSecretKey
+		}
+	case Secp256k1, Ethereum:
+		if !isScalar(secret) {
+			return SecretKey{}, ErrSecretKey
+		}
+	default:
+		return SecretKey{}, ErrSecretKey
+	}
+	if _, err := parseKey(t, public); err != nil {
+		return SecretKey{}, ErrSecretKey
+	}
+	return SecretKey{typ: t, secret: putBehind(secretBytes{slices.Clone(secret), slices.Clone(public)})}, nil
+}
+
+// isScalar tells whether 32 bytes are a secret of secp256k1: neither zero nor
+// too large.
+func isScalar(secret []byte) bool {
+	var scalar secp256k1.ModNScalar
+	defer scalar.Zero()
+	return len(secret) == 32 && !scalar.SetByteSlice(secret) && !scalar.IsZero()
+}
+
 // SecretKeyFromSeed makes the key of 32 bytes, such as a BIP-32 child: the seed
 // of an ed25519 key, the scalar of the others. It fails with [ErrSecretKey].
 func SecretKeyFromSeed(t KeyType, seed []byte) (SecretKey, error) {
@@ -77,12 +110,10 @@ func SecretKeyFromSeed(t KeyType, seed []byte) (SecretKey, error) {
 		public := slices.Clone(key[ed25519.SeedSize:])
 		return SecretKey{typ: t, secret: putBehind(secretBytes{key, public})}, nil
 	case Secp256k1, Ethereum:
-		var scalar secp256k1.ModNScalar
-		defer scalar.Zero()
-		if overflow := scalar.SetByteSlice(seed); overflow || scalar.IsZero() {
+		if !isScalar(seed) {
 			return SecretKey{}, ErrSecretKey
 		}
-		private := secp256k1.NewPrivateKey(&scalar)
+		private := secp256k1.PrivKeyFromBytes(seed)
 		defer private.Zero()
 		public := private.PubKey().SerializeUncompressed()
 		if t == Ethereum {

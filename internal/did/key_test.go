@@ -64,6 +64,50 @@ func TestNewSecretKeyRefuses(t *testing.T) {
 	}
 }
 
+func TestRestoreSecretKey(t *testing.T) {
+	digest := SHA3.Sum([]byte("digest"))
+	for _, typ := range []KeyType{Ed25519, Secp256k1, Ethereum} {
+		t.Run("gives the same key "+typ.String(), func(t *testing.T) {
+			key := keyOf(t, typ, 0xb7)
+			want, err := key.SignBytes(digest)
+			if err != nil {
+				t.Fatal(err)
+			}
+			again, err := RestoreSecretKey(typ, key.Bytes(), key.Public())
+			if err != nil {
+				t.Fatal(err)
+			}
+			key.Wipe() // the key restored is a copy
+			if got, err := again.SignBytes(digest); err != nil || !bytes.Equal(got, want) {
+				t.Errorf("signs otherwise: %x, %v", got, err)
+			}
+			if again.Type() != typ || !VerifyBytes(typ, again.Public(), digest, want) {
+				t.Error("it is another key")
+			}
+		})
+	}
+	ed, secp, ethereum := keyOf(t, Ed25519, 1), keyOf(t, Secp256k1, 1), keyOf(t, Ethereum, 1)
+	for _, c := range []struct {
+		name           string
+		typ            KeyType
+		secret, public []byte
+	}{
+		{"nothing", Ed25519, nil, nil},
+		{"an ed25519 seed alone", Ed25519, ed.Bytes()[:32], ed.Public()},
+		{"an ed25519 key with the public key of another", Ed25519, ed.Bytes(), keyOf(t, Ed25519, 2).Public()},
+		{"a secp256k1 key with a public key of ethereum", Secp256k1, secp.Bytes(), ethereum.Public()},
+		{"an ethereum key without its public key", Ethereum, ethereum.Bytes(), nil},
+		{"a scalar of zero", Secp256k1, make([]byte, 32), secp.Public()},
+		{"a passkey", Passkey, secp.Bytes(), secp.Public()},
+	} {
+		t.Run("refuses "+c.name, func(t *testing.T) {
+			if _, err := RestoreSecretKey(c.typ, c.secret, c.public); !errors.Is(err, ErrSecretKey) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
 func TestSignBytes(t *testing.T) {
 	digest := SHA3.Sum([]byte("digest"))
 	for _, typ := range []KeyType{Ed25519, Secp256k1, Ethereum} {

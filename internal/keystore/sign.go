@@ -76,7 +76,8 @@ func (w *Wallet) withKey(a store.Account, f func(did.SecretKey) error) (err erro
 		}
 		defer s.wipe()
 		var sk did.SecretKey
-		if sk, err = did.NewSecretKey(signer.Type().Key, s.secret); err != nil {
+		// The row was sealed with a key that was made whole, and opens nowhere else.
+		if sk, err = did.RestoreSecretKey(signer.Type().Key, s.secret, s.public); err != nil {
 			err = &DamagedError{tableAccounts, a.Address}
 			return
 		}
