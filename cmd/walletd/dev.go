@@ -70,6 +70,9 @@ func (cmd *serveCmd) devPlan() (listenPlan, error) {
 	if err == nil && !plan.main.IP.IsLoopback() {
 		err = usagef("--dev listens on this machine alone")
 	}
+	if err == nil {
+		err = cmd.sessions(&plan)
+	}
 	return plan, err
 }
 

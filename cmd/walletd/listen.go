@@ -28,7 +28,8 @@ type listenPlan struct {
 	proxies []netip.Prefix
 	hosts   []string
 
-	refuseUnsealed bool // what sessions ask for in clear (connect.Config)
+	refuseUnsealed bool  // what sessions ask for in clear (connect.Config)
+	appSessions    int64 // how many may be open; zero is connect's own
 }
 
 // listener is one open address.

@@ -24,6 +24,7 @@ type serveCmd struct {
 	Passphrase     secretFlags `embed:"" prefix:"passphrase-" group:"What unlocks the keystore (without any it starts locked; systemd's credential \"passphrase\" or \"identity\" is found by itself):"`
 	Identity       secretFlags `embed:"" prefix:"identity-" group:"Or an age identity file:"`
 	RefuseUnsealed bool        `help:"Decline a keyPair or encryptionKey of a session that could have come over the encrypted channel and did not."`
+	AppSessions    int64       `default:"64" placeholder:"N" help:"How many sessions of one app may be open in a wallet: one more, and the app is told that the wallet is busy."`
 	LogLevel       string      `default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
 	Dev            bool        `help:"Try it: a throw-away store in ./.walletd-dev, one wallet, and tokens, all gone at the end."`
 }
@@ -57,7 +58,9 @@ func (cmd *serveCmd) Run(ctx context.Context, con *console, undone hardening) er
 	if err != nil {
 		return err
 	}
-	plan.refuseUnsealed = cmd.RefuseUnsealed
+	if err := cmd.sessions(&plan); err != nil {
+		return err
+	}
 	unlock, err := cmd.secret(con)
 	if err != nil {
 		return err
@@ -78,6 +81,15 @@ func (cmd *serveCmd) Run(ctx context.Context, con *console, undone hardening) er
 		log.Info().Stringer("address", l.Addr()).Bool("tls", l.tls != nil).Bool("apps", l.apps).Msg("listening")
 	}
 	return s.serve(ctx, listeners, func(ctx context.Context) { s.unlockWith(ctx, unlock) })
+}
+
+// sessions puts what is set about sessions into a plan.
+func (cmd *serveCmd) sessions(plan *listenPlan) error {
+	if cmd.AppSessions < 1 {
+		return usagef("--app-sessions takes 1 or more")
+	}
+	plan.refuseUnsealed, plan.appSessions = cmd.RefuseUnsealed, cmd.AppSessions
+	return nil
 }
 
 func (cmd *serveCmd) log() (zerolog.Logger, error) {

@@ -35,7 +35,7 @@ func openService(ctx context.Context, url string, o store.Options, plan listenPl
 	count := server.NewMetrics()
 	s.door = claims.New(st, s.keystore, claims.Options{Log: log, Count: count.Count})
 	s.sessions = connect.New(connect.Config{
-		Door: s.door, Store: st, Client: connect.NewClient(out), Log: log, SingleKey: o.Dev, Alone: isSQLite(url), RefuseUnsealed: plan.refuseUnsealed,
+		Door: s.door, Store: st, Client: connect.NewClient(out), Log: log, SingleKey: o.Dev, Alone: isSQLite(url), RefuseUnsealed: plan.refuseUnsealed, Limit: plan.appSessions,
 	})
 	s.server, err = server.New(server.Config{
 		Door: s.door, Keystore: s.keystore, Store: st, Sessions: s.sessions, Log: log, Metrics: count, OpenAPI: api.OpenAPI,
