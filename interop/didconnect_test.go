@@ -12,8 +12,8 @@ import (
 	"walletd/internal/wallettest/postgres"
 )
 
-// development lets sessions lead to a dApp on this machine.
-var development = []string{"--allow-network", "127.0.0.0/8", "--allow-http"}
+// development lets sessions lead to a dApp on this machine, and not many at a time.
+var development = []string{"--allow-network", "127.0.0.0/8", "--allow-http", "--app-sessions", "3"}
 
 // TestDIDConnect has walletd meet a dApp that is made of the official packages, unchanged.
 func TestDIDConnect(t *testing.T) {
