@@ -1,0 +1,85 @@
+package claims
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"path/filepath"
+	"testing"
+
+	"walletd/internal/derive"
+	"walletd/internal/keystore"
+	"walletd/internal/store"
+)
+
+// Whoever has the words can seal anything: what is in a backup is read as strictly as the rest.
+func FuzzBackup(f *testing.F) {
+	const wallet = "z1nsdV7esuV3MfsGmcyckqErnvjyzU8RQGV"
+	d := unlocked(f)
+	seeds := []string{
+		`{}`, `{"format":1}`, `{"format":2}`, `{"format":1,"wallet":"z1nsdV7esuV3MfsGmcyckqErnvjyzU8RQGV","settings":{"name":"a","rounds":1}}`,
+		`{"format":1,"wallet":"z1nsdV7esuV3MfsGmcyckqErnvjyzU8RQGV","settings":{"rounds":1},"accounts":[{"address":"a","app":"b","type":"account/ed25519/sha3"}]}`,
+		`{"format":1,"wallet":"z1nsdV7esuV3MfsGmcyckqErnvjyzU8RQGV","settings":{"rounds":1},"record":{"entries":[{"seq":1,"hash":"AA=="}],"heads":[{}]}}`,
+		`{"format":1,"wallet":"z1nsdV7esuV3MfsGmcyckqErnvjyzU8RQGV","settings":{"rounds":1},"record":{"entries":null},"policy":{"rules":[{"app":"*","claim":"*","decision":"allow"}]}}`,
+		`{"format":1,"wallet":"z1nsdV7esuV3MfsGmcyckqErnvjyzU8RQGV","settings":{"rounds":1},"secrets":[{"app":"a","content":{"name":"n","data":{}}}],"secretKeys":[{"content":{"salt":"s"}}],"credentials":[{}],"apps":[{"state":"approved"}]}`,
+	}
+	for _, s := range seeds {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		sum := sha256.Sum256(body)
+		plain := append([]byte(hex.EncodeToString(sum[:])+"\n"), body...)
+		b, err := readBackup(plain, wallet)
+		if err != nil {
+			if !errors.Is(err, ErrBackup) && !errors.Is(err, ErrBackupWallet) {
+				t.Fatal(err)
+			}
+			return
+		}
+		if again, err := b.encode(); err != nil {
+			t.Fatal(err)
+		} else if _, err := readBackup(again, b.Wallet); err != nil {
+			t.Fatalf("does not come back: %v", err)
+		}
+		w, err := derive.ParseWords(words)
+		if err != nil {
+			t.Fatal(err)
+		}
+		row, _, own, err := d.keystore.NewWallet(w.Seed(), b.Settings.content(), 1)
+		if err != nil {
+			return
+		}
+		m := &remade{door: d, caller: secretCaller(own, row, 0)}
+		for _, part := range []func(*backup) error{m.accounts, m.decisions, m.holdings, m.secrets} {
+			part(b)
+		}
+		if b.Record != nil {
+			b.Record.old(own)
+		}
+		b.view(0, "")
+		if _, err := json.Marshal(b); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// unlocked is a door over a store that has no wallet.
+func unlocked(f *testing.F) *Door {
+	f.Helper()
+	st, err := store.Open(f.Context(), "sqlite:"+filepath.Join(f.TempDir(), "data", "walletd.db"), store.Options{Create: true})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { st.Close() })
+	ks := keystore.New(st, keystore.Options{Argon2: &keystore.Argon2Params{MemoryKiB: 64 << 10, Time: 1, Threads: 4}})
+	_, row := FirstToken(st.Now())
+	pass := keystore.Passphrase([]byte("correct horse"))
+	if err := ks.Init(f.Context(), []keystore.NewSlot{{Name: "first", Passphrase: pass}}, row); err != nil {
+		f.Fatal(err)
+	}
+	if err := ks.Unlock(f.Context(), pass); err != nil {
+		f.Fatal(err)
+	}
+	return New(st, ks, Options{})
+}
