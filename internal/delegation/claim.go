@@ -36,13 +36,13 @@ func Verify(token string, asker did.DID, now time.Time) (Delegation, error) {
 	if err != nil {
 		return Delegation{}, malformed("it has no public key")
 	}
-	if unverified.Signer != from || from.CheckPublicKey(key) != nil {
-		return Delegation{}, did.Refuse("delegation_issuer_mismatch", "the delegation was not issued by the account it is for")
+	mismatch := did.Refuse("delegation_issuer_mismatch", "the delegation was not issued by the account it is for")
+	if unverified.Signer != from {
+		return Delegation{}, mismatch
 	}
-
 	verified, err := verifyInner(unverified, key, now)
 	if err != nil {
-		return Delegation{}, err
+		return Delegation{}, blame(from, key, mismatch, err)
 	}
 	if err := checkRecipient(verified.Body, asker); err != nil {
 		return Delegation{}, err

@@ -87,6 +87,17 @@ func verifyInner(token did.Token, key []byte, now time.Time) (did.Token, error) 
 	}
 }
 
+// blame gives mismatch if pk is not a sound key behind signer, which is the
+// first thing to be said of whatever was to be verified with it, and err
+// otherwise. It is asked after something failed: what has verified has shown its
+// key to be sound, and to look at that closely costs a third of a verification.
+func blame(signer did.DID, pk []byte, mismatch, err error) error {
+	if signer.CheckPublicKey(pk) != nil {
+		return mismatch
+	}
+	return err
+}
+
 // malformed refuses a delegation that cannot be read.
 func malformed(why string) error {
 	return did.Refuse("delegation_malformed", "the delegation cannot be read: "+why)

@@ -76,13 +76,13 @@ func agentMember(body did.Object) string {
 
 // verifyApp is the plain case: the app signed its own request.
 func verifyApp(r Reply, outer did.Token, now time.Time) (Connect, error) {
-	key, err := appKey(r, outer.Signer)
+	key, err := did.DecodePublicKey(r.AppPk)
 	if err != nil {
-		return Connect{}, err
+		return Connect{}, appMismatch()
 	}
 	verified, err := outer.Verify(did.Check{PublicKey: key, Now: now, Final: isFinal(outer.Body)})
 	if err != nil {
-		return Connect{}, err
+		return Connect{}, blame(outer.Signer, key, appMismatch(), err)
 	}
 	return Connect{App: verified.Signer, AppKey: key, Token: verified}, nil
 }
@@ -95,15 +95,25 @@ func verifyAgent(r Reply, outer did.Token, signer string, now time.Time) (Connec
 	} else if !ok {
 		return Connect{}, did.Refuse("did_invalid", "the agent of the request is not a DID")
 	}
-	app := outer.Signer
-	key, err := appKey(r, app)
+	key, err := did.DecodePublicKey(r.AppPk)
 	if err != nil {
-		return Connect{}, err
+		return Connect{}, appMismatch()
 	}
 	agentKey, err := did.DecodePublicKey(r.AgentPk)
-	if err != nil || agent.CheckPublicKey(agentKey) != nil {
-		return Connect{}, did.Refuse("agent_pk_mismatch", "the agent's DID does not belong to the key in the request")
+	if err != nil {
+		return Connect{}, blame(outer.Signer, key, appMismatch(), agentKeyMismatch())
 	}
+	c, err := verifyBoth(outer, signer, agent, key, agentKey, now)
+	if err != nil {
+		err = blame(agent, agentKey, agentKeyMismatch(), err)
+		return Connect{}, blame(outer.Signer, key, appMismatch(), err)
+	}
+	return c, nil
+}
+
+// verifyBoth is g.i, checks 4 to 10: the agent's signature and the app's.
+func verifyBoth(outer did.Token, signer string, agent did.DID, key, agentKey []byte, now time.Time) (Connect, error) {
+	app := outer.Signer
 	verified, err := outer.Verify(did.Check{PublicKey: agentKey, Signer: signer, Now: now, Final: isFinal(outer.Body)})
 	switch did.CodeOf(err) {
 	case "jwt_bad_signature", "jwt_alg_mismatch":
@@ -119,13 +129,12 @@ func verifyAgent(r Reply, outer did.Token, signer string, now time.Time) (Connec
 	return Connect{App: app, Agent: agent, AppKey: key, Token: verified, Certificate: certificate}, nil
 }
 
-// appKey is the key in the reply, if the app's DID follows from it.
-func appKey(r Reply, app did.DID) ([]byte, error) {
-	key, err := did.DecodePublicKey(r.AppPk)
-	if err != nil || app.CheckPublicKey(key) != nil {
-		return nil, did.Refuse("app_pk_mismatch", "the app's DID does not belong to the key in the request")
-	}
-	return key, nil
+func appMismatch() error {
+	return did.Refuse("app_pk_mismatch", "the app's DID does not belong to the key in the request")
+}
+
+func agentKeyMismatch() error {
+	return did.Refuse("agent_pk_mismatch", "the agent's DID does not belong to the key in the request")
 }
 
 // isFinal tells the last reply of a session from a request (d.4, check 6).
