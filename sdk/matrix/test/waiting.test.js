@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import {createCryptoCallbacks} from 'walletd-matrix';
+import {base64, description, key, refusal, serve} from './server.js';
+
+const pending = {status: 202, body: {id: 'q 1', status: 'pending', code: 'K7MPQ2', expiresAt: '2026-01-01T00:05:00Z'}};
+const answer = {body: {keyId: 'a', key: base64(key(7))}};
+const ask = (wallet) => wallet.getSecretStorageKey({keys: {a: description()}}, 'm.megolm_backup.v1');
+
+// asked answers one question with 202, and each look at it with what comes next of `looks`.
+const asked = (t, ...looks) => serve(t, ({method}) => (method === 'POST' ? pending : looks.shift()));
+
+test('a question that waits for the person', async (t) => {
+  await t.test('is told to the app and collected when it is answered', async (t) => {
+    const walletd = await asked(t, pending, answer);
+    const told = [];
+    assert.deepEqual(await ask(createCryptoCallbacks({...walletd, onPending: (p) => told.push(p)})), ['a', key(7)]);
+    assert.deepEqual(walletd.asked(), ['POST /v1/secret-storage/key', 'GET /v1/claims/q%201?wait=25', 'GET /v1/claims/q%201?wait=25']);
+    assert.deepEqual(told, [{id: 'q 1', code: 'K7MPQ2', expiresAt: new Date('2026-01-01T00:05:00Z')}]);
+  });
+
+  await t.test('is null after a no', async (t) => {
+    assert.equal(await ask(createCryptoCallbacks(await asked(t, refusal(403, 'rejected')))), null);
+  });
+
+  for (const [what, look, code] of [
+    ['nobody answers it', refusal(410, 'expired'), 'expired'],
+    ['the wallet is locked meanwhile', refusal(423, 'locked'), 'locked'],
+    ['the answer is of something else', {body: '<html>'}, 'bad_answer'],
+  ]) {
+    await t.test(`throws when ${what}`, async (t) => {
+      await assert.rejects(ask(createCryptoCallbacks(await asked(t, look))), {code});
+    });
+  }
+
+  await t.test('outlives a walletd that is away for a moment', async (t) => {
+    const walletd = await asked(t, undefined, {status: 502, body: '<html>'}, answer);
+    assert.deepEqual(await ask(createCryptoCallbacks(walletd)), ['a', key(7)]);
+    assert.equal(walletd.requests.length, 4);
+  });
+
+  await t.test('is given up when walletd stays away', async (t) => {
+    const walletd = await asked(t);
+    await assert.rejects(ask(createCryptoCallbacks(walletd)), {code: 'unreachable'});
+    assert.equal(walletd.requests.length, 1 + 6);
+  });
+
+  await t.test('ends with the time of its own that the app gives it', async (t) => {
+    const walletd = await serve(t, ({method}) => (method === 'POST' ? pending : new Promise(() => {})));
+    const wallet = createCryptoCallbacks({...walletd, signal: () => AbortSignal.timeout(50)});
+    for (let i = 0; i < 2; i++) await assert.rejects(ask(wallet), {code: 'timeout'});
+    assert.equal(walletd.asked().filter((line) => line.startsWith('POST')).length, 2);
+  });
+
+  await t.test('ends while it pauses between two looks', async (t) => {
+    const walletd = await asked(t, pending, pending, pending);
+    const wallet = createCryptoCallbacks({...walletd, signal: () => AbortSignal.timeout(300)});
+    await assert.rejects(ask(wallet), {code: 'timeout'});
+    assert.equal(walletd.requests.length, 2);
+  });
+
+  await t.test('ends when the app gives up, and is not begun after that', async (t) => {
+    const stop = new AbortController();
+    const walletd = await serve(t, ({method}) => (method === 'POST' ? pending : (stop.abort(), pending)));
+    const wallet = createCryptoCallbacks({...walletd, signal: stop.signal});
+    await assert.rejects(ask(wallet), {code: 'aborted'});
+    await assert.rejects(ask(wallet), {code: 'aborted'});
+    assert.equal(walletd.requests.length, 2);
+  });
+
+  await t.test('must have an id', async (t) => {
+    await assert.rejects(ask(createCryptoCallbacks(await serve(t, () => ({status: 202, body: {}})))), {code: 'bad_answer'});
+    await assert.rejects(ask(createCryptoCallbacks(await serve(t, () => ({status: 202})))), {code: 'bad_answer'});
+  });
+});
