@@ -18,7 +18,7 @@ func installMatrix(t *testing.T) peers {
 	needNode(t)
 	p := peers{filepath.Join(t.TempDir(), "interop"), "node"}
 	err := p.copy("lib/run.mjs", "matrix/package.json", "matrix/package-lock.json", "matrix/.npmrc", "matrix/*.mjs", "matrix/lib/*.mjs",
-		"matrix/types/*", "../sdk/matrix/package.json", "../sdk/matrix/src/*")
+		"matrix/types/*", "../sdk/matrix/package.json", "../sdk/matrix/README.md", "../sdk/matrix/src/*", "../sdk/matrix/test/*")
 	if err != nil {
 		t.Fatal(err)
 	}
