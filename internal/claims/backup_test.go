@@ -497,3 +497,43 @@ func TestABackupIsOfOneMoment(t *testing.T) {
 		t.Error("a policy that was set changed nothing")
 	}
 }
+
+// A row that somebody else wrote is no reason to have no backup: it is left out, and said so.
+func TestABackupLeavesOutWhatIsForged(t *testing.T) {
+	h := newHouse(t)
+	h.keep(notes, "mine", "value")
+	genuine, _, err := h.store.Secrets(t.Context(), h.wallet, "", store.Page{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged := genuine[0]
+	forged.Tag, forged.Revision = bytes.Repeat([]byte{9}, 32), "forged"
+	put := store.Change{Chain: h.wallet, Entries: []store.Entry{{ID: "x", Kind: "x"}}, Epoch: -1, Writes: []store.Write{store.PutRestoredSecret(forged)}}
+	if _, err := h.store.Commit(t.Context(), put); err != nil {
+		t.Fatal(err)
+	}
+	b := h.backup()
+	if b.Secrets != 1 || b.LeftOut != 1 {
+		t.Errorf("the backup holds %+v", b.BackupView)
+	}
+	if kind, _ := h.lastEvent(); kind != "row.forged" {
+		t.Errorf("the last event is %s", kind)
+	}
+}
+
+func TestABackupIsTheOwnersAlone(t *testing.T) {
+	h := newHouse(t)
+	b := h.backup()
+	for _, token := range []string{h.operator, h.appToken(notes)} {
+		_, err := h.door.CreateBackup(t.Context(), h.as(token), false)
+		wantErr(t, err, ErrForbidden)
+		_, err = h.door.InspectBackup(t.Context(), h.as(token), b.File)
+		wantErr(t, err, ErrForbidden)
+	}
+	h.door.backups.Lock()
+	defer h.door.backups.Unlock()
+	_, err := h.door.CreateBackup(t.Context(), h.as(h.owner), false)
+	wantErr(t, err, ErrBusy)
+	_, err = h.restore(b.File)
+	wantErr(t, err, ErrBusy)
+}
