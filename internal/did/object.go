@@ -80,6 +80,9 @@ func (o Object) Text(name string) (string, bool) {
 // foldName maps names that are equal under simple case folding, which is what
 // encoding/json matches by, to one text.
 func foldName(name string) string {
+	if isASCII(name) {
+		return strings.ToUpper(name) // the least of an ASCII letter's forms
+	}
 	return strings.Map(func(r rune) rune {
 		least := r
 		for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+	"unicode/utf8"
 )
 
 // ErrPayload is returned by [SignToken] for a payload it would be wrong to
@@ -55,47 +56,56 @@ func SignUnsigned(key SecretKey, unsigned string) ([]byte, error) {
 
 // tokenBody merges defaults and payload into canonical JSON.
 func tokenBody(signer DID, payload map[string]any, now time.Time) ([]byte, error) {
-	seconds := func(t time.Time) string { return strconv.FormatInt(t.Unix(), 10) }
-	members := map[string]any{
-		"iss":     signer.String(),
+	text := func(s string) json.RawMessage { return appendText(nil, s) }
+	seconds := func(t time.Time) json.RawMessage { return text(strconv.FormatInt(t.Unix(), 10)) }
+	body := Object{
+		"iss":     text(signer.String()),
 		"iat":     seconds(now),
 		"nbf":     seconds(now),
 		"exp":     seconds(now.Add(lifetime)),
-		"version": "1.1.0",
+		"version": text("1.1.0"),
 	}
 	for name, value := range payload {
-		raw, err := MarshalStable(value)
+		raw, err := marshalStable(value, 2)
 		if err != nil {
 			return nil, fmt.Errorf("encoding the payload: %w", err)
 		}
-		members[name] = json.RawMessage(raw)
-	}
-	for name, value := range members {
-		if raw, ok := value.(json.RawMessage); ok && (string(raw) == `""` || string(raw) == "null") {
-			delete(members, name)
+		if body[name] = raw; string(raw) == `""` || string(raw) == "null" {
+			delete(body, name)
 		}
 	}
-	body, err := MarshalStable(members)
-	if err != nil {
-		return nil, fmt.Errorf("encoding the payload: %w", err)
+	if err := checkBody(body, signer); err != nil {
+		return nil, err
 	}
-	return body, checkBody(body, signer)
+	members := make([]member, 0, len(body))
+	for name, value := range body {
+		members = append(members, member{name, value})
+	}
+	return appendMembers(nil, members, func(out []byte, value json.RawMessage) ([]byte, error) { return append(out, value...), nil })
 }
 
-// checkBody reads a body back as a verifier would.
-func checkBody(body []byte, signer DID) error {
-	object, err := ParseObject(body)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrPayload, err)
+// checkBody checks a body as a verifier will: its names, its signer, its
+// version and its times. The values are canonical.
+func checkBody(body Object, signer DID) error {
+	folded := make(map[string]bool, len(body))
+	for name := range body {
+		if !utf8.ValidString(name) {
+			return fmt.Errorf("%w: %w", ErrPayload, ErrNotJSON)
+		}
+		fold := foldName(name)
+		if folded[fold] {
+			return fmt.Errorf("%w: %w", ErrPayload, ErrCaseVariant)
+		}
+		folded[fold] = true
 	}
-	name, _ := object.Text("iss")
+	name, _ := body.Text("iss")
 	if named, err := Parse(name); err != nil || named != signer {
 		return fmt.Errorf("%w: it names another signer", ErrPayload)
 	}
-	if version, _ := object.Text("version"); version != "1.1.0" {
+	if version, _ := body.Text("version"); version != "1.1.0" {
 		return fmt.Errorf("%w: its version is not 1.1.0", ErrPayload)
 	}
-	if err := (&Token{Body: object}).readTimes(); err != nil {
+	if err := (&Token{Body: body}).readTimes(); err != nil {
 		return fmt.Errorf("%w: %w", ErrPayload, err)
 	}
 	return nil

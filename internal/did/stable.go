@@ -7,31 +7,37 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
 
 // MarshalStable encodes a Go value, in which json.RawMessage is kept, and gives
 // the canonical text of [Stable].
-func MarshalStable(v any) ([]byte, error) {
+func MarshalStable(v any) ([]byte, error) { return marshalStable(v, 1) }
+
+// marshalStable is MarshalStable for a value that stands this deep.
+func marshalStable(v any, depth int) ([]byte, error) {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(v); err != nil {
 		return nil, fmt.Errorf("encoding JSON: %w", err)
 	}
-	return Stable(buf.Bytes())
+	return stable(buf.Bytes(), depth)
 }
 
 // Stable gives the canonical text of a JSON value (DID Connect reference b.2):
 // names sorted by UTF-16 unit, no white space, numbers and strings exactly as
 // JavaScript prints them. Duplicate names, nesting over 32 and numbers that
 // JavaScript would read as infinite are refused.
-func Stable(raw []byte) ([]byte, error) {
+func Stable(raw []byte) ([]byte, error) { return stable(raw, 1) }
+
+func stable(raw []byte, depth int) ([]byte, error) {
 	if !utf8.Valid(raw) || !json.Valid(raw) {
 		return nil, ErrNotJSON
 	}
-	return appendStable(make([]byte, 0, len(raw)), raw, 1)
+	return appendStable(make([]byte, 0, len(raw)), raw, depth)
 }
 
 func appendStable(out, raw []byte, depth int) ([]byte, error) {
@@ -59,16 +65,21 @@ func appendObject(out []byte, s *scanner, depth int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(members, func(a, b member) int {
-		return slices.Compare(units(a.name), units(b.name))
-	})
+	return appendMembers(out, members, func(out []byte, value json.RawMessage) ([]byte, error) { return appendStable(out, value, depth+1) })
+}
+
+// appendMembers sorts members and writes them as an object; write writes a
+// value.
+func appendMembers(out []byte, members []member, write func(out []byte, value json.RawMessage) ([]byte, error)) ([]byte, error) {
+	slices.SortFunc(members, func(a, b member) int { return compareNames(a.name, b.name) })
 	out = append(out, '{')
 	for i, m := range members {
 		if i > 0 {
 			out = append(out, ',')
 		}
 		out = append(appendText(out, m.name), ':')
-		if out, err = appendStable(out, m.value, depth+1); err != nil {
+		var err error
+		if out, err = write(out, m.value); err != nil {
 			return nil, err
 		}
 	}
@@ -140,6 +151,23 @@ func appendText(out []byte, text string) []byte {
 		i += size
 	}
 	return append(out, '"')
+}
+
+// compareNames orders by UTF-16 unit, which in ASCII is the byte.
+func compareNames(a, b string) int {
+	if isASCII(a) && isASCII(b) {
+		return strings.Compare(a, b)
+	}
+	return slices.Compare(units(a), units(b))
+}
+
+func isASCII(text string) bool {
+	for i := range len(text) {
+		if text[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 // units gives the UTF-16 units of a decoded string.

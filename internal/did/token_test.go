@@ -112,6 +112,9 @@ func TestSignTokenRefuses(t *testing.T) {
 		{"a name that differs from iss in case", map[string]any{"ISS": "x"}},
 		{"a member that is no JSON", map[string]any{"x": func() {}}},
 		{"a member with duplicate names", map[string]any{"x": json.RawMessage(`{"a":1,"a":2}`)}},
+		{"a member nested 32 deep", map[string]any{"x": json.RawMessage(strings.Repeat("[", 32) + strings.Repeat("]", 32))}},
+		{"two names that differ in case", map[string]any{"straße": 1, "STRAßE": 2}},
+		{"a name that is not UTF-8", map[string]any{"\xff": 1}},
 	} {
 		t.Run("refuses "+c.name, func(t *testing.T) {
 			if token, err := SignToken(key, signer, c.payload, vectorTime); err == nil {
