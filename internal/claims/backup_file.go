@@ -319,21 +319,6 @@ func inspect(file []byte, wallet string, key secretstorage.Key) (BackupView, err
 	return b.view(len(file), string(plain[:digestSize])), nil
 }
 
-// BackupWallet tells, without a key, which wallet a file says it is of; "" if it is no backup.
-// Nothing proves it.
-func BackupWallet(file []byte) string {
-	secret, err := secretstorage.ParseSecret(file, MaxBackup)
-	if err != nil {
-		return ""
-	}
-	for _, id := range secret.KeyIDs() {
-		if d, err := did.Parse(id); err == nil {
-			return d.Address()
-		}
-	}
-	return ""
-}
-
 // settingsOf are the settings of a wallet that a backup carries.
 func settingsOf(c keystore.Content) settings {
 	return settings{c.Name, c.Rounds, c.Strangers}
@@ -345,7 +330,7 @@ func (s settings) content() keystore.Content {
 	return keystore.Content{Name: s.Name, Rounds: s.Rounds, Strangers: s.Strangers}
 }
 
-// secretCaller is the caller in whose name rows of a wallet are made.
-func secretCaller(w *keystore.Wallet, row store.Wallet, epoch int64) *Caller {
+// restoredOwner is the caller in whose name rows of a wallet are made.
+func restoredOwner(w *keystore.Wallet, row store.Wallet, epoch int64) *Caller {
 	return &Caller{Role: Owner, Wallet: w.ID(), opened: &opened{wallet: w, row: row, epoch: epoch}}
 }

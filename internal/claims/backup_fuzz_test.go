@@ -50,7 +50,7 @@ func FuzzBackup(f *testing.F) {
 		if err != nil {
 			return
 		}
-		m := &remade{door: d, caller: secretCaller(own, row, 0)}
+		m := &remade{door: d, caller: restoredOwner(own, row, 0)}
 		for _, part := range []func(*backup) error{m.accounts, m.decisions, m.holdings, m.secrets} {
 			part(b)
 		}

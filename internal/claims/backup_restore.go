@@ -123,7 +123,7 @@ func (d *Door) remake(seed derive.Seed, file []byte) (_ *remade, view BackupView
 	if err != nil {
 		return nil, view, fmt.Errorf("sealing the wallet: %w", err)
 	}
-	m := &remade{door: d, caller: secretCaller(w, row, 0), now: now}
+	m := &remade{door: d, caller: restoredOwner(w, row, 0), now: now}
 	defer func() {
 		if err != nil {
 			m.caller.Close()
