@@ -174,7 +174,13 @@ func (r Remember) check() error {
 // Approve says yes to a question, once: of two who answer at the same time one wins and the other
 // gets ErrDecided. Nothing is derived now; the answer is collected by who asked, within two
 // minutes. The app and its delegations are known in the wallet from now on.
-func (d *Door) Approve(ctx context.Context, c *Caller, id string, choice Choice) (ApprovalView, error) {
+func (d *Door) Approve(ctx context.Context, c *Caller, id string, choice Choice) (v ApprovalView, err error) {
+	// A yes rests on who is known and what was withdrawn, as a withdrawal does on what there is.
+	err = d.withdraw(ctx, c, func() (err error) { v, err = d.approve(ctx, c, id, choice); return err })
+	return v, err
+}
+
+func (d *Door) approve(ctx context.Context, c *Caller, id string, choice Choice) (ApprovalView, error) {
 	row, content, err := d.waiting(ctx, c, id)
 	if err != nil {
 		return ApprovalView{}, err
@@ -205,7 +211,11 @@ func (d *Door) Reject(ctx context.Context, c *Caller, id string) (ApprovalView, 
 	if err != nil {
 		return ApprovalView{}, err
 	}
-	return d.decided(ctx, c, row, store.Rejected, "approval.rejected", Choice{}, nil)
+	v, err := d.decided(ctx, c, row, store.Rejected, "approval.rejected", Choice{}, nil)
+	if errors.Is(err, store.ErrChanged) {
+		err = ErrDecided
+	}
+	return v, err
 }
 
 func (d *Door) decided(ctx context.Context, c *Caller, row store.Approval, state, kind string, choice Choice, also []store.Write) (ApprovalView, error) {
@@ -216,9 +226,6 @@ func (d *Door) decided(ctx context.Context, c *Caller, row store.Approval, state
 	e := c.event(kind)
 	e.Approval, e.App, e.Agent = row.ID, prefixed(row.App), prefixed(row.Agent)
 	err = d.record(ctx, c, e, append([]store.Write{store.DecideApproval(row, next)}, also...)...)
-	if errors.Is(err, store.ErrChanged) {
-		return ApprovalView{}, ErrDecided
-	}
 	if err != nil {
 		return ApprovalView{}, err
 	}

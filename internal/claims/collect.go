@@ -57,14 +57,36 @@ func (d *Door) Collect(ctx context.Context, c *Caller, id string, wait time.Dura
 			if try == tries || !errors.Is(err, store.ErrChanged) {
 				return Outcome{Answer: a}, err
 			}
-			// The yes itself, or a rule, changed the wallet since it was read: pass the door again.
+			// The yes itself, a rule, or a withdrawal changed the wallet since it was read: pass the
+			// door again, if the yes still stands.
 			if err := d.refresh(ctx, c); err != nil {
 				return Outcome{}, err
 			}
+			if row, content, err = d.approval(ctx, c, id); err != nil {
+				return Outcome{}, err
+			}
+			if row.State != store.Approved {
+				return Outcome{}, d.ended(ctx, c, row, content)
+			}
 		}
 	default:
-		return Outcome{}, ErrRejected
+		return Outcome{}, d.ended(ctx, c, row, content)
 	}
+}
+
+// ended says why nothing comes of a question that the person, or a withdrawal, ended.
+func (d *Door) ended(ctx context.Context, c *Caller, row store.Approval, content asked) error {
+	if row.State != store.Cancelled {
+		return ErrRejected
+	}
+	policy, err := d.policy(ctx, c)
+	if err == nil && policy.deniesQuestion(row, content) {
+		err = fmt.Errorf("%w: a rule that was set since", ErrDenied)
+	}
+	if err == nil {
+		err = ErrRejected
+	}
+	return err
 }
 
 // spend uses up the jti of a signed request whose answer leaves nothing on record, so that it

@@ -209,6 +209,10 @@ func prefixed(address string) string {
 
 // RevokeGrant ends a grant, for its owner. One that has ended already is ErrNotFound.
 func (d *Door) RevokeGrant(ctx context.Context, c *Caller, id string) error {
+	return d.withdraw(ctx, c, func() error { return d.revokeGrant(ctx, c, id) })
+}
+
+func (d *Door) revokeGrant(ctx context.Context, c *Caller, id string) error {
 	if err := c.decides(); err != nil {
 		return err
 	}
@@ -229,5 +233,5 @@ func (d *Door) endGrant(w *keystore.Wallet, row store.Grant) store.Write {
 	next := row
 	next.Revoked = d.store.Now().Unix()
 	next.MAC = w.MAC(next.Canonical())
-	return store.RevokeGrant(row, next)
+	return store.RevokeGrant(next)
 }

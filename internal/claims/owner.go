@@ -90,8 +90,8 @@ func (d *Door) Policy(ctx context.Context, c *Caller) (Policy, error) {
 	return p, err
 }
 
-// SetPolicy replaces the wallet's policy, for its owner. Grants and waiting questions that a deny
-// of the new policy matches end in the same write.
+// SetPolicy replaces the wallet's policy, for its owner. Grants, waiting questions and uncollected
+// answers that a deny of the new policy matches end in the same write.
 func (d *Door) SetPolicy(ctx context.Context, c *Caller, p Policy) (Policy, error) {
 	if err := c.decides(); err != nil {
 		return Policy{}, err
@@ -100,34 +100,38 @@ func (d *Door) SetPolicy(ctx context.Context, c *Caller, p Policy) (Policy, erro
 	if err != nil {
 		return Policy{}, err
 	}
+	return p, d.withdraw(ctx, c, func() error { return d.setPolicy(ctx, c, p) })
+}
+
+func (d *Door) setPolicy(ctx context.Context, c *Caller, p Policy) error {
 	_, version, err := d.readPolicy(ctx, c)
 	if err != nil && !errors.Is(err, ErrForged) {
-		return Policy{}, err
+		return err
 	}
 	if errors.Is(err, ErrForged) {
 		// What somebody else put there does not keep the owner from setting it right.
 		row, err := d.store.Policy(ctx, c.Wallet)
 		if err != nil {
-			return Policy{}, fmt.Errorf("reading the policy: %w", err)
+			return fmt.Errorf("reading the policy: %w", err)
 		}
 		version = row.Version
 	}
 	plain, err := json.Marshal(p)
 	if err != nil {
-		return Policy{}, fmt.Errorf("writing the policy: %w", err)
+		return fmt.Errorf("writing the policy: %w", err)
 	}
 	row := store.Policy{Wallet: c.Wallet, Version: version + 1, Sealed: c.wallet.Seal(policyPlace(c.Wallet), plain), Updated: d.store.Now().Unix()}
 	ended, err := d.endAll(ctx, c, "", func(g live) bool { return p.deniesGrant(g) }, func(a store.Approval, content asked) bool { return p.deniesQuestion(a, content) })
 	if err != nil {
-		return Policy{}, err
+		return err
 	}
 	e := c.event("policy.set")
 	e.Policy = &p
 	if err := d.record(ctx, c, e, append([]store.Write{store.PutPolicy(row)}, ended...)...); err != nil {
-		return Policy{}, err
+		return err
 	}
 	d.changed.notify()
-	return p, nil
+	return nil
 }
 
 func (p Policy) denies(app, claim string, salt *string) bool {

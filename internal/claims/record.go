@@ -91,7 +91,8 @@ func (d *Door) plainEntry(e Event) (store.Entry, error) {
 
 // record writes an event to the caller's wallet's chain together with the writes it stands for:
 // all of it durably, or nothing. A lock since the caller was read fails it with
-// store.ErrChanged, and so does, for a release, any change that the decision could depend on. The
+// store.ErrChanged, and so does, for a release, a question, a yes and what ends any of them, a change
+// that the decision could depend on. The
 // jti of a signed request and the caller's Idempotency-Key are used up in the same write.
 func (d *Door) record(ctx context.Context, c *Caller, e Event, writes ...store.Write) error {
 	return d.recordMade(ctx, c, e, made{}, writes...)
@@ -110,10 +111,12 @@ func (d *Door) recordMade(ctx context.Context, c *Caller, e Event, m made, write
 	}
 	change := store.Change{Chain: c.Wallet, Entries: []store.Entry{entry}, Epoch: c.epoch, Writes: writes}
 	switch e.Kind {
-	case "claim.allowed", "claim.collected":
+	case "policy.set", "token.revoked", "app.revoked", "delegation.revoked", "grant.revoked", "approval.approved":
+		change.Version = c.row.Version
+	case "claim.allowed", "claim.collected", "claim.asked":
 		change.Version = c.row.Version
 		fallthrough
-	case "claim.asked", "claim.denied", "claim.refused":
+	case "claim.denied", "claim.refused":
 		if c.signed != nil {
 			change.Nonce = &c.signed.nonce
 		}

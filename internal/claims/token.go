@@ -233,57 +233,6 @@ func orZero(unix int64) time.Time {
 	return time.Unix(unix, 0)
 }
 
-// RevokeToken ends a token and, in the same write, what hangs on it: the questions it asked that
-// wait, and the grants made for them. Its uncollected answers end with it.
-func (d *Door) RevokeToken(ctx context.Context, c *Caller, id string) error {
-	for try := 1; ; try++ {
-		// An app that uses its grants without pause changes them under our hands.
-		if err := d.revokeToken(ctx, c, id); try == 20 || !errors.Is(err, store.ErrChanged) {
-			return err
-		}
-	}
-}
-
-func (d *Door) revokeToken(ctx context.Context, c *Caller, id string) error {
-	row, err := d.store.Token(ctx, id)
-	if err != nil {
-		return absent(err)
-	}
-	if row.Revoked != 0 {
-		return ErrNotFound
-	}
-	revoked := row
-	revoked.Revoked = d.store.Now().Unix()
-	e := c.event("token.revoked")
-	e.Made, e.Role, e.App = id, Role(row.Role), prefixed(row.App)
-	if row.Role == store.RoleOperator {
-		if err := c.operates(); err != nil {
-			return err
-		}
-		return d.recordService(ctx, c, e, made{}, nil, store.RevokeToken(row, revoked))
-	}
-	if err := d.enter(ctx, c, row.Wallet); err != nil {
-		return absent(nil)
-	}
-	if err := c.wallet.CheckMAC("tokens", row.ID, row.Canonical(), row.MAC); err != nil {
-		d.noteForged(ctx, c, err) // on record; it is ended all the same
-	}
-	revoked.MAC = c.wallet.MAC(revoked.Canonical())
-	writes := []store.Write{store.RevokeToken(row, revoked)}
-	if row.Role == store.RoleApp {
-		ended, err := d.endAll(ctx, c, row.App, func(g live) bool { return g.content.Asker == id }, func(a store.Approval, _ asked) bool { return a.Asker == id })
-		if err != nil {
-			return err
-		}
-		writes = append(writes, ended...)
-	}
-	if err := d.record(ctx, c, e, writes...); err != nil {
-		return err
-	}
-	d.changed.notify()
-	return nil
-}
-
 // FirstToken makes the operator's token that a new keystore begins with: its text, shown once,
 // and its row, for keystore.Init.
 func FirstToken(now time.Time) (text string, row store.Token) {

@@ -116,8 +116,16 @@ var refusedChanges = []struct {
 	{"refuses to use a grant that changed", func() Change {
 		return change("w", UseGrant(Grant{ID: "g", MAC: []byte("x")}, Grant{}))
 	}, ErrChanged},
-	{"refuses to revoke a grant that changed", func() Change {
-		return change("w", RevokeGrant(Grant{ID: "g", Wallet: "w", MAC: []byte("x")}, Grant{}))
+	{"refuses to revoke a grant twice", func() Change {
+		revoked := Grant{ID: "g", Wallet: "w", Revoked: 1}
+		return change("w", RevokeGrant(revoked), RevokeGrant(revoked))
+	}, ErrChanged},
+	{"refuses to withdraw what was not approved", func() Change {
+		return change("w", WithdrawApproval(Approval{ID: "q", MAC: []byte("m")}, Approval{State: Cancelled}))
+	}, ErrChanged},
+	{"refuses to withdraw a yes that changed", func() Change {
+		old := Approval{ID: "q", MAC: []byte("m")}
+		return change("w", DecideApproval(old, Approval{State: Approved, MAC: []byte("n")}), WithdrawApproval(old, Approval{State: Cancelled}))
 	}, ErrChanged},
 	{"refuses a delegation that is there", func() Change {
 		return change("w", PutDelegation(Delegation{}, Delegation{Wallet: "w", Hash: []byte("h")}))
@@ -363,7 +371,7 @@ func TestWritesRaiseTheWalletsVersion(t *testing.T) {
 			raises bool
 		}{
 			{"UseGrant", UseGrant(Grant{ID: "g", MAC: []byte("m")}, Grant{Uses: 1, MAC: []byte("n")}), false},
-			{"RevokeGrant", RevokeGrant(Grant{ID: "g", Wallet: "w", MAC: []byte("n")}, Grant{Revoked: 1}), true},
+			{"RevokeGrant", RevokeGrant(Grant{ID: "g", Wallet: "w", Revoked: 1}), true},
 			{"PutPolicy", PutPolicy(Policy{Wallet: "w", Version: 2}), true},
 			{"PutApp", PutApp(App{Wallet: "w", App: "app", MAC: []byte("m")}, App{Wallet: "w", App: "app", State: Revoked}), true},
 			{"RotateWallet", RotateWallet("w", 1, 2, []byte("new")), true},

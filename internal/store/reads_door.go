@@ -71,6 +71,13 @@ func (s *Store) PendingApprovals(ctx context.Context, wallet string, now int64, 
 	})
 }
 
+// CollectableApprovals lists those approved after a time (unix seconds).
+func (s *Store) CollectableApprovals(ctx context.Context, wallet string, after int64, p Page) (rows []Approval, next string, err error) {
+	return paged(p, placeOfApproval, func(place position, limit int) ([]Approval, error) {
+		return many[Approval](ctx, s, "collectable approvals", wallet, after, place.at, place.id, limit)
+	})
+}
+
 func placeOfApproval(a Approval) position { return position{a.Created, a.ID} }
 
 // FindApproval reads the newest approval of that app and digest made at since

@@ -133,6 +133,13 @@ func DecideApproval(old, updated Approval) Write {
 		[]any{updated.State, updated.Decided, updated.DecidedBy, updated.Answer, updated.MAC, old.ID, old.MAC}, ErrChanged}}}
 }
 
+// WithdrawApproval is DecideApproval for one that was approved: ErrChanged if it
+// no longer is, or is not as old was.
+func WithdrawApproval(old, updated Approval) Write {
+	return Write{steps: []step{{"withdraw approval",
+		[]any{updated.State, updated.Decided, updated.DecidedBy, updated.Answer, updated.MAC, old.ID, old.MAC}, ErrChanged}}}
+}
+
 // InsertGrant adds a grant. ErrExists. Raises.
 func InsertGrant(g Grant) Write {
 	return Write{raises: g.Wallet, steps: []step{
@@ -148,12 +155,12 @@ func UseGrant(old, updated Grant) Write {
 	return Write{steps: []step{{"use grant", []any{updated.Uses, updated.MAC, old.ID, old.MAC}, ErrChanged}}}
 }
 
-// RevokeGrant sets Revoked and the MAC, if the grant is as old was; else
-// ErrChanged. Raises.
-func RevokeGrant(old, updated Grant) Write {
-	return Write{raises: old.Wallet, steps: []step{
-		raiseVersion(old.Wallet),
-		{"revoke grant", []any{updated.Revoked, updated.MAC, old.ID, old.MAC}, ErrChanged},
+// RevokeGrant sets Revoked, Uses and the MAC, if the grant is not revoked; else
+// ErrChanged. Uses that were taken meanwhile don't keep it from that. Raises.
+func RevokeGrant(updated Grant) Write {
+	return Write{raises: updated.Wallet, steps: []step{
+		raiseVersion(updated.Wallet),
+		{"revoke grant", []any{updated.Revoked, updated.Uses, updated.MAC, updated.ID, updated.Wallet}, ErrChanged},
 	}}
 }
 

@@ -54,6 +54,16 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) on con
 update approvals set state = $1, decided = $2, decided_by = $3, answer = $4, mac = $5
 where id = $6 and state = 'pending' and mac = $7
 
+-- name: collectable approvals
+select id, wallet, app, agent, asker, state, code, digest, created, expires, decided, decided_by, sealed, answer, mac
+from approvals
+where wallet = $1 and state = 'approved' and decided > $2 and (created, id) < ($3, $4)
+order by created desc, id desc limit $5
+
+-- name: withdraw approval
+update approvals set state = $1, decided = $2, decided_by = $3, answer = $4, mac = $5
+where id = $6 and state = 'approved' and mac = $7
+
 -- name: grants of app
 select id, wallet, app, agent, approval, created, ends, uses, revoked, sealed, mac from grants
 where wallet = $1 and app = $2 and revoked = 0 and uses <> 0 and (ends = 0 or ends > $3)
@@ -74,7 +84,7 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict do nothing
 update grants set uses = $1, mac = $2 where id = $3 and mac = $4 and revoked = 0
 
 -- name: revoke grant
-update grants set revoked = $1, mac = $2 where id = $3 and mac = $4
+update grants set revoked = $1, uses = $2, mac = $3 where id = $4 and wallet = $5 and revoked = 0
 
 -- name: delegation
 select wallet, hash, from_addr, to_addr, expires, approved, revoked, sealed, mac from delegations
