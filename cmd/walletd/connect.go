@@ -42,6 +42,9 @@ var errSession = errors.New("the session did not come to its end")
 
 func (cmd *connectCmd) Run(ctx context.Context, con *console) error {
 	if cmd.Ephemeral {
+		if cmd.Wallet != "" {
+			return usagef("--ephemeral makes a wallet of its own: leave --wallet out")
+		}
 		out, err := cmd.outFlags.config()
 		if err != nil {
 			return err
@@ -77,33 +80,46 @@ func (cmd *connectCmd) connect(ctx context.Context, con *console, c *client) err
 	if err != nil {
 		return err
 	}
+	s, err := cmd.follow(ctx, con, c, answer)
+	if err != nil && s.ID != "" && cmd.Ephemeral {
+		// Nobody else will answer: the app is told, rather than left to wait.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		_, _ = c.delete(ctx, "/v1/sessions/"+segment(s.ID), nil)
+	}
+	return err
+}
+
+// follow goes along with a session, and those that follow it, to the end. It returns the session
+// that it was at when something went wrong; one that has ended is not that.
+func (cmd *connectCmd) follow(ctx context.Context, con *console, c *client, answer json.RawMessage) (session, error) {
 	for asked := ""; ; {
 		s, err := readSession(answer)
 		if err != nil {
-			return err
+			return s, err
 		}
 		switch {
 		case s.ended() && s.Next != "":
 			con.notef("The app goes on with a second session.\n")
 			if answer, err = c.get(ctx, "/v1/sessions/"+segment(s.Next), nil); err != nil {
-				return err
+				return session{ID: s.Next}, err
 			}
 			continue
 		case s.ended():
-			return cmd.outcome(con, s, answer)
+			return session{}, cmd.outcome(con, s, answer)
 		case s.State == "waiting" && s.Approval != asked:
 			asked = s.Approval
 			if err := cmd.decide(ctx, con, c, s.Approval); err != nil {
-				return err
+				return s, err
 			}
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return s, ctx.Err()
 		case <-time.After(200 * time.Millisecond):
 		}
 		if answer, err = c.get(ctx, "/v1/sessions/"+segment(s.ID), nil); err != nil {
-			return err
+			return s, err
 		}
 	}
 }
@@ -129,7 +145,6 @@ func (cmd *connectCmd) decide(ctx context.Context, con *console, c *client, id s
 	if !con.json {
 		con.printApproval(a)
 	}
-	choice := map[string]any{}
 	yes := cmd.Yes
 	if !yes {
 		line, err := con.prompt("Say yes? [y/N] ")
@@ -138,22 +153,41 @@ func (cmd *connectCmd) decide(ctx context.Context, con *console, c *client, id s
 		}
 		yes = line == "y" || line == "Y" || line == "yes"
 	}
-	if yes && a.wantsNumber() {
+	path := "/v1/approvals/" + segment(id)
+	if !yes {
+		_, err = c.post(ctx, path+"/reject", map[string]any{})
+		return err
+	}
+	for {
+		choice, typed, err := cmd.choose(con, a)
+		if err != nil {
+			return err
+		}
+		_, err = c.post(ctx, path+"/approve", choice)
+		refused, ok := errors.AsType[*problem](err)
+		if !typed || !ok || refused.Code != "choice_invalid" {
+			return err
+		}
+		con.notef("%s\n", refused) // it still waits
+	}
+}
+
+// choose returns what goes with a yes; typed reports whether any of it came from the terminal.
+func (cmd *connectCmd) choose(con *console, a approval) (choice map[string]any, typed bool, err error) {
+	choice = map[string]any{}
+	if a.wantsNumber() {
+		typed = cmd.MFA == nil
 		if choice["mfaCode"], err = cmd.chooseNumber(con); err != nil {
-			return err
+			return nil, false, err
 		}
 	}
-	if yes && a.wantsItems() && !(cmd.Yes && cmd.Items == nil) {
+	if a.wantsItems() && !(cmd.Yes && cmd.Items == nil) {
+		typed = typed || cmd.Items == nil
 		if choice["items"], err = cmd.chooseItems(con); err != nil {
-			return err
+			return nil, false, err
 		}
 	}
-	if yes {
-		_, err = c.call(ctx, http.MethodPost, "/v1/approvals/"+segment(id)+"/approve", nil, choice)
-	} else {
-		_, err = c.call(ctx, http.MethodPost, "/v1/approvals/"+segment(id)+"/reject", nil, map[string]any{})
-	}
-	return err
+	return choice, typed, nil
 }
 
 // chooseNumber returns the number that the app shows, which it does only once it has asked: so it is
@@ -168,7 +202,7 @@ func (cmd *connectCmd) chooseNumber(con *console) (int, error) {
 	}
 	number, err := strconv.Atoi(line)
 	if err != nil {
-		return 0, errors.New("that is no number")
+		return 0, nil // none that an app shows: it is refused, and asked for again
 	}
 	return number, nil
 }

@@ -39,7 +39,7 @@ func ephemeral(ctx context.Context, out connect.ClientConfig, do func(*client) e
 	if err != nil {
 		return err
 	}
-	serving, stop := context.WithCancel(ctx)
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx)) // until do has ended, which may have an app to tell
 	var service sync.WaitGroup
 	service.Go(func() { err = s.serve(serving, listeners, func(context.Context) {}) })
 	failed := do(newClient("http://"+listeners[0].Addr().String(), secret{b: []byte(v.OwnerToken)}))
