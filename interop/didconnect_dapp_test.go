@@ -20,7 +20,7 @@ func installDApp(t *testing.T) peers {
 	t.Helper()
 	needNode(t)
 	p := peers{t.TempDir(), "node"}
-	if err := p.copy("didconnect/package.json", "didconnect/package-lock.json", "didconnect/.npmrc", "didconnect/*.mjs", "didconnect/lib/*.mjs"); err != nil {
+	if err := p.copy("didconnect/package.json", "didconnect/package-lock.json", "didconnect/.npmrc", "didconnect/*.mjs", "didconnect/*.html", "didconnect/lib/*.mjs"); err != nil {
 		t.Fatal(err)
 	}
 	p.ci(t, "didconnect")
@@ -36,15 +36,15 @@ type dapp struct {
 
 // seen is what a callback of the dApp reports: README.md of didconnect has a table of it.
 type seen struct {
-	Event, Action   string
-	Stage, Error    string
-	Step            int
-	User            string
-	Own             bool
-	Offered, Sealed bool
-	Wallet          string
-	Previous        map[string][]int
-	Claims          []told
+	Event, Action string
+	Stage, Error  string
+	Step          int
+	User          string
+	Own           bool
+	Sealed        bool
+	Wallet        string
+	Previous      map[string][]int
+	Claims        []told
 
 	Application, Value string // of a launch
 	Follows            bool

@@ -62,6 +62,17 @@ func TestDIDConnect(t *testing.T) {
 		s := &service{bin: bin, dir: t.TempDir()}
 		s.write(t, "profile.json", `{"fullName":"Alice Bean","email":"alice@example.test"}`)
 		d := newDApp(t, p, "")
+		t.Run("in a test of Node", func(t *testing.T) { inNode(t, s, d, p) })
+		for _, c := range []struct {
+			name string
+			run  func(*testing.T, *service, *dapp)
+		}{
+			{"goes on with the workflow that follows", followEphemeral},
+			{"makes an application", launchEphemeral},
+			{"declines where nobody answers", hangUp},
+		} {
+			t.Run(c.name, func(t *testing.T) { c.run(t, s, d) })
+		}
 		for _, w := range workflows() {
 			t.Run(w.name, func(t *testing.T) {
 				page := d.open(t, w.app, w.action, nil)

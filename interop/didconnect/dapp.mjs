@@ -1,6 +1,7 @@
 // A dApp as its documentation has it: express, @arcblock/did-connect-js and its file storage, all as
 // they come from npm. It says on standard output, one JSON object a line, where it listens and then
 // what its callbacks see. Its standard input is one JSON object; it ends when that closes. See README.md.
+import {fileURLToPath} from 'node:url';
 import express from 'express';
 import {application} from './lib/application.mjs';
 import {checker} from './lib/check.mjs';
@@ -21,6 +22,7 @@ process.stdin.on('end', () => process.exit(0));
 
 const server = express();
 server.use(express.json());
+server.get('/login', (req, res) => res.sendFile(fileURLToPath(new URL('login.html', import.meta.url))));
 const listening = server.listen(0, '127.0.0.1', async () => {
   const baseUrl = `http://127.0.0.1:${listening.address().port}`;
   const place = (prefix, names, wallet) => application({server, baseUrl, prefix, say, check: checker(input.words), wallet, ...names});

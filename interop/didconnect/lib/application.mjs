@@ -18,16 +18,14 @@ export function application({server, baseUrl, prefix, name, say, check, wallet: 
 
   // attach adds a workflow. What onAuth returns goes to the wallet; what seen returns is reported besides.
   const attach = ({action, onAuth = () => undefined, seen = () => undefined, ...rest}) => {
-    const report = async (event, {req, userDid, userPk, claims = [], step, extraParams, challenge}, more) => say({
+    const report = async (event, {req, userDid, userPk, claims = [], step, extraParams}, more) => say({
       event,
       action,
       step,
       user: userDid,
       own: await check.own(did, userDid, userPk),
-      offered: /^z[1-9A-HJ-NP-Za-km-z]{300,512}$/.test(req.query._ek_ ?? '') || undefined,
       sealed: req.body?.version === '1.0.0' && !String(req.body.userInfo).includes('.') || undefined,
       wallet: req.context?.didwallet?.version,
-      challenged: /^[0-9A-F]{32}$/.test(challenge ?? ''),
       previous: extraParams.previousWorkflowData,
       claims: await Promise.all(claims.map((claim) => check.tell(did, claim, userDid, userPk))),
       ...more,

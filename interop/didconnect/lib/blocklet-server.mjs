@@ -31,7 +31,7 @@ export function blockletServer({did, attach}, words) {
       return {
         application: app.address,
         value: backups.get(app.address),
-        follows: words && accountAt(app.address, seedOf(words)).address === userDid,
+        follows: words ? accountAt(app.address, seedOf(words)).address === userDid : undefined,
       };
     },
   });
