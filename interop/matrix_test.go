@@ -45,6 +45,7 @@ type matrixOutcome struct {
 	Unreadable                            bool
 	Total                                 int
 	Message                               string
+	Shared                                bool
 }
 
 // matrix is one user's devices, which have nothing in common but the wallet.
@@ -87,7 +88,7 @@ func (m matrix) device(t *testing.T, program, name string, more input, decide fu
 func TestMatrix(t *testing.T) {
 	p := installMatrix(t)
 	s := newService(t, build(t), "--data", filepath.Join(t.TempDir(), "data"))
-	m := matrix{s, newHomeserver(t, alice, "FIRST", "SECOND", "THIRD", "STRANGER"), p, s.newApp(t, "Matrix client", ""), map[string]string{}}
+	m := matrix{s, newHomeserver(t, alice, "FIRST", "SECOND", "THIRD", "STRANGER", "OLD", "OLDER"), p, s.newApp(t, "Matrix client", ""), map[string]string{}}
 
 	t.Run("sets up a first device, with one yes", func(t *testing.T) {
 		got, asked := m.device(t, "first-device.mjs", "FIRST", nil, m.approve)
@@ -118,6 +119,17 @@ func TestMatrix(t *testing.T) {
 		}
 	})
 	t.Run("gives the homeserver nothing that opens it", m.sealed)
+	t.Run("serves the last SDK with the old crypto, with the old callbacks too", func(t *testing.T) {
+		in := input{
+			"homeserver": m.homeserver.url, "user": alice, "devices": []string{"OLD", "OLDER"},
+			"walletd": input{"url": s.url, "token": m.newApp(t, "OLD", m.App).Token},
+		}
+		got := talk[matrixOutcome](t, p, "matrix/old-devices.mjs", in, s.approve)
+		want := matrixOutcome{OK: true, Verified: true, Shared: true, Calls: []string{"getCrossSigningKey", "onSecretRequested"}}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("outcome (-want +got):\n%s", diff)
+		}
+	})
 	t.Run("gives an app nothing that another one set up", func(t *testing.T) {
 		other := m
 		other.app = m.newApp(t, "Another client", "")

@@ -2,7 +2,8 @@
 // backup of its room keys, and sends a message that only who has a room key can read.
 import {CryptoEvent} from 'matrix-js-sdk/lib/crypto-api/index.js';
 import {need} from '../lib/run.mjs';
-import {program, start, stateOf, walletOf} from './lib/client.mjs';
+import {start, stateOf, walletOf} from './lib/client.mjs';
+import {program} from './lib/program.mjs';
 
 await program(async (input, say) => {
   const calls = [];

@@ -2,7 +2,8 @@
 // keys and the room keys, and reads what the first one sent.
 import {MatrixEventEvent} from 'matrix-js-sdk';
 import {need} from '../lib/run.mjs';
-import {program, start, stateOf, walletOf} from './lib/client.mjs';
+import {start, stateOf, walletOf} from './lib/client.mjs';
+import {program} from './lib/program.mjs';
 
 await program(async (input, say) => {
   const calls = [];
@@ -11,12 +12,13 @@ await program(async (input, say) => {
   const event = client.getRoom(need(input, 'room')).getLiveTimeline().getEvents().find((e) => e.isEncrypted());
   await event.getDecryptionPromise();
   const unreadable = event.isDecryptionFailure();
+  // The SDK fetches the key by itself too, as soon as it can.
+  const decrypted = new Promise((resolve) => event.on(MatrixEventEvent.Decrypted, () => event.isDecryptionFailure() || resolve()));
 
   await crypto.userHasCrossSigningKeys(); // fetches the public ones, which bootstrapCrossSigning needs
   await crypto.bootstrapCrossSigning({});
   await crypto.loadSessionBackupPrivateKeyFromSecretStorage();
   await crypto.checkKeyBackupAndEnable();
-  const decrypted = new Promise((resolve) => event.on(MatrixEventEvent.Decrypted, () => event.isDecryptionFailure() || resolve()));
   const {total} = await crypto.restoreKeyBackup();
   await decrypted;
   const state = await stateOf(client);

@@ -1,23 +1,7 @@
 // A Matrix client with matrix-js-sdk and its Rust crypto, as an app makes it.
 import {ClientEvent, SyncState, createClient} from 'matrix-js-sdk';
 import {createCryptoCallbacks} from 'walletd-matrix';
-import {Outcome, need, run} from '../../lib/run.mjs';
-
-// The SDK writes its log to the console; standard output is for what the program says.
-for (const level of ['debug', 'info', 'log', 'warn']) console[level] = (...args) => console.error(...args);
-
-// program runs one, as all here do. What it is refused, it says with the code; and it does not stay
-// for the timers that the SDK leaves behind.
-export async function program(f) {
-  await run(async (input, say) => {
-    try {
-      return await f(input, say);
-    } catch (err) {
-      throw new Outcome({ok: false, code: err?.code, error: String(err?.stack ?? err)});
-    }
-  });
-  process.exit();
-}
+import {need} from '../../lib/run.mjs';
 
 // walletOf gives what walletd-matrix makes, and notes in `calls` what the SDK calls of it.
 export function walletOf(input, say, calls) {
