@@ -50,6 +50,7 @@ func TestDIDConnect(t *testing.T) {
 				{"declines as nobody where no account was revealed", declineAnonymous},
 				{"declines as the account that was revealed", declineRevealed},
 				{"shows what the app says went wrong", broken},
+				{"tells a backend by events when the person is to be asked", byEvents},
 				{"goes on after a restart", restarted},
 				{"tells an app with many sessions that it is busy", busy},
 			} {
