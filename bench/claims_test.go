@@ -99,16 +99,21 @@ func (h *house) measure(b *testing.B, c claimCase) {
 	result := l.run(b, func() { spent = cpuTime(); b.StartTimer() }, func() { b.StopTimer(); spent = cpuTime() - spent })
 	after, eachAfter := cryptography.measure(long)
 
-	rate, bound := float64(b.N)/result.Took.Seconds(), (before+after)/2
-	each, bare := microseconds(spent)/float64(b.N), microseconds(eachBefore+eachAfter)/2
-	b.ReportMetric(rate, "claims/s")
+	report(b, "claim", result, spent, (before+after)/2, (eachBefore+eachAfter)/2)
+}
+
+// report says how b.N claims or sessions went beside their bare cryptography: what the service's
+// process spent, how many of the bare ones there are in a second, and what one of them spends.
+func report(b *testing.B, what string, result loadResult, spent time.Duration, bound float64, bare time.Duration) {
+	rate, each := float64(b.N)/result.Took.Seconds(), microseconds(spent)/float64(b.N)
+	b.ReportMetric(rate, what+"s/s")
 	b.ReportMetric(bound, "bare/s")
 	b.ReportMetric(rate/bound, "ratio")
-	b.ReportMetric(each, "cpu-µs/claim")
-	b.ReportMetric(bare, "bare-µs/claim")
-	b.ReportMetric(bare/each, "cpu-ratio")
-	b.ReportMetric(microseconds(result.CPU)/float64(b.N), "load-µs/claim")
-	b.ReportMetric(0, "ns/op") // says the same as claims/s
+	b.ReportMetric(each, "cpu-µs/"+what)
+	b.ReportMetric(microseconds(bare), "bare-µs/"+what)
+	b.ReportMetric(microseconds(bare)/each, "cpu-ratio")
+	b.ReportMetric(microseconds(result.CPU)/float64(b.N), "load-µs/"+what)
+	b.ReportMetric(0, "ns/op") // says the same as the first
 }
 
 func microseconds(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
@@ -161,9 +166,9 @@ func (h *house) bare(b *testing.B, c claimCase) bare {
 	}
 	if c.signed {
 		signed := h.app.Signed([]wallettest.Members{c.claim})
-		x.request = newVerification(b, signed["authInfo"].(string), h.app.Key.Public())
+		x.texts = append(x.texts, newVerifiable(b, signed["authInfo"].(string), h.app.Key.Public()))
 		info := w.Do("POST", "/v1/claims", "", signed).Must(http.StatusOK).Text("userInfo")
-		x.answer = []byte(info[:strings.LastIndexByte(info, '.')])
+		x.answers = [][]byte{[]byte(info[:strings.LastIndexByte(info, '.')])}
 	} else {
 		h.app.Ask(c.claim).Must(http.StatusOK)
 		token, err := w.Store.Token(ctx, strings.Split(h.app.Token, "_")[2])
@@ -173,10 +178,9 @@ func (h *house) bare(b *testing.B, c claimCase) bare {
 		x.token, x.row = []byte(h.app.Token), token.Canonical()
 	}
 	if d, ok := c.claim["delegation"].(string); ok {
-		x.delegation = newVerification(b, d, h.delegator.Key.Public())
+		x.texts = append(x.texts, newVerifiable(b, d, h.delegator.Key.Public()))
 	}
-	entry := h.newest(b)
-	x.record, x.entry = newSealed(entry.Sealed), chainEntry(entry)
+	x.records = []record{newRecord(h.newest(b))}
 	return x
 }
 

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -24,21 +25,26 @@ import (
 // apart. It knows just enough HTTP/1.1: it writes requests that were made before, on connections
 // that stay open, and reads the status and the length of each answer.
 
-// loadVariable is set in the environment of the load generator.
+// loadVariable is set in the environment of the load generator, and says what it is to do.
 const loadVariable = "WALLETD_BENCH_LOAD"
 
 // callers is how many ask at once, each on a connection of its own.
 const callers = 64
 
 func TestMain(m *testing.M) {
-	if os.Getenv(loadVariable) != "" {
-		if err := generate(os.Stdin, os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, "the load generator:", err)
-			os.Exit(1)
-		}
-		return
+	var err error
+	switch os.Getenv(loadVariable) {
+	case "":
+		os.Exit(m.Run())
+	case "claims":
+		err = generate(os.Stdin, os.Stdout)
+	case "sessions":
+		err = play(os.Stdin, os.Stdout)
 	}
-	os.Exit(m.Run())
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "the load generator:", err)
+		os.Exit(1)
+	}
 }
 
 // load is what the load generator is told.
@@ -51,8 +57,10 @@ type load struct {
 
 // loadResult is what it answers.
 type loadResult struct {
-	Took time.Duration // from the first request to the last answer
-	CPU  time.Duration // of the load generator meanwhile
+	Took   time.Duration // from the first request to the last answer
+	CPU    time.Duration // of the load generator meanwhile
+	Rounds []time.Duration
+	// Rounds, of sessions that are played in rounds, is what a session of each took on average.
 }
 
 // generate reads a load, connects, says "ready", waits for a byte, and sends.
@@ -105,43 +113,58 @@ func exchange(c net.Conn, answers *bufio.Reader, request []byte) error {
 	if _, err := c.Write(request); err != nil {
 		return err
 	}
-	ok, length := false, -1
-	for first := true; ; first = false {
-		line, err := answers.ReadSlice('\n')
-		if err != nil {
-			return fmt.Errorf("reading an answer: %w", err)
-		}
-		line = bytes.TrimSpace(line)
-		if first {
-			ok = bytes.HasPrefix(line, []byte("HTTP/1.1 200"))
-			continue
-		}
-		if len(line) == 0 {
-			break
-		}
-		if value, found := bytes.CutPrefix(line, []byte("Content-Length: ")); found {
-			if length, err = strconv.Atoi(string(value)); err != nil {
-				return err
-			}
-		}
+	first, length, err := head(answers)
+	if err == nil && length < 0 {
+		err = errors.New("it has no length")
 	}
-	if length < 0 {
-		return errors.New("an answer without a length")
+	if err != nil {
+		return fmt.Errorf("reading an answer: %w", err)
 	}
-	if !ok {
+	if !strings.HasPrefix(first, "HTTP/1.1 200") {
 		body := make([]byte, length)
 		io.ReadFull(answers, body)
 		return fmt.Errorf("not answered: %.300s", body)
 	}
-	_, err := answers.Discard(length)
+	_, err = answers.Discard(length)
 	return err
 }
 
-// run gives the load to a load generator, calls begin once it is connected and end when it is done.
+// head reads the head of a request or of an answer: its first line and the length of its body, -1 if
+// it does not say.
+func head(from *bufio.Reader) (first string, length int, err error) {
+	for length = -1; ; {
+		line, err := from.ReadSlice('\n')
+		if err != nil {
+			return "", 0, err
+		}
+		line = bytes.TrimSpace(line)
+		if first == "" {
+			first = string(line)
+			continue
+		}
+		if len(line) == 0 {
+			return first, length, nil
+		}
+		if value, found := bytes.CutPrefix(line, []byte("Content-Length: ")); found {
+			if length, err = strconv.Atoi(string(value)); err != nil {
+				return "", 0, err
+			}
+		}
+	}
+}
+
+// run gives the load to a load generator; see generator.
 func (l load) run(b *testing.B, begin, end func()) loadResult {
 	b.Helper()
+	return generator(b, "claims", l, begin, end)
+}
+
+// generator starts a load generator, tells it what to do, calls begin once it is ready and end when
+// it is done.
+func generator(b *testing.B, what string, job any, begin, end func()) loadResult {
+	b.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), loadVariable+"=1")
+	cmd.Env = append(os.Environ(), loadVariable+"="+what)
 	var problems bytes.Buffer
 	cmd.Stderr = &problems
 	in, err := cmd.StdinPipe()
@@ -158,7 +181,7 @@ func (l load) run(b *testing.B, begin, end func()) loadResult {
 	answers := bufio.NewReader(out)
 	var result loadResult
 	err = func() error {
-		if err := gob.NewEncoder(in).Encode(l); err != nil {
+		if err := gob.NewEncoder(in).Encode(job); err != nil {
 			return err
 		}
 		if _, err := answers.ReadString('\n'); err != nil {
