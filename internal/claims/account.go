@@ -14,34 +14,54 @@ import (
 // accountOf returns the asking app's account of a type, made on first use: the path is walked
 // once and the key kept sealed. The caller's wallet is read again after a new one.
 func (d *Door) accountOf(ctx context.Context, c *Caller, t did.Type) (store.Account, error) {
-	if a := c.asking.Account; a.Address != "" && a.App == c.App.Address() && a.Type == t.String() {
-		return a, nil
-	}
-	a, err := d.store.AccountOf(ctx, c.Wallet, c.App.Address(), t.String())
-	if err == nil || !errors.Is(err, store.ErrNotFound) {
+	a, made, err := d.findAccount(ctx, c, t)
+	if err != nil || !made {
 		return a, err
-	}
-	a, err = c.wallet.DeriveAccount(c.App, t, d.store.Now().Unix())
-	if err != nil {
-		return store.Account{}, fmt.Errorf("deriving the account: %w", err)
 	}
 	e := c.event("account.created")
 	e.Account = a.Address
-	err = d.record(ctx, c, e, store.InsertAccount(a))
-	switch {
-	case errors.Is(err, store.ErrCollision):
-		return store.Account{}, did.Refuse("account_collision", "another app of this wallet has the same derivation path; this app can have no account here")
-	case errors.Is(err, store.ErrExists):
-		// Made meanwhile by another request.
-		made, err := d.store.AccountOf(ctx, c.Wallet, c.App.Address(), t.String())
-		if errors.Is(err, store.ErrNotFound) {
-			err = d.noteForged(ctx, c, &keystore.DamagedError{Table: "accounts", Row: a.Address}) // it is there as another app's
-		}
-		return made, err
-	case err != nil:
+	err = d.keptAccount(ctx, c, a, d.record(ctx, c, e, store.InsertAccount(a)))
+	if errors.Is(err, store.ErrChanged) {
+		a, _, err = d.findAccount(ctx, c, t) // made meanwhile by another request
+		return a, err
+	}
+	if err != nil {
 		return store.Account{}, err
 	}
 	return a, d.refresh(ctx, c)
+}
+
+// findAccount returns the asking app's account of a type, or one that was made just now and is not
+// kept yet.
+func (d *Door) findAccount(ctx context.Context, c *Caller, t did.Type) (a store.Account, made bool, err error) {
+	if a := c.asking.Account; a.Address != "" && a.App == c.App.Address() && a.Type == t.String() {
+		return a, false, nil
+	}
+	a, err = d.store.AccountOf(ctx, c.Wallet, c.App.Address(), t.String())
+	if err == nil || !errors.Is(err, store.ErrNotFound) {
+		return a, false, err
+	}
+	if a, err = c.wallet.DeriveAccount(c.App, t, d.store.Now().Unix()); err != nil {
+		return store.Account{}, false, fmt.Errorf("deriving the account: %w", err)
+	}
+	return a, true, nil
+}
+
+// keptAccount says what became of a write that was to keep a new account. If another request was
+// first it is store.ErrChanged.
+func (d *Door) keptAccount(ctx context.Context, c *Caller, a store.Account, err error) error {
+	switch {
+	case errors.Is(err, store.ErrCollision):
+		return did.Refuse("account_collision", "another app of this wallet has the same derivation path; this app can have no account here")
+	case errors.Is(err, store.ErrExists):
+		if _, err := d.store.AccountOf(ctx, c.Wallet, c.App.Address(), a.Type); err == nil {
+			return fmt.Errorf("%w: the account was made by another request", store.ErrChanged)
+		}
+		if _, err := d.store.Account(ctx, c.Wallet, a.Address); err == nil { // it is there as another app's
+			return d.noteForged(ctx, c, &keystore.DamagedError{Table: "accounts", Row: a.Address})
+		}
+	}
+	return err
 }
 
 // accountOwner names whose account it is, for people.

@@ -47,8 +47,10 @@ func (d *Door) ask(ctx context.Context, q *question, v Verdict) (Outcome, error)
 		return Outcome{}, err
 	}
 	if earlier, found, err := d.earlier(ctx, q, digest); err != nil || found {
-		if err == nil {
-			err = d.spend(ctx, q.caller)
+		if found || q.known && errors.Is(err, ErrRejected) {
+			if spent := d.spend(ctx, q.caller); spent != nil {
+				return Outcome{}, spent
+			}
 		}
 		return Outcome{Pending: earlier}, err
 	}
@@ -79,7 +81,7 @@ func (d *Door) ask(ctx context.Context, q *question, v Verdict) (Outcome, error)
 	for try := 0; ; try++ {
 		row.Code = newCode()
 		row.MAC = q.caller.wallet.MAC(row.Canonical())
-		err := d.record(ctx, q.caller, e, store.InsertApproval(row, budget))
+		err := q.record(ctx, e, store.InsertApproval(row, budget))
 		switch {
 		case err == nil:
 			d.changed.notify()
@@ -92,6 +94,11 @@ func (d *Door) ask(ctx context.Context, q *question, v Verdict) (Outcome, error)
 			}
 			return Outcome{}, err
 		case errors.Is(err, store.ErrTooMany):
+			if q.known {
+				if err := d.spend(ctx, q.caller); err != nil {
+					return Outcome{}, err
+				}
+			}
 			return Outcome{}, ErrTooMany
 		default:
 			return Outcome{}, err

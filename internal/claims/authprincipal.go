@@ -50,7 +50,7 @@ func readAuthPrincipal(ctx context.Context, q *question, c *claim) error {
 		if err != nil {
 			return err
 		}
-		if q.account, err = q.door.accountOf(ctx, q.caller, t); err != nil {
+		if q.account, q.made, err = q.door.findAccount(ctx, q.caller, t); err != nil {
 			return err
 		}
 	}
@@ -65,7 +65,7 @@ func readAuthPrincipal(ctx context.Context, q *question, c *claim) error {
 // missAccount leaves it to the person to close a session's question about an account that the
 // wallet does not hold: a page must not find out which it holds by asking.
 func (q *question) missAccount(ctx context.Context, c *claim, wanted did.DID) (err error) {
-	if q.account, err = q.door.accountOf(ctx, q.caller, did.AccountType()); err != nil {
+	if q.account, q.made, err = q.door.findAccount(ctx, q.caller, did.AccountType()); err != nil {
 		return err
 	}
 	c.account = q.account

@@ -184,7 +184,8 @@ func (c *changes) notify() {
 }
 
 // refuse counts a refusal and, where it concerns a caller who was authenticated and a request
-// that made sense, puts it on record. It returns the refusal, or the error of recording it.
+// that made sense, puts it on record; of strangers nothing is kept. It returns the refusal, or the
+// error of recording it.
 func (d *Door) refuse(ctx context.Context, c *Caller, refusal error) error {
 	code := did.CodeOf(refusal)
 	if code == "" {
@@ -194,6 +195,15 @@ func (d *Door) refuse(ctx context.Context, c *Caller, refusal error) error {
 	switch code {
 	case "request_malformed", "app_unknown":
 		return refusal
+	}
+	if c.session == nil {
+		standing, err := d.knows(ctx, c)
+		if err != nil {
+			return err
+		}
+		if standing == stranger {
+			return refusal
+		}
 	}
 	e := c.event("claim.refused")
 	e.Code = code

@@ -140,7 +140,7 @@ func (d *Door) release(ctx context.Context, q *question, v Verdict, event string
 	if err != nil {
 		return nil, err
 	}
-	if err := d.record(ctx, q.caller, q.event(event, v), append(writes, made...)...); err != nil {
+	if err := q.record(ctx, q.event(event, v), append(writes, made...)...); err != nil {
 		return nil, err
 	}
 	a, err := q.answer(v)

@@ -21,6 +21,7 @@ type question struct {
 	now     time.Time
 	known   bool          // the app has a token in the wallet, or the person has approved it
 	account store.Account // the session's account
+	made    bool          // the account is new: it is kept with what becomes of the question
 	asked   []json.RawMessage
 	claims  []*claim
 	choice  Choice
@@ -110,7 +111,7 @@ func (q *question) settleAccount(ctx context.Context) error {
 		return fmt.Errorf("%w: an account can be chosen only where authPrincipal asks for one", ErrChoice)
 	}
 	var err error
-	q.account, err = q.door.accountOf(ctx, q.caller, did.AccountType())
+	q.account, q.made, err = q.door.findAccount(ctx, q.caller, did.AccountType())
 	return err
 }
 
@@ -241,6 +242,19 @@ func (q *question) missing() error {
 		}
 	}
 	return nil
+}
+
+// record puts what became of the question on record with what it changes, a new account included:
+// of a question that is refused, or over its budget, nothing stays behind.
+func (q *question) record(ctx context.Context, e Event, writes ...store.Write) error {
+	d := q.door
+	if !q.made {
+		return d.record(ctx, q.caller, e, writes...)
+	}
+	first := q.caller.event("account.created")
+	first.Account = q.account.Address
+	err := d.recordAll(ctx, q.caller, []Event{first, e}, made{}, append(writes, store.InsertAccount(q.account))...)
+	return d.keptAccount(ctx, q.caller, q.account, err)
 }
 
 // event is the record's view of the question.

@@ -105,11 +105,21 @@ type made struct {
 }
 
 func (d *Door) recordMade(ctx context.Context, c *Caller, e Event, m made, writes ...store.Write) error {
-	entry, err := d.entry(c.wallet, e)
-	if err != nil {
-		return err
+	return d.recordAll(ctx, c, []Event{e}, m, writes...)
+}
+
+// recordAll records several events at once. The last is what was asked; those before were on the
+// way to it.
+func (d *Door) recordAll(ctx context.Context, c *Caller, events []Event, m made, writes ...store.Write) error {
+	change := store.Change{Chain: c.Wallet, Epoch: c.epoch, Writes: writes}
+	for _, e := range events {
+		entry, err := d.entry(c.wallet, e)
+		if err != nil {
+			return err
+		}
+		change.Entries = append(change.Entries, entry)
 	}
-	change := store.Change{Chain: c.Wallet, Entries: []store.Entry{entry}, Epoch: c.epoch, Writes: writes}
+	e := events[len(events)-1]
 	switch e.Kind {
 	case "policy.set", "token.revoked", "app.revoked", "delegation.revoked", "grant.revoked", "approval.approved":
 		change.Version = c.row.Version
