@@ -106,6 +106,12 @@ func TestALargeBodyIsReadOnlyOfThoseWhoMaySendIt(t *testing.T) {
 		r.Header.Set("Expect", "100-continue")
 		w.In(t).Send(r).Refused(413, "body_too_large")
 	})
+	t.Run("refuses a backup of many parts", func(t *testing.T) {
+		// A reader that takes each of them for a member needs thirty times their size.
+		backup := json.RawMessage("[" + strings.Repeat("1,", 1<<20) + "1]")
+		w.In(t).Do("POST", w.Path("/backup/inspect"), w.Owner, wallettest.Members{"backup": backup}).Refused(422, "backup_invalid")
+		w.In(t).Do("POST", "/v1/restore", w.Operator, wallettest.Members{"words": w.Words, "backup": backup}).Refused(422, "backup_invalid")
+	})
 	t.Run("refuses a key for repeating", func(t *testing.T) {
 		r := w.In(t).Request("POST", "/v1/restore", wallettest.Members{})
 		r.Header.Set("Authorization", "Bearer "+w.Operator)

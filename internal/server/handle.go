@@ -84,6 +84,9 @@ func handle[In, Out any](s *Server, do func(*call, In) (Out, error)) http.Handle
 		if err != nil {
 			return err
 		}
+		if _, is := any(in).(huge); is && bytes.Count(body, []byte{','}) > maxParts {
+			return fmt.Errorf("%w: it has more parts than a backup has", claims.ErrBackup)
+		}
 		if err := decodeInto(r, body, in); err != nil {
 			return err
 		}
@@ -108,6 +111,10 @@ func handle[In, Out any](s *Server, do func(*call, In) (Out, error)) http.Handle
 
 // large is a request whose body may be larger than maxBody.
 type large interface{ limit() int64 }
+
+// maxParts bounds the members and elements in a huge body, which is a few long texts: each part
+// takes its reader thirty times its own size.
+const maxParts = 1000
 
 // huge is a large request whose caller is identified and admitted before its body is read: a
 // stranger sends no more than maxBody. Its body has largeTime to come.
