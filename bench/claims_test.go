@@ -137,6 +137,11 @@ func (h *house) requests(b *testing.B, c claimCase) [][]byte {
 }
 
 func (h *house) request(b *testing.B, members wallettest.Members, token string) []byte {
+	return postRequest(b, h.w, "/v1/claims", members, token)
+}
+
+// postRequest is the bytes of a request with a body, and with a token unless it is "".
+func postRequest(b *testing.B, w *wallettest.Wallet, path string, members wallettest.Members, token string) []byte {
 	body, err := json.Marshal(members)
 	if err != nil {
 		b.Error(err)
@@ -145,8 +150,8 @@ func (h *house) request(b *testing.B, members wallettest.Members, token string) 
 	if token != "" {
 		authorization = "Authorization: Bearer " + token + "\r\n"
 	}
-	return fmt.Appendf(nil, "POST /v1/claims HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n%sContent-Length: %d\r\n\r\n%s",
-		strings.TrimPrefix(h.w.URL, "http://"), authorization, len(body), body)
+	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n%sContent-Length: %d\r\n\r\n%s",
+		path, strings.TrimPrefix(w.URL, "http://"), authorization, len(body), body)
 }
 
 // bare asks once and takes the cryptography of that claim apart.
@@ -180,17 +185,17 @@ func (h *house) bare(b *testing.B, c claimCase) bare {
 	if d, ok := c.claim["delegation"].(string); ok {
 		x.texts = append(x.texts, newVerifiable(b, d, h.delegator.Key.Public()))
 	}
-	x.records = []record{newRecord(h.newest(b))}
+	x.records = []record{newRecord(newest(b, h.w))}
 	return x
 }
 
 // newest is the newest entry of the wallet's record.
-func (h *house) newest(b *testing.B) store.Record {
-	end, err := h.w.Store.ChainEnd(b.Context(), h.w.Address)
+func newest(b *testing.B, w *wallettest.Wallet) store.Record {
+	end, err := w.Store.ChainEnd(b.Context(), w.Address)
 	if err != nil {
 		b.Fatal(err)
 	}
-	entries, err := h.w.Store.Records(b.Context(), h.w.Address, end.Seq-1, 1)
+	entries, err := w.Store.Records(b.Context(), w.Address, end.Seq-1, 1)
 	if err != nil || len(entries) != 1 || entries[0].Kind != "claim.allowed" {
 		b.Fatal("the claim is not on record", entries, err)
 	}

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
 	"net"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -18,19 +20,7 @@ import (
 // BenchmarkService is the binary as it is shipped: its size, the time from its start until it
 // answers, locked, and the memory it holds when nobody asks.
 func BenchmarkService(b *testing.B) {
-	dir := b.TempDir()
-	s := service{binary: filepath.Join(dir, "walletd"), data: filepath.Join(dir, "data"), passphrase: filepath.Join(dir, "passphrase")}
-	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", s.binary, "walletd/cmd/walletd")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		b.Fatalf("building walletd: %v\n%s", err, out)
-	}
-	if err := os.WriteFile(s.passphrase, []byte("correct horse battery staple"), 0o600); err != nil {
-		b.Fatal(err)
-	}
-	if out, err := exec.Command(s.binary, "init", "--data", s.data, "--passphrase-file", s.passphrase).CombinedOutput(); err != nil {
-		b.Fatalf("walletd init: %v\n%s", err, out)
-	}
+	s := newService(b)
 	b.Run("size", func(b *testing.B) {
 		info, err := os.Stat(s.binary)
 		if err != nil {
@@ -71,7 +61,63 @@ func BenchmarkService(b *testing.B) {
 // service is a walletd that was made ready to serve.
 type service struct {
 	binary, data, passphrase string
+	operator                 string // a token
+	address                  string // where it was started last
 	process                  *os.Process
+}
+
+// newService builds the binary as the image has it, and initialises its store.
+func newService(b *testing.B) *service {
+	b.Helper()
+	dir := b.TempDir()
+	s := &service{binary: filepath.Join(dir, "walletd"), data: filepath.Join(dir, "data"), passphrase: filepath.Join(dir, "passphrase")}
+	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", s.binary, "walletd/cmd/walletd")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		b.Fatalf("building walletd: %v\n%s", err, out)
+	}
+	if err := os.WriteFile(s.passphrase, []byte("correct horse battery staple"), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	out, err := exec.Command(s.binary, "init", "--data", s.data, "--passphrase-file", s.passphrase, "--json").Output()
+	var made struct{ OperatorToken string }
+	if err == nil {
+		err = json.Unmarshal(out, &made)
+	}
+	if err != nil {
+		b.Fatalf("walletd init: %v\n%s", err, out)
+	}
+	s.operator = made.OperatorToken
+	return s
+}
+
+// do makes a request of whoever has the token, and returns the text members of the answer.
+func (s *service) do(b *testing.B, method, path, token, body string) map[string]string {
+	b.Helper()
+	r, err := http.NewRequestWithContext(b.Context(), method, "http://"+s.address+path, strings.NewReader(body))
+	if err != nil {
+		b.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Authorization", "Bearer "+token)
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	var members map[string]any
+	if err == nil {
+		err = json.Unmarshal(text, &members)
+	}
+	if err != nil || answer.StatusCode >= 300 {
+		b.Fatalf("%s %s: %s %s %v", method, path, answer.Status, text, err)
+	}
+	texts := map[string]string{}
+	for name, value := range members {
+		texts[name], _ = value.(string)
+	}
+	return texts
 }
 
 // start starts the service and waits until it answers as it should, at most 20 seconds.
@@ -83,6 +129,7 @@ func (s *service) start(b *testing.B, status int, says string, args ...string) (
 	}
 	address := l.Addr().String() // free a moment ago
 	l.Close()
+	s.address = address
 	cmd := exec.Command(s.binary, append([]string{"serve", "--data", s.data, "--listen", address}, args...)...)
 	var log bytes.Buffer
 	cmd.Stderr = &log
