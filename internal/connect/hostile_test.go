@@ -345,3 +345,26 @@ func TestAnEndlessChain(t *testing.T) {
 		t.Errorf("%d sessions in a chain", n)
 	}
 }
+
+// Where a rule says yes, nobody is there to stop an app that never ends.
+func TestEndlessSteps(t *testing.T) {
+	app := newFar(t, 1, did.Ed25519)
+	s := &script{t: t}
+	for range maxSteps + 2 {
+		s.replies = append(s.replies, app.asks())
+	}
+	h := newHouse(t, s)
+	if _, err := h.door.NameApp(t.Context(), h.as(h.owner), app.did, "notes"); err != nil {
+		t.Fatal(err)
+	}
+	rule := claims.Rule{App: app.did.String(), Claim: "authPrincipal", Decision: claims.Allow}
+	if _, err := h.door.SetPolicy(t.Context(), h.as(h.owner), claims.Policy{Rules: []claims.Rule{rule}}); err != nil {
+		t.Fatal(err)
+	}
+	if v := h.advance(h.begin(appURL).ID); v.State != Declined || v.Code != "too_many_steps" {
+		t.Errorf("ended %+v", v)
+	}
+	if _, posts := s.counts(); posts != maxSteps+1 || s.action(maxSteps) != "declineAuth" {
+		t.Errorf("%d answers, the last %s", posts, s.action(posts-1))
+	}
+}

@@ -34,6 +34,7 @@ type content struct {
 	Skew    time.Duration `json:"skew,omitempty"`    // of the app's clock
 	Account string        `json:"account,omitempty"` // that answered; every later step answers from it
 	Name    string        `json:"name,omitempty"`    // what the app calls itself, made plain
+	Steps   int           `json:"steps,omitempty"`   // requests that came
 
 	// Of the request that is open.
 	Reply     *wire  `json:"reply,omitempty"` // as it came, but for the seal

@@ -34,6 +34,9 @@ const (
 const (
 	defaultLimit = 64
 	maxChained   = 8 // workflows that follow from one link
+	// maxSteps bounds the requests of a session: where a rule answers, nobody else would stop an app
+	// that never ends.
+	maxSteps = 32
 )
 
 // Config is what sessions need. Door, Store and Client must be set.
