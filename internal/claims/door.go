@@ -41,7 +41,7 @@ type Door struct {
 	count    func(string)
 	policies policyCache
 	changed  changes
-	forged   sync.Map    // row -> true: a forged row goes on record once per process
+	forged   forgeries
 	due      chan string // chains whose end is to be signed now
 	backups  sync.Mutex  // held while a backup is in memory
 }

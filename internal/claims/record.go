@@ -194,25 +194,3 @@ func (d *Door) recordService(ctx context.Context, c *Caller, e Event, m made, al
 		Chain: store.ServiceChain, Entries: []store.Entry{entry}, Also: also, Epoch: c.epoch, Writes: writes,
 	}, m)
 }
-
-// noteForged puts a row that was not written by this keystore on record, once per process, and
-// returns ErrForged. Other errors are returned as they are.
-func (d *Door) noteForged(ctx context.Context, c *Caller, cause error) error {
-	var row string
-	if forged, ok := errors.AsType[*keystore.ForgedError](cause); ok {
-		row = forged.Table + " " + forged.Row
-	} else if damaged, ok := errors.AsType[*keystore.DamagedError](cause); ok {
-		row = damaged.Table + " " + damaged.Row
-	} else {
-		return cause
-	}
-	if _, noted := d.forged.LoadOrStore(c.Wallet+" "+row, true); !noted {
-		d.log.Error().Str("wallet", c.Wallet).Str("row", row).Msg("a row of the store was changed by somebody else")
-		e := Event{Kind: "row.forged", By: "walletd", Row: row}
-		if err := d.record(ctx, c, e); err != nil {
-			d.forged.Delete(c.Wallet + " " + row)
-			return err
-		}
-	}
-	return fmt.Errorf("%w: %w", ErrForged, cause)
-}

@@ -3,6 +3,7 @@ package keystore
 import (
 	"bytes"
 	"crypto/ed25519"
+	"crypto/sha256"
 	"fmt"
 	"time"
 
@@ -130,7 +131,7 @@ func (w *Wallet) PublicKey(a store.Account) ([]byte, error) {
 func (w *Wallet) SignToken(a store.Account, payload map[string]any, now time.Time) (token string, err error) {
 	signer, err := did.Parse(a.Address)
 	if err != nil {
-		return "", &DamagedError{tableAccounts, a.Address}
+		return "", &DamagedError{Table: tableAccounts, Row: a.Address}
 	}
 	err = w.withKey(a, func(sk did.SecretKey) (err error) {
 		token, err = did.SignToken(sk, signer, payload, now)
@@ -165,7 +166,7 @@ func (w *Wallet) openAccount(a store.Account) (accountSecret, error) {
 		}
 	}
 	clear(plain)
-	return accountSecret{}, &DamagedError{tableAccounts, a.Address}
+	return accountSecret{}, &DamagedError{Table: tableAccounts, Row: a.Address, Seen: sha256.Sum256(a.Sealed)}
 }
 
 // encodeAccount gives length ‖ public key ‖ length ‖ twin ‖ secret, lengths of

@@ -42,7 +42,12 @@ var (
 // DamagedError says that a sealed row does not open in its place: it was cut,
 // changed, or taken from another row, wallet or keystore. It never holds
 // content.
-type DamagedError struct{ Table, Row string }
+type DamagedError struct {
+	Table, Row string
+	// Seen is a digest of what was there, to tell one damage of a row from the
+	// next; zero where nothing was sealed.
+	Seen [32]byte
+}
 
 func (e *DamagedError) Error() string {
 	return fmt.Sprintf("%s row %.80q is damaged or not where it belongs", e.Table, e.Row)
@@ -50,7 +55,11 @@ func (e *DamagedError) Error() string {
 
 // ForgedError says that a row's MAC is not the one this keystore would have
 // made: somebody else wrote or changed it.
-type ForgedError struct{ Table, Row string }
+type ForgedError struct {
+	Table, Row string
+	// Seen is a digest of the row and its MAC, to tell one forgery from the next.
+	Seen [32]byte
+}
 
 func (e *ForgedError) Error() string {
 	return fmt.Sprintf("%s row %.80q was not written by this keystore", e.Table, e.Row)

@@ -51,7 +51,7 @@ func (k *Keystore) Rotate(ctx context.Context, by string, secrets []Secret, drop
 			return err
 		}
 		if a.row = row; !checkRow(a.root, row) {
-			return &ForgedError{tableKeystore, row.ID}
+			return &ForgedError{Table: tableKeystore, Row: row.ID}
 		}
 		a.sort(slots)
 	}
@@ -226,7 +226,7 @@ func (k *Keystore) dropOldRoot(ctx context.Context, row store.Keystore, root *ke
 	case current.Epoch != row.Epoch:
 		return false, ErrLocked
 	case !checkRow(root, current):
-		return false, &ForgedError{tableKeystore, row.ID}
+		return false, &ForgedError{Table: tableKeystore, Row: row.ID}
 	case len(current.SealedOldRoot) == 0:
 		return true, nil // another replica was faster
 	}

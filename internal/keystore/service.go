@@ -19,7 +19,7 @@ func sealService(root *keyring, row store.Keystore, service *keyring) []byte {
 func openService(root *keyring, row store.Keystore) (*keyring, error) {
 	plain, err := open(root.seal, servicePlace(row), row.SealedService)
 	if err != nil || len(plain) != keySize {
-		return nil, &ForgedError{tableKeystore, row.ID}
+		return nil, &ForgedError{Table: tableKeystore, Row: row.ID}
 	}
 	return newKeyring(serviceKeys, (*[keySize]byte)(plain)), nil
 }

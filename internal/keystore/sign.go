@@ -67,7 +67,7 @@ func (w *Wallet) NewKeyPair(label string, t did.Type, now int64) (account store.
 func (w *Wallet) withKey(a store.Account, f func(did.SecretKey) error) (err error) {
 	signer, err := did.Parse(a.Address)
 	if err != nil {
-		return &DamagedError{tableAccounts, a.Address}
+		return &DamagedError{Table: tableAccounts, Row: a.Address}
 	}
 	guarded(func() {
 		var s accountSecret
@@ -78,7 +78,7 @@ func (w *Wallet) withKey(a store.Account, f func(did.SecretKey) error) (err erro
 		var sk did.SecretKey
 		// The row was sealed with a key that was made whole, and opens nowhere else.
 		if sk, err = did.RestoreSecretKey(signer.Type().Key, s.secret, s.public); err != nil {
-			err = &DamagedError{tableAccounts, a.Address}
+			err = &DamagedError{Table: tableAccounts, Row: a.Address}
 			return
 		}
 		defer sk.Wipe()

@@ -157,7 +157,7 @@ func recipientOf(ks store.Keystore, root *keyring, s store.Slot) (string, error)
 			return string(text), nil
 		}
 	}
-	return "", &DamagedError{tableSlots, s.ID}
+	return "", &DamagedError{Table: tableSlots, Row: s.ID}
 }
 
 // slotLabel is the associated data of the root key in a slot. The parameters of

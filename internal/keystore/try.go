@@ -173,7 +173,7 @@ func (a *attempt) accept(row store.Keystore, s store.Slot, key *[keySize]byte) e
 	if a.root != nil {
 		defer clear(key[:])
 		if subtle.ConstantTimeCompare(key[:], a.root.base[:]) != 1 || !genuine(a.root, row, s) {
-			return &ForgedError{tableSlots, s.ID}
+			return &ForgedError{Table: tableSlots, Row: s.ID}
 		}
 		return nil
 	}
@@ -181,10 +181,10 @@ func (a *attempt) accept(row store.Keystore, s store.Slot, key *[keySize]byte) e
 	switch {
 	case !genuine(root, row, s):
 		root.wipe()
-		return &ForgedError{tableSlots, s.ID}
+		return &ForgedError{Table: tableSlots, Row: s.ID}
 	case !checkRow(root, row):
 		root.wipe()
-		return &ForgedError{tableKeystore, row.ID}
+		return &ForgedError{Table: tableKeystore, Row: row.ID}
 	}
 	a.root = root
 	return nil
@@ -198,7 +198,7 @@ func (a *attempt) openKeys() (err error) {
 	}
 	plain, err := open(a.root.seal, oldRootLabel(a.row), a.row.SealedOldRoot)
 	if err != nil || len(plain) != keySize {
-		return &ForgedError{tableKeystore, a.row.ID}
+		return &ForgedError{Table: tableKeystore, Row: a.row.ID}
 	}
 	a.old = newKeyring(rootKeys, (*[keySize]byte)(plain))
 	return nil

@@ -1,6 +1,8 @@
 package keystore
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"fmt"
 
 	"walletd/internal/derive"
@@ -105,7 +107,7 @@ func (k *Keystore) openWallet(row store.Wallet) (w *Wallet, err error) {
 			if w.content, w.sealedSeed, ok = decodeContent(plain); ok {
 				return
 			}
-			err = &DamagedError{tableWallets, row.ID}
+			err = &DamagedError{Table: tableWallets, Row: row.ID}
 		}
 		w.Close()
 		w = nil
@@ -138,7 +140,7 @@ func (k *Keystore) walletKey(row store.Wallet) (*[keySize]byte, error) {
 	}
 	root := k.open.rootOf(row.Generation)
 	if root == nil {
-		return nil, &DamagedError{tableWallets, row.ID}
+		return nil, &DamagedError{Table: tableWallets, Row: row.ID}
 	}
 	return openWalletKey(root, row)
 }
@@ -150,7 +152,7 @@ func sealWalletKey(root *keyring, id string, key *[keySize]byte) []byte {
 func openWalletKey(root *keyring, row store.Wallet) (*[keySize]byte, error) {
 	plain, err := open(root.seal, walletPlace(row.ID, "key").associated(row.ID), row.SealedKey)
 	if err != nil || len(plain) != keySize {
-		return nil, &DamagedError{tableWallets, row.ID}
+		return nil, &DamagedError{Table: tableWallets, Row: row.ID}
 	}
 	return (*[keySize]byte)(plain), nil
 }
@@ -168,7 +170,7 @@ func (w *Wallet) seed() (derive.Seed, error) {
 	defer clear(plain)
 	seed, err := derive.NewSeed(plain)
 	if err != nil {
-		return derive.Seed{}, &DamagedError{tableWallets, w.id}
+		return derive.Seed{}, &DamagedError{Table: tableWallets, Row: w.id}
 	}
 	return seed, nil
 }
@@ -199,7 +201,7 @@ func (w *Wallet) Seal(p Place, plaintext []byte) []byte {
 func (w *Wallet) Open(p Place, sealed []byte) ([]byte, error) {
 	plain, err := open(w.keys.seal, p.associated(w.id), sealed)
 	if err != nil {
-		return nil, &DamagedError{p.Table, p.Row}
+		return nil, &DamagedError{Table: p.Table, Row: p.Row, Seen: sha256.Sum256(sealed)}
 	}
 	return plain, nil
 }
@@ -212,7 +214,7 @@ func (w *Wallet) MAC(canonical []byte) []byte { return mac(w.keys.mac, canonical
 // *ForgedError, naming table and row.
 func (w *Wallet) CheckMAC(table, row string, canonical, mac []byte) error {
 	if !w.keys.checkMAC(canonical, mac) {
-		return &ForgedError{table, row}
+		return &ForgedError{Table: table, Row: row, Seen: sha256.Sum256(append(bytes.Clone(canonical), mac...))}
 	}
 	return nil
 }
