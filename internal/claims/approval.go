@@ -24,7 +24,8 @@ const (
 type asked struct {
 	Requested []json.RawMessage `json:"requested"`
 	Claims    []ClaimView       `json:"claims"`
-	Name      string            `json:"name,omitempty"` // what the app calls itself, made plain
+	Name      string            `json:"name,omitempty"`  // what the app calls itself, made plain
+	Label     string            `json:"label,omitempty"` // of the token that asked
 	Account   string            `json:"account"`
 	Unusual   []string          `json:"unusual,omitempty"`
 	Reason    string            `json:"reason"`
@@ -58,7 +59,7 @@ func (d *Door) ask(ctx context.Context, q *question, v Verdict) (Outcome, error)
 		return Outcome{}, err
 	}
 	content := asked{
-		Requested: q.asked, Name: plain(q.caller.Name, maxName), Account: q.account.Address,
+		Requested: q.asked, Name: plain(q.caller.Name, maxName), Label: plain(q.caller.Label, maxName), Account: q.account.Address,
 		Unusual: q.unusual, Reason: v.Reason, CertificateEnds: q.caller.certificateEnds,
 		Token: q.caller.Token, Session: q.caller.session.facts(), Challenge: q.caller.challenged(),
 	}
@@ -330,7 +331,7 @@ func (d *Door) stillAsks(ctx context.Context, c *Caller, token string) error {
 		return ErrExpired
 	case err != nil:
 		return fmt.Errorf("looking for the token that asked: %w", err)
-	case t.Revoked != 0 || t.Expires != 0 && d.store.Now().Unix() >= t.Expires:
+	case d.over(t):
 		return ErrExpired
 	}
 	if err := c.wallet.CheckMAC("tokens", t.ID, t.Canonical(), t.MAC); err != nil {

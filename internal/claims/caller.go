@@ -36,7 +36,8 @@ type Caller struct {
 	Wallet string  // the wallet the credential is for; "" for an operator
 	App    did.DID // of an app
 	Agent  did.DID // who speaks for the app (reference g.i); zero if itself
-	Name   string  // what the app calls itself: hostile text
+	Name   string  // what an app that signs calls itself: hostile text
+	Label  string  // what the token was named by who made it
 	Once   *Once   // an Idempotency-Key, if one came with the request
 
 	signed          *signedRequest
@@ -155,10 +156,10 @@ func (d *Door) Authenticate(ctx context.Context, bearer string) (*Caller, error)
 	if subtle.ConstantTimeCompare(hashToken(bearer), t.Hash) != 1 || parts[1] != t.Role {
 		return nil, ErrUnauthorized
 	}
-	if now := d.store.Now().Unix(); t.Revoked != 0 || t.Expires != 0 && now >= t.Expires {
+	if d.over(t) {
 		return nil, ErrUnauthorized
 	}
-	c := &Caller{Role: Role(t.Role), Token: t.ID, Asker: t.ID, Wallet: t.Wallet, Name: t.Name, opened: &opened{row: row.Wallet, epoch: row.Epoch, asking: row}}
+	c := &Caller{Role: Role(t.Role), Token: t.ID, Asker: t.ID, Wallet: t.Wallet, Label: t.Name, opened: &opened{row: row.Wallet, epoch: row.Epoch, asking: row}}
 	if c.Role == Operator {
 		d.keystore.Unlocked(row.Epoch) // notices a lock made on another replica
 		d.store.TouchToken(t.ID, d.store.Now().Unix())
@@ -197,24 +198,42 @@ func (d *Door) open(c *Caller) error {
 }
 
 // refresh reads the caller's wallet again, after a write found it changed or time went by. A
-// token that was revoked meanwhile is ErrUnauthorized.
+// token that ended meanwhile, or whose row is gone or not the one that was made, is
+// ErrUnauthorized.
 func (d *Door) refresh(ctx context.Context, c *Caller) error {
 	var row store.CallerRow
 	var err error
-	if c.Token != "" && c.Role != Operator {
+	held := c.Token != "" && c.Role != Operator
+	if held {
 		row, err = d.store.Caller(ctx, c.Token, did.AccountType().String())
 	} else {
 		row, err = d.store.CallerWallet(ctx, c.Wallet)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, store.ErrNotFound) && held:
+		return ErrUnauthorized
+	case errors.Is(err, store.ErrNotFound):
+		return ErrNotFound
+	case err != nil:
 		return fmt.Errorf("reading the wallet again: %w", err)
-	}
-	if row.Token.Revoked != 0 {
+	case held && d.over(row.Token):
 		return ErrUnauthorized
 	}
 	c.close()
 	c.row, c.epoch, c.asking = row.Wallet, row.Epoch, store.CallerRow{}
-	return d.open(c)
+	if err := d.open(c); err != nil || !held {
+		return err
+	}
+	if err := c.wallet.CheckMAC("tokens", row.Token.ID, row.Token.Canonical(), row.Token.MAC); err != nil {
+		d.noteForged(ctx, c, err)
+		return ErrUnauthorized
+	}
+	return nil
+}
+
+// over reports whether a token was revoked or has expired.
+func (d *Door) over(t store.Token) bool {
+	return t.Revoked != 0 || t.Expires != 0 && d.store.Now().Unix() >= t.Expires
 }
 
 // standing is what a wallet knows of an app.

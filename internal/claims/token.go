@@ -201,7 +201,8 @@ type TokenView struct {
 }
 
 // Tokens lists a wallet's tokens for its owner (or an operator while it has none), or the
-// operators' tokens for an operator, if wallet is "".
+// operators' tokens for an operator, if wallet is "". One of a wallet that this keystore did not
+// make is left out, which is on record: nobody can use it.
 func (d *Door) Tokens(ctx context.Context, c *Caller, wallet string, p store.Page) ([]TokenView, string, error) {
 	var err error
 	if wallet == "" {
@@ -218,6 +219,12 @@ func (d *Door) Tokens(ctx context.Context, c *Caller, wallet string, p store.Pag
 	}
 	views := make([]TokenView, 0, len(rows))
 	for _, t := range rows {
+		if wallet != "" {
+			if err := c.wallet.CheckMAC("tokens", t.ID, t.Canonical(), t.MAC); err != nil {
+				d.noteForged(ctx, c, err)
+				continue
+			}
+		}
 		views = append(views, TokenView{
 			ID: t.ID, Wallet: t.Wallet, App: prefixed(t.App), Name: t.Name, Origins: strings.Fields(t.Origins), Role: Role(t.Role), Created: time.Unix(t.Created, 0),
 			Expires: orZero(t.Expires), LastUsed: orZero(t.LastUsed), Revoked: orZero(t.Revoked),

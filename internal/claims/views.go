@@ -99,7 +99,7 @@ func (a asked) presents(hash string) bool {
 }
 
 // ApprovalView is a question as the person sees it. The app's own words are hostile text made
-// plain; AppName is the owner's name for it.
+// plain. AppName is the owner's name for it, or else that of the token it asks with.
 type ApprovalView struct {
 	ID          string
 	Wallet      string
@@ -138,8 +138,15 @@ func (d *Door) viewApproval(ctx context.Context, c *Caller, row store.Approval, 
 	if err != nil {
 		return v, err
 	}
-	v.AppName = app.Name
-	if known.State != store.Approved {
+	if v.AppName = app.Name; v.AppName == "" {
+		v.AppName = content.Label
+	}
+	switch known.State {
+	case store.Approved:
+	case store.Revoked:
+		// It can ask in a session, whose link the person opened.
+		v.Unusual = append([]string{"You withdrew this app. A yes lets it in again."}, v.Unusual...)
+	default:
 		v.Unusual = append([]string{"The first request of this app that you are asked about."}, v.Unusual...)
 	}
 	return v, nil
