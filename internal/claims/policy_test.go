@@ -196,3 +196,72 @@ func TestEscaped(t *testing.T) {
 		}
 	}
 }
+
+func TestAnAllowSpeaksOfKnownAppsOnly(t *testing.T) {
+	h := newHouse(t)
+	h.openToStrangers()
+	p := newPeer(t, 7)
+	h.policy(Rule{App: p.did.String(), Claim: Any, Decision: Allow})
+	if out, err := h.askSigned(h.request(p, "1", nil)); err != nil || out.Pending == nil {
+		t.Errorf("got %v and %v of a stranger that a rule names, want a question", out, err)
+	}
+	t.Run("also when the row of its withdrawal is deleted", func(t *testing.T) {
+		if _, err := h.door.NameApp(t.Context(), h.as(h.owner), p.did, "known"); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := h.askSigned(h.request(p, "2", nil)); err != nil || out.Answer == nil {
+			t.Fatalf("got %v and %v of a known app", out, err)
+		}
+		if err := h.door.RevokeApp(t.Context(), h.as(h.owner), p.did); err != nil {
+			t.Fatal(err)
+		}
+		h.exec(`delete from apps`)
+		if out, err := h.askSigned(h.request(p, "3", nil)); err != nil || out.Pending == nil {
+			t.Errorf("got %v and %v, want a question", out, err)
+		}
+	})
+	t.Run("but a deny of anybody it names", func(t *testing.T) {
+		h.policy(Rule{App: p.did.String(), Claim: Any, Decision: Deny})
+		_, err := h.askSigned(h.request(p, "4", nil))
+		wantErr(t, err, ErrDenied)
+	})
+}
+
+// A wallet that is made again from its words counts its versions anew; its rules are not those of
+// before.
+func TestAPolicyDiesWithItsWallet(t *testing.T) {
+	h := newHouse(t)
+	token := h.appToken(notes)
+	h.policy(allowAll)
+	h.answer(token, keyClaim("diary")) // the policy is in the cache
+	before, err := h.store.Wallet(t.Context(), h.wallet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.door.DeleteWallet(t.Context(), h.as(h.owner), h.wallet); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.door.CreateWallet(t.Context(), h.as(h.operator), NewWallet{Name: "alice", Words: []byte(words)}); err != nil {
+		t.Fatal(err)
+	}
+	h.owner = h.token(h.operator, NewToken{Role: Owner, Wallet: h.wallet}).Text
+	token = h.appToken(notes)
+	h.policy(Rule{App: Any, Claim: Any, Decision: Deny})
+	for { // until the new wallet's version is the one that was cached
+		w, err := h.store.Wallet(t.Context(), h.wallet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w.Version == before.Version {
+			break
+		}
+		if w.Version > before.Version {
+			t.Fatalf("the new wallet is at version %d already, the old one was at %d", w.Version, before.Version)
+		}
+		if _, err := h.door.NameApp(t.Context(), h.as(h.owner), app(t, another), "raises the version"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err = h.ask(token, keyClaim("diary"))
+	wantErr(t, err, ErrDenied)
+}
