@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"walletd/internal/keystore"
@@ -255,18 +254,4 @@ func (d *Door) headKey(c *Caller) ([]byte, error) {
 		return nil, nil
 	}
 	return pk, err
-}
-
-// ExportRecord writes the caller's chain as JSON lines, entries as they are kept and then the
-// heads, to be verified by ReadExport without keys.
-func (d *Door) ExportRecord(ctx context.Context, c *Caller, w io.Writer) error {
-	chain, err := c.chain()
-	if err != nil {
-		return err
-	}
-	e := json.NewEncoder(w)
-	if err := d.walk(ctx, chain, func(r store.Record) error { return e.Encode(exported{Record: &r}) }); err != nil {
-		return err
-	}
-	return d.walkHeads(ctx, chain, func(h store.Head) error { return e.Encode(exported{Head: &h}) })
 }

@@ -1,22 +1,13 @@
 package claims
 
 import (
-	"bufio"
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 
 	"walletd/internal/keystore"
 	"walletd/internal/store"
 )
-
-// exported is one line of an exported record.
-type exported struct {
-	Record *store.Record `json:"record,omitempty"`
-	Head   *store.Head   `json:"head,omitempty"`
-}
 
 // Verifier checks a chain and its heads as they are read: all heads first, then the entries in
 // order. It needs no key; with the public key of the chain's heads it also knows that the heads
@@ -153,50 +144,4 @@ func (v *Verifier) Result() Verification {
 		result.Unknown += "; the wallet was made again since its record began, and heads of before are signed with a key of before"
 	}
 	return result
-}
-
-// ReadExport checks an exported record, without keys. head, if not nil, is a head known from
-// elsewhere, the log for one, that the record must contain.
-func ReadExport(r io.Reader, head *store.Head) (Verification, error) {
-	var lines []exported
-	s := bufio.NewScanner(r)
-	s.Buffer(nil, 1<<20)
-	for n := 1; s.Scan(); n++ {
-		var line exported
-		d := json.NewDecoder(bytes.NewReader(s.Bytes()))
-		d.DisallowUnknownFields()
-		if err := d.Decode(&line); err != nil || (line.Record == nil) == (line.Head == nil) {
-			return Verification{}, fmt.Errorf("%w: line %d is not a line of an exported record", ErrInput, n)
-		}
-		lines = append(lines, line)
-	}
-	if err := s.Err(); err != nil {
-		return Verification{}, fmt.Errorf("reading the exported record: %w", err)
-	}
-	chain := ""
-	if head != nil {
-		chain = head.Chain
-	} else if len(lines) > 0 && lines[0].Record != nil {
-		chain = lines[0].Record.Chain
-	}
-	v := NewVerifier(chain)
-	if head != nil {
-		v.Key = head.PublicKey
-		v.AddHead(*head)
-	}
-	for _, line := range lines {
-		if line.Head == nil {
-			continue
-		}
-		if known, twice := v.heads[line.Head.Seq]; twice && !bytes.Equal(known.Hash, line.Head.Hash) {
-			v.fault(line.Head.Seq, "two heads of this entry differ")
-		}
-		v.AddHead(*line.Head)
-	}
-	for _, line := range lines {
-		if line.Record != nil {
-			v.Add(*line.Record)
-		}
-	}
-	return v.Result(), nil
 }

@@ -1,0 +1,137 @@
+package claims
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"walletd/internal/store"
+)
+
+// maxExportLine bounds a line of an exported record, in bytes.
+const maxExportLine = 1 << 20
+
+// exported is one line of an exported record: an entry or a head. Times are unix milliseconds, as
+// the hashes cover them.
+type exported struct {
+	Record *exportedRecord `json:"record,omitempty"`
+	Head   *exportedHead   `json:"head,omitempty"`
+}
+
+type exportedRecord struct {
+	Chain  string   `json:"chain"`
+	Seq    int64    `json:"seq"`
+	ID     string   `json:"id"`
+	Time   int64    `json:"time"`
+	Kind   string   `json:"kind"`
+	Sealed []byte   `json:"sealed"` // base64
+	Prev   hexBytes `json:"prev"`
+	Hash   hexBytes `json:"hash"`
+}
+
+type exportedHead struct {
+	Chain     string   `json:"chain"`
+	Seq       int64    `json:"seq"`
+	Hash      hexBytes `json:"hash"`
+	Time      int64    `json:"time"`
+	PublicKey hexBytes `json:"publicKey"`
+	Signature hexBytes `json:"signature"`
+}
+
+// hexBytes are written as hexadecimal digits in lower case.
+type hexBytes []byte
+
+// MarshalText implements encoding.TextMarshaler.
+func (h hexBytes) MarshalText() ([]byte, error) { return []byte(hex.EncodeToString(h)), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (h *hexBytes) UnmarshalText(text []byte) (err error) {
+	*h, err = hex.DecodeString(string(text))
+	return err
+}
+
+// ExportRecord writes the caller's chain as JSON lines, entries as they are kept and then the
+// heads, to be verified by ReadExport without keys.
+func (d *Door) ExportRecord(ctx context.Context, c *Caller, w io.Writer) error {
+	chain, err := c.chain()
+	if err != nil {
+		return err
+	}
+	e := json.NewEncoder(w)
+	err = d.walk(ctx, chain, func(r store.Record) error {
+		return e.Encode(exported{Record: &exportedRecord{r.Chain, r.Seq, r.ID, r.Time, r.Kind, r.Sealed, r.Prev, r.Hash}})
+	})
+	if err != nil {
+		return err
+	}
+	return d.walkHeads(ctx, chain, func(h store.Head) error {
+		return e.Encode(exported{Head: &exportedHead{h.Chain, h.Seq, h.Hash, h.Time, h.PublicKey, h.Signature}})
+	})
+}
+
+// readExported reads one line, which must be what ExportRecord writes to the byte.
+func readExported(text []byte) (line exported, ok bool) {
+	if json.Unmarshal(text, &line) != nil || (line.Record == nil) == (line.Head == nil) {
+		return exported{}, false
+	}
+	again, err := json.Marshal(line)
+	return line, err == nil && bytes.Equal(again, text)
+}
+
+func (r *exportedRecord) row() store.Record {
+	return store.Record{Chain: r.Chain, Seq: r.Seq, ID: r.ID, Time: r.Time, Kind: r.Kind, Sealed: r.Sealed, Prev: r.Prev, Hash: r.Hash}
+}
+
+func (h *exportedHead) row() store.Head {
+	return store.Head{Chain: h.Chain, Seq: h.Seq, Hash: h.Hash, Time: h.Time, PublicKey: h.PublicKey, Signature: h.Signature}
+}
+
+// ReadExport checks an exported record, without keys. head, if not nil, is a head known from
+// elsewhere, the log for one, that the record must contain. ErrInput names a line that is none of
+// an exported record.
+func ReadExport(r io.Reader, head *store.Head) (Verification, error) {
+	var lines []exported
+	s := bufio.NewScanner(r)
+	s.Buffer(nil, maxExportLine)
+	for n := 1; s.Scan(); n++ {
+		line, ok := readExported(s.Bytes())
+		if !ok {
+			return Verification{}, fmt.Errorf("%w: line %d is not a line of an exported record", ErrInput, n)
+		}
+		lines = append(lines, line)
+	}
+	if err := s.Err(); err != nil {
+		return Verification{}, fmt.Errorf("reading the exported record: %w", err)
+	}
+	chain := ""
+	if head != nil {
+		chain = head.Chain
+	} else if len(lines) > 0 && lines[0].Record != nil {
+		chain = lines[0].Record.Chain
+	}
+	v := NewVerifier(chain)
+	if head != nil {
+		v.Key = head.PublicKey
+		v.AddHead(*head)
+	}
+	for _, line := range lines {
+		if line.Head == nil {
+			continue
+		}
+		h := line.Head.row()
+		if known, twice := v.heads[h.Seq]; twice && !bytes.Equal(known.Hash, h.Hash) {
+			v.fault(h.Seq, "two heads of this entry differ")
+		}
+		v.AddHead(h)
+	}
+	for _, line := range lines {
+		if line.Record != nil {
+			v.Add(line.Record.row())
+		}
+	}
+	return v.Result(), nil
+}
