@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"strings"
+	"unicode/utf16"
 
 	"walletd/internal/did"
 )
@@ -32,7 +33,8 @@ func checkText(text, method string) error {
 
 // looksLikeToken reports whether any reader could take the text for the beginning of a token.
 // Readers of the reference skip padding, blanks and whatever else is not base64, in either
-// alphabet, so this does too.
+// alphabet, so this does too. Node, which runs them, knows a character by the lower byte of each
+// UTF-16 unit: to it U+0165 is an e.
 func looksLikeToken(text string) bool {
 	header, rest, two := strings.Cut(text, ".")
 	body, _, _ := strings.Cut(rest, ".")
@@ -40,8 +42,10 @@ func looksLikeToken(text string) bool {
 }
 
 func isLooseJSON(segment string) bool {
+	narrow := narrowed(segment)
 	before, _, _ := strings.Cut(segment, "=") // where some readers stop
-	for _, text := range []string{segment, before} {
+	narrowBefore, _, _ := strings.Cut(narrow, "=")
+	for _, text := range []string{segment, before, narrow, narrowBefore} {
 		digits := strings.Map(func(r rune) rune {
 			switch {
 			case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9', r == '-', r == '_':
@@ -66,6 +70,40 @@ func isLooseJSON(segment string) bool {
 		}
 	}
 	return false
+}
+
+// narrowed gives the lower byte of each UTF-16 unit.
+func narrowed(text string) string {
+	units := utf16.Encode([]rune(text))
+	low := make([]byte, len(units))
+	for i, unit := range units {
+		low[i] = byte(unit)
+	}
+	return string(low)
+}
+
+// looksLikeTransaction reports whether the text is what an Ethereum account signs for a transaction
+// of the first kind: an RLP list of 6 texts, or of 9 with a chain's number. All its bytes can be those
+// of letters; the later kinds begin with control characters.
+func looksLikeTransaction(text string) bool {
+	if text == "" || text[0] < 0xc0 || int(text[0]-0xc0) != len(text)-1 {
+		return false
+	}
+	items := 0
+	for rest := text[1:]; rest != ""; items++ {
+		size := 1
+		switch first := rest[0]; {
+		case first >= 0xb8:
+			return false
+		case first >= 0x80:
+			size += int(first - 0x80)
+		}
+		if size > len(rest) {
+			return false
+		}
+		rest = rest[size:]
+	}
+	return items == 6 || items == 9
 }
 
 // looksLikePresentation reports whether the text is JSON that is signed as a credential or a

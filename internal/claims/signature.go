@@ -72,6 +72,8 @@ func readSignature(_ context.Context, q *question, c *claim) error {
 		}
 	} else if err := checkText(text, method); err != nil {
 		return err
+	} else if account.Type().Hash == did.Keccak && looksLikeTransaction(text) {
+		return did.Refuse("blind_signature", "the text is a transaction of Ethereum, which this wallet cannot show")
 	}
 	display, err := optionalText(c.asked, "display", maxText)
 	if err != nil {

@@ -163,7 +163,13 @@ func TestATextIsNotSigned(t *testing.T) {
 	spaced := did.EncodeBase64URL([]byte("\n\t{\"alg\":\"Ed25519\"} "))
 	alphabet := strings.NewReplacer("-", "+", "_", "/")
 	other := alphabet.Replace(header + "." + did.EncodeBase64URL([]byte(`{"a":"??>>~~??>>"}`)))
+	// To Node a character is the lower byte of each of its UTF-16 units.
+	wide := func(segment string) string { return string(rune(segment[0])+0x100) + segment[1:] }
 	for name, c := range map[string]struct{ text, method, code string }{
+		"that is a token to Node":                      {wide(header) + "." + wide(body), "sha3", "text_is_a_token"},
+		"whose header is one to Node":                  {wide(header) + "." + body, "sha3", "text_is_a_token"},
+		"whose body is one to Node":                    {header + "." + wide(body), "none", "text_is_a_token"},
+		"that Node reads up to a wide sign":            {header + "\u013dA." + body + "\U0001f63d", "sha3", "text_is_a_token"},
 		"that is a token":                              {header + "." + body, "sha3", "text_is_a_token"},
 		"that is a token, as it is":                    {header + "." + body, "none", "text_is_a_token"},
 		"that is a token with a signature":             {header + "." + body + ".c2ln", "sha3", "text_is_a_token"},
@@ -328,5 +334,22 @@ func TestADelegationToSign(t *testing.T) {
 			_, err := h.ask(token, c.claim)
 			wantCode(t, err, c.code)
 		})
+	}
+}
+
+// What an Ethereum account signs for a transaction can be made of letters alone.
+func TestATransactionOfEthereumIsNotSignedAsAText(t *testing.T) {
+	h := newHouse(t)
+	token := h.appToken(notes)
+	h.policy(allowAll)
+	// A list of nonce 0, gas price, gas, to, value and no data.
+	transaction := "\xe8" + "\x80" + "\x84   \xc3" + "\x82z\xc3" + "\x94" + strings.Repeat("a", 19) + "\xc3" + "\x88!!!!!!!\xc3" + "\x80"
+	if len(transaction) != 1+0x28 || !isShowable(transaction) {
+		t.Fatalf("%q", transaction)
+	}
+	principal := `{"type":"authPrincipal","targetType":{"key":"ethereum"}}`
+	for text, code := range map[string]string{transaction: "blind_signature", transaction + "!": "", "hello": "", "": ""} {
+		_, err := h.ask(token, principal, textClaim(text, "keccak"))
+		wantCode(t, err, code)
 	}
 }
