@@ -53,6 +53,10 @@ func CheckUnsigned(origin string, signer, asker did.DID, meta did.Object, now ti
 			return Delegation{}, did.Refuse("delegation_is_a_session_message", "signing this could give away the account: it is a message of a session")
 		}
 	}
+	if _, present := body["ops"]; present {
+		// A certificate of the old form (g.i, check 12), which permissions would not tell.
+		return Delegation{}, malformed("it gives permissions as ops, which cannot be told in words")
+	}
 	granted, err := readPermissions(body, func(role string) bool { return foldEqual(role, roleConnect) })
 	if err != nil {
 		return Delegation{}, err
