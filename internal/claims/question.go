@@ -78,8 +78,13 @@ func (q *question) meet(ctx context.Context) error {
 	}
 	q.known = standing == known
 	switch {
-	case q.caller.session != nil:
-		return nil // the person opened its link
+	case q.caller.session != nil: // the person opened its link
+		if standing == withdrawn {
+			q.unusual = append(q.unusual, "You withdrew this app; a yes lets it in again.")
+		}
+		if q.caller.session.Followed {
+			q.unusual = append(q.unusual, "You did not open this link: the app of the session before led here.")
+		}
 	case standing == withdrawn:
 		return did.Refuse("app_unknown", "the wallet's owner withdrew this app; a new token, or naming the app, lets it in again")
 	case standing == stranger && !q.caller.wallet.Content().Strangers:
@@ -303,6 +308,9 @@ func (d *Door) decideAll(ctx context.Context, q *question) (Verdict, []store.Wri
 			}
 			loaded = true
 			v = decide(policy, grants, f, q.now)
+		}
+		if s := q.caller.session; v.Decision == Allow && s != nil && s.Followed {
+			v = Verdict{Decision: Ask, Reason: "another app led here, and not the person"}
 		}
 		if v.grant != nil {
 			used[v.grant.row.ID] = *v.grant

@@ -25,6 +25,9 @@ type Session struct {
 	// Account is the address that answered an earlier step: every later one answers from it
 	// (reference d.6). It is "" before.
 	Account string
+	// Followed says that another app's last reply led here, and not the person: no rule and no grant
+	// answers then (reference d.10).
+	Followed bool
 	// Offered says that the encrypted channel was offered, Arrived that the request came over it.
 	Offered, Arrived bool
 	// Seal, if not nil, is the key that the answer is sealed with (reference e).

@@ -99,7 +99,7 @@ func (h *held) expected() expected {
 func (h *held) enter(ctx context.Context, v verified) error {
 	c, err := h.Door.EnterSession(ctx, claims.Session{
 		ID: h.row.ID, Wallet: h.row.Wallet, Connect: v.connect, Challenge: v.challenge, Origin: v.origin, Account: h.content.Account,
-		Offered: h.key != nil, Arrived: h.content.Sealed, Seal: h.channel, Skew: h.content.Skew,
+		Followed: h.content.Previous != "", Offered: h.key != nil, Arrived: h.content.Sealed, Seal: h.channel, Skew: h.content.Skew,
 	})
 	if err != nil {
 		return err

@@ -368,3 +368,29 @@ func TestEndlessSteps(t *testing.T) {
 		t.Errorf("%d answers, the last %s", posts, s.action(posts-1))
 	}
 }
+
+// An app must not log its visitors in elsewhere: a link that it hands over is a stranger's, whatever
+// rule there is for the app that the link leads to.
+func TestAWorkflowThatFollowsIsAskedAbout(t *testing.T) {
+	evil, bank := newFar(t, 1, did.Ed25519), newFar(t, 2, did.Ed25519)
+	s := &script{t: t, replies: []says{evil.ends(map[string]any{"nextWorkflow": link(appURL)}), bank.asks(), bank.ends(nil)}}
+	h := newHouse(t, s)
+	if _, err := h.door.NameApp(t.Context(), h.as(h.owner), bank.did, "bank"); err != nil {
+		t.Fatal(err)
+	}
+	rule := claims.Rule{App: bank.did.String(), Claim: "authPrincipal", Decision: claims.Allow}
+	if _, err := h.door.SetPolicy(t.Context(), h.as(h.owner), claims.Policy{Rules: []claims.Rule{rule}}); err != nil {
+		t.Fatal(err)
+	}
+	v := h.advance(h.advance(h.begin(appURL).ID).Next)
+	if _, posts := s.counts(); v.State != Waiting || posts != 0 {
+		t.Fatalf("%d answers, and it is %s", posts, v.State)
+	}
+	if a := h.approval(v.Approval); len(a.Unusual) == 0 {
+		t.Errorf("the person is not told that another app led here: %+v", a)
+	}
+	h.approve(v.Approval, claims.Choice{})
+	if v = h.advance(v.ID); v.State != Done {
+		t.Errorf("after a yes it is %+v", v)
+	}
+}
