@@ -73,6 +73,8 @@ func TestCheckUnsigned(t *testing.T) {
 	}
 
 	for _, c := range []struct{ name, header, body, want string }{
+		{"refuses permissions as ops beside the others", header, replace(`"version"`, `"ops":{"keyPair":[]},"version"`), "delegation_malformed"},
+		{"refuses permissions as ops alone", header, replace(`"permissions":[{"role":"DIDConnectAgent","claims":["encryptionKey"]},"publish_blocklet"]`, `"ops":{"encryptionKey":[]}`), "delegation_malformed"},
 		{"takes the form in the reference", header, good, "ok"},
 		{"takes the spelling of the mobile SDKs", `{"alg":"ed25519","typ":"JWT"}`, good, "ok"},
 		{"takes one without from and userPk", header, `{"iss":"<owner>","to":"<server>","exp":<hour>,"permissions":["publish_blocklet"],"version":"1.1.0"}`, "ok"},
