@@ -36,7 +36,7 @@ func (s *Store) CountUnlockFailure(ctx context.Context, at int64) (Keystore, err
 			assign(&k.SealedOldRoot, row[3]) && assign(&k.SealedService, row[4]) && assign(&k.Failures, row[5]) &&
 			assign(&k.LastFailure, row[6]) && assignBool(&k.Dev, row[7]) && assign(&k.Check, row[8])
 	})
-	return k, err
+	return k, s.checkEpoch(k.Epoch, err)
 }
 
 // ClearUnlockFailures sets the count back after a good unlock.

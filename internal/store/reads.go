@@ -10,14 +10,24 @@ import (
 
 // Keystore reads the keystore's row. ErrNotFound before InitKeystore.
 func (s *Store) Keystore(ctx context.Context) (Keystore, error) {
-	return one[Keystore](ctx, s, "keystore")
+	k, err := one[Keystore](ctx, s, "keystore")
+	return k, s.checkEpoch(k.Epoch, err)
 }
 
 // Epoch reads the keystore's epoch.
 func (s *Store) Epoch(ctx context.Context) (int64, error) {
 	var epoch int64
 	err := s.scalars(ctx, "epoch", nil, &epoch)
-	return epoch, err
+	return epoch, s.checkEpoch(epoch, err)
+}
+
+// checkEpoch refuses an epoch below 0, which nobody here has written: in a Change
+// it would say that the epoch is not to be checked.
+func (s *Store) checkEpoch(epoch int64, err error) error {
+	if err == nil && epoch < 0 {
+		return fmt.Errorf("%w: %s holds a keystore of a negative epoch", ErrDamaged, s.where)
+	}
+	return err
 }
 
 // Slots reads all slots, the oldest first.
@@ -81,7 +91,7 @@ func (s *Store) Policy(ctx context.Context, wallet string) (Policy, error) {
 func (s *Store) Caller(ctx context.Context, token, accountType string) (CallerRow, error) {
 	c, err := one[CallerRow](ctx, s, "caller", token, accountType)
 	s.saw(c.Newest)
-	return c, err
+	return c, s.checkEpoch(c.Epoch, err)
 }
 
 // CallerWallet reads the same for a request that names a wallet and has no
@@ -89,7 +99,7 @@ func (s *Store) Caller(ctx context.Context, token, accountType string) (CallerRo
 func (s *Store) CallerWallet(ctx context.Context, wallet string) (CallerRow, error) {
 	c, err := one[walletCaller](ctx, s, "caller wallet", wallet)
 	s.saw(c.Newest)
-	return CallerRow(c), err
+	return CallerRow(c), s.checkEpoch(c.Epoch, err)
 }
 
 // walletCaller is a CallerRow that is read without its token.

@@ -12,7 +12,7 @@ import "context"
 func (s *Store) SignedCaller(ctx context.Context, wallet, app, accountType string, now int64) (CallerRow, error) {
 	c, err := one[signedCaller](ctx, s, "signed caller", wallet, app, accountType, now)
 	s.saw(c.Newest)
-	return CallerRow(c), err
+	return CallerRow(c), s.checkEpoch(c.Epoch, err)
 }
 
 // signedCaller is a CallerRow that is read with its app.
