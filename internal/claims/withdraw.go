@@ -11,9 +11,9 @@ import (
 )
 
 // withdrawals is how often what ends something is begun anew, because something came between what
-// it read and what it wrote. Little of what an app does changes a wallet, and a grant's use is not
-// among it, so that no app can hold off its end.
-const withdrawals = 50
+// it read and what it wrote. A grant's use is no such thing, and as many questions as may wait are
+// fewer, so that no app can hold off its end.
+const withdrawals = 2 * waitingPerWallet
 
 // withdraw runs what ends something until nothing came between: a grant that was made after the
 // grants were read would outlive them.
@@ -206,6 +206,7 @@ func (d *Door) endAll(ctx context.Context, c *Caller, app string, grant func(liv
 		}
 	}
 	now := d.store.Now()
+	waiting := int64(0)
 	for _, of := range []struct {
 		state string
 		rows  func(store.Page) ([]store.Approval, string, error)
@@ -227,6 +228,9 @@ func (d *Door) endAll(ctx context.Context, c *Caller, app string, grant func(liv
 				if app != "" && row.App != app {
 					continue
 				}
+				if row.State == store.Pending {
+					waiting++
+				}
 				ended, ends, err := d.endQuestion(ctx, c, row, question)
 				if err != nil {
 					return nil, err
@@ -240,7 +244,8 @@ func (d *Door) endAll(ctx context.Context, c *Caller, app string, grant func(liv
 			}
 		}
 	}
-	return writes, nil
+	// A question that comes now would wait on.
+	return append([]store.Write{store.CheckWaiting(c.Wallet, app, now.Unix(), waiting)}, writes...), nil
 }
 
 // endQuestion returns the row of a question with its end, and whether the function says that it

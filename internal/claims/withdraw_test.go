@@ -203,6 +203,35 @@ func TestWhatIsUnderWayEndsWithWhatWasWithdrawn(t *testing.T) {
 	})
 }
 
+// Questions that come while their token is revoked don't wait for an answer that would be of no use.
+func TestNoQuestionOutlivesItsToken(t *testing.T) {
+	h := newHouse(t)
+	for round := range 15 {
+		token := h.token(h.owner, NewToken{Role: App, Wallet: h.wallet, App: notes})
+		owner, callers := h.as(h.owner), make([]*Caller, 8)
+		for i := range callers {
+			callers[i] = h.as(token.Text)
+		}
+		var all sync.WaitGroup
+		for i, c := range callers {
+			all.Go(func() {
+				_, err := h.door.Answer(t.Context(), c, raw(keyClaim(fmt.Sprint(round, " ", i))))
+				if err != nil && !errors.Is(err, ErrUnauthorized) {
+					t.Error(err)
+				}
+			})
+		}
+		if err := h.door.RevokeToken(t.Context(), owner, token.ID); err != nil {
+			t.Error(err)
+		}
+		all.Wait()
+		views, _, err := h.door.Approvals(t.Context(), h.as(h.owner), store.Pending, store.Page{})
+		if err != nil || len(views) != 0 {
+			t.Fatalf("round %d: %d questions of a revoked token wait, %v", round, len(views), err)
+		}
+	}
+}
+
 // A yes that is remembered and a withdrawal at the same time: if both went through, no grant is left.
 func TestNoGrantOutlivesAWithdrawalAtTheSameTime(t *testing.T) {
 	h := newHouse(t)

@@ -76,3 +76,25 @@ func TestAGrantIsRevokedWhateverWasUsedMeanwhile(t *testing.T) {
 		}
 	})
 }
+
+func TestAWithdrawalIsOfAllThatWait(t *testing.T) {
+	each(t, func(t *testing.T, open func() *Store) {
+		s := made(t, open())
+		for id, a := range map[string]Approval{"a": {App: "app", Expires: 500}, "b": {App: "other", Expires: 500}, "expired": {App: "app", Expires: 60}} {
+			a.ID, a.Wallet, a.State, a.Code, a.Digest, a.MAC = id, "w", Pending, id, []byte(id), []byte("m")
+			must(t, s, "w", InsertApproval(a, Budget{9, 9, 60}))
+		}
+		for name, c := range map[string]struct {
+			app  string
+			n    int64
+			want error
+		}{
+			"of an app": {"app", 1, nil}, "of every app": {"", 2, nil}, "of an app that asks nothing": {"x", 0, nil},
+			"one more of the app": {"app", 0, ErrChanged}, "one more of all": {"", 1, ErrChanged}, "one fewer": {"app", 2, ErrChanged},
+		} {
+			if _, err := s.Commit(t.Context(), change("w", CheckWaiting("w", c.app, 60, c.n))); !errors.Is(err, c.want) {
+				t.Errorf("%s: %v, want %v", name, err, c.want)
+			}
+		}
+	})
+}

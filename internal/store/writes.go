@@ -133,6 +133,13 @@ func DecideApproval(old, updated Approval) Write {
 		[]any{updated.State, updated.Decided, updated.DecidedBy, updated.Answer, updated.MAC, old.ID, old.MAC}, ErrChanged}}}
 }
 
+// CheckWaiting fails with ErrChanged unless n approvals of the app ("" for every
+// app) wait at the time now (unix seconds). The Change is on the wallet's chain,
+// and what decides any of them comes after it.
+func CheckWaiting(wallet, app string, now, n int64) Write {
+	return Write{chain: wallet, steps: []step{{"as many waiting", []any{wallet, app, now, n}, ErrChanged}}}
+}
+
 // WithdrawApproval is DecideApproval for one that was approved: ErrChanged if it
 // no longer is, or is not as old was.
 func WithdrawApproval(old, updated Approval) Write {

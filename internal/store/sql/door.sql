@@ -45,6 +45,10 @@ select 1 from keystore
 where (select count(*) from approvals where wallet = $1 and state = 'pending' and expires > $3) < $5
 and (select count(*) from approvals where wallet = $1 and app = $2 and state = 'pending' and expires > $3) < $4
 
+-- name: as many waiting
+select 1 from keystore
+where (select count(*) from approvals where wallet = $1 and ($2 = '' or app = $2) and state = 'pending' and expires > $3) = $4
+
 -- name: insert approval
 insert into approvals (id, wallet, app, agent, asker, state, code, digest, created, expires, decided, decided_by,
     sealed, answer, mac)
