@@ -3,6 +3,7 @@ package connect
 import (
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -17,6 +18,7 @@ import (
 const (
 	appOrigin = "https://dapp.example"
 	appURL    = appOrigin + "/api/did/login/auth?_t_=1"
+	heldSeed  = 4 // of an application whose key the wallet holds
 )
 
 // says is one reply of a script. It sees what it replies to; nil hangs up.
@@ -128,28 +130,43 @@ func sendsText(text string) says { return func([]byte) []byte { return []byte(te
 
 // certified is a request that an agent makes in the name of the app.
 func (f *far) certified(agent *far, may []string, list ...map[string]any) says {
-	return f.certifiedUntil(vectorStart.Add(time.Hour), agent, may, list...)
+	return f.sends(f.by(agent, f.certifies(agent, map[string]any{"permissions": connects(may...)}), nil, list...))
 }
 
-func (f *far) certifiedUntil(ends time.Time, agent *far, may []string, list ...map[string]any) says {
-	certificate := f.token(vectorStart.Add(-time.Hour), map[string]any{
-		"agentDid": agent.did.String(), "exp": ends.Unix(),
-		"permissions": []any{map[string]any{"role": "DIDConnectAgent", "claims": may}},
-	})
-	w := agent.reply(vectorStart, map[string]any{
+// by is a request that an agent makes in the name of the app, with this certificate.
+func (f *far) by(agent *far, certificate string, change map[string]any, list ...map[string]any) wire {
+	all := map[string]any{
 		"iss": f.did.String(), "agentDid": agent.did.String(), "url": appURL, "requestedClaims": list,
 		"verifiableClaims": []any{map[string]any{"type": "certificate", "content": certificate}},
-	})
+	}
+	maps.Copy(all, change)
+	w := agent.reply(vectorStart, all)
 	w.AppPk, w.AgentPk = did.EncodeBase58(f.key.Public()), did.EncodeBase58(agent.key.Public())
-	return f.sends(w)
+	return w
 }
 
-// delegates is a delegation of the far's own account (reference g.ii).
-func (f *far) delegates(to *far) string {
-	return f.token(vectorStart, map[string]any{
-		"from": f.did.Address(), "to": to.did.Address(), "userPk": did.EncodeBase58(f.key.Public()), "exp": vectorStart.Add(time.Hour).Unix(),
-		"permissions": []any{map[string]any{"role": "DIDConnectAgent", "claims": []string{"encryptionKey"}}},
-	})
+// certifies is the app's certificate for an agent to ask for an account, with what a test changes.
+func (f *far) certifies(agent *far, change map[string]any) string {
+	all := map[string]any{
+		"agentDid": agent.did.String(), "exp": vectorStart.Add(time.Hour).Unix(), "permissions": connects("authPrincipal"),
+	}
+	maps.Copy(all, change)
+	return f.token(vectorStart.Add(-time.Hour), all)
+}
+
+// connects are permissions to ask for claims.
+func connects(may ...string) []any {
+	return []any{map[string]any{"role": "DIDConnectAgent", "claims": may}}
+}
+
+// delegates is a delegation of the far's own account (reference g.ii), with what a test changes.
+func (f *far) delegates(to *far, change map[string]any) string {
+	all := map[string]any{
+		"from": f.did.Address(), "to": to.did.Address(), "userPk": did.EncodeBase58(f.key.Public()),
+		"exp": vectorStart.Add(time.Hour).Unix(), "permissions": connects("encryptionKey"),
+	}
+	maps.Copy(all, change)
+	return f.token(vectorStart, all)
 }
 
 // through opens a session and says yes to whatever it asks, until it has ended.
@@ -166,10 +183,22 @@ func (h *house) through(url string) View {
 	return v
 }
 
-func TestHostileApps(t *testing.T) {
+// hostile is what an app replies, and what becomes of the session in which a person says yes to
+// whatever is asked.
+type hostile struct {
+	name    string
+	replies []says
+	state   State
+	code    string
+	posts   int
+}
+
+// hostileApps are apps that say what they should not, and some that do not.
+func hostileApps(t testing.TB) []hostile {
+	t.Helper()
 	app, other := newFar(t, 1, did.Ed25519), newFar(t, 2, did.Ed25519)
 	eth := newFar(t, 3, did.Ethereum)
-	held := newFar(t, 4, did.Ed25519) // an application whose key the wallet holds
+	held := newFar(t, heldSeed, did.Ed25519)
 	keyOf := func(salt, delegation string) says {
 		return app.asks(claim("encryptionKey", "salt", salt, "delegation", delegation))
 	}
@@ -182,13 +211,7 @@ func TestHostileApps(t *testing.T) {
 	token := app.token(vectorStart, map[string]any{"action": "responseAuth", "challenge": "x"})
 	text := did.EncodeBase58([]byte(token[:strings.LastIndex(token, ".")]))
 
-	tests := []struct {
-		name    string
-		replies []says
-		state   State
-		code    string
-		posts   int
-	}{
+	return []hostile{
 		{"takes a login", []says{app.asks(), app.ends(nil)}, Done, "", 1},
 		{"refuses another key", []says{app.sends(wrongKey)}, Refused, "app_pk_mismatch", 0},
 		{"refuses a broken signature", []says{app.sends(broken)}, Refused, "jwt_bad_signature", 0},
@@ -215,48 +238,55 @@ func TestHostileApps(t *testing.T) {
 		{"declines a transaction", []says{app.asks(), app.asks(claim("prepareTx", "partialTx", "zG2eHN", "requirement", map[string]any{}))}, Declined, "claim_unsupported", 2},
 		{"declines an account it does not hold", []says{app.asks(claim("authPrincipal", "target", other.did.Address()))}, Declined, "account_not_held", 1},
 		{"declines a salt that means another account", []says{app.asks(), app.asks(claim("encryptionKey", "salt", "zNKp4x7pBDRni55hErUFq9F7XC5pzV3kcQ2K", "delegation", "a.b.c"))}, Declined, "delegation_malformed", 2},
-		{"takes a delegation to the app", []says{app.asks(), keyOf(held.did.Address(), held.delegates(app)), app.ends(nil)}, Done, "", 2},
-		{"declines a delegation for somebody else", []says{app.asks(), keyOf(held.did.Address(), held.delegates(other))}, Declined, "delegation_agent_mismatch", 2},
-		{"declines a salt of another account", []says{app.asks(), keyOf(app.did.Address(), held.delegates(app))}, Declined, "salt_mismatch", 2},
-		{"declines a delegation of an account it does not hold", []says{app.asks(), keyOf(other.did.Address(), other.delegates(app))}, Declined, "account_not_held", 2},
+		{"takes a delegation to the app", []says{app.asks(), keyOf(held.did.Address(), held.delegates(app, nil)), app.ends(nil)}, Done, "", 2},
+		{"declines a delegation for somebody else", []says{app.asks(), keyOf(held.did.Address(), held.delegates(other, nil))}, Declined, "delegation_agent_mismatch", 2},
+		{"declines a salt of another account", []says{app.asks(), keyOf(app.did.Address(), held.delegates(app, nil))}, Declined, "salt_mismatch", 2},
+		{"declines a delegation of an account it does not hold", []says{app.asks(), keyOf(other.did.Address(), other.delegates(app, nil))}, Declined, "account_not_held", 2},
 		{"declines where a certificate expired before the second step", []says{app.certified(other, []string{"authPrincipal"}, principal),
-			app.certifiedUntil(vectorStart.Add(-time.Minute), other, []string{"authPrincipal"}, principal)}, Declined, "delegation_expired", 2},
+			app.sends(app.by(other, app.certifies(other, map[string]any{"exp": vectorStart.Add(-time.Minute).Unix()}), nil, principal))}, Declined, "delegation_expired", 2},
 		{"refuses a claim that is no object", []says{app.changed(map[string]any{"requestedClaims": []any{7}})}, Refused, "request_malformed", 0},
 		{"shows what the app says went wrong", []says{app.asks(), app.ends(map[string]any{"status": "error", "errorMessage": "no"})}, Failed, "", 1},
 		{"takes the end of an ECDSA app for what it is", []says{eth.asks(), eth.ends(nil)}, Done, "", 1},
 		{"refuses the end of another ECDSA app", []says{app.asks(), eth.ends(nil)}, Refused, "app_changed", 1},
 	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			s := &script{t: t, replies: tt.replies}
-			h := newHouse(t, s)
-			if _, err := h.door.ImportAccount(t.Context(), h.as(h.owner), held.key.Bytes(), held.did.Type()); err != nil {
-				t.Fatal(err)
-			}
-			v := h.through(appURL)
-			if v.State != tt.state || v.Code != tt.code {
-				t.Errorf("ended %s (%s: %s), want %s (%s)", v.State, v.Code, v.Text, tt.state, tt.code)
-			}
-			if _, posts := s.counts(); posts != tt.posts {
-				t.Errorf("%d answers were sent, want %d", posts, tt.posts)
-			}
-			if tt.state == Declined {
-				if got := s.action(tt.posts - 1); got != "declineAuth" {
-					t.Errorf("the last of them says %s", got)
-				}
-				if tt.posts == 1 && s.told(0).Signer.Address() == "" || tt.posts == 2 && s.told(0).Signer != s.told(1).Signer {
-					t.Error("it is signed by somebody else than the account that was revealed")
-				}
-			}
-			row, err := h.store.Session(t.Context(), v.ID)
-			if err != nil {
-				t.Fatal(err)
-			}
-			c, err := h.sessions.openRow(t.Context(), h.as(h.owner), row)
-			if err != nil || c.Key != nil || c.Reply != nil || c.SharedKey != "" || row.Posting {
-				t.Errorf("what it no longer needs is still there: %v, %+v", err, c)
-			}
-		})
+}
+
+// TestHostileApps plays them all, those of each code in hostile_codes_test.go too.
+func TestHostileApps(t *testing.T) {
+	for _, tt := range append(hostileApps(t), hostileCodes(t)...) {
+		t.Run(tt.name, tt.play)
+	}
+}
+
+func (tt hostile) play(t *testing.T) {
+	s := &script{t: t, replies: tt.replies}
+	h := newHouse(t, s)
+	held := newFar(t, heldSeed, did.Ed25519)
+	if _, err := h.door.ImportAccount(t.Context(), h.as(h.owner), held.key.Bytes(), held.did.Type()); err != nil {
+		t.Fatal(err)
+	}
+	v := h.through(appURL)
+	if v.State != tt.state || v.Code != tt.code {
+		t.Errorf("ended %s (%s: %s), want %s (%s)", v.State, v.Code, v.Text, tt.state, tt.code)
+	}
+	if _, posts := s.counts(); posts != tt.posts {
+		t.Fatalf("%d answers were sent, want %d", posts, tt.posts)
+	}
+	if tt.state == Declined {
+		if got := s.action(tt.posts - 1); got != "declineAuth" {
+			t.Errorf("the last of them says %s", got)
+		}
+		if tt.posts == 1 && s.told(0).Signer.Address() == "" || tt.posts == 2 && s.told(0).Signer != s.told(1).Signer {
+			t.Error("it is signed by somebody else than the account that was revealed")
+		}
+	}
+	row, err := h.store.Session(t.Context(), v.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := h.sessions.openRow(t.Context(), h.as(h.owner), row)
+	if err != nil || c.Key != nil || c.Reply != nil || c.SharedKey != "" || row.Posting {
+		t.Errorf("what it no longer needs is still there: %v, %+v", err, c)
 	}
 }
 

@@ -112,12 +112,14 @@ func newFar(t testing.TB, seed byte, key did.KeyType) *far {
 	return &far{t, secret, app}
 }
 
-// token signs a body as it is, hostile members too. What it leaves out is filled in.
+// token signs a body as it is, hostile members too. What it leaves out is filled in, and what is
+// nil in it left out.
 func (f *far) token(now time.Time, body map[string]any) string {
 	f.t.Helper()
 	at := func(d time.Duration) string { return strconv.FormatInt(now.Add(d).Unix(), 10) }
 	whole := map[string]any{"iss": f.did.String(), "iat": at(0), "nbf": at(0), "exp": at(5 * time.Minute), "version": "1.1.0"}
 	maps.Copy(whole, body)
+	maps.DeleteFunc(whole, func(_ string, value any) bool { return value == nil })
 	text, err := json.Marshal(whole)
 	if err != nil {
 		f.t.Fatal(err)
@@ -144,13 +146,7 @@ func (f *far) reply(now time.Time, change map[string]any) wire {
 		"action": "responseAuth", "challenge": "0123456789ABCDEF0123456789ABCDEF", "url": "https://dapp.example/auth?_t_=1",
 		"requestedClaims": []any{map[string]any{"type": "authPrincipal"}},
 	}
-	for name, value := range change {
-		if value == nil {
-			delete(body, name)
-			continue
-		}
-		body[name] = value
-	}
+	maps.Copy(body, change)
 	return wire{AppPk: did.EncodeBase58(f.key.Public()), AuthInfo: f.token(now, body)}
 }
 
