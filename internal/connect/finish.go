@@ -48,7 +48,16 @@ func (h *held) last(ctx context.Context, v verified) error {
 	if err != nil {
 		return err
 	}
-	return h.end(ctx, Done, e, next...)
+	err = h.end(ctx, Done, e, next...)
+	if !errors.Is(err, store.ErrTooMany) {
+		return err
+	}
+	// As many links wait for their apps as may: whoever called may open this one later.
+	e.Next = ""
+	if link, _ := body.Text("nextWorkflow"); isAbsolute(link) {
+		e.Workflow = link
+	}
+	return h.end(ctx, Done, e)
 }
 
 // keep hands an attachment (reference d.11) to the door, which verifies and keeps it, or not: that
@@ -78,9 +87,10 @@ func (h *held) keep(ctx context.Context, v verified, e *ending) error {
 	return nil
 }
 
-// next returns the write that begins the workflow which the last reply names (reference d.10), as
+// next returns the writes that begin the workflow which the last reply names (reference d.10), as
 // a session of its own: its app is another, and its person sees it again. What is no deep link, or
-// one too many, is for a browser.
+// one too many, is for a browser. Where no room is for one more session, the writes fail with
+// store.ErrTooMany.
 func (h *held) next(body did.Object, e *ending) ([]store.Write, error) {
 	text, _ := body.Text("nextWorkflow")
 	if text == "" {
@@ -98,7 +108,7 @@ func (h *held) next(body did.Object, e *ending) ([]store.Write, error) {
 		return nil, err
 	}
 	e.Next = row.ID
-	return []store.Write{store.InsertSession(row)}, nil
+	return []store.Write{store.CheckSessions(row, h.Limit, h.Store.Now().Unix()), store.InsertSession(row)}, nil
 }
 
 // member returns a member that says something.

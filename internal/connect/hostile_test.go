@@ -376,6 +376,24 @@ func TestAnEndlessChain(t *testing.T) {
 	}
 }
 
+// A workflow that follows takes its room among the links that wait, as one that the owner opens.
+func TestAWorkflowThatFindsNoRoom(t *testing.T) {
+	app := newFar(t, 1, did.Ed25519)
+	s := &script{t: t, replies: []says{app.asks(), app.ends(map[string]any{"nextWorkflow": link(appURL)})}}
+	h := newHouse(t, s)
+	h.sessions.Limit = 2
+	v := h.advance(h.begin(appURL).ID)
+	h.begin(appURL)
+	h.begin(appURL)
+	h.approve(v.Approval, claims.Choice{})
+	if v = h.advance(v.ID); v.State != Done || v.Next != "" || v.NextWorkflow != link(appURL) {
+		t.Errorf("ended %+v", v)
+	}
+	if list, _, err := h.sessions.List(t.Context(), h.as(h.owner), store.Page{Limit: 10}); err != nil || len(list) != 3 {
+		t.Errorf("%d sessions, %v", len(list), err)
+	}
+}
+
 // Where a rule says yes, nobody is there to stop an app that never ends.
 func TestEndlessSteps(t *testing.T) {
 	app := newFar(t, 1, did.Ed25519)
