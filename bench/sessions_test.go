@@ -57,6 +57,7 @@ func measureSessions(b *testing.B, w *wallettest.Wallet, secret bool) {
 	result := generator(b, "sessions", job, func() { spent = cpuTime(); b.StartTimer() }, func() { b.StopTimer(); spent = cpuTime() - spent })
 	after, eachAfter := cryptography.measure(long)
 	report(b, "session", result, spent, (before+after)/2, (eachBefore+eachAfter)/2)
+	b.ReportMetric(float64(len(cryptography.records)), "entries/session")
 }
 
 // bareSession plays one session, after one that makes the account, and takes its cryptography
