@@ -47,6 +47,9 @@ func (f listenFlags) plan() (p listenPlan, err error) {
 		if err != nil {
 			return p, withHint(usagef("--behind-tls-proxy takes addresses as a CIDR"), "one address is 192.0.2.7/32")
 		}
+		if prefix.Bits() == 0 {
+			return p, withHint(usagef("--behind-tls-proxy %s is everybody, and everybody would be believed about who they are", shown(text)), "give the proxy's own address: one address is 192.0.2.7/32")
+		}
 		p.proxies = append(p.proxies, prefix.Masked())
 	}
 	p.hosts = f.Host
