@@ -133,11 +133,13 @@ func throwAway(payload map[string]any, now time.Time) (*SignedAnswer, error) {
 }
 
 // RecordSession puts what became of a session on record together with the writes of its row. The
-// caller is the owner who opened it or the session's own.
-func (d *Door) RecordSession(ctx context.Context, c *Caller, kind, reason string, writes ...store.Write) error {
+// caller is the owner who opened it or the session's own. opened is the id of a session that is
+// opened now, else "": a repeated Idempotency-Key opens none, and is a *DoneError with the id of
+// the earlier.
+func (d *Door) RecordSession(ctx context.Context, c *Caller, kind, reason, opened string, writes ...store.Write) error {
 	e := c.event(kind)
 	e.Reason = reason
-	if err := d.record(ctx, c, e, writes...); err != nil {
+	if err := d.recordMade(ctx, c, e, made{id: opened}, writes...); err != nil {
 		return err
 	}
 	d.changed.notify()

@@ -197,7 +197,7 @@ func (h *held) write(ctx context.Context, kind, reason string, change func(*stor
 	if err := sealRow(h.caller, &next, h.content); err != nil {
 		return err
 	}
-	if err := h.Door.RecordSession(ctx, h.caller, kind, reason, append(also, store.UpdateSession(h.row, next))...); err != nil {
+	if err := h.Door.RecordSession(ctx, h.caller, kind, reason, "", append(also, store.UpdateSession(h.row, next))...); err != nil {
 		return fmt.Errorf("writing the session: %w", err)
 	}
 	h.row = next

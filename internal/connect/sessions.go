@@ -76,7 +76,8 @@ func New(c Config) *Sessions {
 }
 
 // Open begins a session with the link that an app showed, for the wallet's owner. The link is
-// requested later, by Run or Advance. Errors: ErrLink, *BlockedError for a link the client would
+// requested later, by Run or Advance. A repeated Idempotency-Key gives the session that was opened
+// with it. Errors: ErrLink, *BlockedError for a link the client would
 // not follow, ErrTooMany, claims.ErrForbidden, and the store's.
 func (s *Sessions) Open(ctx context.Context, owner *claims.Caller, link string) (View, error) {
 	if owner.Role != claims.Owner {
@@ -98,7 +99,10 @@ func (s *Sessions) Open(ctx context.Context, owner *claims.Caller, link string) 
 		row.Holder, row.HeldUntil = store.NewID(), s.until()
 	}
 	room := store.CheckSessions(row, s.Limit, s.Store.Now().Unix())
-	err = s.Door.RecordSession(ctx, owner, "session.opened", origin(inner), room, store.InsertSession(row))
+	err = s.Door.RecordSession(ctx, owner, "session.opened", origin(inner), row.ID, room, store.InsertSession(row))
+	if done, repeated := errors.AsType[*claims.DoneError](err); repeated {
+		return s.Get(ctx, owner, done.ID)
+	}
 	if errors.Is(err, store.ErrTooMany) {
 		return View{}, ErrTooMany
 	}

@@ -135,3 +135,28 @@ func TestEvents(t *testing.T) {
 		w.In(t).Do("GET", "/v1/events", "", nil).Refused(401, "unauthorized")
 	})
 }
+
+func TestARepeatedRequestOpensNoSecondSession(t *testing.T) {
+	w := wallettest.New(t)
+	app := httptest.NewServer(http.NotFoundHandler())
+	defer app.Close()
+	open := func(key, link string) *wallettest.Response {
+		r := w.Request("POST", "/v1/sessions", wallettest.Members{"link": link})
+		r.Header.Set("Authorization", "Bearer "+w.Owner)
+		r.Header.Set("Idempotency-Key", key)
+		return w.Send(r)
+	}
+	link := deepLink(app.URL + "/auth?_t_=1")
+	first := open("once", link).Must(http.StatusCreated)
+	if again := open("once", link).Must(http.StatusCreated); again.Text("id") != first.Text("id") {
+		t.Errorf("a second session %s beside %s", again.Text("id"), first.Text("id"))
+	}
+	open("once", deepLink(app.URL+"/auth?_t_=2")).Refused(422, "idempotency_mismatch")
+	if other := open("twice", link).Must(http.StatusCreated); other.Text("id") == first.Text("id") {
+		t.Error("another key gave the same session")
+	}
+	var listed struct{ Items []json.RawMessage }
+	if err := json.Unmarshal(w.Do("GET", "/v1/sessions", w.Owner, nil).Must(http.StatusOK).Body, &listed); err != nil || len(listed.Items) != 2 {
+		t.Errorf("%d sessions were opened, %v", len(listed.Items), err)
+	}
+}
