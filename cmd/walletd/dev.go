@@ -124,7 +124,7 @@ func (s *service) devWallet(ctx context.Context) (v devService, err error) {
 	if err := s.keystore.Init(ctx, []keystore.NewSlot{{Name: "dev", Recipient: recipient}}, operator); err != nil {
 		return v, err
 	}
-	if err := s.keystore.Unlock(ctx, identity); err != nil {
+	if err := s.keystore.Unlock(ctx, "walletd", identity); err != nil {
 		return v, err
 	}
 	v.OperatorToken = text

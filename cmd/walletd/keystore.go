@@ -24,9 +24,17 @@ type keystoreState struct {
 	Slots                []slot
 }
 
-type slot struct{ ID, Kind, Name, CreatedAt string }
+type slot struct {
+	ID, Kind, Name, CreatedAt string
+	Forged                    bool
+}
 
-func (s slot) row() []string { return []string{s.ID, s.Kind, s.Name, day(s.CreatedAt)} }
+func (s slot) row() []string {
+	if s.Forged {
+		s.Kind = "forged"
+	}
+	return []string{s.ID, s.Kind, s.Name, day(s.CreatedAt)}
+}
 
 const slotHeadings = "ID KIND NAME CREATED"
 

@@ -135,7 +135,7 @@ func (s *service) unlockWith(ctx context.Context, unlock keystore.Secret) {
 		return
 	}
 	defer unlock.Wipe()
-	err := s.keystore.Unlock(ctx, unlock)
+	err := s.keystore.Unlock(ctx, "walletd", unlock)
 	if unfinished, ok := errors.AsType[*keystore.UnfinishedError](err); ok {
 		s.log.Warn().Err(unfinished.Err).Msg("unlocked, but a rotation of the root key is not finished")
 		return

@@ -78,7 +78,7 @@ func unlocked(f *testing.F) *Door {
 	if err := ks.Init(f.Context(), []keystore.NewSlot{{Name: "first", Passphrase: pass}}, row); err != nil {
 		f.Fatal(err)
 	}
-	if err := ks.Unlock(f.Context(), pass); err != nil {
+	if err := ks.Unlock(f.Context(), "walletd", pass); err != nil {
 		f.Fatal(err)
 	}
 	return New(st, ks, Options{})

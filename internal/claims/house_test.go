@@ -74,7 +74,7 @@ func (h *house) open(create bool) {
 
 func (h *house) unlock() {
 	h.t.Helper()
-	if err := h.keystore.Unlock(h.t.Context(), opener().identity); err != nil {
+	if err := h.keystore.Unlock(h.t.Context(), "walletd", opener().identity); err != nil {
 		h.t.Fatal(err)
 	}
 }

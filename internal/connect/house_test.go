@@ -134,7 +134,7 @@ func (h *house) unlock() {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	if err := h.keystore.Unlock(h.t.Context(), secret); err != nil {
+	if err := h.keystore.Unlock(h.t.Context(), "walletd", secret); err != nil {
 		h.t.Fatal(err)
 	}
 }

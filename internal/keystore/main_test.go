@@ -70,7 +70,7 @@ func (h *house) restart() {
 
 func (h *house) mustUnlock(passphrase string) {
 	h.t.Helper()
-	if err := h.Unlock(h.t.Context(), Passphrase([]byte(passphrase))); err != nil {
+	if err := h.Unlock(h.t.Context(), "walletd", Passphrase([]byte(passphrase))); err != nil {
 		h.t.Fatalf("Unlock: %v", err)
 	}
 }

@@ -39,7 +39,7 @@ func TestRotate(t *testing.T) {
 		for _, secret := range []Secret{{}, first, second, identity} {
 			if !secret.IsZero() {
 				h.restart()
-				if err := h.Unlock(t.Context(), secret); err != nil {
+				if err := h.Unlock(t.Context(), "walletd", secret); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -82,7 +82,7 @@ func TestRotate(t *testing.T) {
 		if s := h.status(); len(s.Slots) != 1 || s.Generation != 2 {
 			t.Errorf("status %+v", s)
 		}
-		if err := h.Unlock(t.Context(), second); !errors.Is(err, ErrWrongSecret) {
+		if err := h.Unlock(t.Context(), "walletd", second); !errors.Is(err, ErrWrongSecret) {
 			t.Errorf("the dropped slot: %v", err)
 		}
 	})
@@ -390,7 +390,7 @@ func TestRotateKilled(t *testing.T) {
 func TestCountersOnBothDatabases(t *testing.T) {
 	databases(t, func(t *testing.T, url string) {
 		h := newHouseAt(t, url)
-		if err := h.Unlock(t.Context(), Passphrase([]byte("wrong"))); !errors.Is(err, ErrWrongSecret) {
+		if err := h.Unlock(t.Context(), "walletd", Passphrase([]byte("wrong"))); !errors.Is(err, ErrWrongSecret) {
 			t.Fatal(err)
 		}
 		h.restart()

@@ -32,7 +32,7 @@ func TestThief(t *testing.T) {
 		s, _ := forge(t, h, NewSlot{Name: "thief", Passphrase: theirs})
 		h.write(store.PutSlot(s))
 		// The slot and the keystore's row contradict each other; the row is named.
-		wantForged(t, h.Unlock(t.Context(), theirs), "keystore", h.row().ID)
+		wantForged(t, h.Unlock(t.Context(), "walletd", theirs), "keystore", h.row().ID)
 		if h.Unlocked(h.epoch()) {
 			t.Fatal("unlocked")
 		}
@@ -82,7 +82,7 @@ func TestThief(t *testing.T) {
 			params.Salt = old.Salt
 			s.Params = params.encode()
 			h.write(store.PutSlot(s))
-			if err := h.Unlock(t.Context(), first); !errors.Is(err, ErrWrongSecret) {
+			if err := h.Unlock(t.Context(), "walletd", first); !errors.Is(err, ErrWrongSecret) {
 				t.Errorf("%s: %v, want ErrWrongSecret", name, err)
 			}
 		}
@@ -92,14 +92,14 @@ func TestThief(t *testing.T) {
 		s, _ := forge(t, h, NewSlot{Name: "thief", Passphrase: theirs})
 		s.MAC = h.slots()[0].MAC
 		h.write(store.PutSlot(s))
-		wantForged(t, h.Unlock(t.Context(), theirs), "slots", s.ID)
+		wantForged(t, h.Unlock(t.Context(), "walletd", theirs), "slots", s.ID)
 	})
 	t.Run("renames a slot: it is forged", func(t *testing.T) {
 		h := newHouse(t)
 		s := h.slots()[0]
 		s.Name = "root"
 		h.write(store.PutSlot(s))
-		wantForged(t, h.Unlock(t.Context(), first), "slots", s.ID)
+		wantForged(t, h.Unlock(t.Context(), "walletd", first), "slots", s.ID)
 	})
 	t.Run("deletes a slot: it is recorded", func(t *testing.T) {
 		h := newHouse(t, NewSlot{Name: "a", Passphrase: first}, NewSlot{Name: "b", Passphrase: theirs})
@@ -147,12 +147,12 @@ func TestThief(t *testing.T) {
 		}
 		now := h.row()
 		h.write(store.PutSlot(slot))
-		wantForged(t, h.Unlock(t.Context(), first), "slots", slot.ID)
+		wantForged(t, h.Unlock(t.Context(), "walletd", first), "slots", slot.ID)
 
 		// With the keystore's row, too, it is a root key of no wallet.
 		row.Epoch = now.Epoch
 		h.write(store.UpdateKeystore(now, row))
-		if err := h.Unlock(t.Context(), first); !errors.Is(err, ErrForeignRoot) {
+		if err := h.Unlock(t.Context(), "walletd", first); !errors.Is(err, ErrForeignRoot) {
 			t.Errorf("Unlock: %v, want ErrForeignRoot", err)
 		}
 		if !h.recorded("foreign root") {
@@ -172,7 +172,7 @@ func TestThief(t *testing.T) {
 		after := h.row()
 		row.Epoch = after.Epoch
 		h.write(store.PutSlot(slot), store.UpdateKeystore(after, row), store.RotateWallet(old.ID, 2, 1, old.SealedKey))
-		if err := h.Unlock(t.Context(), first); !errors.Is(err, ErrForeignRoot) {
+		if err := h.Unlock(t.Context(), "walletd", first); !errors.Is(err, ErrForeignRoot) {
 			t.Errorf("Unlock: %v, want ErrForeignRoot", err)
 		}
 	})
@@ -192,7 +192,7 @@ func TestThief(t *testing.T) {
 	t.Run("seals a root key to the operator's recipient: the wallets do not open with it", func(t *testing.T) {
 		identity, recipient, _ := GenerateRecovery()
 		h := newHouse(t, NewSlot{Name: "paper", Recipient: recipient})
-		if err := h.Unlock(t.Context(), identity); err != nil {
+		if err := h.Unlock(t.Context(), "walletd", identity); err != nil {
 			t.Fatal(err)
 		}
 		h.addWallet(1)
@@ -205,7 +205,7 @@ func TestThief(t *testing.T) {
 		updated.Check = checkOf(root, updated, []store.Slot{s})
 		h.write(store.PutSlot(s), store.DeleteSlot(old.ID), store.UpdateKeystore(row, updated))
 		h.restart()
-		if err := h.Unlock(t.Context(), identity); !errors.Is(err, ErrForeignRoot) {
+		if err := h.Unlock(t.Context(), "walletd", identity); !errors.Is(err, ErrForeignRoot) {
 			t.Fatalf("Unlock: %v, want ErrForeignRoot", err)
 		}
 		if h.Unlocked(h.epoch()) {
@@ -228,7 +228,7 @@ func TestThief(t *testing.T) {
 			change(&updated)
 			h.write(store.UpdateKeystore(row, updated))
 			var forged *ForgedError
-			if err := h.Unlock(t.Context(), first); !errors.As(err, &forged) {
+			if err := h.Unlock(t.Context(), "walletd", first); !errors.As(err, &forged) {
 				t.Errorf("%s: %v, want a ForgedError", name, err)
 			}
 			if !h.recorded("forged") {

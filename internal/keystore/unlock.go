@@ -5,7 +5,8 @@ import (
 )
 
 // Unlock opens the keystore with a passphrase or an identity, and finishes a
-// rotation of the root key that was cut short. After failures it first waits:
+// rotation of the root key that was cut short. by is who asks, for the record:
+// the id of a token, or "walletd" for the process itself. After failures it first waits:
 // not at all after two, then 1 s doubling to 30 s, or until ctx ends.
 //
 // What it finds forged is put on the service's record. A slot beside the one
@@ -14,7 +15,7 @@ import (
 // than that of the wallets (ErrForeignRoot), the keystore stays locked. Other
 // errors are ErrBusy, ErrWrongSecret, ErrNotInitialised, the store's, and
 // *UnfinishedError, with which it is unlocked.
-func (k *Keystore) Unlock(ctx context.Context, s Secret) error {
+func (k *Keystore) Unlock(ctx context.Context, by string, s Secret) error {
 	if !k.gate.TryLock() {
 		return ErrBusy
 	}
@@ -24,7 +25,7 @@ func (k *Keystore) Unlock(ctx context.Context, s Secret) error {
 		return err
 	}
 	defer a.wipe()
-	if err := k.record(ctx, a.findings("unlock", "")...); err != nil {
+	if err := k.record(ctx, a.findings("unlock", by)...); err != nil {
 		return err
 	}
 	k.replace(false, a.opened())

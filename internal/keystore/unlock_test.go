@@ -32,6 +32,11 @@ func TestUnlock(t *testing.T) {
 		if !h.recorded("unlock") || !h.recorded("lock") {
 			t.Errorf("not on record: %+v", h.events())
 		}
+		for _, e := range h.events() {
+			if want := map[string]string{"unlock": "walletd", "lock": "token"}[e.Event]; e.By != want {
+				t.Errorf("%s is on record as of %q, want %q", e.Event, e.By, want)
+			}
+		}
 	})
 	t.Run("opens with a recovery identity", func(t *testing.T) {
 		identity, recipient, err := GenerateRecovery()
@@ -43,7 +48,7 @@ func TestUnlock(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := h.Unlock(t.Context(), printed); err != nil {
+		if err := h.Unlock(t.Context(), "walletd", printed); err != nil {
 			t.Fatalf("Unlock: %v", err)
 		}
 	})
@@ -51,7 +56,7 @@ func TestUnlock(t *testing.T) {
 		_, recipient, _ := GenerateRecovery()
 		other, _, _ := GenerateRecovery()
 		h := newHouse(t, NewSlot{Name: "paper", Recipient: recipient})
-		if err := h.Unlock(t.Context(), other); !errors.Is(err, ErrWrongSecret) {
+		if err := h.Unlock(t.Context(), "walletd", other); !errors.Is(err, ErrWrongSecret) {
 			t.Fatalf("Unlock: %v, want ErrWrongSecret", err)
 		}
 	})
@@ -65,7 +70,7 @@ func TestUnlock(t *testing.T) {
 	t.Run("says that there is no keystore yet", func(t *testing.T) {
 		h := &house{t: t, url: "sqlite:" + t.TempDir() + "/data/walletd.db"}
 		h.start(store.Options{Create: true})
-		if err := h.Unlock(t.Context(), Passphrase([]byte("x"))); !errors.Is(err, ErrNotInitialised) {
+		if err := h.Unlock(t.Context(), "walletd", Passphrase([]byte("x"))); !errors.Is(err, ErrNotInitialised) {
 			t.Errorf("Unlock: %v, want ErrNotInitialised", err)
 		}
 		if _, err := h.Status(t.Context()); !errors.Is(err, ErrNotInitialised) {
@@ -76,7 +81,7 @@ func TestUnlock(t *testing.T) {
 		h := newHouse(t)
 		h.gate.Lock()
 		defer h.gate.Unlock()
-		if err := h.Unlock(t.Context(), Passphrase([]byte(firstPass))); !errors.Is(err, ErrBusy) {
+		if err := h.Unlock(t.Context(), "walletd", Passphrase([]byte(firstPass))); !errors.Is(err, ErrBusy) {
 			t.Fatalf("Unlock: %v, want ErrBusy", err)
 		}
 	})
@@ -97,7 +102,7 @@ func TestWrongSecret(t *testing.T) {
 	t.Run("is counted, also over a restart, until a good one", func(t *testing.T) {
 		h := newHouse(t)
 		for want := int64(1); want <= 2; want++ {
-			if err := h.Unlock(t.Context(), Passphrase([]byte("wrong"))); !errors.Is(err, ErrWrongSecret) {
+			if err := h.Unlock(t.Context(), "walletd", Passphrase([]byte("wrong"))); !errors.Is(err, ErrWrongSecret) {
 				t.Fatalf("Unlock: %v, want ErrWrongSecret", err)
 			}
 			h.restart()
@@ -122,7 +127,7 @@ func TestWrongSecret(t *testing.T) {
 			return time.Now()
 		}
 		for i := range 2 {
-			if err := h.Unlock(ctx, Passphrase([]byte("wrong"))); err == nil {
+			if err := h.Unlock(ctx, "walletd", Passphrase([]byte("wrong"))); err == nil {
 				t.Fatalf("try %d opened", i)
 			}
 		}
@@ -153,7 +158,7 @@ func TestWrongSecret(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		defer cancel()
-		if err := h.Unlock(ctx, Passphrase([]byte(firstPass))); !errors.Is(err, context.DeadlineExceeded) {
+		if err := h.Unlock(ctx, "walletd", Passphrase([]byte(firstPass))); !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatalf("Unlock: %v, want it to wait", err)
 		}
 		if got := h.status().Failures; got != 8 {
@@ -202,7 +207,7 @@ func TestSlots(t *testing.T) {
 			t.Errorf("removing none: %v", err)
 		}
 		h.restart()
-		if err := h.Unlock(t.Context(), first); !errors.Is(err, ErrWrongSecret) {
+		if err := h.Unlock(t.Context(), "walletd", first); !errors.Is(err, ErrWrongSecret) {
 			t.Errorf("the removed slot: %v, want ErrWrongSecret", err)
 		}
 		h.mustUnlock(secondPass)
@@ -244,7 +249,7 @@ func TestSlots(t *testing.T) {
 			slots = append(slots, NewSlot{Name: "n", Recipient: recipient})
 		}
 		h := newHouse(t, slots...)
-		if err := h.Unlock(t.Context(), identity); err != nil {
+		if err := h.Unlock(t.Context(), "walletd", identity); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := h.AddSlot(t.Context(), "token", identity, slots[0]); !errors.Is(err, ErrSlots) {

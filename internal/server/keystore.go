@@ -41,10 +41,11 @@ type slotView struct {
 	Kind      string    `json:"kind"`
 	Name      string    `json:"name"`
 	CreatedAt time.Time `json:"createdAt"`
+	Forged    bool      `json:"forged,omitempty"` // said only while unlocked
 }
 
 func viewSlot(s keystore.SlotStatus) slotView {
-	return slotView{s.ID, s.Kind, s.Name, time.Unix(s.Created, 0).UTC()}
+	return slotView{s.ID, s.Kind, s.Name, time.Unix(s.Created, 0).UTC(), s.Forged}
 }
 
 // keystoreView is the state of the keystore, of this replica.
@@ -78,7 +79,7 @@ func (s *Server) unlock(c *call, in slotSecret) (keystoreView, error) {
 		return keystoreView{}, err
 	}
 	defer key.Wipe()
-	err = s.keystore.Unlock(c.ctx, key)
+	err = s.keystore.Unlock(c.ctx, c.Token, key)
 	if unfinished, ok := errors.AsType[*keystore.UnfinishedError](err); ok {
 		s.log.Error().Err(unfinished).Msg("unlocked; the rotation goes on at the next unlock")
 		err = nil
