@@ -30,28 +30,32 @@ export class Walletd {
   }
 
   // ask sends one request and returns its answer as an object (null if it has none). If the person
-  // is asked first, it tells onPending and waits, for as long as the signal lets it.
+  // is asked first, it tells onPending and waits, for as long as the signal lets it and the question
+  // lives.
   async ask(method, path, {body, ifMatch} = {}) {
     const signal = typeof this.#signal === 'function' ? this.#signal() : this.#signal;
     const first = await this.#call(method, path, signal, {body, ifMatch});
-    return first.status === 202 ? this.#decided(first.body, signal) : first.body;
+    return first.status === 202 ? this.#decided(first.body, first.date, signal) : first.body;
   }
 
-  async #decided(pending, signal) {
+  async #decided(pending, date, signal) {
     const {id, code, expiresAt} = pending ?? {};
     if (typeof id !== 'string') throw badAnswer(202);
     this.#onPending?.({id, code, expiresAt: new Date(expiresAt)});
-    const path = `/v1/claims/${encodeURIComponent(id)}?wait=${holdFor}`;
+    const end = performance.now() + lifeOf(expiresAt, date);
     for (let failures = 0; ; ) {
-      const next = Date.now() + lookEvery;
+      const began = performance.now();
+      // What was decided in the last moment is collected: there is a look after the end.
+      const hold = Math.max(0, Math.min(holdFor, Math.ceil((end - began) / 1000)));
       try {
-        const answer = await this.#call('GET', path, signal);
+        const answer = await this.#call('GET', `/v1/claims/${encodeURIComponent(id)}?wait=${hold}`, signal);
         if (answer.status !== 202) return answer.body;
         failures = 0;
       } catch (err) {
         if (!passes(err) || ++failures > lookAgain) throw err;
       }
-      await pause(next - Date.now(), signal);
+      if (began >= end) throw new WalletError('expired', 'nobody decided in the time that walletd gives');
+      await pause(Math.min(began + lookEvery, Math.max(end, performance.now())) - performance.now(), signal);
     }
   }
 
@@ -79,7 +83,7 @@ export class Walletd {
       if (signal?.aborted) throw stopped(signal);
       throw new WalletError('unreachable', 'walletd cannot be reached', {cause: err});
     }
-    const answer = {status: response.status, body: objectIn(text)};
+    const answer = {status: response.status, body: objectIn(text), date: response.headers.get('date')};
     if (!response.ok) throw refusal(answer);
     if (text !== '' && answer.body === null) throw badAnswer(response.status);
     return answer;
@@ -129,6 +133,15 @@ function stopped(signal) {
 }
 
 const passes = (err) => err.code === 'unreachable' || [429, 502, 503, 504].includes(err.status);
+
+// lifeOf tells how long a question lives that was asked just now, in milliseconds: by walletd's
+// clock, where its answer tells the time and the browser lets that through, else by this machine's.
+// A clock that has it dead already is wrong, and the end is walletd's to tell.
+function lifeOf(expiresAt, date) {
+  const now = Date.parse(date ?? '');
+  const life = Date.parse(expiresAt) - (Number.isNaN(now) ? Date.now() : now);
+  return life > 0 ? life : Infinity;
+}
 
 // pause waits, and fails as soon as the signal says so.
 function pause(milliseconds, signal) {

@@ -59,6 +59,31 @@ test('a question that waits for the person', async (t) => {
     assert.equal(walletd.requests.length, 2);
   });
 
+  // living gives walletd's question so many milliseconds to live.
+  const living = (milliseconds) => ({...pending, body: {...pending.body, expiresAt: new Date(Date.now() + milliseconds).toISOString()}});
+
+  await t.test('ends with its own time, though walletd would go on', async (t) => {
+    let waits;
+    const walletd = await serve(t, ({method}) => (method === 'POST' ? (waits = living(300)) : waits));
+    await assert.rejects(ask(createCryptoCallbacks(walletd)), {code: 'expired'});
+    assert.ok(walletd.requests.length <= 4, `${walletd.requests.length} requests`);
+    assert.match(walletd.asked().at(-1), /wait=0$/);
+  });
+
+  await t.test('is collected where the answer came with its end', async (t) => {
+    let waits;
+    const walletd = await serve(t, ({method, path}) => (method === 'POST' ? (waits = living(300)) : path.endsWith('wait=0') ? answer : waits));
+    assert.deepEqual(await ask(createCryptoCallbacks(walletd)), ['a', key(7)]);
+  });
+
+  await t.test('is waited for by walletd\'s clock, not by this machine\'s', async (t) => {
+    const waits = living(20_000);
+    const walletd = await serve(t, ({method}) => (method === 'POST' || walletd.requests.length < 3 ? waits : answer));
+    const now = Date.now;
+    t.mock.method(Date, 'now', () => now() + 3_600_000);
+    assert.deepEqual(await ask(createCryptoCallbacks(walletd)), ['a', key(7)]);
+  });
+
   await t.test('ends when the app gives up, and is not begun after that', async (t) => {
     const stop = new AbortController();
     const walletd = await serve(t, ({method}) => (method === 'POST' ? pending : (stop.abort(), pending)));
