@@ -76,6 +76,7 @@ func handle[In, Out any](s *Server, do func(*call, In) (Out, error)) http.Handle
 				w.Header().Set("Connection", "close") // or the answer would wait for the body
 				return err
 			}
+			defer s.huge.Add(-1)
 		}
 		body, err := read(w, r, in)
 		if _, secret := any(in).(wiper); secret {
@@ -116,6 +117,9 @@ type large interface{ limit() int64 }
 // takes its reader thirty times its own size.
 const maxParts = 1000
 
+// maxHuge bounds the huge bodies in memory at one time.
+const maxHuge = 2
+
 // huge is a large request whose caller is identified and admitted before its body is read: a
 // stranger sends no more than maxBody. Its body has largeTime to come.
 type huge interface {
@@ -123,7 +127,7 @@ type huge interface {
 	admit(*call) error
 }
 
-// admit lets the body of a huge request come.
+// admit lets the body of a huge request come, and counts it; errHuge where others take the room.
 func (s *Server) admit(w http.ResponseWriter, c *call, h huge) error {
 	if err := s.identify(c, nil, h); err != nil {
 		return err
@@ -139,6 +143,10 @@ func (s *Server) admit(w http.ResponseWriter, c *call, h huge) error {
 	}
 	if err := h.admit(c); err != nil {
 		return err
+	}
+	if s.huge.Add(1) > maxHuge {
+		s.huge.Add(-1)
+		return errHuge
 	}
 	slowly(w)
 	http.NewResponseController(w).SetReadDeadline(time.Now().Add(largeTime))

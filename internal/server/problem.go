@@ -25,6 +25,7 @@ var (
 	errMethod         = errors.New("the route has no such method")
 	errTwoCredentials = errors.New("both a token and a signed request")
 	errClock          = errors.New("the clock is behind the store")
+	errHuge           = errors.New("other huge bodies are being read")
 	errDeadline       = errors.New("the request was not finished in time")
 )
 
@@ -62,6 +63,7 @@ func refusals() []entry {
 		{errMethod, 405, "method_not_allowed", "See Allow for the methods of this route."},
 		{errTwoCredentials, 400, "two_credentials", "Send either a token or a signed request, not both."},
 		{errClock, 503, "clock", "The service's clock is more than 5 minutes behind its store. Its operator sets it."},
+		{errHuge, 429, "busy", "Other backups are being sent. Try again when one is done."},
 		{errDeadline, 503, "unavailable", "The request took too long. Ask again."},
 
 		{did.ErrDuplicateName, 400, "json_duplicate_member", "A member is there twice. Send it once."},

@@ -66,6 +66,7 @@ type Server struct {
 	proxies  proxies
 	apps     bool
 	waiting  atomic.Int64 // requests that wait for a person
+	huge     atomic.Int64 // huge requests that are being answered
 
 	stops context.Context // ends when a listener is told to stop
 	stop  context.CancelFunc
