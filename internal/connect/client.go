@@ -75,6 +75,7 @@ func NewClient(c ClientConfig) *Client {
 			DisableCompression:     true, // 1 MiB is 1 MiB
 			MaxResponseHeaderBytes: maxHeader,
 			MaxIdleConns:           64,
+			MaxIdleConnsPerHost:    64, // one dApp may have as many sessions open
 			// Shorter than servers keep idle connections: a POST that meets one being closed
 			// would end as unknown.
 			IdleConnTimeout: 3 * time.Second,
