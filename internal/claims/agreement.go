@@ -50,7 +50,7 @@ func readAgreement(_ context.Context, q *question, c *claim) error {
 		method = did.SHA2.String()
 	}
 	c.once = "each agreement is agreed to for itself"
-	c.shown.Agreement = &AgreementView{URI: plain(uri, maxWords), Digest: digest, Method: plain(method, maxName)}
+	c.shown.Agreement = &AgreementView{URI: Plain(uri, maxWords), Digest: digest, Method: Plain(method, maxName)}
 	c.unusual = append(c.unusual, "The wallet has not read the document, and cannot know that the digest is of it.")
 	c.answer = func(w *keystore.Wallet) (map[string]any, error) {
 		sig, err := signHashed(w, c.account, []byte(digest))

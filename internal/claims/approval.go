@@ -59,7 +59,7 @@ func (d *Door) ask(ctx context.Context, q *question, v Verdict) (Outcome, error)
 		return Outcome{}, err
 	}
 	content := asked{
-		Requested: q.asked, Name: plain(q.caller.Name, maxName), Label: plain(q.caller.Label, maxName), Account: q.account.Address,
+		Requested: q.asked, Name: Plain(q.caller.Name, maxName), Label: Plain(q.caller.Label, maxName), Account: q.account.Address,
 		Unusual: q.unusual, Reason: v.Reason, CertificateEnds: q.caller.certificateEnds,
 		Token: q.caller.Token, Session: q.caller.session.facts(), Challenge: q.caller.challenged(),
 	}

@@ -136,13 +136,13 @@ func (f FilterView) matches(h holding) bool {
 // shown is the filter with the app's words made plain.
 func (f FilterView) shown() FilterView {
 	for _, text := range []*string{&f.Target, &f.Address, &f.Tag} {
-		*text = plain(*text, maxName)
+		*text = Plain(*text, maxName)
 	}
-	f.AcquireURL = plain(strings.TrimSpace(f.AcquireURL), maxDescription)
+	f.AcquireURL = Plain(strings.TrimSpace(f.AcquireURL), maxDescription)
 	for _, list := range []*[]string{&f.Types, &f.TrustedIssuers, &f.TrustedParents, &f.Owners} {
 		clean := make([]string, len(*list))
 		for i, text := range *list {
-			clean[i] = plain(text, maxName)
+			clean[i] = Plain(text, maxName)
 		}
 		*list = clean
 	}

@@ -73,7 +73,7 @@ func FuzzReadFilters(f *testing.F) {
 		for _, filter := range filters {
 			filter.matches(holding{Kind: kindCredential})
 			for _, text := range append(filter.shown().Types, filter.shown().Tag) {
-				if text != plain(text, maxName) {
+				if text != Plain(text, maxName) {
 					t.Errorf("%q is shown as it came", text)
 				}
 			}

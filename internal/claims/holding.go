@@ -69,11 +69,11 @@ type HoldingView struct {
 
 func (h holding) view() *HoldingView {
 	v := &HoldingView{
-		ID: h.id(), Kind: h.Kind, DID: plain(h.DID, maxName), Owner: h.Owner, Issuer: h.Issuer, IssuerName: plain(h.IssuerName, maxName),
-		Parent: h.Parent, Tag: plain(h.Tag, maxName), Issued: h.Issued, Expires: h.Expires, From: h.From, Stored: h.Stored,
+		ID: h.id(), Kind: h.Kind, DID: Plain(h.DID, maxName), Owner: h.Owner, Issuer: h.Issuer, IssuerName: Plain(h.IssuerName, maxName),
+		Parent: h.Parent, Tag: Plain(h.Tag, maxName), Issued: h.Issued, Expires: h.Expires, From: h.From, Stored: h.Stored,
 	}
 	for _, name := range h.Types {
-		v.Types = append(v.Types, plain(name, maxName))
+		v.Types = append(v.Types, Plain(name, maxName))
 	}
 	return v
 }

@@ -164,7 +164,7 @@ func TestPlain(t *testing.T) {
 		"does not cut what is just long enough": {"abcdefgh", "abcdefgh"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := plain(c.in, 8+len([]rune(c.in))*btoi(c.in != "abcdefghijk" && c.in != "abcdefgh")); got != c.want {
+			if got := Plain(c.in, 8+len([]rune(c.in))*btoi(c.in != "abcdefghijk" && c.in != "abcdefgh")); got != c.want {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
 		})

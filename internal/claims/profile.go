@@ -68,10 +68,10 @@ func readProfile(ctx context.Context, q *question, c *claim) error {
 // shownItem is an item's value for the person who wrote it; a picture is told by its size.
 func shownItem(item, value string) string {
 	if item != itemAvatar || value == "" {
-		return plain(value, maxDescription)
+		return Plain(value, maxDescription)
 	}
 	kind, _, _ := strings.Cut(value, ",")
-	return fmt.Sprintf("%s, %d bytes", plain(strings.TrimPrefix(kind, "data:"), maxName), len(value))
+	return fmt.Sprintf("%s, %d bytes", Plain(strings.TrimPrefix(kind, "data:"), maxName), len(value))
 }
 
 // requestedItems reads the items that a profile claim asks for, each once; nil for another kind

@@ -79,7 +79,7 @@ func readSignature(_ context.Context, q *question, c *claim) error {
 	if err != nil {
 		return err
 	}
-	c.shown.Text = &TextView{TypeURL: typeURL, Method: method, Text: shownWhole(text), Display: plain(display, maxDescription)}
+	c.shown.Text = &TextView{TypeURL: typeURL, Method: method, Text: shownWhole(text), Display: Plain(display, maxDescription)}
 	c.answer = func(w *keystore.Wallet) (map[string]any, error) {
 		sign := signHashed
 		if method == methodNone {
@@ -160,7 +160,7 @@ func tellUnsigned(d delegation.Delegation) *DelegationWords {
 	words.Hash = "" // it has none before it is signed
 	var roles []string
 	for _, role := range d.Roles {
-		roles = append(roles, plain(role, maxName))
+		roles = append(roles, Plain(role, maxName))
 	}
 	permissions := strings.Join(roles, ", ")
 	if permissions == "" {

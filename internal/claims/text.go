@@ -13,33 +13,24 @@ const (
 	maxDescription = 500
 )
 
-// plain makes a dApp's text fit to be shown: control, bidirectional and other invisible
+// Plain makes a dApp's text fit to be shown: control, bidirectional and other invisible
 // characters are removed, white space is folded to single blanks, and what is longer than limit
 // runes is cut with an ellipsis.
-func plain(text string, limit int) string {
-	var b strings.Builder
-	runes, blank := 0, false
-	for _, r := range text {
-		if unicode.IsSpace(r) {
-			blank = b.Len() > 0
-			continue
+func Plain(text string, limit int) string {
+	text = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case !unicode.IsGraphic(r) || unicode.Is(unicode.Cf, r) || r == utf8.RuneError:
+			return -1
 		}
-		if !unicode.IsGraphic(r) || unicode.Is(unicode.Cf, r) || r == utf8.RuneError {
-			continue
-		}
-		if runes >= limit {
-			b.WriteString("…")
-			break
-		}
-		if blank {
-			b.WriteByte(' ')
-			runes++
-			blank = false
-		}
-		b.WriteRune(r)
-		runes++
+		return r
+	}, text)
+	text = strings.Join(strings.Fields(text), " ")
+	if runes := []rune(text); len(runes) > limit {
+		return string(runes[:limit]) + "…"
 	}
-	return b.String()
+	return text
 }
 
 // escaped shows a salt as it is: what a person could not see is written as an escape, so that

@@ -87,7 +87,7 @@ func (d *Door) createOperator(ctx context.Context, c *Caller, n NewToken, row st
 		return invalid("an operator's token has no wallet and no app")
 	}
 	e := c.event("token.created")
-	e.Made, e.Role, e.Name = row.ID, Operator, plain(n.Name, maxName)
+	e.Made, e.Role, e.Name = row.ID, Operator, Plain(n.Name, maxName)
 	return d.recordService(ctx, c, e, made{row.ID, true}, nil, store.InsertToken(row))
 }
 
@@ -138,7 +138,7 @@ func (d *Door) createWalletToken(ctx context.Context, c *Caller, n NewToken, row
 	}
 	row.MAC = c.wallet.MAC(row.Canonical())
 	e := c.event("token.created")
-	e.App, e.Made, e.Role, e.Name = created.App, row.ID, n.Role, plain(n.Name, maxName)
+	e.App, e.Made, e.Role, e.Name = created.App, row.ID, n.Role, Plain(n.Name, maxName)
 	err := d.recordMade(ctx, c, e, made{row.ID, true}, append(writes, store.InsertToken(row))...)
 	if c.Role == Operator && errors.Is(err, store.ErrChanged) {
 		return fmt.Errorf("%w: the wallet has an owner, who makes its tokens", ErrForbidden)

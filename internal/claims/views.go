@@ -64,7 +64,7 @@ type TextView struct {
 
 func (c *claim) view() ClaimView {
 	v := c.shown
-	v.Type, v.Description, v.Account = c.kind.name, plain(c.description, maxDescription), c.account.Address
+	v.Type, v.Description, v.Account = c.kind.name, Plain(c.description, maxDescription), c.account.Address
 	v.MFACode, v.Unusual = c.mfa, c.unusual
 	if c.hasSalt {
 		v.Salt = &SaltView{Text: escaped(c.saltText), Hex: hex.EncodeToString(c.salt)}
@@ -79,7 +79,7 @@ func (c *claim) view() ClaimView {
 func tell(d delegation.Delegation) *DelegationWords {
 	claims := make([]string, len(d.Claims))
 	for i, c := range d.Claims {
-		claims[i] = plain(c, maxName)
+		claims[i] = Plain(c, maxName)
 	}
 	return &DelegationWords{
 		Hash: hex.EncodeToString(d.Hash[:]), From: d.From.String(), To: d.To.String(), Claims: claims, Expires: d.Expires.UTC(),

@@ -65,7 +65,7 @@ func (h *held) receive(ctx context.Context, resp response) error {
 	if h.content.Steps++; h.content.Steps > maxSteps {
 		return h.decline(ctx, claims.DeclineAuth, ending{Code: "too_many_steps", Text: "The app asks again and again."})
 	}
-	h.content.Name = plain(h.caller.Name, maxName)
+	h.content.Name = claims.Plain(h.caller.Name, maxName)
 	err = h.write(ctx, "session.asked", "", func(row *store.Session) {
 		row.State, row.App, row.Posting, row.Approval = string(Asked), v.connect.App.Address(), false, ""
 		row.Expires = h.Store.Now().Add(sessionLife).Unix()

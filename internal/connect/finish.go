@@ -5,9 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"walletd/internal/claims"
 	"walletd/internal/did"
@@ -30,10 +27,10 @@ func (h *held) last(ctx context.Context, v verified) error {
 	status, _ := body.Text("status")
 	if status != "ok" {
 		text, _ := body.Text("errorMessage")
-		return h.end(ctx, Failed, ending{Text: plain(text, maxText), Unconfirmed: v.unconfirmed})
+		return h.end(ctx, Failed, ending{Text: claims.Plain(text, maxText), Unconfirmed: v.unconfirmed})
 	}
 	text, _ := body.Text("successMessage")
-	e := ending{Text: plain(text, maxText), Unconfirmed: v.unconfirmed}
+	e := ending{Text: claims.Plain(text, maxText), Unconfirmed: v.unconfirmed}
 	if v.unconfirmed {
 		return h.end(ctx, Done, e)
 	}
@@ -118,23 +115,4 @@ func member(body did.Object, name string) json.RawMessage {
 		return nil
 	}
 	return raw
-}
-
-// plain makes an app's text fit to be shown: without control, bidirectional and other invisible
-// characters, and cut after limit runes.
-func plain(text string, limit int) string {
-	text = strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case !unicode.IsGraphic(r) || unicode.Is(unicode.Cf, r) || r == utf8.RuneError:
-			return -1
-		}
-		return r
-	}, text)
-	text = strings.Join(strings.Fields(text), " ")
-	if runes := []rune(text); len(runes) > limit {
-		return string(runes[:limit]) + "…"
-	}
-	return text
 }
