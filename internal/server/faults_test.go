@@ -86,7 +86,7 @@ func TestFullDisk(t *testing.T) {
 	// A file may not grow beyond what the longest has now. Reading goes on.
 	var before syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
-		t.Skipf("this system has no limit of file sizes: %v", err)
+		t.Fatalf("this system has no limit of file sizes: %v", err)
 	}
 	signal.Ignore(syscall.SIGXFSZ)
 	defer signal.Reset(syscall.SIGXFSZ)
