@@ -277,7 +277,7 @@ func backupKey(w *keystore.Wallet) (secretstorage.Key, error) {
 		return secretstorage.Key{}, fmt.Errorf("deriving the backup's key: %w", err)
 	}
 	defer key.Wipe()
-	return secretstorage.NewKey(key.Bytes())
+	return secretstorage.NewKey(key.Reveal())
 }
 
 // ReadBackup opens a file with the words of its wallet, needing no service, and says what it

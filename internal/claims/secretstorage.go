@@ -141,7 +141,7 @@ func storageKey(w *keystore.Wallet, account store.Account, salt []byte) (secrets
 		return secretstorage.Key{}, fmt.Errorf("deriving the key: %w", err)
 	}
 	defer key.Wipe()
-	return secretstorage.NewKey(key.Bytes())
+	return secretstorage.NewKey(key.Reveal())
 }
 
 // knownKey is a key that an app may have: one it made, or the default one. The zero row says that

@@ -2,28 +2,27 @@ package keystore
 
 import (
 	"bytes"
-	"crypto/subtle"
 	"fmt"
 
 	"filippo.io/age"
+
+	"walletd/internal/secret"
 )
 
 // maxSecret bounds a passphrase or identity file, in bytes.
 const maxSecret = 16 << 10
 
 // Secret is what opens a slot: a passphrase, or the text of an age identity
-// file. It never prints itself. Copies share the bytes, so Wipe empties all of
-// them. The zero Secret opens nothing.
+// file. The zero Secret opens nothing.
 type Secret struct {
-	hidden
-	kind string   // of the slots it can open: store.SlotPassphrase or store.SlotAge
-	b    **[]byte // two: see hidden
+	secret.Bytes
+	kind string // of the slots it can open: slotPassphrase or slotAge
 }
 
 // Passphrase makes the Secret of a passphrase. It takes a copy and changes
 // nothing about it: a line's end is the caller's to cut.
 func Passphrase(text []byte) Secret {
-	return newSecret(slotPassphrase, bytes.Clone(text))
+	return Secret{secret.New(bytes.Clone(text)), slotPassphrase}
 }
 
 // ParseIdentity makes the Secret of an age identity file: one identity a line
@@ -36,7 +35,7 @@ func ParseIdentity(text string) (Secret, error) {
 	if _, err := parseIdentities([]byte(text)); err != nil {
 		return Secret{}, err
 	}
-	return newSecret(slotAge, []byte(text)), nil
+	return Secret{secret.New([]byte(text)), slotAge}, nil
 }
 
 // GenerateRecovery makes an age identity to be printed once and kept on paper,
@@ -47,37 +46,12 @@ func GenerateRecovery() (identity Secret, recipient string, err error) {
 	if err != nil {
 		return Secret{}, "", fmt.Errorf("making a recovery identity: %w", err)
 	}
-	return newSecret(slotAge, []byte(id.String())), id.Recipient().String(), nil
-}
-
-func newSecret(kind string, b []byte) Secret {
-	p := &b
-	return Secret{kind: kind, b: &p}
-}
-
-// Reveal gives the secret's bytes themselves, not a copy: for showing a
-// recovery identity to the person, once.
-func (s Secret) Reveal() []byte {
-	if s.b == nil {
-		return nil
-	}
-	return **s.b
-}
-
-// IsZero tells whether s is the zero Secret.
-func (s Secret) IsZero() bool { return s.b == nil }
-
-// Wipe overwrites the secret with zeros and empties it.
-func (s Secret) Wipe() {
-	if s.b != nil {
-		clear(**s.b)
-		**s.b = nil
-	}
+	return Secret{secret.New([]byte(id.String())), slotAge}, id.Recipient().String(), nil
 }
 
 // equal compares in constant time.
 func (s Secret) equal(other Secret) bool {
-	return s.kind == other.kind && subtle.ConstantTimeCompare(s.Reveal(), other.Reveal()) == 1
+	return s.kind == other.kind && s.Equal(other.Bytes)
 }
 
 // usable tells whether there is anything to try.

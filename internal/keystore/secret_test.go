@@ -12,13 +12,14 @@ import (
 	"testing"
 
 	"github.com/rs/zerolog"
+
+	"walletd/internal/secret"
 )
 
 func TestSecretsDoNotPrint(t *testing.T) {
 	const text = "canary-passphrase"
+	key := Key{secret.New([]byte("canary-key-of-32-bytes-canary-ke"))}
 	secret := Passphrase([]byte(text))
-	inside := (*[32]byte)([]byte("canary-key-of-32-bytes-canary-ke"))
-	key := Key{b: &inside}
 	// As a member that fmt calls no methods on, too.
 	type request struct {
 		secret Secret
@@ -39,8 +40,8 @@ func TestSecretsDoNotPrint(t *testing.T) {
 		out.Write(b)
 	}
 	log := zerolog.New(&out)
-	log.Info().Object("secret", secret).Interface("key", key).Any("slot", values[6]).Msg("x")
-	for _, canary := range []string{text, string(key.Bytes())} {
+	log.Info().Interface("secret", secret).Interface("key", key).Any("slot", values[6]).Msg("x")
+	for _, canary := range []string{text, string(key.Reveal())} {
 		for _, form := range []string{canary, hex.EncodeToString([]byte(canary)), strings.ToUpper(hex.EncodeToString([]byte(canary))),
 			strings.Trim(fmt.Sprint([]byte(canary)), "[]"), strings.Trim(fmt.Sprintf("%#v", []byte(canary)), "[]byte{}")} {
 			if strings.Contains(out.String(), form) {
@@ -61,10 +62,10 @@ func TestSecretsWipe(t *testing.T) {
 	if string(given) != "passphrase" {
 		t.Error("the caller's bytes were wiped")
 	}
-	held := &[32]byte{1}
-	key := Key{b: &held}
+	held := [32]byte{1}
+	key := Key{secret.New(held[:])}
 	key.Wipe()
-	if *held != [32]byte{} {
+	if held != [32]byte{} {
 		t.Error("the key is still there")
 	}
 	Secret{}.Wipe()

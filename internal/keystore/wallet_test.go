@@ -116,9 +116,9 @@ func TestWallet(t *testing.T) {
 		}
 		one, _ := w.EncryptionKey(own, nil)
 		three, _ := after.EncryptionKey(own, nil)
-		sum := sha3.Sum256(one.Bytes())
+		sum := sha3.Sum256(one.Reveal())
 		sum = sha3.Sum256(sum[:])
-		if !bytes.Equal(sum[:], three.Bytes()) {
+		if !bytes.Equal(sum[:], three.Reveal()) {
 			t.Error("three rounds are not one and two more")
 		}
 		a, _ := w.OwnerKey(nil)
