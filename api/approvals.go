@@ -1,0 +1,151 @@
+package api
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// ApprovalState says how an approval stands.
+type ApprovalState string
+
+// The states of an approval.
+const (
+	ApprovalPending   ApprovalState = "pending"
+	ApprovalApproved  ApprovalState = "approved"
+	ApprovalRejected  ApprovalState = "rejected"
+	ApprovalExpired   ApprovalState = "expired"
+	ApprovalCancelled ApprovalState = "cancelled"
+)
+
+// ApprovalsQuery is the query of a list of approvals.
+type ApprovalsQuery struct {
+	Status ApprovalState `json:"status,omitempty" max:"16"` // pending unless said; "all" for every one
+	Wallet string        `json:"wallet,omitempty" max:"64"` // only those of this wallet
+	Limit  int           `json:"limit,omitempty" min:"1" max:"200"`
+	Cursor string        `json:"cursor,omitempty" max:"512"`
+}
+
+// Approval is a request that waits for the person, or was decided. Texts of the app are hostile
+// and made safe to show: controls are escaped, and they are cut to a length.
+type Approval struct {
+	ID        string          `json:"id"`
+	Wallet    string          `json:"wallet"`
+	Status    ApprovalState   `json:"status"`
+	Code      string          `json:"code"` // six letters that the app shows too
+	App       Requester       `json:"app"`
+	Agent     *Requester      `json:"agent,omitempty"`   // who speaks for the app
+	Session   string          `json:"session,omitempty"` // id of the session that asks
+	Origin    string          `json:"origin,omitempty"`  // where the session's app was reached
+	Account   string          `json:"account"`           // address that would answer
+	Claims    []ApprovalClaim `json:"claims"`
+	Unusual   []string        `json:"unusual"` // never null
+	Reason    string          `json:"reason"`  // why the person is asked
+	CreatedAt time.Time       `json:"createdAt"`
+	ExpiresAt time.Time       `json:"expiresAt"`
+	DecidedAt time.Time       `json:"decidedAt,omitzero"`
+	DecidedBy string          `json:"decidedBy,omitempty"` // id of a token
+	// Requested are the claims exactly as they were asked.
+	Requested []json.RawMessage `json:"requested"`
+}
+
+// Requester is an app, or who speaks for it.
+type Requester struct {
+	DID         string `json:"did"`
+	Name        string `json:"name,omitempty"`        // the owner's own name for it
+	CallsItself string `json:"callsItself,omitempty"` // nobody has confirmed it
+}
+
+// ApprovalClaim is a claim as the person sees it.
+type ApprovalClaim struct {
+	Type        ClaimName        `json:"type"`
+	Description string           `json:"description"`
+	Account     string           `json:"account"`
+	Salt        *SaltShown       `json:"salt,omitempty"`
+	Delegation  *DelegationShown `json:"delegation,omitempty"`
+	MFACode     []int            `json:"mfaCode,omitempty"` // as received; the person picks the one the app shows
+	Items       []ItemShown      `json:"items,omitempty"`   // of a profile
+	Text        *TextShown       `json:"text,omitempty"`    // of a signature
+	Agreement   *AgreementShown  `json:"agreement,omitempty"`
+	KeyPair     *KeyPairShown    `json:"keyPair,omitempty"`
+	Filters     []Filter         `json:"filters,omitempty"`  // of a credential or asset; any one suffices
+	Presents    *Credential      `json:"presents,omitempty"` // what would be presented
+	Unusual     []string         `json:"unusual"`            // never null
+}
+
+// SaltShown is a salt as text, with controls escaped, and as its bytes in hex: different texts can
+// stand for the same bytes.
+type SaltShown struct {
+	Text string `json:"text"`
+	Hex  string `json:"hex"`
+}
+
+// DelegationShown is a delegation told to a person.
+type DelegationShown struct {
+	Hash      string    `json:"hash"` // SHA3-256 of the token, hex
+	From      string    `json:"from"` // DID
+	To        string    `json:"to"`   // DID
+	Claims    []string  `json:"claims"`
+	ExpiresAt time.Time `json:"expiresAt"`
+	Words     string    `json:"words"` // the delegation as a sentence
+}
+
+// ItemShown is an item of the profile that is asked for.
+type ItemShown struct {
+	Item  string `json:"item"`
+	Held  bool   `json:"held"`            // the profile has it
+	Value string `json:"value,omitempty"` // what would be given; of a picture, its size
+}
+
+// TextShown is all that a signature would sign, as text: to be shown, never run.
+type TextShown struct {
+	TypeURL string `json:"typeUrl"`
+	Method  string `json:"method"`
+	Text    string `json:"text"`
+	// Display is what the app would show instead. Nobody has compared it with the text.
+	Display string `json:"display,omitempty"`
+}
+
+// AgreementShown is what an agreement is about.
+type AgreementShown struct {
+	URI    string `json:"uri,omitempty"` // the wallet has not read it
+	Digest string `json:"digest"`
+	Method string `json:"method"` // of the digest
+}
+
+// KeyPairShown is the application that a key pair is asked for.
+type KeyPairShown struct {
+	Moniker string `json:"moniker"` // what the app calls the new application
+	Type    string `json:"type"`    // role/key/hash, as in application/ed25519/sha3
+	// Declare says that the app wants it registered on a chain, which the wallet does not do.
+	Declare bool `json:"declare"`
+}
+
+// Filter is what a credential or an asset must be.
+type Filter struct {
+	Types          []string `json:"types,omitempty"`
+	Target         string   `json:"target,omitempty"`
+	Address        string   `json:"address,omitempty"`
+	TrustedIssuers []string `json:"trustedIssuers,omitempty"`
+	TrustedParents []string `json:"trustedParents,omitempty"`
+	Owners         []string `json:"owners,omitempty"`
+	Tag            string   `json:"tag,omitempty"`
+	AcquireURL     string   `json:"acquireUrl,omitempty"` // where the app says to get one
+}
+
+// Choice is how the person approves.
+type Choice struct {
+	MFACode int `json:"mfaCode,omitempty"` // the number that the app showed
+	// Account is another of the app's own accounts, for an authPrincipal without target.
+	Account string `json:"account,omitempty"`
+	// Items are the items of the profile that are given. Nil gives every item that was asked for
+	// and that the profile has, an empty list none.
+	Items    *[]string `json:"items,omitempty" max:"64"`
+	Remember *Remember `json:"remember,omitempty"`
+}
+
+// Remember makes an approval a grant. It has one member.
+type Remember struct {
+	Seconds int64  `json:"seconds,omitempty"` // at most 31622400
+	Times   int64  `json:"times,omitempty"`   // at most 1000000
+	Until   string `json:"until,omitempty"`   // "withdrawn"
+}

@@ -1,0 +1,48 @@
+package api
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// RecordsQuery is the query of a part of the audit log.
+type RecordsQuery struct {
+	After int64 `json:"after,omitempty"` // only entries with a greater number
+	Limit int   `json:"limit,omitempty" min:"1" max:"200"`
+}
+
+// Record is an entry of the audit log, opened.
+type Record struct {
+	Seq  int64     `json:"seq"` // from 1
+	ID   string    `json:"id"`
+	Time time.Time `json:"time"`
+	Kind string    `json:"kind"`
+	// Entry is what was recorded, a JSON object; null if it does not open.
+	Entry json.RawMessage `json:"entry"`
+	Hash  string          `json:"hash"` // hex
+}
+
+// Head is the signed end of the audit log at some time.
+type Head struct {
+	Seq       int64     `json:"seq"`
+	Hash      string    `json:"hash"` // of the last entry, hex
+	Time      time.Time `json:"time"`
+	PublicKey string    `json:"publicKey"` // Ed25519, hex
+	Signature string    `json:"signature"` // hex
+}
+
+// Verification is what checking an audit log found.
+type Verification struct {
+	OK       bool      `json:"ok"`
+	Entries  int64     `json:"entries"`
+	Heads    int64     `json:"heads"`          // signed heads that fit
+	Head     *Head     `json:"head,omitempty"` // the newest that fits
+	FirstBad *BadEntry `json:"firstBad,omitempty"`
+	Unknown  string    `json:"unknown"` // what cannot be known without a head kept elsewhere
+}
+
+// BadEntry names the first entry that does not fit.
+type BadEntry struct {
+	Seq int64  `json:"seq"`
+	Why string `json:"why"`
+}
