@@ -21,8 +21,9 @@ import (
 
 // commands is the command line: one field a command, in the order of the help.
 type commands struct {
-	JSON                   bool `name:"json" help:"Print JSON."`
-	AllowSharedSecretFiles bool `env:"WALLETD_ALLOW_SHARED_SECRET_FILES" help:"Read secret files that others may read too: for container mounts, whose mode cannot be changed."`
+	Version                kong.VersionFlag `help:"Print the version and stop."`
+	JSON                   bool             `name:"json" help:"Print JSON."`
+	AllowSharedSecretFiles bool             `env:"WALLETD_ALLOW_SHARED_SECRET_FILES" help:"Read secret files that others may read too: for container mounts, whose mode cannot be changed."`
 
 	Init        initCmd        `cmd:"" help:"Make a keystore, and the first operator's token."`
 	Serve       serveCmd       `cmd:"" help:"Run the service."`
@@ -43,7 +44,10 @@ type commands struct {
 	Derive      deriveCmd      `cmd:"" help:"The owner's own key for a salt."`
 	Doctor      doctorCmd      `cmd:"" help:"Look for what is wrong on this machine, and say what to do."`
 	Health      healthCmd      `cmd:"" help:"Is the service alive? The probe of a container."`
-	Version     versionCmd     `cmd:"" help:"What this binary is."`
+	Build       versionCmd     `cmd:"" name:"version" help:"Show what this binary is, and how it was built."`
+	Completion  completionCmd  `cmd:"" help:"Print a script that completes commands and flags in a shell."`
+	Complete    completeCmd    `cmd:"" hidden:"" help:"Answer a completion script."`
+	Man         manCmd         `cmd:"" help:"Print a manual page, or write all of them."`
 }
 
 // hardening is what could not be done to protect the process's memory.
@@ -68,7 +72,7 @@ func run(args []string) int {
 		kong.Writers(os.Stdout, os.Stderr),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(con, undone),
-		kong.Vars{"listen": defaultListen},
+		kong.Vars{"listen": defaultListen, "version": "walletd " + readBuild().Version},
 	)
 	if err != nil {
 		return con.fail(err)

@@ -24,8 +24,8 @@ type terminal struct {
 	shows strings.Builder
 }
 
-// onTerminal starts the program.
-func onTerminal(t *testing.T, args ...string) *terminal {
+// onTerminal starts a program.
+func onTerminal(t *testing.T, program string, args ...string) *terminal {
 	t.Helper()
 	pty, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
@@ -44,7 +44,7 @@ func onTerminal(t *testing.T, args ...string) *terminal {
 		t.Fatal(err)
 	}
 	defer tty.Close()
-	term := &terminal{t: t, pty: pty, cmd: exec.Command("walletd", args...)}
+	term := &terminal{t: t, pty: pty, cmd: exec.Command(program, args...)}
 	term.cmd.Stdin, term.cmd.Stdout, term.cmd.Stderr = tty, tty, tty
 	term.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := term.cmd.Start(); err != nil {
@@ -72,6 +72,13 @@ func (term *terminal) shown() string {
 	return term.shows.String()
 }
 
+func (term *terminal) write(text string) {
+	term.t.Helper()
+	if _, err := term.pty.WriteString(text); err != nil {
+		term.t.Fatal(err)
+	}
+}
+
 func (term *terminal) echo() bool {
 	state, err := unix.IoctlGetTermios(int(term.pty.Fd()), unix.TCGETS)
 	if err != nil {
@@ -92,12 +99,10 @@ func (term *terminal) until(what string, is func() bool) {
 
 func TestTypedSecret(t *testing.T) {
 	t.Run("is not shown", func(t *testing.T) {
-		term := onTerminal(t, "init", "--data", filepath.Join(t.TempDir(), "data"))
+		term := onTerminal(t, "walletd", "init", "--data", filepath.Join(t.TempDir(), "data"))
 		for _, prompt := range []string{"New passphrase: ", "New passphrase again: "} {
 			term.until("it asks without echo", func() bool { return strings.Contains(term.shown(), prompt) && !term.echo() })
-			if _, err := term.pty.WriteString("correct horse\n"); err != nil {
-				t.Fatal(err)
-			}
+			term.write("correct horse\n")
 		}
 		if err := term.cmd.Wait(); err != nil {
 			t.Fatalf("%v; the terminal shows:\n%s", err, term.shown())
@@ -108,11 +113,9 @@ func TestTypedSecret(t *testing.T) {
 		}
 	})
 	t.Run("leaves a terminal with echo when it is interrupted", func(t *testing.T) {
-		term := onTerminal(t, "init", "--data", filepath.Join(t.TempDir(), "data"))
+		term := onTerminal(t, "walletd", "init", "--data", filepath.Join(t.TempDir(), "data"))
 		term.until("it asks without echo", func() bool { return strings.Contains(term.shown(), "New passphrase: ") && !term.echo() })
-		if _, err := term.pty.WriteString("\x03"); err != nil { // the interrupt key
-			t.Fatal(err)
-		}
+		term.write("\x03") // the interrupt key
 		if err := term.cmd.Wait(); err == nil || term.cmd.ProcessState.ExitCode() != exitFailed {
 			t.Errorf("it ended with %v", err)
 		}
