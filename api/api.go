@@ -2,12 +2,12 @@
 // goes over the wire, one for each schema of it and named after it. The server answers with these
 // types, api/client asks with them, and a test compares them with the contract both ways.
 //
-// The package imports no other package of the module.
+// The package imports nothing of the module but the type for bytes that do not print.
 //
 // # Tags
 //
 // The tag json names a member. In a request a member is required unless its tag says omitempty or
-// its field is a pointer; a pointer stands where being left out means something else than the zero
+// omitzero, or its field is a pointer; a pointer stands where being left out means something else than the zero
 // value. The tags min and max bound a number, the length of a list, or the bytes of a text. The
 // tag form says what a text must be: "name" is 1 to 100 characters for people, none of them
 // invisible. The server refuses what does not fit, with the code member_invalid, and members that

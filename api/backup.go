@@ -17,8 +17,8 @@ type Inspection struct {
 
 // Restoration carries a backup and what opens it, Words or SeedHex.
 type Restoration struct {
-	Words         SecretText      `json:"words,omitempty" min:"1" max:"16384"`   // BIP-39 words
-	SeedHex       SecretText      `json:"seedHex,omitempty" min:"1" max:"16384"` // 64 bytes in hex
+	Words         SecretText      `json:"words,omitzero" min:"1" max:"16384"`   // BIP-39 words
+	SeedHex       SecretText      `json:"seedHex,omitzero" min:"1" max:"16384"` // 64 bytes in hex
 	Backup        json.RawMessage `json:"backup"`
 	WithoutRecord bool            `json:"withoutRecord,omitempty"` // leave the backup's audit log out
 }

@@ -4,8 +4,8 @@ import "time"
 
 // SlotSecret is what opens a slot of the keystore: exactly one of its members.
 type SlotSecret struct {
-	Passphrase SecretText `json:"passphrase,omitempty" min:"1" max:"16384"`
-	Identity   SecretText `json:"identity,omitempty" min:"1" max:"16384"` // the text of an age identity file
+	Passphrase SecretText `json:"passphrase,omitzero" min:"1" max:"16384"`
+	Identity   SecretText `json:"identity,omitzero" min:"1" max:"16384"` // the text of an age identity file
 }
 
 // Slot is a way to unlock the keystore, without its secret.
@@ -31,7 +31,7 @@ type Keystore struct {
 // NewSlot is another way to unlock: a passphrase, or an age recipient.
 type NewSlot struct {
 	Name       string     `json:"name" form:"name"`
-	Passphrase SecretText `json:"passphrase,omitempty" min:"1" max:"16384"`
+	Passphrase SecretText `json:"passphrase,omitzero" min:"1" max:"16384"`
 	Recipient  string     `json:"recipient,omitempty" min:"1" max:"4096"`
 }
 

@@ -96,8 +96,8 @@ type SealedCopy struct {
 
 // NewSecret is a secret to be stored: it has Value, or Raw.
 type NewSecret struct {
-	Value SecretText      `json:"value,omitempty"` // 1 byte to 64 KiB of text
-	Raw   json.RawMessage `json:"raw,omitempty"`   // a SecretData
+	Value SecretText      `json:"value,omitzero"` // 1 byte to 64 KiB of text
+	Raw   json.RawMessage `json:"raw,omitempty"`  // a SecretData
 }
 
 // StoredSecret names a secret that was stored.

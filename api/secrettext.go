@@ -3,17 +3,21 @@ package api
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
-	"log/slog"
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"walletd/internal/secret"
 )
 
 // SecretText is a text that must not be seen: a passphrase, a token, words, a key. It is a JSON
-// string on the wire, and prints as "secret" everywhere else: with every verb of fmt and in
-// log/slog. Nil is no text; an empty text is not nil. Whoever holds one wipes it when done.
-type SecretText []byte
+// string on the wire and prints itself nowhere else; Reveal returns its bytes, in UTF-8. The zero
+// SecretText is none, which is another thing than an empty text. Whoever holds one calls Wipe when
+// done.
+type SecretText struct{ secret.Bytes }
+
+// NewSecretText makes a SecretText of the bytes themselves, not of a copy: Wipe overwrites them.
+func NewSecretText(text []byte) SecretText { return SecretText{secret.New(text)} }
 
 // ErrNotText is returned for a secret that no JSON string can carry without changing it: bytes
 // that are not UTF-8, or an escape of half a surrogate pair.
@@ -22,25 +26,17 @@ var ErrNotText = errors.New("the text is not UTF-8")
 // errNotString is returned for JSON that is no string.
 var errNotString = errors.New("a secret must be a JSON string")
 
-// Wipe overwrites the text with zeros.
-func (s SecretText) Wipe() { clear(s) }
-
-// Format prints nothing of the text.
-func (SecretText) Format(f fmt.State, _ rune) { fmt.Fprint(f, "secret") }
-
-// LogValue logs nothing of the text.
-func (SecretText) LogValue() slog.Value { return slog.StringValue("secret") }
-
 // MarshalJSON writes the text itself, for the wire. It returns ErrNotText for bytes that are not
 // UTF-8, which encoding/json would replace.
 func (s SecretText) MarshalJSON() ([]byte, error) {
-	if !utf8.Valid(s) {
+	text := s.Reveal()
+	if !utf8.Valid(text) {
 		return nil, ErrNotText
 	}
 	const hex = "0123456789abcdef"
-	out := make([]byte, 0, 6*len(s)+2) // not grown, so that no copy stays behind
+	out := make([]byte, 0, 6*len(text)+2) // not grown, so that no copy stays behind
 	out = append(out, '"')
-	for _, c := range s {
+	for _, c := range text {
 		switch {
 		case c == '"' || c == '\\':
 			out = append(out, '\\', c)
@@ -78,7 +74,7 @@ func (s *SecretText) UnmarshalJSON(raw []byte) error {
 		clear(text)
 		return ErrNotText
 	}
-	*s = text
+	s.Bytes = secret.New(text)
 	return nil
 }
 
@@ -131,6 +127,6 @@ func codeUnit(raw []byte) (rune, error) {
 }
 
 var (
-	_ json.Marshaler   = SecretText(nil)
+	_ json.Marshaler   = SecretText{}
 	_ json.Unmarshaler = (*SecretText)(nil)
 )

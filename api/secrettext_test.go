@@ -14,7 +14,7 @@ import (
 
 func TestSecretTextIsAJSONString(t *testing.T) {
 	for _, text := range []string{"", "correct horse", "\x00\x1f\"\\/\b\f\n\r\t", "Zürich 東京 😀", "\u2028</script>", "\ufffd"} {
-		body, err := json.Marshal(api.DerivedKey{Key: api.SecretText(text)})
+		body, err := json.Marshal(api.DerivedKey{Key: api.NewSecretText([]byte(text))})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -29,13 +29,13 @@ func TestSecretTextIsAJSONString(t *testing.T) {
 			t.Fatal(err)
 		}
 		var back api.DerivedKey
-		if err := json.Unmarshal(plain, &back); err != nil || string(back.Key) != text || back.Key == nil {
-			t.Errorf("%s is read as %q: %v", plain, []byte(back.Key), err)
+		if err := json.Unmarshal(plain, &back); err != nil || string(back.Key.Reveal()) != text || back.Key.IsZero() {
+			t.Errorf("%s is read as %q: %v", plain, back.Key.Reveal(), err)
 		}
 	}
 	var escaped api.SecretText
-	if err := json.Unmarshal([]byte(`"\u0070\ud83d\ude00\/"`), &escaped); err != nil || string(escaped) != "p😀/" {
-		t.Errorf("escapes are read as %q: %v", []byte(escaped), err)
+	if err := json.Unmarshal([]byte(`"\u0070\ud83d\ude00\/"`), &escaped); err != nil || string(escaped.Reveal()) != "p😀/" {
+		t.Errorf("escapes are read as %q: %v", escaped.Reveal(), err)
 	}
 }
 
@@ -43,26 +43,31 @@ func TestSecretTextIsNotChangedSilently(t *testing.T) {
 	for _, raw := range []string{`"\ud800"`, `"\udc00x"`, `"\ud800\ud800"`, `"\ud800\n"`, "\"\xff\""} {
 		var s api.SecretText
 		if err := s.UnmarshalJSON([]byte(raw)); !errors.Is(err, api.ErrNotText) {
-			t.Errorf("%q is read as %q: %v", raw, []byte(s), err)
+			t.Errorf("%q is read as %q: %v", raw, s.Reveal(), err)
 		}
 	}
-	if _, err := json.Marshal(api.SecretText("\xff")); !errors.Is(err, api.ErrNotText) {
+	if _, err := json.Marshal(api.NewSecretText([]byte("\xff"))); !errors.Is(err, api.ErrNotText) {
 		t.Errorf("bytes that are not UTF-8 are written: %v", err)
 	}
 	for _, raw := range []string{`null`, `7`, `["a"]`, ``, `"`} {
 		var s api.SecretText
 		if err := s.UnmarshalJSON([]byte(raw)); err == nil {
-			t.Errorf("%q is read as %q", raw, []byte(s))
+			t.Errorf("%q is read as %q", raw, s.Reveal())
 		}
 	}
 }
 
 func TestSecretTextDoesNotPrint(t *testing.T) {
-	s := api.SecretText("hush-hush")
+	text := []byte("hush-hush")
+	s := api.NewSecretText(text)
 	key := api.SlotSecret{Passphrase: s}
+	hidden := struct{ key api.SlotSecret }{key}
 	for _, format := range []string{"%v", "%+v", "%#v", "%s", "%x", "%q", "%d"} {
-		if text := fmt.Sprintf(format, s) + fmt.Sprintf(format, &s) + fmt.Sprintf(format, key); strings.Contains(text, "hush") || strings.Contains(text, "68757368") {
-			t.Errorf("%s prints %s", format, text)
+		shown := fmt.Sprintf(format, s) + fmt.Sprintf(format, &s) + fmt.Sprintf(format, key) + fmt.Sprintf(format, hidden)
+		for _, secret := range []string{"hush", "68757368", "104 117"} {
+			if strings.Contains(shown, secret) {
+				t.Errorf("%s prints %s", format, shown)
+			}
 		}
 	}
 	var log bytes.Buffer
@@ -70,9 +75,15 @@ func TestSecretTextDoesNotPrint(t *testing.T) {
 	if strings.Contains(log.String(), "hush") {
 		t.Errorf("the log says %s", log.String())
 	}
-	s.Wipe()
-	if string(s) != strings.Repeat("\x00", len(s)) {
+	if s.Wipe(); string(text) != strings.Repeat("\x00", len(text)) {
 		t.Error("it is not wiped")
+	}
+}
+
+func TestSecretTextThatIsNotThereIsLeftOut(t *testing.T) {
+	body, err := json.Marshal(api.SlotSecret{Passphrase: api.NewSecretText([]byte("x"))})
+	if err != nil || string(body) != `{"passphrase":"x"}` {
+		t.Errorf("got %s, %v", body, err)
 	}
 }
 
@@ -90,15 +101,15 @@ func FuzzSecretText(f *testing.F) {
 			return
 		}
 		var text string
-		if err := json.Unmarshal(raw, &text); err != nil || text != string(s) {
-			t.Fatalf("%q is read as %q, not %q: %v", raw, []byte(s), text, err)
+		if err := json.Unmarshal(raw, &text); err != nil || text != string(s.Reveal()) {
+			t.Fatalf("%q is read as %q, not %q: %v", raw, s.Reveal(), text, err)
 		}
 		again, err := s.MarshalJSON()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := json.Unmarshal(again, &text); err != nil || text != string(s) {
-			t.Fatalf("%q is written as %q: %v", []byte(s), again, err)
+		if err := json.Unmarshal(again, &text); err != nil || text != string(s.Reveal()) {
+			t.Fatalf("%q is written as %q: %v", s.Reveal(), again, err)
 		}
 	})
 }

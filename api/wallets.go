@@ -9,14 +9,14 @@ import (
 // and SeedHex is there.
 type NewWallet struct {
 	Name    string     `json:"name" form:"name"`
-	Words   SecretText `json:"words,omitempty" min:"1" max:"16384"`   // 12, 15, 18, 21 or 24 BIP-39 words
-	SeedHex SecretText `json:"seedHex,omitempty" min:"1" max:"16384"` // 64 bytes in hex
+	Words   SecretText `json:"words,omitzero" min:"1" max:"16384"`   // 12, 15, 18, 21 or 24 BIP-39 words
+	SeedHex SecretText `json:"seedHex,omitzero" min:"1" max:"16384"` // 64 bytes in hex
 }
 
 // CreatedWallet names a wallet that was made.
 type CreatedWallet struct {
 	Wallet string     `json:"wallet"`
-	Words  SecretText `json:"words,omitempty"` // 24 words, shown once, of a wallet of new words
+	Words  SecretText `json:"words,omitzero"` // 24 words, shown once, of a wallet of new words
 }
 
 // Wallet is a wallet and its settings.
@@ -58,7 +58,7 @@ type NewAccount struct {
 	App string `json:"app,omitempty" min:"1" max:"80"`
 	// Secret is a secret key in base58btc with its z, or in hex with 0x: 64 bytes for ed25519, 32
 	// for secp256k1 and ethereum.
-	Secret     SecretText  `json:"secret,omitempty" min:"1" max:"200"`
+	Secret     SecretText  `json:"secret,omitzero" min:"1" max:"200"`
 	TargetType *TargetType `json:"targetType,omitempty"`
 }
 
