@@ -28,7 +28,7 @@ func TestMatrixOpensABackup(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key := derive.EncryptionKey(w.Seed().Bytes(), []byte("walletd/backup/v1"), 1)
+	key := derive.EncryptionKey(w.Seed().Reveal(), []byte("walletd/backup/v1"), 1)
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)

@@ -295,7 +295,7 @@ func ReadBackup(file []byte, words string) (BackupView, error) {
 		return BackupView{}, fmt.Errorf("naming the wallet of these words: %w", err)
 	}
 	sk.Wipe()
-	raw := derive.EncryptionKey(seed.Bytes(), []byte(backupSalt), 1)
+	raw := derive.EncryptionKey(seed.Reveal(), []byte(backupSalt), 1)
 	defer clear(raw[:])
 	key, err := secretstorage.NewKey(raw[:])
 	if err != nil {

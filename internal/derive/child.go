@@ -36,7 +36,7 @@ func Child(seed Seed, p Path) ([]byte, error) {
 	if p[0] != purposeBIP44 || p[4]&hardened != 0 {
 		return nil, ErrPath
 	}
-	return walk(seed.Bytes(), p[:])
+	return walk(seed.Reveal(), p[:])
 }
 
 // Account derives the account at the end of the path: its key in the packages'

@@ -105,7 +105,7 @@ func TestAccountsFollowTheVectors(t *testing.T) {
 		t.Fatalf("found %d accounts, want 10", len(v.Cases))
 	}
 	seed := seedOf(t, v.Mnemonic)
-	if diff := cmp.Diff(unhex(t, v.Seed), seed.Bytes()); diff != "" {
+	if diff := cmp.Diff(unhex(t, v.Seed), seed.Reveal()); diff != "" {
 		t.Fatalf("the seed differs:\n%s", diff)
 	}
 	for _, c := range v.Cases {
@@ -173,7 +173,7 @@ func TestAccountsOfTheMobileWallets(t *testing.T) {
 
 	// The words of a historic two-code wallet come from 32 bytes of ASCII.
 	seed := wordsOf([]byte(v.LegacyTwoCodes.EntropyText)).Seed()
-	if got := base64.StdEncoding.EncodeToString(seed.Bytes()); got != v.LegacyTwoCodes.ExpectedSeedBase64 {
+	if got := base64.StdEncoding.EncodeToString(seed.Reveal()); got != v.LegacyTwoCodes.ExpectedSeedBase64 {
 		t.Error("the seed of a two-code wallet differs")
 	}
 }
@@ -247,7 +247,7 @@ func TestSeedIsACopy(t *testing.T) {
 		t.Fatal(err)
 	}
 	clear(b)
-	if seed.Bytes()[0] != 7 {
+	if seed.Reveal()[0] != 7 {
 		t.Error("the seed changed with the caller's bytes")
 	}
 }

@@ -15,6 +15,8 @@ import (
 	"bytes"
 	"crypto/subtle"
 	"errors"
+
+	"walletd/internal/secret"
 )
 
 // SeedSize is the length of a seed, in bytes.
@@ -24,34 +26,19 @@ const SeedSize = 64
 var ErrSeedSize = errors.New("a seed is exactly 64 bytes")
 
 // Seed is a wallet's master secret: the BIP-39 seed of its words, or 64 bytes
-// imported as they are. It never prints itself. Copies share the bytes, so
-// Wipe empties all of them. The zero Seed holds none and derives nothing.
-type Seed struct {
-	hidden
-	bytes func() []byte
-}
+// imported as they are. A zero Seed and a wiped one derive nothing.
+type Seed struct{ secret.Bytes }
 
 // NewSeed copies b, which must be SeedSize bytes long (ErrSeedSize).
 func NewSeed(b []byte) (Seed, error) {
 	if len(b) != SeedSize {
 		return Seed{}, ErrSeedSize
 	}
-	return Seed{bytes: enclose(bytes.Clone(b))}, nil
+	return Seed{secret.New(bytes.Clone(b))}, nil
 }
-
-// Bytes gives the 64 bytes themselves, not a copy; nil for the zero Seed.
-func (s Seed) Bytes() []byte {
-	if s.bytes == nil {
-		return nil
-	}
-	return s.bytes()
-}
-
-// Wipe overwrites the seed with zeros. A wiped seed derives nothing.
-func (s Seed) Wipe() { clear(s.Bytes()) }
 
 // usable says whether there is anything to derive from.
 func (s Seed) usable() bool {
 	var none [SeedSize]byte
-	return s.bytes != nil && subtle.ConstantTimeCompare(s.Bytes(), none[:]) == 0
+	return !s.IsZero() && subtle.ConstantTimeCompare(s.Reveal(), none[:]) == 0
 }

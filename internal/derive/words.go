@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"walletd/internal/secret"
 )
 
 const (
@@ -41,8 +43,8 @@ func (e ErrUnknownWord) Error() string {
 // Words is the phrase a person keeps on paper: BIP-39, English. It never prints
 // itself. Copies share the text, so Wipe empties all of them.
 type Words struct {
-	hidden
-	text func() []byte // canonical: lower case, one blank between words
+	secret.Redacted
+	text secret.Bytes // canonical: lower case, one blank between words
 }
 
 // NewWords draws the 24 words of a new wallet from crypto/rand.
@@ -83,7 +85,7 @@ func ParseWords(text string) (Words, error) {
 	}
 	// 33 bits for every three words: 32 of entropy and one of checksum.
 	w := wordsOf(bits[:len(fields)/3*4])
-	if subtle.ConstantTimeCompare(w.text(), []byte(lowerASCII(strings.Join(fields, " ")))) != 1 {
+	if subtle.ConstantTimeCompare(w.text.Reveal(), []byte(lowerASCII(strings.Join(fields, " ")))) != 1 {
 		w.Wipe()
 		return Words{}, ErrChecksum
 	}
@@ -106,17 +108,12 @@ func wordsOf(entropy []byte) Words {
 		}
 		text = append(text, wordList()[index]...)
 	}
-	return Words{text: enclose(text)}
+	return Words{text: secret.New(text)}
 }
 
 // Text gives the phrase: lower case, one blank between words. The string it
 // makes cannot be wiped; it is for the one moment when a person sees it.
-func (w Words) Text() string {
-	if w.text == nil || w.text()[0] == 0 {
-		return ""
-	}
-	return string(w.text())
-}
+func (w Words) Text() string { return string(w.text.Reveal()) }
 
 // Seed stretches the words into the wallet's seed, with BIP-39's empty
 // passphrase. Words that are zero or wiped give the zero Seed, since the seed of
@@ -131,15 +128,11 @@ func (w Words) seed(passphrase string) Seed {
 	if err != nil { // only where FIPS 140 is enforced, whose salts are longer than BIP-39's
 		panic("derive: BIP-39 cannot be computed here: " + err.Error())
 	}
-	return Seed{bytes: enclose(b)}
+	return Seed{secret.New(b)}
 }
 
 // Wipe overwrites the phrase; Text is empty afterwards.
-func (w Words) Wipe() {
-	if w.text != nil {
-		clear(w.text())
-	}
-}
+func (w Words) Wipe() { w.text.Wipe() }
 
 // lowerASCII folds A to Z alone: strings.ToLower would also fold the Kelvin
 // sign to a k.

@@ -33,7 +33,7 @@ func TestWordsFollowTheOfficialVectors(t *testing.T) {
 			t.Errorf("entropy %s: %v", v.Entropy, err)
 			continue
 		}
-		if got := hex.EncodeToString(words.seed("TREZOR").Bytes()); got != v.Seed {
+		if got := hex.EncodeToString(words.seed("TREZOR").Reveal()); got != v.Seed {
 			t.Errorf("entropy %s: seed %s, want %s", v.Entropy, got, v.Seed)
 		}
 	}
@@ -115,7 +115,7 @@ func TestNewWords(t *testing.T) {
 		t.Error("the words are still there after Wipe")
 	}
 	for _, none := range []Words{one, {}} {
-		if none.Seed().Bytes() != nil {
+		if none.Seed().Reveal() != nil {
 			t.Error("made a seed of no words")
 		}
 	}

@@ -47,7 +47,7 @@ func (w *Wallet) NewKeyPair(label string, t did.Type, now int64) (account store.
 			return
 		}
 		defer seed.Wipe()
-		secret, e := hkdf.Key(sha256.New, seed.Bytes(), nil, labelKeyPair+"\x00"+t.Key.String()+"\x00"+label, keySize)
+		secret, e := hkdf.Key(sha256.New, seed.Reveal(), nil, labelKeyPair+"\x00"+t.Key.String()+"\x00"+label, keySize)
 		if e != nil {
 			panic(e) // 32 bytes are never too many
 		}

@@ -66,7 +66,7 @@ func (k *Keystore) NewWallet(seed derive.Seed, c Content, now int64) (store.Wall
 
 	id := own.Address()
 	w := &Wallet{id: id, keys: newKeyring(walletKeys, randomKey()), content: c}
-	w.sealedSeed = w.Seal(walletPlace(id, "seed"), seed.Bytes())
+	w.sealedSeed = w.Seal(walletPlace(id, "seed"), seed.Reveal())
 	row := store.Wallet{ID: id, Sealed: w.sealContent(c), Version: 1, Created: now}
 	account, err := w.account(sk, own, "", path.String(), now)
 	if err != nil {
@@ -185,7 +185,7 @@ func (w *Wallet) OwnerKey(salt []byte) (key Key, err error) {
 			return
 		}
 		defer seed.Wipe()
-		key = newKey(seed.Bytes(), salt, 1)
+		key = newKey(seed.Reveal(), salt, 1)
 	})
 	return key, err
 }

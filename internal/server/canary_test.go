@@ -36,7 +36,7 @@ func TestSecretsStayWhereTheyBelong(t *testing.T) {
 	}
 	key := did.SHA3.Sum(account.Bytes(), []byte("notes"))
 	secrets := map[string][]byte{
-		"the words": []byte(w.Words), "imported words": []byte(imported), "the seed": seed.Bytes(), "an account's key": account.Bytes(),
+		"the words": []byte(w.Words), "imported words": []byte(imported), "the seed": seed.Reveal(), "an account's key": account.Bytes(),
 		"half an account's key": account.Bytes()[:32], "an imported key": site.Key.Bytes()[:32], "an encryption key": key,
 		"the passphrase": []byte(wallettest.Passphrase), "a second passphrase": []byte(second),
 	}
@@ -62,7 +62,7 @@ func TestSecretsStayWhereTheyBelong(t *testing.T) {
 	do("POST", "/v1/wallets", w.Operator, members{"name": "bob", "words": imported}).Must(201)
 	do("POST", "/v1/wallets", w.Operator, members{"name": "bob", "words": imported}).Refused(409, "conflict")
 	do("POST", "/v1/wallets", w.Operator, members{"name": "bob", "words": w.Words + " zoo"}).Refused(422, "words_invalid")
-	do("POST", "/v1/wallets", w.Operator, members{"name": "bob", "seedHex": hex.EncodeToString(seed.Bytes())[:120]}).Refused(422, "seed_invalid")
+	do("POST", "/v1/wallets", w.Operator, members{"name": "bob", "seedHex": hex.EncodeToString(seed.Reveal())[:120]}).Refused(422, "seed_invalid")
 	do("POST", "/v1/wallets", w.Operator, members{"nme": "bob", "words": w.Words}).Must(400)
 	do("POST", w.Path("/accounts"), w.Owner, members{"secret": did.EncodeBase58(account.Bytes()), "targetType": members{"key": "ethereum"}}).Must(400)
 	slot := members{"auth": members{"passphrase": wallettest.Passphrase}, "slot": members{"name": "second", "passphrase": second}}

@@ -31,7 +31,7 @@ var arrows = map[string][]string{
 	"internal/claims":        {"internal/keystore", "internal/derive", "internal/delegation", "internal/did", "internal/secretstorage", "internal/store"},
 	"internal/keystore":      {"internal/derive", "internal/did", "internal/secret", "internal/store"},
 	"internal/blocklet":      {},
-	"internal/derive":        {"internal/did"},
+	"internal/derive":        {"internal/did", "internal/secret"},
 	"internal/delegation":    {"internal/did"},
 	"internal/did":           {},
 	"internal/secretstorage": {},
