@@ -47,7 +47,7 @@ func furnished(t *testing.T) *house {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := h.door.ImportAccount(ctx, owner, key.Bytes(), did.Type{Role: did.RoleApplication, Key: typ, Hash: did.SHA3}); err != nil {
+		if _, err := h.door.ImportAccount(ctx, owner, key.Reveal(), did.Type{Role: did.RoleApplication, Key: typ, Hash: did.SHA3}); err != nil {
 			t.Fatal(typ, err)
 		}
 	}

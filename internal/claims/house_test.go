@@ -213,7 +213,7 @@ func secret(t *testing.T, app string, typ did.Type) (did.SecretKey, did.DID) {
 
 // key is SHA3-256(sk ‖ salt) in base58, computed beside the house.
 func key(sk did.SecretKey, salt string) string {
-	return did.EncodeBase58(did.SHA3.Sum(sk.Bytes(), did.LooseBytes(salt)))
+	return did.EncodeBase58(did.SHA3.Sum(sk.Reveal(), did.LooseBytes(salt)))
 }
 
 // member returns a text member of the n-th answered claim.

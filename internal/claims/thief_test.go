@@ -289,10 +289,10 @@ func TestAStolenDatabaseHoldsNoSecret(t *testing.T) {
 	}
 	for name, canary := range map[string][]byte{
 		"the words":              []byte("abandon"),
-		"an account's secret":    sk.Bytes(),
-		"half of it":             sk.Bytes()[:32],
+		"an account's secret":    sk.Reveal(),
+		"half of it":             sk.Reveal()[:32],
 		"the key that was given": []byte(answered),
-		"its bytes":              did.SHA3.Sum(sk.Bytes(), []byte("diary of a canary")),
+		"its bytes":              did.SHA3.Sum(sk.Reveal(), []byte("diary of a canary")),
 		"the salt":               []byte("diary of a canary"),
 		"the salt in hex":        []byte(hexString([]byte("diary of a canary"))),
 		"an app's token":         []byte(token),

@@ -262,7 +262,7 @@ func (tt hostile) play(t *testing.T) {
 	s := &script{t: t, replies: tt.replies}
 	h := newHouse(t, s)
 	held := newFar(t, heldSeed, did.Ed25519)
-	if _, err := h.door.ImportAccount(t.Context(), h.as(h.owner), held.key.Bytes(), held.did.Type()); err != nil {
+	if _, err := h.door.ImportAccount(t.Context(), h.as(h.owner), held.key.Reveal(), held.did.Type()); err != nil {
 		t.Fatal(err)
 	}
 	v := h.through(appURL)

@@ -140,7 +140,7 @@ func TestAccountsFollowTheVectors(t *testing.T) {
 			if address != want {
 				t.Errorf("address %s, want %s", address, want)
 			}
-			if got := hex.EncodeToString(key.Bytes()); "0x"+got != c.SK {
+			if got := hex.EncodeToString(key.Reveal()); "0x"+got != c.SK {
 				t.Errorf("secret key differs from the packages' form")
 			}
 			if got := hex.EncodeToString(key.Public()); "0x"+got != c.PK {

@@ -10,6 +10,8 @@ import (
 	"encoding/pem"
 	"slices"
 	"strings"
+
+	"walletd/internal/secret"
 )
 
 // Bounds of the channel, in bytes.
@@ -24,8 +26,8 @@ const (
 // value is no key, and using it panics; make one with [NewChannelKey] or
 // [ParseChannelKey].
 type ChannelKey struct {
-	hidden
-	text behind[[]byte]
+	secret.Redacted
+	text secret.Bytes
 }
 
 // NewChannelKey draws a key.
@@ -38,7 +40,7 @@ func NewChannelKey() ChannelKey {
 	for _, b := range random {
 		text = append(text, digits[b>>4], digits[b&15])
 	}
-	return ChannelKey{text: putBehind(text)}
+	return ChannelKey{text: secret.New(text)}
 }
 
 // ParseChannelKey takes a copy of the 32 characters that a wrapped key opens
@@ -47,25 +49,19 @@ func ParseChannelKey(b []byte) (ChannelKey, error) {
 	if len(b) != 32 || strings.Trim(string(b), "0123456789ABCDEF") != "" {
 		return ChannelKey{}, Refuse("shared_key_unreadable", "the key of the channel is not 32 upper-case hex characters")
 	}
-	return ChannelKey{text: putBehind(slices.Clone(b))}, nil
+	return ChannelKey{text: secret.New(slices.Clone(b))}, nil
 }
 
 // Wipe overwrites the key and every copy of it. It must not be used afterwards.
-func (k ChannelKey) Wipe() {
-	if text := k.text.get(); text != nil {
-		clear(*text)
-		*text = nil
-	}
-}
+func (k ChannelKey) Wipe() { k.text.Wipe() }
 
 // bytes gives the characters of the key. A key that was never made or is wiped
 // would seal to a key everybody knows, so using one panics.
 func (k ChannelKey) bytes() []byte {
-	text := k.text.get()
-	if text == nil || *text == nil {
+	if k.text.IsZero() {
 		panic("did: a channel key that does not exist")
 	}
-	return *text
+	return k.text.Reveal()
 }
 
 // Seal encrypts and writes as base58. The protocol prescribes AES in ECB mode,

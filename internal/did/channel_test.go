@@ -9,6 +9,8 @@ import (
 	"encoding/pem"
 	"strings"
 	"testing"
+
+	"walletd/internal/secret"
 )
 
 type channelVectors struct {
@@ -73,7 +75,7 @@ func TestUnwrapChannelKeyRefuses(t *testing.T) {
 	}
 	ek := EncodeChannelPublicKey(&priv.PublicKey)
 	wrap := func(text string) string {
-		sealed, err := WrapChannelKey(ek, ChannelKey{text: putBehind([]byte(text))})
+		sealed, err := WrapChannelKey(ek, ChannelKey{text: secret.New([]byte(text))})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -186,7 +186,7 @@ func TestFromPublicKeyRefusesUnsoundKeys(t *testing.T) {
 	}{
 		{"no bytes", Ed25519, nil},
 		{"an ed25519 key of 31 bytes", Ed25519, make([]byte, 31)},
-		{"a secret in place of a public key", Ed25519, keyOf(t, Ed25519, 1).Bytes()},
+		{"a secret in place of a public key", Ed25519, keyOf(t, Ed25519, 1).Reveal()},
 		{"the ed25519 identity", Ed25519, append([]byte{1}, make([]byte, 31)...)},
 		{"the identity with a sign", Ed25519, append(append([]byte{1}, make([]byte, 30)...), 0x80)},
 		{"an ed25519 point of order 4", Ed25519, make([]byte, 32)},

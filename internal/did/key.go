@@ -9,6 +9,8 @@ import (
 
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
+
+	"walletd/internal/secret"
 )
 
 var (
@@ -26,59 +28,53 @@ var (
 const digestLength = 32
 
 // SecretKey is a secret key in the form the packages hold it: 64 bytes (seed ‖
-// public key) for ed25519, 32 bytes for secp256k1 and ethereum. It never prints
-// itself. Copies share the secret, so wiping one wipes all. The zero value
-// signs nothing.
+// public key) for ed25519, 32 bytes for secp256k1 and ethereum. A zero key and a
+// wiped one sign nothing.
 type SecretKey struct {
-	hidden
+	secret.Bytes
 	typ    KeyType
-	secret behind[secretBytes]
-}
-
-type secretBytes struct {
-	key    []byte
-	public []byte
+	public []byte // as Public gives it
 }
 
 // NewSecretKey takes a copy of a secret key in the packages' form. It checks
 // that both halves of an ed25519 key belong together, and that an ECDSA scalar
 // is in range. Anything else fails with [ErrSecretKey].
-func NewSecretKey(t KeyType, secret []byte) (SecretKey, error) {
+func NewSecretKey(t KeyType, raw []byte) (SecretKey, error) {
 	switch t {
 	case Ed25519:
-		if len(secret) != ed25519.PrivateKeySize {
+		if len(raw) != ed25519.PrivateKeySize {
 			return SecretKey{}, ErrSecretKey
 		}
-		key, err := SecretKeyFromSeed(t, secret[:ed25519.SeedSize])
+		key, err := SecretKeyFromSeed(t, raw[:ed25519.SeedSize])
 		if err != nil {
 			return SecretKey{}, err
 		}
 		// A foreign public half would turn signatures into leaks of the seed.
-		if !bytes.Equal(key.secret.get().public, secret[ed25519.SeedSize:]) {
+		if !bytes.Equal(key.public, raw[ed25519.SeedSize:]) {
 			key.Wipe()
 			return SecretKey{}, ErrSecretKey
 		}
 		return key, nil
 	case Secp256k1, Ethereum:
-		return SecretKeyFromSeed(t, secret)
+		return SecretKeyFromSeed(t, raw)
 	}
 	return SecretKey{}, ErrSecretKey
 }
 
-// RestoreSecretKey takes a copy of what [SecretKey.Bytes] and
+// RestoreSecretKey takes a copy of what [SecretKey.Reveal] and
 // [SecretKey.Public] gave, from where nobody could change it meanwhile: to make
 // the public key of a secret costs as much as a signature. That the two belong
 // together is not worked out, and a foreign public half would turn signatures
 // into leaks of the seed: bytes from anywhere else are for [NewSecretKey]. What
 // cannot be such a pair fails with [ErrSecretKey].
-func RestoreSecretKey(t KeyType, secret, public []byte) (SecretKey, error) {
+func RestoreSecretKey(t KeyType, raw, public []byte) (SecretKey, error) {
 	switch t {
 	case Ed25519:
-		if len(secret) != ed25519.PrivateKeySize || !bytes.Equal(secret[ed25519.SeedSize:], public) {
+		if len(raw) != ed25519.PrivateKeySize || !bytes.Equal(raw[ed25519.SeedSize:], public) {
 			return SecretKey{}, ErrSecretKey
 		}
 	case Secp256k1, Ethereum:
-		if !isScalar(secret) {
+		if !isScalar(raw) {
 			return SecretKey{}, ErrSecretKey
 		}
 	default:
@@ -87,7 +83,7 @@ func RestoreSecretKey(t KeyType, secret, public []byte) (SecretKey, error) {
 	if _, err := parseKey(t, public); err != nil {
 		return SecretKey{}, ErrSecretKey
 	}
-	return SecretKey{typ: t, secret: putBehind(secretBytes{slices.Clone(secret), slices.Clone(public)})}, nil
+	return SecretKey{secret.New(slices.Clone(raw)), t, slices.Clone(public)}, nil
 }
 
 // isScalar tells whether 32 bytes are a secret of secp256k1: neither zero nor
@@ -108,7 +104,7 @@ func SecretKeyFromSeed(t KeyType, seed []byte) (SecretKey, error) {
 	case Ed25519:
 		key := ed25519.NewKeyFromSeed(seed)
 		public := slices.Clone(key[ed25519.SeedSize:])
-		return SecretKey{typ: t, secret: putBehind(secretBytes{key, public})}, nil
+		return SecretKey{secret.New(key), t, public}, nil
 	case Secp256k1, Ethereum:
 		if !isScalar(seed) {
 			return SecretKey{}, ErrSecretKey
@@ -119,7 +115,7 @@ func SecretKeyFromSeed(t KeyType, seed []byte) (SecretKey, error) {
 		if t == Ethereum {
 			public = public[1:]
 		}
-		return SecretKey{typ: t, secret: putBehind(secretBytes{slices.Clone(seed), public})}, nil
+		return SecretKey{secret.New(slices.Clone(seed)), t, public}, nil
 	}
 	return SecretKey{}, ErrSecretKey
 }
@@ -129,47 +125,23 @@ func (k SecretKey) Type() KeyType { return k.typ }
 
 // Public gives a copy of the public key as identifiers hash it: 32 bytes for
 // ed25519, 65 for secp256k1, 64 for ethereum.
-func (k SecretKey) Public() []byte {
-	if secret := k.secret.get(); secret != nil {
-		return slices.Clone(secret.public)
-	}
-	return nil
-}
-
-// Bytes gives the secret itself in the packages' form. It aliases the key:
-// callers neither keep nor change it.
-func (k SecretKey) Bytes() []byte {
-	if secret := k.secret.get(); secret != nil {
-		return secret.key
-	}
-	return nil
-}
-
-// Wipe overwrites the secret. The key, and every copy of it, signs nothing
-// afterwards.
-func (k SecretKey) Wipe() {
-	if secret := k.secret.get(); secret != nil {
-		clear(secret.key)
-		secret.key = nil
-	}
-}
+func (k SecretKey) Public() []byte { return slices.Clone(k.public) }
 
 // SignBytes signs with the bare algorithm (DID Connect reference c.4): ed25519
 // over the whole message, 64 bytes; ECDSA over a digest of exactly 32 bytes
 // (else [ErrDigest]), RFC 6979, ASN.1 DER with low S. A wiped key fails with
 // [ErrSecretKey].
 func (k SecretKey) SignBytes(msg []byte) ([]byte, error) {
-	secret := k.Bytes()
-	if len(secret) == 0 {
+	if k.IsZero() {
 		return nil, fmt.Errorf("signing: %w", ErrSecretKey)
 	}
 	if k.typ == Ed25519 {
-		return ed25519.Sign(secret, msg), nil
+		return ed25519.Sign(k.Reveal(), msg), nil
 	}
 	if len(msg) != digestLength {
 		return nil, ErrDigest
 	}
-	private := secp256k1.PrivKeyFromBytes(secret)
+	private := secp256k1.PrivKeyFromBytes(k.Reveal())
 	defer private.Zero()
 	return ecdsa.Sign(private, msg).Serialize(), nil
 }

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/rs/zerolog"
+
+	"walletd/internal/secret"
 )
 
 func TestSecretKeyVectors(t *testing.T) {
@@ -29,7 +31,7 @@ func TestSecretKeyVectors(t *testing.T) {
 			if got := key.Public(); !bytes.Equal(got, unhex(t, v.Pk)) {
 				t.Errorf("got public key %x, want %s", got, v.Pk)
 			}
-			if !bytes.HasPrefix(key.Bytes(), sk) {
+			if !bytes.HasPrefix(key.Reveal(), sk) {
 				t.Error("the bytes are not those it was made of")
 			}
 		})
@@ -38,7 +40,7 @@ func TestSecretKeyVectors(t *testing.T) {
 
 func TestNewSecretKeyRefuses(t *testing.T) {
 	order := unhex(t, "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141")
-	good := keyOf(t, Ed25519, 1).Bytes()
+	good := keyOf(t, Ed25519, 1).Reveal()
 	foreign := append(bytes.Clone(good[:32]), keyOf(t, Ed25519, 2).Public()...)
 	for _, c := range []struct {
 		name   string
@@ -73,7 +75,7 @@ func TestRestoreSecretKey(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			again, err := RestoreSecretKey(typ, key.Bytes(), key.Public())
+			again, err := RestoreSecretKey(typ, key.Reveal(), key.Public())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -93,12 +95,12 @@ func TestRestoreSecretKey(t *testing.T) {
 		secret, public []byte
 	}{
 		{"nothing", Ed25519, nil, nil},
-		{"an ed25519 seed alone", Ed25519, ed.Bytes()[:32], ed.Public()},
-		{"an ed25519 key with the public key of another", Ed25519, ed.Bytes(), keyOf(t, Ed25519, 2).Public()},
-		{"a secp256k1 key with a public key of ethereum", Secp256k1, secp.Bytes(), ethereum.Public()},
-		{"an ethereum key without its public key", Ethereum, ethereum.Bytes(), nil},
+		{"an ed25519 seed alone", Ed25519, ed.Reveal()[:32], ed.Public()},
+		{"an ed25519 key with the public key of another", Ed25519, ed.Reveal(), keyOf(t, Ed25519, 2).Public()},
+		{"a secp256k1 key with a public key of ethereum", Secp256k1, secp.Reveal(), ethereum.Public()},
+		{"an ethereum key without its public key", Ethereum, ethereum.Reveal(), nil},
 		{"a scalar of zero", Secp256k1, make([]byte, 32), secp.Public()},
-		{"a passkey", Passkey, secp.Bytes(), secp.Public()},
+		{"a passkey", Passkey, secp.Reveal(), secp.Public()},
 	} {
 		t.Run("refuses "+c.name, func(t *testing.T) {
 			if _, err := RestoreSecretKey(c.typ, c.secret, c.public); !errors.Is(err, ErrSecretKey) {
@@ -239,7 +241,7 @@ func TestSecretsDoNotPrint(t *testing.T) {
 	}
 	out.Write(text)
 	log := zerolog.New(&out)
-	log.Info().Any("v", value).Object("k", key).Interface("c", channel).Stringer("s", key).Msg("")
+	log.Info().Any("v", value).Interface("k", key).Interface("c", channel).Stringer("s", key).Msg("")
 
 	digits := hex.EncodeToString([]byte(seed))
 	for _, secret := range []string{seed, digits, strings.ToUpper(digits), "0123456789ABCDEF", hex.EncodeToString([]byte("0123456789ABCDEF")), "97 32 118", "48 49 50"} {
@@ -247,7 +249,7 @@ func TestSecretsDoNotPrint(t *testing.T) {
 			t.Errorf("%q is printed:\n%s", secret, out.String())
 		}
 	}
-	if strings.Count(out.String(), hiddenText) < 8 {
+	if strings.Count(out.String(), secret.Redaction) < 8 {
 		t.Errorf("printed nothing to look at:\n%s", out.String())
 	}
 }

@@ -172,7 +172,7 @@ func (w *Wallet) openAccount(a store.Account) (accountSecret, error) {
 // encodeAccount gives length ‖ public key ‖ length ‖ twin ‖ secret, lengths of
 // one byte.
 func encodeAccount(sk did.SecretKey) ([]byte, error) {
-	public, secret := sk.Public(), sk.Bytes()
+	public, secret := sk.Public(), sk.Reveal()
 	var twin []byte
 	if len(secret) == ed25519.SeedSize {
 		other, err := did.SecretKeyFromSeed(did.Ed25519, secret)

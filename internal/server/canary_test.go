@@ -34,10 +34,10 @@ func TestSecretsStayWhereTheyBelong(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key := did.SHA3.Sum(account.Bytes(), []byte("notes"))
+	key := did.SHA3.Sum(account.Reveal(), []byte("notes"))
 	secrets := map[string][]byte{
-		"the words": []byte(w.Words), "imported words": []byte(imported), "the seed": seed.Reveal(), "an account's key": account.Bytes(),
-		"half an account's key": account.Bytes()[:32], "an imported key": site.Key.Bytes()[:32], "an encryption key": key,
+		"the words": []byte(w.Words), "imported words": []byte(imported), "the seed": seed.Reveal(), "an account's key": account.Reveal(),
+		"half an account's key": account.Reveal()[:32], "an imported key": site.Key.Reveal()[:32], "an encryption key": key,
 		"the passphrase": []byte(wallettest.Passphrase), "a second passphrase": []byte(second),
 	}
 	for name, token := range map[string]string{"operator": w.Operator, "owner": w.Owner, "app": notes.Token} {
@@ -64,7 +64,7 @@ func TestSecretsStayWhereTheyBelong(t *testing.T) {
 	do("POST", "/v1/wallets", w.Operator, members{"name": "bob", "words": w.Words + " zoo"}).Refused(422, "words_invalid")
 	do("POST", "/v1/wallets", w.Operator, members{"name": "bob", "seedHex": hex.EncodeToString(seed.Reveal())[:120]}).Refused(422, "seed_invalid")
 	do("POST", "/v1/wallets", w.Operator, members{"nme": "bob", "words": w.Words}).Must(400)
-	do("POST", w.Path("/accounts"), w.Owner, members{"secret": did.EncodeBase58(account.Bytes()), "targetType": members{"key": "ethereum"}}).Must(400)
+	do("POST", w.Path("/accounts"), w.Owner, members{"secret": did.EncodeBase58(account.Reveal()), "targetType": members{"key": "ethereum"}}).Must(400)
 	slot := members{"auth": members{"passphrase": wallettest.Passphrase}, "slot": members{"name": "second", "passphrase": second}}
 	do("POST", "/v1/keystore/slots", w.Operator, slot).Must(201)
 	do("POST", "/v1/keystore/rotate", w.Operator, members{"secrets": []members{{"passphrase": wallettest.Passphrase}, {"passphrase": second}}}).Must(200)

@@ -22,7 +22,7 @@ func TestDelegatedKey(t *testing.T) {
 		return wallettest.EncryptionKey(salt, members{"delegation": delegation})
 	}
 	good := site.Delegate(host.DID)
-	want := did.EncodeBase58(did.SHA3.Sum(site.Key.Bytes(), did.LooseBytes(salt)))
+	want := did.EncodeBase58(did.SHA3.Sum(site.Key.Reveal(), did.LooseBytes(salt)))
 
 	t.Run("is never decided by a rule", func(t *testing.T) {
 		asked := host.Ask(claim(good)).Must(202)

@@ -149,6 +149,6 @@ func (a *App) sign(body Members, changes []Members) string {
 func (a *App) Import() {
 	a.w.t.Helper()
 	a.w.Do("POST", a.w.Path("/accounts"), a.w.Owner, Members{
-		"secret": did.EncodeBase58(a.Key.Bytes()), "targetType": Members{"role": "application", "key": a.Key.Type().String()},
+		"secret": did.EncodeBase58(a.Key.Reveal()), "targetType": Members{"role": "application", "key": a.Key.Type().String()},
 	}).Must(http.StatusCreated)
 }

@@ -33,7 +33,7 @@ var arrows = map[string][]string{
 	"internal/blocklet":      {},
 	"internal/derive":        {"internal/did", "internal/secret"},
 	"internal/delegation":    {"internal/did"},
-	"internal/did":           {},
+	"internal/did":           {"internal/secret"},
 	"internal/secretstorage": {},
 	"internal/secret":        {},
 	"internal/store":         {},

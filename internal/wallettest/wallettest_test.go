@@ -27,7 +27,7 @@ func TestWalletAnswersAnEncryptionKey(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if want := did.EncodeBase58(did.SHA3.Sum(key.Bytes(), []byte("notes"))); got != want {
+			if want := did.EncodeBase58(did.SHA3.Sum(key.Reveal(), []byte("notes"))); got != want {
 				t.Errorf("got %s, want %s", got, want)
 			}
 		})
