@@ -9,6 +9,8 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"fmt"
+
+	"walletd/internal/secret"
 )
 
 // BackupAlgorithm is the algorithm of room-key backups (reference section 9).
@@ -23,7 +25,7 @@ const (
 // never be the bytes of a [Key] too, so walletd derives it with a salt of its own. It never prints
 // itself; copies share the bytes and Wipe empties all of them.
 type BackupKey struct {
-	hidden
+	secret.Redacted
 	key Key
 }
 

@@ -1,21 +1,20 @@
 package secretstorage
 
 import (
+	"bytes"
 	"crypto/hkdf"
 	"crypto/sha256"
 	"fmt"
+
+	"walletd/internal/secret"
 )
 
 // KeySize is the length of every key here, in bytes.
 const KeySize = 32
 
 // Key is a secret storage key: 32 bytes, for walletd the encryptionKey of an app and a salt as it
-// is (reference section 1). It never prints itself. Copies share the bytes, so Wipe empties all of
-// them. The zero Key and a wiped one fit nothing and open nothing.
-type Key struct {
-	hidden
-	b **[KeySize]byte // two: see hidden
-}
+// is (reference section 1). The zero Key and a wiped one fit nothing and open nothing.
+type Key struct{ secret.Bytes }
 
 // NewKey makes a Key of a copy of b. It refuses other lengths than 32 with bad_key: the SDK takes
 // any (reference section 3).
@@ -23,17 +22,7 @@ func NewKey(b []byte) (Key, error) {
 	if len(b) != KeySize {
 		return Key{}, refuse("bad_key", "a key has 32 bytes")
 	}
-	p := new([KeySize]byte)
-	copy(p[:], b)
-	return Key{b: &p}, nil
-}
-
-// Reveal gives the key's bytes themselves, not a copy, and nil for a zero or wiped Key.
-func (k Key) Reveal() []byte {
-	if k.b == nil || *k.b == nil {
-		return nil
-	}
-	return (*k.b)[:]
+	return Key{secret.New(bytes.Clone(b))}, nil
 }
 
 // Value gives the key as secrets hold keys: 43 bytes of unpadded base64 (reference section 8).
@@ -44,21 +33,10 @@ func (k Key) Value() []byte {
 	return unpaddedBase64(k.Reveal())
 }
 
-// IsZero tells whether there is no key here, or no more.
-func (k Key) IsZero() bool { return k.Reveal() == nil }
-
-// Wipe overwrites the key with zeros, in all its copies.
-func (k Key) Wipe() {
-	clear(k.Reveal())
-	if k.b != nil {
-		*k.b = nil
-	}
-}
-
-// expand gives HKDF-SHA-256 of secret, with a salt of zeros. HMAC pads its key with zeros, so
+// expand gives HKDF-SHA-256 of ikm, with a salt of zeros. HMAC pads its key with zeros, so
 // this is the specification's salt of 32 zero bytes, and the SDK's of 8, too.
-func expand(secret []byte, info string, length int) ([]byte, error) {
-	okm, err := hkdf.Key(sha256.New, secret, make([]byte, sha256.Size), info, length)
+func expand(ikm []byte, info string, length int) ([]byte, error) {
+	okm, err := hkdf.Key(sha256.New, ikm, make([]byte, sha256.Size), info, length)
 	if err != nil {
 		return nil, fmt.Errorf("deriving keys: %w", err)
 	}

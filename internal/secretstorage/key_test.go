@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/rs/zerolog"
+
+	"walletd/internal/secret"
 )
 
 func TestKeysDoNotPrint(t *testing.T) {
@@ -49,9 +51,9 @@ func TestKeysDoNotPrint(t *testing.T) {
 		logger.Info().Interface("v", v).Any("w", v).Send()
 	}
 	logger := zerolog.New(&out)
-	logger.Info().Object("k", key).Object("b", backup).Stringer("s", key).Send()
+	logger.Info().Interface("k", key).Interface("b", backup).Stringer("s", key).Send()
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
-		if got := fmt.Sprintf(verb+verb, key, backup); got != hiddenText+hiddenText {
+		if got := fmt.Sprintf(verb+verb, key, backup); got != secret.Redaction+secret.Redaction {
 			t.Errorf("%s gives %s", verb, got)
 		}
 	}
