@@ -20,11 +20,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"unicode/utf8"
 
-	"github.com/rs/zerolog"
+	"walletd/internal/secret"
 )
 
 const (
@@ -51,11 +50,12 @@ var (
 	ErrPlain = errors.New("a value is text of at most 1 MiB in UTF-8")
 )
 
-const hiddenText = "[secret]"
-
 // Key opens and seals the values of one app's backups. It never prints itself. Copies share the
-// bytes, so Wipe empties all of them. The zero Key opens nothing.
-type Key struct{ bytes func() []byte }
+// bytes, so Wipe empties all of them. The zero Key and a wiped one open and seal nothing.
+type Key struct {
+	secret.Redacted
+	passphrase secret.Bytes
+}
 
 // NewKey makes the Key of an app's backups from the answer to its encryptionKey claim, 32 bytes,
 // and the app's address as blocklet.json has it in appDid. The only error is ErrKey.
@@ -71,22 +71,11 @@ func NewKey(encryptionKey []byte, appDID string) (Key, error) {
 	defer clear(derived)
 	text := make([]byte, hex.EncodedLen(len(derived)))
 	hex.Encode(text, derived)
-	return Key{func() []byte { return text }}, nil
+	return Key{passphrase: secret.New(text)}, nil
 }
 
 // Wipe overwrites the key with zeros.
-func (k Key) Wipe() {
-	if k.bytes != nil {
-		clear(k.bytes())
-	}
-}
-
-func (Key) String() string                         { return hiddenText }
-func (Key) GoString() string                       { return hiddenText }
-func (Key) Format(f fmt.State, _ rune)             { _, _ = io.WriteString(f, hiddenText) }
-func (Key) MarshalText() ([]byte, error)           { return []byte(hiddenText), nil }
-func (Key) MarshalJSON() ([]byte, error)           { return []byte(`"` + hiddenText + `"`), nil }
-func (Key) MarshalZerologObject(ev *zerolog.Event) { ev.Bool("secret", true) }
+func (k Key) Wipe() { k.passphrase.Wipe() }
 
 // Seal encrypts a value, with a fresh salt. Errors are ErrPlain and ErrKey.
 func (k Key) Seal(plain []byte) (string, error) {
@@ -149,14 +138,14 @@ func (k Key) Open(text string) ([]byte, error) {
 // cipher gives the block cipher and the IV of a salt: EVP_BytesToKey of OpenSSL with MD5 and one
 // round, 32 bytes of key and 16 of IV.
 func (k Key) cipher(salt []byte) (cipher.Block, []byte, error) {
-	if k.bytes == nil {
+	if k.passphrase.IsZero() {
 		return nil, nil, ErrKey
 	}
 	var okm, last []byte
 	for len(okm) < KeySize+aes.BlockSize {
 		h := md5.New()
 		h.Write(last)
-		h.Write(k.bytes())
+		h.Write(k.passphrase.Reveal())
 		h.Write(salt)
 		last = h.Sum(nil)
 		okm = append(okm, last...)

@@ -48,7 +48,7 @@ func load(t testing.TB) (vectors, Key) {
 
 func TestTheServersValuesAreOpenedAndMade(t *testing.T) {
 	v, key := load(t)
-	if got := string(key.bytes()); got != v.Passphrase {
+	if got := string(key.passphrase.Reveal()); got != v.Passphrase {
 		t.Errorf("passphrase %s, want %s", got, v.Passphrase)
 	}
 	for _, c := range v.Cases {
@@ -189,9 +189,13 @@ func TestAKeyDoesNotPrint(t *testing.T) {
 	if strings.Contains(text, v.Passphrase[:8]) || strings.Contains(text, hex.EncodeToString([]byte(v.Passphrase[:8]))) {
 		t.Error(text)
 	}
+	inside := key.passphrase.Reveal()
 	key.Wipe()
-	if diff := cmp.Diff(make([]byte, 64), key.bytes()); diff != "" {
+	if diff := cmp.Diff(make([]byte, 64), inside); diff != "" {
 		t.Error(diff)
+	}
+	if sealed, err := key.Seal([]byte("x")); !errors.Is(err, ErrKey) {
+		t.Errorf("a wiped key seals: %q, %v", sealed, err)
 	}
 }
 
