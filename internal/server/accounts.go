@@ -63,11 +63,11 @@ func (s *Server) accounts(c *call, in page) (list[account], error) {
 // newAccount asks for an app's account, or that a key made elsewhere be kept.
 type newAccount struct {
 	App        *appDID     `json:"app"`
-	Secret     *secret     `json:"secret"`
+	Secret     secretText  `json:"secret,omitempty"`
 	TargetType *targetType `json:"targetType"`
 }
 
-func (n *newAccount) wipe() { n.Secret.wipe() }
+func (n *newAccount) wipe() { n.Secret.Wipe() }
 
 // targetType is the kind of an account; what is left out is an ordinary account's.
 type targetType struct {
@@ -102,7 +102,7 @@ func (s *Server) addAccount(c *call, in newAccount) (account, error) {
 	}
 	c.status = http.StatusCreated
 	switch {
-	case (in.App == nil) == (in.Secret == nil):
+	case (in.App == nil) == in.Secret.IsZero():
 		return account{}, &memberError{"the account", "must be named by either app or secret"}
 	case in.App != nil:
 		v, err := s.door.CreateAccount(c.ctx, c.Caller, in.App.DID, t)
@@ -120,9 +120,9 @@ func (s *Server) addAccount(c *call, in newAccount) (account, error) {
 }
 
 // key reads a secret key as the packages write it: base58, or 0x and hex.
-func (s *secret) key() ([]byte, error) {
+func (s secretText) key() ([]byte, error) {
 	wrong := &memberError{"secret", "must be a secret key in base58 with its z, or in hex with its 0x"}
-	text := string(*s)
+	text := string(s.Reveal())
 	if digits, ok := strings.CutPrefix(text, "0x"); ok {
 		b, err := hex.DecodeString(digits)
 		if err != nil || len(b) > maxKey {

@@ -3,7 +3,6 @@ package server
 import (
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -67,13 +66,13 @@ func (s *Server) inspectBackup(c *call, in inspection) (claims.BackupView, error
 
 // restoration carries a backup and what opens it.
 type restoration struct {
-	Words         *secret         `json:"words"`
-	SeedHex       *secret         `json:"seedHex"`
+	Words         secretText      `json:"words,omitempty"`
+	SeedHex       secretText      `json:"seedHex,omitempty"`
 	Backup        json.RawMessage `json:"backup"`
 	WithoutRecord *bool           `json:"withoutRecord"`
 }
 
-func (r *restoration) wipe() { r.Words.wipe(); r.SeedHex.wipe() }
+func (r *restoration) wipe() { r.Words.Wipe(); r.SeedHex.Wipe() }
 
 func (*restoration) limit() int64 { return claims.MaxBackupFile + maxBody }
 
@@ -91,16 +90,7 @@ type restored struct {
 }
 
 func (s *Server) restore(c *call, in restoration) (restored, error) {
-	r := claims.Restoration{File: in.Backup, WithoutRecord: in.WithoutRecord != nil && *in.WithoutRecord}
-	if in.Words != nil {
-		r.Words = *in.Words
-	}
-	if in.SeedHex != nil {
-		r.Seed = make([]byte, hex.DecodedLen(len(*in.SeedHex)))
-		if _, err := hex.Decode(r.Seed, *in.SeedHex); err != nil {
-			r.Seed = []byte{} // no seed, and refused as one
-		}
-	}
+	r := claims.Restoration{File: in.Backup, Words: in.Words.Reveal(), Seed: in.SeedHex.seed(), WithoutRecord: in.WithoutRecord != nil && *in.WithoutRecord}
 	c.status = http.StatusCreated
 	made, err := s.door.RestoreWallet(c.ctx, c.Caller, r)
 	return restored{made.BackupView, made.RulesOff}, err

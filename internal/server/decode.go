@@ -12,6 +12,7 @@ import (
 	"unicode"
 
 	"walletd/internal/did"
+	"walletd/internal/secret"
 )
 
 // memberError says which member of a request cannot be used, and what it must be. Its text is
@@ -212,20 +213,15 @@ func (l *label) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// secret is a text that is wiped after use and does not print itself. It holds 1 byte to 16 KiB.
-type secret []byte
+// secretText is a text that is wiped after use and does not print itself: 1 byte to 16 KiB, or none
+// where the request says omitempty.
+type secretText struct{ secret.Bytes }
 
 // UnmarshalText copies the text.
-func (s *secret) UnmarshalText(text []byte) error {
+func (s *secretText) UnmarshalText(text []byte) error {
 	if len(text) == 0 || len(text) > 16<<10 {
 		return &memberError{"", "must be 1 to 16384 bytes"}
 	}
-	*s = bytes.Clone(text)
+	s.Bytes = secret.New(bytes.Clone(text))
 	return nil
 }
-
-// Format prints nothing of the secret.
-func (secret) Format(f fmt.State, _ rune) { fmt.Fprint(f, "secret") }
-
-// MarshalText writes nothing of the secret.
-func (secret) MarshalText() ([]byte, error) { return []byte("secret"), nil }

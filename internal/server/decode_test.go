@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"walletd/internal/did"
+	"walletd/internal/secret"
 )
 
 type form struct {
@@ -20,7 +21,7 @@ type form struct {
 	Many    []inner           `json:"many,omitempty"`
 	Any     json.RawMessage   `json:"any,omitempty"`
 	Claims  []json.RawMessage `json:"claims,omitempty"`
-	Hidden  *secret           `json:"hidden"`
+	Hidden  secretText        `json:"hidden,omitempty"`
 	Limit   number            `json:"limit,omitempty" max:"200"`
 	Short   *string           `json:"short" min:"2" max:"4"`
 	Decimal int64             `json:"decimal,omitempty"`
@@ -37,13 +38,13 @@ func TestDecodeReads(t *testing.T) {
 	if err := decode([]byte(text), &got); err != nil {
 		t.Fatal(err)
 	}
-	count, on, short, hidden := 2, false, "two", secret("pass")
+	count, on, short := 2, false, "two"
 	want := form{
 		Name: "Alice", Count: &count, On: &on, Words: []string{"a", "b"}, Inner: &inner{}, Many: []inner{{"x"}},
 		Any: json.RawMessage(`{"anything":[1, null]}`), Claims: []json.RawMessage{json.RawMessage(`{"a":1}`), json.RawMessage(`2`)},
-		Hidden: &hidden, Limit: 7, Short: &short,
+		Hidden: secretText{secret.New([]byte("pass"))}, Limit: 7, Short: &short,
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b secretText) bool { return a.Equal(b.Bytes) })); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 }
@@ -105,8 +106,9 @@ func TestDecodeRefuses(t *testing.T) {
 }
 
 func TestSecretsDoNotPrint(t *testing.T) {
-	s := secret("hush-hush")
-	key := slotSecret{Passphrase: &s}
+	held := []byte("hush-hush")
+	s := secretText{secret.New(held)}
+	key := slotSecret{Passphrase: s}
 	for _, format := range []string{"%v", "%+v", "%#v", "%s", "%x", "%q", "%d"} {
 		if text := fmt.Sprintf(format, s) + fmt.Sprintf(format, &s) + fmt.Sprintf(format, key); strings.Contains(text, "hush") || strings.Contains(text, "68757368") {
 			t.Errorf("%s prints %s", format, text)
@@ -116,7 +118,7 @@ func TestSecretsDoNotPrint(t *testing.T) {
 		t.Errorf("JSON says %s, %v", b, err)
 	}
 	key.wipe()
-	if string(s) != strings.Repeat("\x00", len(s)) {
+	if string(held) != strings.Repeat("\x00", len(held)) || !s.IsZero() {
 		t.Error("it is not wiped")
 	}
 }

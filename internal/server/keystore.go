@@ -10,28 +10,21 @@ import (
 
 // slotSecret is what opens a slot: exactly one of the two.
 type slotSecret struct {
-	Passphrase *secret `json:"passphrase"`
-	Identity   *secret `json:"identity"`
+	Passphrase secretText `json:"passphrase,omitempty"`
+	Identity   secretText `json:"identity,omitempty"`
 }
 
-func (s *slotSecret) wipe() { s.Passphrase.wipe(); s.Identity.wipe() }
-
-// wipe empties a secret, if there is one.
-func (s *secret) wipe() {
-	if s != nil {
-		clear(*s)
-	}
-}
+func (s *slotSecret) wipe() { s.Passphrase.Wipe(); s.Identity.Wipe() }
 
 // read makes the keystore's secret; the caller wipes it.
 func (s slotSecret) read() (keystore.Secret, error) {
 	switch {
-	case (s.Passphrase == nil) == (s.Identity == nil):
+	case s.Passphrase.IsZero() == s.Identity.IsZero():
 		return keystore.Secret{}, &memberError{"the secret", "must be either passphrase or identity"}
-	case s.Passphrase != nil:
-		return keystore.Passphrase(*s.Passphrase), nil
+	case !s.Passphrase.IsZero():
+		return keystore.Passphrase(s.Passphrase.Reveal()), nil
 	default:
-		return keystore.ParseIdentity(string(*s.Identity))
+		return keystore.ParseIdentity(string(s.Identity.Reveal()))
 	}
 }
 
@@ -106,13 +99,13 @@ func (s *Server) slots(c *call, _ none) (list[slotView], error) {
 type newSlot struct {
 	Auth slotSecret `json:"auth"`
 	Slot struct {
-		Name       label   `json:"name"`
-		Passphrase *secret `json:"passphrase"`
-		Recipient  *string `json:"recipient" min:"1" max:"4096"`
+		Name       label      `json:"name"`
+		Passphrase secretText `json:"passphrase,omitempty"`
+		Recipient  *string    `json:"recipient" min:"1" max:"4096"`
 	} `json:"slot"`
 }
 
-func (n *newSlot) wipe() { n.Auth.wipe(); n.Slot.Passphrase.wipe() }
+func (n *newSlot) wipe() { n.Auth.wipe(); n.Slot.Passphrase.Wipe() }
 
 // slotMade names a slot that was made.
 type slotMade struct {
@@ -129,8 +122,8 @@ func (s *Server) addSlot(c *call, in newSlot) (slotMade, error) {
 	}
 	defer auth.Wipe()
 	n := keystore.NewSlot{Name: string(in.Slot.Name)}
-	if in.Slot.Passphrase != nil {
-		n.Passphrase = keystore.Passphrase(*in.Slot.Passphrase)
+	if !in.Slot.Passphrase.IsZero() {
+		n.Passphrase = keystore.Passphrase(in.Slot.Passphrase.Reveal())
 		defer n.Passphrase.Wipe()
 	}
 	if in.Slot.Recipient != nil {

@@ -10,12 +10,12 @@ import (
 
 // newWallet asks for a wallet of new words, of those given, or of a seed.
 type newWallet struct {
-	Name    label   `json:"name"`
-	Words   *secret `json:"words"`
-	SeedHex *secret `json:"seedHex"`
+	Name    label      `json:"name"`
+	Words   secretText `json:"words,omitempty"`
+	SeedHex secretText `json:"seedHex,omitempty"`
 }
 
-func (n *newWallet) wipe() { n.Words.wipe(); n.SeedHex.wipe() }
+func (n *newWallet) wipe() { n.Words.Wipe(); n.SeedHex.Wipe() }
 
 // walletMade names a wallet that was made; its words are shown this once.
 type walletMade struct {
@@ -24,16 +24,7 @@ type walletMade struct {
 }
 
 func (s *Server) createWallet(c *call, in newWallet) (walletMade, error) {
-	n := claims.NewWallet{Name: string(in.Name)}
-	if in.Words != nil {
-		n.Words = *in.Words
-	}
-	if in.SeedHex != nil {
-		n.Seed = make([]byte, hex.DecodedLen(len(*in.SeedHex)))
-		if _, err := hex.Decode(n.Seed, *in.SeedHex); err != nil {
-			n.Seed = []byte{} // no seed, and refused as one
-		}
-	}
+	n := claims.NewWallet{Name: string(in.Name), Words: in.Words.Reveal(), Seed: in.SeedHex.seed()}
 	created, err := s.door.CreateWallet(c.ctx, c.Caller, n)
 	if err != nil {
 		return walletMade{}, err
@@ -41,6 +32,20 @@ func (s *Server) createWallet(c *call, in newWallet) (walletMade, error) {
 	defer created.Words.Wipe()
 	c.status = http.StatusCreated
 	return walletMade{created.Wallet, created.Words.Text()}, nil
+}
+
+// seed reads a seed in hex, nil if none was given. What is no hex becomes a seed of no bytes, which
+// is refused as one of a wrong length.
+func (s secretText) seed() []byte {
+	if s.IsZero() {
+		return nil
+	}
+	seed := make([]byte, hex.DecodedLen(len(s.Reveal())))
+	if _, err := hex.Decode(seed, s.Reveal()); err != nil {
+		clear(seed)
+		return []byte{}
+	}
+	return seed
 }
 
 // walletView is a wallet and its settings.
