@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -28,7 +29,7 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs the conversations of testdata: the real program, with the real service where
-// one is spoken to. Beside testscript's own they use these commands:
+// one is spoken to. What an older version left behind is in $GOLDEN. Beside testscript's own they use these commands:
 //
 //	exits CODE walletd …       runs it and wants this exit code
 //	await FILE                 waits until the file is there
@@ -47,12 +48,17 @@ func TestScriptsOnPostgreSQL(t *testing.T) {
 }
 
 func runScripts(t *testing.T, dir, store string) {
+	golden, err := filepath.Abs("../../internal/wallettest/testdata/v1")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:                 dir,
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("TZ", "UTC")
 			env.Setenv("STORE", store)
+			env.Setenv("GOLDEN", golden)
 			return nil
 		},
 		Condition: func(cond string) (bool, error) {

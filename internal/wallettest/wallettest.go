@@ -105,6 +105,19 @@ func New(t testing.TB, options ...Option) *Wallet {
 	return w
 }
 
+// Open serves a store that is there, locked, as a new version of walletd does that is started on
+// it. It is stopped with the test. The wallet's names and tokens are the caller's to fill in.
+func Open(t testing.TB, url string, options ...Option) *Wallet {
+	t.Helper()
+	w := &Wallet{t: t, Log: &Log{}, url: url}
+	for _, o := range options {
+		o(&w.set)
+	}
+	w.start(false)
+	t.Cleanup(func() { w.Stop() })
+	return w
+}
+
 // start opens the store and serves it.
 func (w *Wallet) start(create bool) {
 	w.t.Helper()
