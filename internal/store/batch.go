@@ -34,7 +34,7 @@ func newBatch(s *Store, g *group) *batch {
 	b.chains = slices.Sorted(maps.Keys(set))
 	b.stmts = append(b.stmts, stmt{text: s.db.words().begin})
 	for _, chain := range b.chains {
-		b.stmts = append(b.stmts, stmt{query("take chain"), []any{chain, firstPrev()}, true})
+		b.stmts = append(b.stmts, takeChain.stmt(chain, firstPrev()))
 	}
 	return b
 }
@@ -49,7 +49,7 @@ func (b *batch) add(j *job, st step) {
 
 // once appends a check that several jobs may share.
 func (b *batch) once(j *job, st step) {
-	key := fmt.Sprint(st.query, st.args)
+	key := fmt.Sprint(st.query.name, st.args)
 	at, ok := b.checks[key]
 	if !ok {
 		at = len(b.stmts)
@@ -69,15 +69,14 @@ func (b *batch) nonces(jobs []*job) {
 			continue
 		}
 		n := *j.change.Nonce
-		n.Until = 0
-		if seen[n] {
+		if key := (Nonce{n.Wallet, n.Issuer, n.JTI, 0}); seen[key] {
 			b.late = append(b.late, j)
 			continue
 		}
-		seen[n] = true
-		rows, of = append(rows, j.change.Nonce.arguments()), append(of, j)
+		seen[Nonce{n.Wallet, n.Issuer, n.JTI, 0}] = true
+		rows, of = append(rows, values(n.columns())), append(of, j)
 	}
-	for _, st := range b.store.insertMany("insert nonce", rows, true) {
+	for _, st := range b.store.insertMany(insertNonce.query, rows) {
 		n := len(st.args) / 4
 		b.nonce[len(b.stmts)], of = of[:n], of[n:]
 		b.stmts = append(b.stmts, st)
@@ -103,7 +102,7 @@ func (b *batch) refused(results []result) []*job {
 			inserted[fmt.Sprintf("%q", row)] = true
 		}
 		for _, j := range jobs {
-			if !inserted[fmt.Sprintf("%q", j.change.Nonce.arguments()[:3])] {
+			if !inserted[fmt.Sprintf("%q", values(j.change.Nonce.columns()[:3]))] {
 				set[j] = true
 			}
 		}
@@ -115,23 +114,23 @@ func (b *batch) refused(results []result) []*job {
 func (c *Change) checks() []step {
 	var steps []step
 	if c.Epoch >= 0 {
-		steps = append(steps, step{"keystore at epoch", []any{c.Epoch}, ErrChanged})
+		steps = append(steps, keystoreAtEpoch.step(ErrChanged, c.Epoch))
 	}
 	if c.Version > 0 {
-		steps = append(steps, step{"wallet at version", []any{c.Chain, c.Version}, ErrChanged})
+		steps = append(steps, walletAtVersion.step(ErrChanged, c.Chain, c.Version))
 	}
 	return steps
 }
 
 // applyWithin applies one change within a savepoint, and takes it back if it is
 // refused: j.err says why. Its own error is the whole transaction's.
-func (j *job) applyWithin(ctx context.Context, s *Store, sess session) error {
+func (j *job) applyWithin(ctx context.Context, s *Store, c conn) error {
 	steps := j.change.checks()
 	if j.change.Nonce != nil {
-		steps = append(steps, step{"insert nonce", j.change.Nonce.arguments(), ErrReplayed})
+		steps = append(steps, insertNonce.row(*j.change.Nonce, ErrReplayed))
 	}
 	if j.change.Request != nil {
-		steps = append(steps, step{"insert request", j.change.Request.arguments(), ErrRepeated})
+		steps = append(steps, insertRequest.row(*j.change.Request, ErrRepeated))
 	}
 	for _, w := range j.change.Writes {
 		steps = append(steps, w.steps...)
@@ -140,7 +139,7 @@ func (j *job) applyWithin(ctx context.Context, s *Store, sess session) error {
 	for _, st := range steps {
 		batch = append(batch, st.stmt())
 	}
-	results, err := sess.run(ctx, batch)
+	results, err := c.run(ctx, batch)
 	if err != nil {
 		if err = s.translate(err); !isRefusal(err) {
 			return err
@@ -153,28 +152,27 @@ func (j *job) applyWithin(ctx context.Context, s *Store, sess session) error {
 		}
 	}
 	if j.err == nil {
-		_, err := sess.run(ctx, []stmt{{text: "release savepoint change"}})
+		_, err := c.run(ctx, []stmt{{text: "release savepoint change"}})
 		return err
 	}
-	if _, err := sess.run(ctx, []stmt{{text: "rollback to savepoint change"}, {text: "release savepoint change"}}); err != nil {
+	if _, err := c.run(ctx, []stmt{{text: "rollback to savepoint change"}, {text: "release savepoint change"}}); err != nil {
 		return err
 	}
 	if j.err == ErrRepeated {
-		return j.findEarlier(ctx, sess)
+		return j.findEarlier(ctx, c)
 	}
 	return nil
 }
 
 // findEarlier makes j.err the RepeatedError.
-func (j *job) findEarlier(ctx context.Context, sess session) error {
+func (j *job) findEarlier(ctx context.Context, c conn) error {
 	r := j.change.Request
-	found, err := sess.run(ctx, []stmt{{query("request"), []any{r.Token, r.Route, r.Key}, true}})
+	found, err := c.run(ctx, []stmt{getRequest.stmt(r.Token, r.Route, r.Key)})
 	if err != nil {
 		return err
 	}
-	earlier := *r
-	if rows := found[0].rows; len(rows) != 1 || len(rows[0]) != 7 || !assign(&earlier.Digest, rows[0][3]) ||
-		!assign(&earlier.Made, rows[0][4]) || !assignBool(&earlier.Secret, rows[0][5]) || !assign(&earlier.Created, rows[0][6]) {
+	var earlier Request
+	if rows := found[0].rows; len(rows) != 1 || !assignRow(earlier.columns(), rows[0]) {
 		return fmt.Errorf("%w: a request", ErrDamaged)
 	}
 	j.err = &RepeatedError{Earlier: earlier}
@@ -183,18 +181,18 @@ func (j *job) findEarlier(ctx context.Context, sess session) error {
 
 // insertMany inserts many rows in few statements of few texts, by powers of
 // two, so that each is soon prepared.
-func (s *Store) insertMany(name string, rows [][]any, wanted bool) []stmt {
+func (s *Store) insertMany(q *query, rows [][]any) []stmt {
 	const most = 128
 	var batch []stmt
 	for len(rows) > 0 {
 		power := min(bits.Len(uint(len(rows)))-1, bits.Len(most)-1)
 		n := 1 << power
-		text, ok := s.expanded[expansion{name, n}]
+		text, ok := s.expanded[expansion{q, n}]
 		if !ok {
-			text = expand(query(name), n)
-			s.expanded[expansion{name, n}] = text
+			text = expand(q.text, n)
+			s.expanded[expansion{q, n}] = text
 		}
-		st := stmt{text: text, rows: wanted}
+		st := stmt{text: text, rows: q.rows}
 		for _, r := range rows[:n] {
 			st.args = append(st.args, r...)
 		}
@@ -205,6 +203,6 @@ func (s *Store) insertMany(name string, rows [][]any, wanted bool) []stmt {
 
 // expansion names the statement that inserts rows of that many.
 type expansion struct {
-	query string
+	query *query
 	rows  int
 }

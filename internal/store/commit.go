@@ -79,34 +79,25 @@ func (c *Change) check() error {
 	}
 	for _, w := range c.Writes {
 		if w.chain != "" && !slices.Contains(c.chains(), w.chain) {
-			return fmt.Errorf("%s must be on the chain it counts on: %w", w.steps[0].query, ErrInvalid)
+			return fmt.Errorf("%s must be on the chain it counts on: %w", w.steps[0].query.name, ErrInvalid)
 		}
 		for _, st := range w.steps {
 			if err := fit(st.args); err != nil {
-				return fmt.Errorf("%s: %w", st.query, err)
+				return fmt.Errorf("%s: %w", st.query.name, err)
 			}
 		}
 	}
-	for _, fields := range [][]any{c.Nonce.arguments(), c.Request.arguments()} {
-		if err := fit(fields); err != nil {
-			return fmt.Errorf("nonce or request: %w", err)
+	if c.Nonce != nil {
+		if err := fit(values(c.Nonce.columns())); err != nil {
+			return fmt.Errorf("the nonce: %w", err)
+		}
+	}
+	if c.Request != nil {
+		if err := fit(values(c.Request.columns())); err != nil {
+			return fmt.Errorf("the idempotency key: %w", err)
 		}
 	}
 	return nil
-}
-
-func (n *Nonce) arguments() []any {
-	if n == nil {
-		return nil
-	}
-	return values(n.fields())
-}
-
-func (r *Request) arguments() []any {
-	if r == nil {
-		return nil
-	}
-	return values(r.fields())
 }
 
 // chainEntry is an entry with the chain it goes to.

@@ -264,7 +264,7 @@ func TestARefusedChangeDoesNotTouchItsNeighbours(t *testing.T) {
 		again.Nonce = &Nonce{Wallet: "w", Issuer: "good", JTI: "0"} // a neighbour's
 		late := &job{change: &again, done: make(chan struct{})}
 		g.add(late)
-		err := s.committer.do(t.Context(), func(ctx context.Context, sess session) error { return g.commit(ctx, s, sess) })
+		err := s.committer.do(t.Context(), func(ctx context.Context, c conn) error { return g.commit(ctx, s, c) })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -398,7 +398,7 @@ func TestCommitHonoursTheContextWhileQueued(t *testing.T) {
 	each(t, func(t *testing.T, open func() *Store) {
 		s := made(t, open())
 		holding, goOn := make(chan struct{}), make(chan struct{})
-		go s.committer.do(context.WithoutCancel(t.Context()), func(context.Context, session) error {
+		go s.committer.do(context.WithoutCancel(t.Context()), func(context.Context, conn) error {
 			close(holding)
 			<-goOn
 			return nil

@@ -22,7 +22,7 @@ const (
 // one transaction: while one group is on its way to the disk the next gathers.
 type committer struct {
 	store *Store
-	sess  session // nil until needed, and after it broke
+	conn  conn // nil until needed, and after it broke
 
 	mu     sync.RWMutex // held for reading while something is queued
 	closed bool
@@ -36,7 +36,7 @@ type committer struct {
 // job is one caller's wait: for a Change, or for something that is done alone.
 type job struct {
 	change *Change
-	alone  func(context.Context, session) error
+	alone  func(context.Context, conn) error
 	// patience is the time limit of alone, if it is more than commitTimeout.
 	patience time.Duration
 
@@ -78,7 +78,7 @@ func (c *committer) commit(ctx context.Context, change Change) (int64, error) {
 }
 
 // do runs f alone on the committer's connection.
-func (c *committer) do(ctx context.Context, f func(context.Context, session) error) error {
+func (c *committer) do(ctx context.Context, f func(context.Context, conn) error) error {
 	return c.wait(ctx, &job{alone: f})
 }
 
@@ -168,7 +168,7 @@ func (c *committer) serve(jobs []*job) {
 			g.add(j)
 			continue
 		}
-		j.err = c.within(max(j.patience, commitTimeout), func(ctx context.Context) error { return j.alone(ctx, c.sess) })
+		j.err = c.within(max(j.patience, commitTimeout), func(ctx context.Context) error { return j.alone(ctx, c.conn) })
 		close(j.done)
 	}
 	c.write(&g)
@@ -179,7 +179,7 @@ func (c *committer) write(g *group) {
 	if len(g.jobs) == 0 {
 		return
 	}
-	err := c.within(commitTimeout, func(ctx context.Context) error { return g.commit(ctx, c.store, c.sess) })
+	err := c.within(commitTimeout, func(ctx context.Context) error { return g.commit(ctx, c.store, c.conn) })
 	if errors.Is(err, ErrDamaged) && len(g.jobs) > 1 {
 		// Perhaps one wallet's chain only: its neighbours go on without it.
 		for _, j := range g.jobs {
@@ -204,18 +204,18 @@ func (c *committer) write(g *group) {
 // sake (a deadlock), or lost before it could be committed, is tried.
 const maxTries = 5
 
-// within runs f with a session and a time limit, again if it was given up
+// within runs f with a connection and a time limit, again if it was given up
 // before anything could be committed. After an error no transaction is open.
 func (c *committer) within(limit time.Duration, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	for try := 1; ; try++ {
-		if c.sess == nil {
-			sess, err := c.store.db.session(ctx)
+		if c.conn == nil {
+			conn, err := c.store.db.conn(ctx)
 			if err != nil {
 				return c.store.translate(err)
 			}
-			c.sess = sess
+			c.conn = conn
 		}
 		err := f(ctx)
 		if err == nil {
@@ -232,13 +232,13 @@ func (c *committer) within(limit time.Duration, f func(context.Context) error) e
 	}
 }
 
-// rollback ends the transaction that is open, if one is. A session that can't is
+// rollback ends the transaction that is open, if one is. A connection that can't is
 // dropped.
 func (c *committer) rollback(ctx context.Context) {
 	rollback := stmt{text: "rollback"}
-	_, err := c.sess.run(ctx, []stmt{rollback})
+	_, err := c.conn.run(ctx, []stmt{rollback})
 	if err != nil { // SQLite may have done so itself, and then wants one to be open
-		_, err = c.sess.run(ctx, []stmt{{text: c.store.db.words().begin}, rollback})
+		_, err = c.conn.run(ctx, []stmt{{text: c.store.db.words().begin}, rollback})
 	}
 	if err != nil {
 		c.drop(true)
@@ -246,9 +246,9 @@ func (c *committer) rollback(ctx context.Context) {
 }
 
 func (c *committer) drop(broken bool) {
-	if c.sess != nil {
-		c.sess.close(broken)
-		c.sess = nil
+	if c.conn != nil {
+		c.conn.close(broken)
+		c.conn = nil
 	}
 }
 
@@ -271,11 +271,11 @@ func (c *committer) writeTouched() {
 	}
 	batch := []stmt{{text: c.store.db.words().begin}}
 	for _, token := range slices.Sorted(maps.Keys(touched)) { // in order: two replicas wait, never for each other
-		batch = append(batch, stmt{text: query("touch token"), args: []any{touched[token], token}})
+		batch = append(batch, touchToken.stmt(touched[token], token))
 	}
 	batch = append(batch, stmt{text: "commit"})
 	_ = c.within(commitTimeout, func(ctx context.Context) error {
-		_, err := c.sess.run(ctx, batch)
+		_, err := c.conn.run(ctx, batch)
 		return err
 	})
 }

@@ -54,8 +54,8 @@ func TestAFullDiskLeavesNothingHalfDone(t *testing.T) {
 // limitPages sets the most pages that the file may have.
 func limitPages(t *testing.T, s *Store, n int64) {
 	t.Helper()
-	err := s.committer.do(t.Context(), func(ctx context.Context, sess session) error {
-		r, err := sess.run(ctx, []stmt{{text: fmt.Sprint("pragma max_page_count = ", n), rows: true}})
+	err := s.committer.do(t.Context(), func(ctx context.Context, c conn) error {
+		r, err := c.run(ctx, []stmt{{text: fmt.Sprint("pragma max_page_count = ", n), rows: true}})
 		if err == nil && r[0].rows[0][0] != n {
 			t.Errorf("the limit is %v", r[0].rows)
 		}

@@ -23,9 +23,6 @@ type group struct {
 	ends map[string]*End // the chains taken; moved on as records are made
 }
 
-// keystoreEpoch stands for the keystore's epoch among what a Write raises.
-const keystoreEpoch = "keystore"
-
 // admits says whether a change may be in the group. What it saw of epoch and
 // version is checked before any change of the group applies, so nothing before
 // it in the group may raise them.
@@ -48,10 +45,10 @@ func (g *group) add(j *job) {
 // commit makes the group durable and sets each job's answer. An error is the
 // whole group's, and then the transaction is to be rolled back; at the commit
 // itself, ErrUnavailable leaves it open whether it happened.
-func (g *group) commit(ctx context.Context, s *Store, sess session) error {
-	refused, err := g.together(ctx, s, sess, g.jobs)
+func (g *group) commit(ctx context.Context, s *Store, c conn) error {
+	refused, err := g.together(ctx, s, c, g.jobs)
 	if err == nil && len(refused) > 0 {
-		err = g.apart(ctx, s, sess, refused)
+		err = g.apart(ctx, s, c, refused)
 	}
 	if err = s.translate(err); errors.Is(err, ErrUnavailable) && ctx.Err() == nil {
 		// The connection was dead, say: nothing can have been committed yet.
@@ -60,17 +57,17 @@ func (g *group) commit(ctx context.Context, s *Store, sess session) error {
 	if err != nil {
 		return err
 	}
-	return g.finish(ctx, s, sess)
+	return g.finish(ctx, s, c)
 }
 
 // apart starts again with the refused jobs set apart.
-func (g *group) apart(ctx context.Context, s *Store, sess session, refused []*job) error {
+func (g *group) apart(ctx context.Context, s *Store, c conn, refused []*job) error {
 	others := slices.DeleteFunc(slices.Clone(g.jobs), func(j *job) bool { return slices.Contains(refused, j) })
 	for {
-		if _, err := sess.run(ctx, []stmt{{text: "rollback"}}); err != nil {
+		if _, err := c.run(ctx, []stmt{{text: "rollback"}}); err != nil {
 			return err
 		}
-		again, err := g.together(ctx, s, sess, others)
+		again, err := g.together(ctx, s, c, others)
 		if err != nil {
 			return err
 		}
@@ -80,7 +77,7 @@ func (g *group) apart(ctx context.Context, s *Store, sess session, refused []*jo
 		others, refused = nil, g.jobs // they depend on each other: each apart
 	}
 	for _, j := range refused {
-		if err := j.applyWithin(ctx, s, sess); err != nil {
+		if err := j.applyWithin(ctx, s, c); err != nil {
 			return err
 		}
 	}
@@ -90,7 +87,7 @@ func (g *group) apart(ctx context.Context, s *Store, sess session, refused []*jo
 // together begins the transaction, takes the group's chains, and applies the
 // jobs in one batch. If some are refused, they are given back and the
 // transaction is of no use.
-func (g *group) together(ctx context.Context, s *Store, sess session, jobs []*job) (refused []*job, err error) {
+func (g *group) together(ctx context.Context, s *Store, c conn, jobs []*job) (refused []*job, err error) {
 	b := newBatch(s, g)
 	for _, j := range jobs {
 		for _, check := range j.change.checks() {
@@ -100,7 +97,7 @@ func (g *group) together(ctx context.Context, s *Store, sess session, jobs []*jo
 	b.nonces(jobs)
 	for _, j := range jobs {
 		if j.change.Request != nil {
-			b.add(j, step{"insert request", j.change.Request.arguments(), ErrRepeated})
+			b.add(j, insertRequest.row(*j.change.Request, ErrRepeated))
 		}
 		for _, w := range j.change.Writes {
 			for _, st := range w.steps {
@@ -108,7 +105,7 @@ func (g *group) together(ctx context.Context, s *Store, sess session, jobs []*jo
 			}
 		}
 	}
-	results, err := sess.run(ctx, b.stmts)
+	results, err := c.run(ctx, b.stmts)
 	if err != nil {
 		if len(jobs) == 0 || !isRefusal(s.translate(err)) {
 			return nil, err
@@ -130,8 +127,7 @@ func (g *group) opened(results []result, chains []string) error {
 	for i, chain := range chains {
 		end := &End{Chain: chain}
 		rows := results[1+i].rows
-		if len(rows) != 1 || len(rows[0]) != 3 ||
-			!assign(&end.Seq, rows[0][0]) || !assign(&end.Hash, rows[0][1]) || !assign(&end.Time, rows[0][2]) {
+		if len(rows) != 1 || !assignRow(end.columns(), rows[0]) || end.Chain != chain {
 			return fmt.Errorf("%w: the end of chain %q", ErrDamaged, chain)
 		}
 		g.ends[chain] = end
@@ -140,7 +136,7 @@ func (g *group) opened(results []result, chains []string) error {
 }
 
 // finish puts the entries of what was not refused on their chains, and commits.
-func (g *group) finish(ctx context.Context, s *Store, sess session) error {
+func (g *group) finish(ctx context.Context, s *Store, c conn) error {
 	var records [][]any
 	moved := make(map[string]*End)
 	for _, j := range g.jobs {
@@ -152,17 +148,17 @@ func (g *group) finish(ctx context.Context, s *Store, sess session) error {
 			end := g.ends[e.chain]
 			r := Record{Chain: e.chain, Seq: end.Seq + 1, ID: e.ID, Time: e.Time, Kind: e.Kind, Sealed: e.Sealed, Prev: end.Hash}
 			r.Hash = r.Sum(r.Prev)
-			records = append(records, noNulls(values(r.fields())))
+			records = append(records, values(r.columns()))
 			end.Seq, end.Hash, end.Time = r.Seq, r.Hash, max(end.Time, r.Time)
 			moved[e.chain] = end
 		}
 	}
-	batch := s.insertMany("insert record", records, false)
+	batch := s.insertMany(insertRecord.query, records)
 	for _, chain := range slices.Sorted(maps.Keys(moved)) {
-		batch = append(batch, stmt{text: query("move chain"), args: values(moved[chain].fields())})
+		batch = append(batch, moveChain.stmt(moveChain.values(moved[chain], nil)...))
 	}
 	batch = append(batch, stmt{text: "commit"})
-	_, err := sess.run(ctx, batch)
+	_, err := c.run(ctx, batch)
 	if err = s.translate(err); errors.Is(err, ErrExists) {
 		return fmt.Errorf("%w: a chain goes on after its end", ErrDamaged)
 	}

@@ -130,7 +130,7 @@ func TestAForgedChainEndStopsOnlyItsOwnChain(t *testing.T) {
 		for _, j := range jobs {
 			g.add(j)
 		}
-		s.committer.do(t.Context(), func(context.Context, session) error { s.committer.write(&g); return nil })
+		s.committer.do(t.Context(), func(context.Context, conn) error { s.committer.write(&g); return nil })
 		if !errors.Is(jobs[0].err, ErrDamaged) || jobs[1].err != nil {
 			t.Errorf("the forged chain: %v; the other: %v", jobs[0].err, jobs[1].err)
 		}

@@ -5,8 +5,84 @@ import (
 	"fmt"
 )
 
-// The writes about the keystore itself that can't be a Change: before there is
-// a chain, or before anybody has shown a right to be recorded.
+// Keystore is the one row about the root key.
+type Keystore struct {
+	ID            string // random; names this keystore for good
+	Generation    int64  // of the root key; raised by each rotation
+	Epoch         int64  // raised by every lock, on whichever replica
+	SealedOldRoot []byte // the root key before this one; only while rotating
+	SealedService []byte // the service's own key, under the root key
+	Failures      int64  // failed unlocks since the last good one
+	LastFailure   int64
+	Dev           bool   // made by serve --dev
+	Check         []byte // MAC of Canonical under the root key
+}
+
+// columns: authentic is what only a holder of the root key changes.
+func (k *Keystore) columns() []column {
+	return []column{
+		authentic("id", &k.ID),
+		authentic("generation", &k.Generation),
+		plain("epoch", &k.Epoch),
+		authentic("sealed_old_root", &k.SealedOldRoot),
+		authentic("sealed_service", &k.SealedService),
+		plain("failures", &k.Failures),
+		plain("last_failure", &k.LastFailure),
+		authentic("dev", &k.Dev),
+		plain("mac", &k.Check),
+	}
+}
+
+func (Keystore) Table() string       { return "keystore" }
+func (k Keystore) Key() string       { return k.ID }
+func (k Keystore) Canonical() []byte { return canonical(&k) }
+func (k Keystore) Sum() []byte       { return k.Check }
+
+var (
+	getKeystore     = reads[Keystore]("keystore")
+	countFailure    = reads[Keystore]("count failure")
+	insertKeystore  = writes[Keystore]("insert keystore")
+	updateKeystore  = updates[Keystore]("update keystore")
+	getEpoch        = statement("epoch")
+	keystoreAtEpoch = statement("keystore at epoch")
+	clearFailures   = statement("clear failures")
+	raiseEpoch      = statement("raise epoch")
+)
+
+// keystoreEpoch stands for the keystore's epoch among what a Write raises.
+const keystoreEpoch = "keystore"
+
+// Keystore reads the keystore's row. ErrNotFound before InitKeystore.
+func (s *Store) Keystore(ctx context.Context) (Keystore, error) {
+	k, err := one(ctx, s, getKeystore)
+	return k, s.checkEpoch(k.Epoch, err)
+}
+
+// Epoch reads the keystore's epoch.
+func (s *Store) Epoch(ctx context.Context) (int64, error) {
+	var epoch int64
+	err := s.scalars(ctx, getEpoch, nil, &epoch)
+	return epoch, s.checkEpoch(epoch, err)
+}
+
+// checkEpoch refuses an epoch below 0, which nobody here has written: in a Change
+// it would say that the epoch is not to be checked.
+func (s *Store) checkEpoch(epoch int64, err error) error {
+	if err == nil && epoch < 0 {
+		return fmt.Errorf("%w: %s holds a keystore of a negative epoch", ErrDamaged, s.where)
+	}
+	return err
+}
+
+// UpdateKeystore sets Generation, Epoch, SealedOldRoot, SealedService and Check,
+// if the row's id, Generation, Epoch and Check are still old's; else ErrChanged.
+// The Change is on the service's chain.
+func UpdateKeystore(old, updated Keystore) Write {
+	return Write{chain: ServiceChain, raises: keystoreEpoch, steps: []step{updateKeystore.change(old, updated, ErrChanged)}}
+}
+
+// The writes below can't be a Change: they come before there is a chain, or
+// before anybody has shown a right to be recorded.
 
 // InitKeystore makes the keystore: its row, its slots, the first operator's
 // token and the first entry of the service's chain, all or nothing. ErrExists
@@ -16,7 +92,7 @@ func (s *Store) InitKeystore(ctx context.Context, k Keystore, slots []Slot, oper
 		return fmt.Errorf("making the keystore: %w", ErrDevStore)
 	}
 	c := Change{Chain: ServiceChain, Entries: []Entry{entry}, Epoch: -1,
-		Writes: []Write{{steps: []step{{"insert keystore", values(k.fields()), ErrExists}}}}}
+		Writes: []Write{{steps: []step{insertKeystore.row(k, ErrExists)}}}}
 	for _, slot := range slots {
 		c.Writes = append(c.Writes, PutSlot(slot))
 	}
@@ -31,79 +107,18 @@ func (s *Store) InitKeystore(ctx context.Context, k Keystore, slots []Slot, oper
 // the row as it then is. ErrNotFound before InitKeystore.
 func (s *Store) CountUnlockFailure(ctx context.Context, at int64) (Keystore, error) {
 	var k Keystore
-	err := s.alone(ctx, "count failure", []any{at}, func(row []any) bool {
-		return len(row) == 9 && assign(&k.ID, row[0]) && assign(&k.Generation, row[1]) && assign(&k.Epoch, row[2]) &&
-			assign(&k.SealedOldRoot, row[3]) && assign(&k.SealedService, row[4]) && assign(&k.Failures, row[5]) &&
-			assign(&k.LastFailure, row[6]) && assignBool(&k.Dev, row[7]) && assign(&k.Check, row[8])
-	})
+	err := s.answered(ctx, countFailure.query, k.columns(), at)
 	return k, s.checkEpoch(k.Epoch, err)
 }
 
 // ClearUnlockFailures sets the count back after a good unlock.
 func (s *Store) ClearUnlockFailures(ctx context.Context) error {
-	return s.alone(ctx, "clear failures", nil, nil)
+	return s.alone(ctx, clearFailures)
 }
 
 // RaiseEpoch locks every replica from its next request; it returns the new epoch.
 func (s *Store) RaiseEpoch(ctx context.Context) (int64, error) {
 	var epoch int64
-	err := s.alone(ctx, "raise epoch", nil, func(row []any) bool { return len(row) == 1 && assign(&epoch, row[0]) })
+	err := s.answered(ctx, raiseEpoch, []column{plain("epoch", &epoch)})
 	return epoch, err
-}
-
-// PutHead keeps a signed head. One that is already there stays.
-func (s *Store) PutHead(ctx context.Context, h Head) error {
-	return s.alone(ctx, "put head", values(h.fields()), nil)
-}
-
-// TouchToken notes that a token was used. It returns at once: the note is
-// written within about a minute, and lost if the process is killed.
-func (s *Store) TouchToken(id string, at int64) { s.committer.touch(id, at) }
-
-// keepRequests is how long an idempotency key is remembered, in seconds.
-const keepRequests = 24 * 60 * 60
-
-// Sweep forgets nonces that ended before now (unix seconds) and idempotency
-// keys older than a day, in small bites that let others through.
-func (s *Store) Sweep(ctx context.Context, now int64) error {
-	for name, before := range map[string]int64{"sweep nonces": now, "sweep requests": now - keepRequests} {
-		for more := true; more; {
-			err := s.committer.do(ctx, func(ctx context.Context, sess session) error {
-				done, err := sess.run(ctx, []stmt{{text: query(name), args: []any{before}}})
-				more = err == nil && done[0].n > 0
-				return err
-			})
-			if err != nil {
-				return fmt.Errorf("forgetting (%s): %w", name, err)
-			}
-		}
-	}
-	return nil
-}
-
-// alone runs one statement in a transaction of its own. With scan it must answer
-// one row, ErrNotFound otherwise; scan says whether the row is as it should be.
-func (s *Store) alone(ctx context.Context, name string, args []any, scan func([]any) bool) error {
-	if err := fit(args); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	var rows [][]any
-	err := s.committer.do(ctx, func(ctx context.Context, sess session) error {
-		done, err := sess.run(ctx, []stmt{{query(name), noNulls(args), scan != nil}})
-		if err == nil {
-			rows = done[0].rows
-		}
-		return err
-	})
-	switch {
-	case err != nil || scan == nil:
-	case len(rows) == 0:
-		err = ErrNotFound
-	case !scan(rows[0]):
-		err = fmt.Errorf("%w: %s", ErrDamaged, s.where)
-	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	return nil
 }

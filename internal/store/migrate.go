@@ -12,15 +12,21 @@ import (
 //go:embed schema/*.sql
 var migrations embed.FS
 
+var (
+	schemaVersion     = statement("schema version")
+	makeSchemaVersion = statement("make schema version")
+	setSchemaVersion  = statement("set schema version")
+)
+
 // migrate brings the schema up to date in one transaction.
 func (s *Store) migrate(ctx context.Context, create bool) (err error) {
-	sess, err := s.db.session(ctx)
+	c, err := s.db.conn(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { sess.close(err != nil) }() // ends the transaction too
+	defer func() { c.close(err != nil) }() // ends the transaction too
 	words := s.db.words()
-	results, err := sess.run(ctx, []stmt{{text: words.begin}, {text: words.alone, rows: true}, {text: words.schemaThere, rows: true}})
+	results, err := c.run(ctx, []stmt{{text: words.begin}, {text: words.alone, rows: true}, {text: words.schemaThere, rows: true}})
 	if err != nil {
 		return err
 	}
@@ -31,13 +37,13 @@ func (s *Store) migrate(ctx context.Context, create bool) (err error) {
 	version := int64(0)
 	switch {
 	case results[2].n > 0:
-		if version, err = schemaVersion(ctx, sess); err != nil {
+		if version, err = readSchemaVersion(ctx, c); err != nil {
 			return err
 		}
 	case !create:
 		return fmt.Errorf("%w: %s has no walletd store", ErrNotFound, s.where)
 	default:
-		if err := sess.script(ctx, query("make schema version")); err != nil {
+		if err := c.script(ctx, makeSchemaVersion.text); err != nil {
 			return err
 		}
 	}
@@ -50,20 +56,20 @@ func (s *Store) migrate(ctx context.Context, create bool) (err error) {
 		if err != nil {
 			return err
 		}
-		if err := sess.script(ctx, string(text)); err != nil {
+		if err := c.script(ctx, string(text)); err != nil {
 			return fmt.Errorf("migrating with %s: %w", f.Name(), s.translate(err))
 		}
 	}
 	last := []stmt{{text: "rollback"}} // nothing was written
 	if version < newest {
-		last = []stmt{{text: query("set schema version"), args: []any{newest}}, {text: "commit"}}
+		last = []stmt{setSchemaVersion.stmt(newest), {text: "commit"}}
 	}
-	_, err = sess.run(ctx, last)
+	_, err = c.run(ctx, last)
 	return err
 }
 
-func schemaVersion(ctx context.Context, sess session) (version int64, err error) {
-	results, err := sess.run(ctx, []stmt{{text: query("schema version"), rows: true}})
+func readSchemaVersion(ctx context.Context, c conn) (version int64, err error) {
+	results, err := c.run(ctx, []stmt{schemaVersion.stmt()})
 	if err != nil {
 		return 0, err
 	}

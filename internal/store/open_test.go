@@ -178,8 +178,8 @@ func TestOpenRefusesANewerSchema(t *testing.T) {
 // gives back.
 func script(t *testing.T, s *Store, text string) {
 	t.Helper()
-	err := s.committer.do(t.Context(), func(ctx context.Context, sess session) error {
-		err := sess.script(ctx, text)
+	err := s.committer.do(t.Context(), func(ctx context.Context, c conn) error {
+		err := c.script(ctx, text)
 		if err == nil {
 			s.committer.drop(false)
 		}

@@ -108,12 +108,12 @@ func (d *postgresDB) read(ctx context.Context, text string, args []any, each fun
 	}
 }
 
-func (d *postgresDB) session(ctx context.Context) (session, error) {
+func (d *postgresDB) conn(ctx context.Context) (conn, error) {
 	conn, err := d.acquire(ctx, false)
 	if err != nil {
 		return nil, err
 	}
-	return &postgresSession{d, conn}, nil
+	return &postgresConn{d, conn}, nil
 }
 
 func (d *postgresDB) close() error {
@@ -131,19 +131,19 @@ func (d *postgresDB) close() error {
 	}
 }
 
-// postgresSession sends a batch at once: one round trip, however many
+// postgresConn sends a batch at once: one round trip, however many
 // statements.
-type postgresSession struct {
+type postgresConn struct {
 	db   *postgresDB
 	conn *pgx.Conn
 }
 
-func (s *postgresSession) run(ctx context.Context, batch []stmt) (done []result, err error) {
+func (c *postgresConn) run(ctx context.Context, batch []stmt) (done []result, err error) {
 	var b pgx.Batch
 	for _, st := range batch {
 		b.Queue(st.text, st.args...)
 	}
-	answers := s.conn.SendBatch(ctx, &b)
+	answers := c.conn.SendBatch(ctx, &b)
 	defer func() {
 		if e := answers.Close(); err == nil {
 			err = e
@@ -181,9 +181,9 @@ func collect(rows pgx.Rows) (result, error) {
 	return r, rows.Err()
 }
 
-func (s *postgresSession) script(ctx context.Context, text string) error {
-	_, err := s.conn.PgConn().Exec(ctx, text).ReadAll()
+func (c *postgresConn) script(ctx context.Context, text string) error {
+	_, err := c.conn.PgConn().Exec(ctx, text).ReadAll()
 	return err
 }
 
-func (s *postgresSession) close(broken bool) { s.db.give(s.conn, broken) }
+func (c *postgresConn) close(broken bool) { c.db.give(c.conn, broken) }

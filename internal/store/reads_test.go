@@ -236,40 +236,6 @@ func TestListsCanBeReadPageByPage(t *testing.T) {
 	})
 }
 
-func TestEveryQueryIsUnderstood(t *testing.T) {
-	each(t, func(t *testing.T, open func() *Store) {
-		s := open()
-		for name, text := range queries() {
-			if name == "" || name == "make schema version" {
-				continue
-			}
-			if err := prepare(t, s, text); err != nil {
-				t.Errorf("%s: %v", name, err)
-			}
-		}
-	})
-}
-
-func prepare(t *testing.T, s *Store, text string) error {
-	switch db := s.db.(type) {
-	case *sqliteDB:
-		p, err := db.reader.PrepareContext(t.Context(), text)
-		if err != nil {
-			return err
-		}
-		return p.Close()
-	case *postgresDB:
-		conn, err := db.acquire(t.Context(), false)
-		if err != nil {
-			return err
-		}
-		defer db.give(conn, false)
-		_, err = conn.Prepare(t.Context(), "", text)
-		return err
-	}
-	return errors.New("which database?")
-}
-
 func TestParseCursor(t *testing.T) {
 	p := position{42, "id"}
 	got, err := parseCursor(p.cursor())

@@ -64,12 +64,12 @@ func (d *sqliteDB) read(ctx context.Context, text string, args []any, each func(
 	return rows.Err()
 }
 
-func (d *sqliteDB) session(ctx context.Context) (session, error) {
+func (d *sqliteDB) conn(ctx context.Context) (conn, error) {
 	conn, err := d.writer.Conn(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &sqliteSession{conn, make(map[string]*sql.Stmt)}, nil
+	return &sqliteConn{conn, make(map[string]*sql.Stmt)}, nil
 }
 
 func (d *sqliteDB) close() error {
@@ -120,24 +120,24 @@ func openPool(ctx context.Context, source string, size int) (*sql.DB, error) {
 	return db, nil
 }
 
-// sqliteSession prepares each text once.
-type sqliteSession struct {
+// sqliteConn prepares each text once.
+type sqliteConn struct {
 	conn     *sql.Conn
 	prepared map[string]*sql.Stmt
 }
 
 // run pays no attention to ctx: a statement waits for nothing but the disk.
-func (s *sqliteSession) run(_ context.Context, batch []stmt) ([]result, error) {
+func (c *sqliteConn) run(_ context.Context, batch []stmt) ([]result, error) {
 	ctx := context.Background()
 	done := make([]result, 0, len(batch))
 	for _, st := range batch {
-		p, ok := s.prepared[st.text]
+		p, ok := c.prepared[st.text]
 		if !ok {
 			var err error
-			if p, err = s.conn.PrepareContext(ctx, st.text); err != nil {
+			if p, err = c.conn.PrepareContext(ctx, st.text); err != nil {
 				return done, err
 			}
-			s.prepared[st.text] = p
+			c.prepared[st.text] = p
 		}
 		r, err := runPrepared(ctx, p, st)
 		if err != nil {
@@ -182,17 +182,17 @@ func runPrepared(ctx context.Context, p *sql.Stmt, st stmt) (result, error) {
 	return r, rows.Err()
 }
 
-func (s *sqliteSession) script(ctx context.Context, text string) error {
-	_, err := s.conn.ExecContext(ctx, text)
+func (c *sqliteConn) script(ctx context.Context, text string) error {
+	_, err := c.conn.ExecContext(ctx, text)
 	return err
 }
 
-func (s *sqliteSession) close(broken bool) {
-	for _, p := range s.prepared {
+func (c *sqliteConn) close(broken bool) {
+	for _, p := range c.prepared {
 		p.Close()
 	}
 	if broken { // one whose transaction could not be rolled back, say
-		_ = s.conn.Raw(func(any) error { return driver.ErrBadConn })
+		_ = c.conn.Raw(func(any) error { return driver.ErrBadConn })
 	}
-	_ = s.conn.Close()
+	_ = c.conn.Close()
 }

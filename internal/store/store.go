@@ -2,7 +2,7 @@
 // text for both. It knows rows, not meanings: what is sealed and what a MAC
 // says is for the packages above.
 //
-//	reads   -> a pool of readers                       (reads.go, reads_door.go)
+//	reads   -> a pool of readers                       (conn.go; one file and one .sql per table)
 //	Commit  -> queue -> committer, one per process     (commit.go)
 //	                      what waits, in one transaction:   (group.go)
 //	                      chains taken -> writes -> records -> durable
@@ -14,6 +14,8 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/base32"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -103,7 +105,7 @@ func (s *Store) start(ctx context.Context, create bool) error {
 	if err := s.migrate(ctx, create); err != nil {
 		return err
 	}
-	k, err := many[Keystore](ctx, s, "keystore")
+	k, err := many(ctx, s, getKeystore)
 	if err != nil {
 		return err
 	}
@@ -111,7 +113,7 @@ func (s *Store) start(ctx context.Context, create bool) error {
 		return ErrDevStore
 	}
 	var newest int64
-	if err := s.scalars(ctx, "newest time", nil, &newest); err != nil {
+	if err := s.scalars(ctx, newestTime, nil, &newest); err != nil {
 		return err
 	}
 	s.saw(newest)
@@ -134,7 +136,7 @@ func (s *Store) Close() error {
 // Ping asks the database for an answer.
 func (s *Store) Ping(ctx context.Context) error {
 	var newest int64
-	return s.scalars(ctx, "newest time", nil, &newest)
+	return s.scalars(ctx, newestTime, nil, &newest)
 }
 
 // Now is the later of the clock and the newest time seen in the store, so that
@@ -161,4 +163,11 @@ func (s *Store) saw(t int64) {
 			return
 		}
 	}
+}
+
+// NewID returns 128 random bits as 26 letters and digits of lower case base32.
+func NewID() string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails
+	return base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding).EncodeToString(b[:])
 }

@@ -1,0 +1,20 @@
+-- name: chain end
+select {chains} from chains where chain = $1
+
+-- name: unsigned chains
+select {chains} from chains c
+where seq > 0 and not exists (select 1 from heads h where h.chain = c.chain and h.seq = c.seq)
+order by chain limit $1
+
+-- name: grown chains
+select {chains} from chains where time >= $1 order by time, chain limit 1000
+
+-- name: newest time
+select coalesce(max(time), 0) from chains
+
+-- name: take chain
+insert into chains ({chains}) values ($1, 0, $2, 0)
+on conflict (chain) do update set seq = chains.seq returning {chains}
+
+-- name: move chain
+update chains set seq = @seq, hash = @hash, time = @time where chain = @chain

@@ -1,0 +1,103 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// database is SQLite or PostgreSQL: what the two do differently.
+type database interface {
+	// read runs a query on a reader's connection and calls each for every row,
+	// which scans it.
+	read(ctx context.Context, text string, args []any, each func(scan func(into ...any) error) error) error
+	// conn takes the connection to write with; one at a time.
+	conn(ctx context.Context) (conn, error)
+	// words are the few statements that the two don't share.
+	words() words
+	close() error
+}
+
+type words struct {
+	begin       string // a transaction to write
+	schemaThere string // answers one row if there is a schema
+	alone       string // within a transaction: waits until no other one migrates
+}
+
+// conn is a connection to write with.
+type conn interface {
+	// run runs the statements in order and stops at the first that fails. It
+	// opens no transaction of its own.
+	run(ctx context.Context, batch []stmt) ([]result, error)
+	// script runs a text of several statements.
+	script(ctx context.Context, text string) error
+	// close gives the connection back, or throws away one that broke.
+	close(broken bool)
+}
+
+// stmt is one statement of a batch.
+type stmt struct {
+	text string
+	args []any
+	rows bool // it answers with rows that are wanted
+}
+
+// result is what a statement did.
+type result struct {
+	n    int64   // rows touched, or answered
+	rows [][]any // int64, string, []byte or bool each
+}
+
+const (
+	maxText  = 800     // bytes of a text column: PostgreSQL's indexes have room for three
+	maxBytes = 4 << 20 // bytes of a bytea column
+	maxRow   = 3 * maxBytes
+)
+
+// fit refuses arguments that not both databases hold: text that PostgreSQL would
+// refuse, anything too long. ErrInvalid.
+func fit(args []any) error {
+	for _, a := range args {
+		switch v := a.(type) {
+		case string:
+			if len(v) > maxText || !utf8.ValidString(v) || strings.ContainsRune(v, 0) {
+				return ErrInvalid
+			}
+		case []byte:
+			if len(v) > maxBytes {
+				return ErrInvalid
+			}
+		}
+	}
+	return nil
+}
+
+// noNulls gives the arguments with no bytes in place of nil, which the drivers
+// would take for NULL.
+func noNulls(args []any) []any {
+	for i, a := range args {
+		if b, ok := a.([]byte); ok && b == nil {
+			args = slices.Clone(args) // a Write may be in use elsewhere
+			args[i] = []byte{}
+		}
+	}
+	return args
+}
+
+// expand makes the statement "… values ($1, …, $k) …" one that inserts n rows.
+func expand(text string, n int) string {
+	before, after, _ := strings.Cut(text, "values (")
+	one, after, _ := strings.Cut(after, ")")
+	k := strings.Count(one, "$")
+	rows := make([]string, n)
+	for i := range rows {
+		columns := make([]string, k)
+		for j := range columns {
+			columns[j] = fmt.Sprintf("$%d", i*k+j+1)
+		}
+		rows[i] = "(" + strings.Join(columns, ", ") + ")"
+	}
+	return before + "values " + strings.Join(rows, ", ") + after
+}

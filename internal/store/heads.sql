@@ -1,0 +1,5 @@
+-- name: heads
+select {heads} from heads where chain = $1 and seq > $2 order by seq limit $3
+
+-- name: put head
+insert into heads ({heads}) values ({@heads}) on conflict do nothing

@@ -1,0 +1,9 @@
+-- name: records
+select {records} from records
+where chain = $1 and seq > $2 order by seq limit $3
+
+-- name: hash of record
+select hash from records where chain = $1 and seq = $2
+
+-- name: insert record
+insert into records ({records}) values ({@records})

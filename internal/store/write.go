@@ -1,0 +1,75 @@
+package store
+
+import (
+	"context"
+	"fmt"
+)
+
+// Write is one change of rows, made by the functions beside each table. It applies
+// exactly or fails with the error its function names, and then nothing of its
+// Change applies.
+//
+// "Raises" means that it raises the version of the wallet: a decision cached
+// under the old version is no longer to be used.
+type Write struct {
+	steps  []step
+	chain  string // the Change must be on this chain: what makes the Write safe against the other replicas
+	raises string // the wallet whose version it raises, or keystoreEpoch
+}
+
+// step is one statement of a Write: unless it touches exactly one row, the
+// Write fails with err. A nil err takes any number.
+type step struct {
+	query *query
+	args  []any
+	err   error
+}
+
+func (st step) stmt() stmt { return st.query.stmt(st.args...) }
+
+// alone runs one statement in a transaction of its own.
+func (s *Store) alone(ctx context.Context, q *query, args ...any) error {
+	_, err := s.runAlone(ctx, q, args)
+	return err
+}
+
+// answered is alone for a statement that must answer with one row of the
+// columns; ErrNotFound if it answers with none.
+func (s *Store) answered(ctx context.Context, q *query, columns []column, args ...any) error {
+	done, err := s.runAlone(ctx, q, args)
+	switch {
+	case err != nil:
+		return err
+	case len(done.rows) == 0:
+		return fmt.Errorf("%s: %w", q.name, ErrNotFound)
+	case !assignRow(columns, done.rows[0]):
+		return fmt.Errorf("%s: %w: %s", q.name, ErrDamaged, s.where)
+	}
+	return nil
+}
+
+// sweep runs a statement that deletes some rows until it finds none.
+func (s *Store) sweep(ctx context.Context, q *query, before int64) error {
+	for {
+		done, err := s.runAlone(ctx, q, []any{before})
+		if err != nil || done.n == 0 {
+			return err
+		}
+	}
+}
+
+func (s *Store) runAlone(ctx context.Context, q *query, args []any) (done result, err error) {
+	if err = fit(args); err == nil {
+		err = s.committer.do(ctx, func(ctx context.Context, c conn) error {
+			results, err := c.run(ctx, []stmt{q.stmt(args...)})
+			if err == nil {
+				done = results[0]
+			}
+			return err
+		})
+	}
+	if err != nil {
+		return result{}, fmt.Errorf("%s: %w", q.name, err)
+	}
+	return done, nil
+}
