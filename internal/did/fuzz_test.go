@@ -73,34 +73,6 @@ func FuzzLooseBytes(f *testing.F) {
 	})
 }
 
-func FuzzParseObject(f *testing.F) {
-	for _, seed := range []string{`{}`, `{"iss":1,"ISS":2}`, `{"a":[{"b":"\ud800\"\\"},1e9]}`, `{"a":{"a":{}}, "b" : null}`} {
-		f.Add([]byte(seed))
-	}
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		object, err := ParseObject(raw)
-		if err != nil {
-			return
-		}
-		// The standard library must see the same members.
-		var members map[string]json.RawMessage
-		if err := json.Unmarshal(raw, &members); err != nil || len(members) != len(object) {
-			t.Fatalf("%s: got %d members, the library %d, %v", raw, len(object), len(members), err)
-		}
-		for name, value := range members {
-			// A name with a lone surrogate is no UTF-8 and has another spelling.
-			if got, ok := object[name]; ok && !bytes.Equal(got, value) {
-				t.Fatalf("member %q: got %s, the library %s", name, got, value)
-			}
-			var want string
-			text, ok := object.Text(name)
-			if isText := value[0] == '"'; ok && (!isText || json.Unmarshal(value, &want) != nil || text != want) {
-				t.Fatalf("member %q: got text %q, want %q", name, text, want)
-			}
-		}
-	})
-}
-
 func FuzzStable(f *testing.F) {
 	for _, v := range loadVectors[encodingVectors](f, "encodings.json").Stable {
 		f.Add([]byte(v.Input))

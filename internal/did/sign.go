@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"time"
 	"unicode/utf8"
+
+	"walletd/internal/strictjson"
 )
 
 // ErrPayload is returned by [SignToken] for a payload it would be wrong to
@@ -56,7 +58,7 @@ func SignUnsigned(key SecretKey, unsigned string) ([]byte, error) {
 
 // tokenBody merges defaults and payload into canonical JSON.
 func tokenBody(signer DID, payload map[string]any, now time.Time) ([]byte, error) {
-	text := func(s string) json.RawMessage { return appendText(nil, s) }
+	text := func(s string) json.RawMessage { return strictjson.AppendText(nil, s) }
 	seconds := func(t time.Time) json.RawMessage { return text(strconv.FormatInt(t.Unix(), 10)) }
 	body := Object{
 		"iss":     text(signer.String()),
@@ -74,30 +76,25 @@ func tokenBody(signer DID, payload map[string]any, now time.Time) ([]byte, error
 			delete(body, name)
 		}
 	}
+	members := make(strictjson.Object, 0, len(body))
+	for name, value := range body {
+		if !utf8.ValidString(name) {
+			return nil, fmt.Errorf("%w: %w", ErrPayload, strictjson.ErrNotJSON)
+		}
+		members = append(members, strictjson.Member{Name: name, Value: value})
+	}
+	if err := members.Exact(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrPayload, err)
+	}
 	if err := checkBody(body, signer); err != nil {
 		return nil, err
-	}
-	members := make([]member, 0, len(body))
-	for name, value := range body {
-		members = append(members, member{name, value})
 	}
 	return appendMembers(nil, members, func(out []byte, value json.RawMessage) ([]byte, error) { return append(out, value...), nil })
 }
 
-// checkBody checks a body as a verifier will: its names, its signer, its
-// version and its times. The values are canonical.
+// checkBody checks a body as a verifier will: its signer, its version and its
+// times. The values are canonical.
 func checkBody(body Object, signer DID) error {
-	folded := make(map[string]bool, len(body))
-	for name := range body {
-		if !utf8.ValidString(name) {
-			return fmt.Errorf("%w: %w", ErrPayload, ErrNotJSON)
-		}
-		fold := foldName(name)
-		if folded[fold] {
-			return fmt.Errorf("%w: %w", ErrPayload, ErrCaseVariant)
-		}
-		folded[fold] = true
-	}
 	name, _ := body.Text("iss")
 	if named, err := Parse(name); err != nil || named != signer {
 		return fmt.Errorf("%w: it names another signer", ErrPayload)

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"walletd/internal/strictjson"
 )
 
 // MarshalStable encodes a Go value, in which json.RawMessage is kept, and gives
@@ -34,71 +36,59 @@ func marshalStable(v any, depth int) ([]byte, error) {
 func Stable(raw []byte) ([]byte, error) { return stable(raw, 1) }
 
 func stable(raw []byte, depth int) ([]byte, error) {
-	if !utf8.Valid(raw) || !json.Valid(raw) {
-		return nil, ErrNotJSON
-	}
-	return appendStable(make([]byte, 0, len(raw)), raw, depth)
-}
-
-func appendStable(out, raw []byte, depth int) ([]byte, error) {
-	s := &scanner{data: raw}
-	s.skipSpace()
-	switch raw[s.pos] {
-	case '{':
-		return appendObject(out, s, depth)
-	case '[':
-		return appendArray(out, s, depth)
-	case '"':
-		return appendText(out, unquote(s.text())), nil
-	case 't', 'f', 'n':
-		return append(out, s.scalar()...), nil
-	}
-	return appendNumber(out, s.scalar())
-}
-
-func appendObject(out []byte, s *scanner, depth int) ([]byte, error) {
-	var members []member
-	err := s.object(depth, func(m member) error {
-		members = append(members, m)
-		return nil
-	})
-	if err != nil {
+	if err := strictjson.Check(raw, depth); err != nil {
 		return nil, err
 	}
-	return appendMembers(out, members, func(out []byte, value json.RawMessage) ([]byte, error) { return appendStable(out, value, depth+1) })
+	return appendStable(make([]byte, 0, len(raw)), bytes.TrimSpace(raw))
+}
+
+// appendStable writes a value that was checked.
+func appendStable(out []byte, value json.RawMessage) ([]byte, error) {
+	switch value[0] {
+	case '{':
+		members, err := strictjson.Entries(value)
+		if err != nil {
+			return nil, err
+		}
+		return appendMembers(out, members, appendStable)
+	case '[':
+		return appendArray(out, strictjson.Elements(value))
+	case '"':
+		return strictjson.AppendText(out, string(strictjson.Unquote(value))), nil
+	case 't', 'f', 'n':
+		return append(out, value...), nil
+	}
+	return appendNumber(out, value)
 }
 
 // appendMembers sorts members and writes them as an object; write writes a
 // value.
-func appendMembers(out []byte, members []member, write func(out []byte, value json.RawMessage) ([]byte, error)) ([]byte, error) {
-	slices.SortFunc(members, func(a, b member) int { return compareNames(a.name, b.name) })
+func appendMembers(out []byte, members strictjson.Object, write func(out []byte, value json.RawMessage) ([]byte, error)) ([]byte, error) {
+	slices.SortFunc(members, func(a, b strictjson.Member) int { return compareNames(a.Name, b.Name) })
 	out = append(out, '{')
 	for i, m := range members {
 		if i > 0 {
 			out = append(out, ',')
 		}
-		out = append(appendText(out, m.name), ':')
+		out = append(strictjson.AppendText(out, m.Name), ':')
 		var err error
-		if out, err = write(out, m.value); err != nil {
+		if out, err = write(out, m.Value); err != nil {
 			return nil, err
 		}
 	}
 	return append(out, '}'), nil
 }
 
-func appendArray(out []byte, s *scanner, depth int) ([]byte, error) {
+func appendArray(out []byte, elements []json.RawMessage) ([]byte, error) {
 	out = append(out, '[')
-	first := true
-	err := s.array(depth, func(value json.RawMessage) (err error) {
-		if !first {
+	for i, value := range elements {
+		if i > 0 {
 			out = append(out, ',')
 		}
-		first = false
-		out, err = appendStable(out, value, depth+1)
-		return err
-	})
-	if err != nil {
-		return nil, err
+		var err error
+		if out, err = appendStable(out, value); err != nil {
+			return nil, err
+		}
 	}
 	return append(out, ']'), nil
 }
@@ -124,35 +114,6 @@ func appendNumber(out, digits []byte) ([]byte, error) {
 	return append(out, text...), nil
 }
 
-// appendText writes a decoded string as JSON.stringify does, which escapes
-// quotes, backslashes, control characters and lone surrogates alone.
-func appendText(out []byte, text string) []byte {
-	out = append(out, '"')
-	for i := 0; i < len(text); {
-		r, size := decodeUnit(text[i:])
-		switch {
-		case r == '"' || r == '\\':
-			out = append(out, '\\', byte(r))
-		case r == '\b':
-			out = append(out, `\b`...)
-		case r == '\f':
-			out = append(out, `\f`...)
-		case r == '\n':
-			out = append(out, `\n`...)
-		case r == '\r':
-			out = append(out, `\r`...)
-		case r == '\t':
-			out = append(out, `\t`...)
-		case r < ' ', utf16.IsSurrogate(r):
-			out = fmt.Appendf(out, `\u%04x`, r)
-		default:
-			out = append(out, text[i:i+size]...)
-		}
-		i += size
-	}
-	return append(out, '"')
-}
-
 // compareNames orders by UTF-16 unit, which in ASCII is the byte.
 func compareNames(a, b string) int {
 	if isASCII(a) && isASCII(b) {
@@ -174,7 +135,7 @@ func isASCII(text string) bool {
 func units(text string) []uint16 {
 	out := make([]uint16, 0, len(text))
 	for i := 0; i < len(text); {
-		r, size := decodeUnit(text[i:])
+		r, size := strictjson.DecodeUnit(text[i:])
 		if utf16.IsSurrogate(r) {
 			out = append(out, uint16(r))
 		} else {
@@ -183,14 +144,4 @@ func units(text string) []uint16 {
 		i += size
 	}
 	return out
-}
-
-// decodeUnit reads the first character, or the lone surrogate that [unquote]
-// wrote as three bytes.
-func decodeUnit(text string) (rune, int) {
-	r, size := utf8.DecodeRuneInString(text)
-	if r == utf8.RuneError && size == 1 && len(text) >= 3 {
-		return rune(text[0]&0x0f)<<12 | rune(text[1]&0x3f)<<6 | rune(text[2]&0x3f), 3
-	}
-	return r, size
 }

@@ -11,8 +11,8 @@ import (
 	"strings"
 	"unicode"
 
-	"walletd/internal/did"
 	"walletd/internal/secret"
+	"walletd/internal/strictjson"
 )
 
 // memberError says which member of a request cannot be used, and what it must be. Its text is
@@ -44,14 +44,14 @@ func (e *unknownError) Error() string {
 //
 // encoding/json would match names without regard to case and let the last duplicate win.
 func decode(raw []byte, into any) error {
-	object, err := did.ParseObject(raw)
+	object, err := strictjson.Parse(raw)
 	if err != nil {
 		return err
 	}
 	return decodeObject("", object, reflect.ValueOf(into).Elem())
 }
 
-func decodeObject(path string, object did.Object, into reflect.Value) error {
+func decodeObject(path string, object strictjson.Object, into reflect.Value) error {
 	t := into.Type()
 	known := 0
 	for i := range t.NumField() {
@@ -60,8 +60,8 @@ func decodeObject(path string, object did.Object, into reflect.Value) error {
 		if name == "" {
 			continue // not of the wire
 		}
-		raw, present := object[name]
-		if !present {
+		raw := object.Get(name)
+		if raw == nil {
 			if f.Type.Kind() == reflect.Pointer || options == "omitempty" {
 				continue
 			}
@@ -78,8 +78,8 @@ func decodeObject(path string, object did.Object, into reflect.Value) error {
 	return nil
 }
 
+// decodeValue reads a value that was checked as part of the whole.
 func decodeValue(path string, raw json.RawMessage, into reflect.Value, bounds reflect.StructTag) error {
-	raw = bytes.TrimSpace(raw)
 	if into.Kind() == reflect.Pointer {
 		into.Set(reflect.New(into.Type().Elem()))
 		into = into.Elem()
@@ -105,15 +105,19 @@ func decodeValue(path string, raw json.RawMessage, into reflect.Value, bounds re
 	}
 	switch into.Kind() {
 	case reflect.String:
-		if raw[0] != '"' || json.Unmarshal(raw, into.Addr().Interface()) != nil {
+		text, ok := strictjson.Text(raw)
+		if !ok {
 			return &memberError{path, "must be a string"}
 		}
+		into.SetString(text)
 		return checkBounds(path, int64(into.Len()), "bytes", bounds)
 	case reflect.Bool:
-		if json.Unmarshal(raw, into.Addr().Interface()) != nil || raw[0] == 'n' {
-			return &memberError{path, "must be true or false"}
+		switch string(raw) {
+		case "true", "false":
+			into.SetBool(raw[0] == 't')
+			return nil
 		}
-		return nil
+		return &memberError{path, "must be true or false"}
 	case reflect.Int, reflect.Int64:
 		n, err := strconv.ParseInt(string(raw), 10, 64)
 		if err != nil {
@@ -124,8 +128,8 @@ func decodeValue(path string, raw json.RawMessage, into reflect.Value, bounds re
 	case reflect.Slice:
 		return decodeList(path, raw, into, bounds)
 	case reflect.Struct:
-		object, err := did.ParseObject(raw)
-		if errors.Is(err, did.ErrCaseVariant) {
+		object, err := strictjson.Nested(raw)
+		if errors.Is(err, strictjson.ErrCaseVariant) {
 			return err
 		}
 		if err != nil {
@@ -138,8 +142,8 @@ func decodeValue(path string, raw json.RawMessage, into reflect.Value, bounds re
 }
 
 func decodeList(path string, raw json.RawMessage, into reflect.Value, bounds reflect.StructTag) error {
-	var items []json.RawMessage
-	if raw[0] != '[' || json.Unmarshal(raw, &items) != nil {
+	items := strictjson.Elements(raw)
+	if items == nil {
 		return &memberError{path, "must be a list"}
 	}
 	if err := checkBounds(path, int64(len(items)), "items", bounds); err != nil {

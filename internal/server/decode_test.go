@@ -8,8 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"walletd/internal/did"
 	"walletd/internal/secret"
+	"walletd/internal/strictjson"
 )
 
 type form struct {
@@ -137,7 +137,7 @@ func FuzzDecode(f *testing.F) {
 			return
 		}
 		// What was read is what every other strict reader would read.
-		object, err := did.ParseObject(body)
+		object, err := strictjson.Parse(body)
 		if err != nil {
 			t.Fatalf("read what is no object: %v", err)
 		}

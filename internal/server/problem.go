@@ -13,6 +13,7 @@ import (
 	"walletd/internal/did"
 	"walletd/internal/keystore"
 	"walletd/internal/store"
+	"walletd/internal/strictjson"
 )
 
 // Refusals of the server itself, before any package below is asked.
@@ -66,11 +67,11 @@ func refusals() []entry {
 		{errHuge, 429, "busy", "Other backups are being sent. Try again when one is done."},
 		{errDeadline, 503, "unavailable", "The request took too long. Ask again."},
 
-		{did.ErrDuplicateName, 400, "json_duplicate_member", "A member is there twice. Send it once."},
-		{did.ErrCaseVariant, 400, "json_case_variant", "Two members differ only in case. Send one."},
-		{did.ErrNotObject, 400, "json_malformed", "The body must be one JSON object in UTF-8."},
-		{did.ErrNotJSON, 400, "json_malformed", "The body must be one JSON object in UTF-8."},
-		{did.ErrTooDeep, 400, "json_malformed", "The JSON is nested too deep. 32 levels are read."},
+		{strictjson.ErrDuplicateName, 400, "json_duplicate_member", "A member is there twice. Send it once."},
+		{strictjson.ErrCaseVariant, 400, "json_case_variant", "Two members differ only in case. Send one."},
+		{strictjson.ErrNotObject, 400, "json_malformed", "The body must be one JSON object in UTF-8."},
+		{strictjson.ErrNotJSON, 400, "json_malformed", "The body must be one JSON object in UTF-8."},
+		{strictjson.ErrTooDeep, 400, "json_malformed", "The JSON is nested too deep. 32 levels are read."},
 		{did.ErrNumber, 400, "json_malformed", "A number is out of range."},
 
 		{keystore.ErrLocked, 423, "locked", "The keystore is locked. An operator unlocks it with walletd keystore unlock."},

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -8,13 +9,13 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/go-chi/chi/v5"
 
 	"walletd/internal/claims"
 	"walletd/internal/did"
+	"walletd/internal/strictjson"
 )
 
 // secretRoutes are secret storage and secrets (design section 10): of an app its own, of an owner
@@ -245,34 +246,15 @@ func matched(r *http.Request) (string, error) {
 }
 
 // textOf reads a JSON string that must come back as it went in: half of a surrogate pair, which
-// has no UTF-8, is refused and not replaced.
+// has no UTF-8, is refused and not replaced. The caller wipes the text.
 func textOf(name string, raw json.RawMessage) ([]byte, error) {
-	var text string
-	if raw[0] != '"' || json.Unmarshal(raw, &text) != nil {
+	if raw[0] != '"' {
 		return nil, &memberError{name, "must be a string"}
 	}
-	for i := 1; i < len(raw)-1; i++ {
-		if raw[i] != '\\' {
-			continue
-		}
-		if i++; raw[i] != 'u' {
-			continue
-		}
-		first := escapedUnit(raw[i+1:])
-		i += 4
-		if !utf16.IsSurrogate(first) {
-			continue
-		}
-		if rest := raw[i+1:]; len(rest) < 6 || rest[0] != '\\' || rest[1] != 'u' || utf16.DecodeRune(first, escapedUnit(rest[2:])) == utf8.RuneError {
-			return nil, did.Refuse("not_utf8", "the value holds half of a character, which no UTF-8 can hold")
-		}
-		i += 6
+	text := bytes.Clone(strictjson.Unquote(raw))
+	if !utf8.Valid(text) {
+		clear(text)
+		return nil, did.Refuse("not_utf8", "the value holds half of a character, which no UTF-8 can hold")
 	}
-	return []byte(text), nil
-}
-
-// escapedUnit reads the four digits of a \u escape, which JSON has seen to.
-func escapedUnit(digits []byte) rune {
-	n, _ := strconv.ParseUint(string(digits[:4]), 16, 16)
-	return rune(n)
+	return text, nil
 }

@@ -26,16 +26,17 @@ type listed struct {
 // leaves nothing. Who is not named here may import nothing.
 var arrows = map[string][]string{
 	"cmd/walletd":            {"api", "internal/blocklet", "internal/server", "internal/connect", "internal/claims", "internal/keystore", "internal/derive", "internal/did", "internal/store"},
-	"internal/server":        {"internal/connect", "internal/claims", "internal/keystore", "internal/derive", "internal/did", "internal/secret", "internal/secretstorage", "internal/store"},
+	"internal/server":        {"internal/connect", "internal/claims", "internal/keystore", "internal/derive", "internal/did", "internal/secret", "internal/secretstorage", "internal/store", "internal/strictjson"},
 	"internal/connect":       {"internal/claims", "internal/keystore", "internal/delegation", "internal/did", "internal/store"},
 	"internal/claims":        {"internal/keystore", "internal/derive", "internal/delegation", "internal/did", "internal/secretstorage", "internal/store"},
 	"internal/keystore":      {"internal/derive", "internal/did", "internal/secret", "internal/store"},
 	"internal/blocklet":      {"internal/secret"},
 	"internal/derive":        {"internal/did", "internal/secret"},
 	"internal/delegation":    {"internal/did"},
-	"internal/did":           {"internal/secret"},
+	"internal/did":           {"internal/secret", "internal/strictjson"},
 	"internal/secretstorage": {"internal/secret"},
 	"internal/secret":        {},
+	"internal/strictjson":    {},
 	"internal/store":         {},
 	"api":                    {"internal/secret"},
 }
