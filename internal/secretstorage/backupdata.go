@@ -5,6 +5,8 @@ import (
 	"crypto/aes"
 	"crypto/ed25519"
 	"encoding/base64"
+
+	"walletd/internal/strictjson"
 )
 
 const (
@@ -21,13 +23,13 @@ func ParseSessionData(raw []byte) (SessionData, error) {
 	if len(raw) > maxSessionData {
 		return SessionData{}, tooLarge
 	}
-	o, err := parseNamed(raw)
+	o, err := parse(raw)
 	if err != nil {
 		return SessionData{}, err
 	}
 	var fields [3][]byte
 	for i, name := range []string{"ephemeral", "ciphertext", "mac"} {
-		text, ok := o.text(name)
+		text, ok := o.Text(name)
 		if !ok {
 			return SessionData{}, refuse("malformed", "ephemeral, ciphertext and mac must be text")
 		}
@@ -62,16 +64,16 @@ func (s SessionData) MarshalJSON() ([]byte, error) {
 // Backup is a version of a room-key backup as the homeserver describes it (reference section 9.2).
 // Methods never change it.
 type Backup struct {
-	object object
-	auth   object // the member auth_data
+	object strictjson.Object
+	auth   strictjson.Object // the member auth_data
 	public BackupPublicKey
 }
 
 // NewBackup describes a backup under a public key, unsigned, which is enough for a client that
 // holds the private key.
 func NewBackup(public BackupPublicKey) Backup {
-	auth := object{}.with("public_key", quote(public.String()))
-	o := object{}.with("algorithm", quote(BackupAlgorithm)).with("auth_data", auth.String())
+	auth := strictjson.Object{}.With("public_key", quote(public.String()))
+	o := strictjson.Object{}.With("algorithm", quote(BackupAlgorithm)).With("auth_data", auth.JSON())
 	return Backup{object: o, auth: auth, public: public}
 }
 
@@ -82,18 +84,18 @@ func ParseBackup(raw []byte) (Backup, error) {
 	if len(raw) > maxBackup {
 		return Backup{}, refuse("too_large", "the backup's description is larger than 64 KiB")
 	}
-	o, err := parseNamed(raw)
+	o, err := parse(raw)
 	if err != nil {
 		return Backup{}, err
 	}
-	if algorithm, _ := o.text("algorithm"); algorithm != BackupAlgorithm {
+	if algorithm, _ := o.Text("algorithm"); algorithm != BackupAlgorithm {
 		return Backup{}, refuse("unknown_algorithm", "the backup is not of a known algorithm")
 	}
-	auth, err := splitNamed(o.get("auth_data"))
+	auth, err := nested(o.Get("auth_data"))
 	if err != nil {
 		return Backup{}, err
 	}
-	text, ok := auth.text("public_key")
+	text, ok := auth.Text("public_key")
 	if !ok {
 		return Backup{}, refuse("malformed", "public_key must be text")
 	}
@@ -127,25 +129,25 @@ func (b Backup) Fits(key BackupKey) error {
 // are over all members of auth_data but signatures and unsigned; members that are not known here
 // would be vouched for unread, so with them the answer is no.
 func (b Backup) SignedBy(user, keyID string, key ed25519.PublicKey) bool {
-	if len(key) != ed25519.PublicKeySize || len(b.auth.without("signatures").without("unsigned")) != 1 {
+	if len(key) != ed25519.PublicKeySize || len(b.auth.Without("signatures").Without("unsigned")) != 1 {
 		return false
 	}
-	signatures, err := split(b.auth.get("signatures"))
+	signatures, err := strictjson.Entries(b.auth.Get("signatures"))
 	if err != nil {
 		return false
 	}
-	of, err := split(signatures.get(user))
+	of, err := strictjson.Entries(signatures.Get(user))
 	if err != nil {
 		return false
 	}
-	text, _ := of.text(keyID)
+	text, _ := of.Text(keyID)
 	signature, err := decodeBase64(text)
 	if err != nil {
 		return false
 	}
-	public, _ := b.auth.text("public_key")
-	return ed25519.Verify(key, []byte(`{"public_key":`+quote(public)+`}`), signature)
+	public, _ := b.auth.Text("public_key")
+	return ed25519.Verify(key, strictjson.Object{}.With("public_key", quote(public)).JSON(), signature)
 }
 
 // MarshalJSON writes the version as it was read, but for white space.
-func (b Backup) MarshalJSON() ([]byte, error) { return []byte(b.object.String()), nil }
+func (b Backup) MarshalJSON() ([]byte, error) { return b.object.JSON(), nil }

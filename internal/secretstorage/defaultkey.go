@@ -1,6 +1,10 @@
 package secretstorage
 
-import "strings"
+import (
+	"strings"
+
+	"walletd/internal/strictjson"
+)
 
 // Types of the events that hold keys in account data (reference section 2).
 const (
@@ -20,7 +24,7 @@ func KeyIDOf(eventType string) (string, bool) {
 
 // DefaultKey is the content of [DefaultKeyEvent]: it names a key, which nobody says exists. Methods
 // never change it.
-type DefaultKey struct{ object object }
+type DefaultKey struct{ object strictjson.Object }
 
 // ParseDefaultKey reads it, at most 16 KiB (too_large). {} and no or an empty id are
 // no_default_key.
@@ -28,12 +32,12 @@ func ParseDefaultKey(raw []byte) (DefaultKey, error) {
 	if len(raw) > maxDescription {
 		return DefaultKey{}, refuse("too_large", "the default key's event is larger than 16 KiB")
 	}
-	o, err := parseNamed(raw)
+	o, err := parse(raw)
 	if err != nil {
 		return DefaultKey{}, err
 	}
-	id, ok := o.text("key")
-	if o.has("key") && !ok {
+	id, ok := o.Text("key")
+	if o.Has("key") && !ok {
 		return DefaultKey{}, refuse("malformed", "key must be text")
 	}
 	if id == "" {
@@ -47,7 +51,7 @@ func ParseDefaultKey(raw []byte) (DefaultKey, error) {
 
 // KeyID gives the id, "" for the zero DefaultKey.
 func (d DefaultKey) KeyID() string {
-	id, _ := d.object.text("key")
+	id, _ := d.object.Text("key")
 	return id
 }
 
@@ -56,8 +60,8 @@ func (d DefaultKey) With(keyID string) (DefaultKey, error) {
 	if err := CheckKeyID(keyID); err != nil {
 		return DefaultKey{}, err
 	}
-	return DefaultKey{d.object.with("key", quote(keyID))}, nil
+	return DefaultKey{d.object.With("key", quote(keyID))}, nil
 }
 
 // MarshalJSON writes the content as it was read, but for white space.
-func (d DefaultKey) MarshalJSON() ([]byte, error) { return []byte(d.object.String()), nil }
+func (d DefaultKey) MarshalJSON() ([]byte, error) { return d.object.JSON(), nil }

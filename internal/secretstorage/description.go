@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+
+	"walletd/internal/strictjson"
 )
 
 // maxDescription bounds the JSON of a description, in bytes.
@@ -14,7 +16,7 @@ const maxDescription = 16 << 10
 // check it by and how to get it from a passphrase, never the key (reference section 2.2). Methods
 // never change it. The zero Description fits no key.
 type Description struct {
-	object object
+	object strictjson.Object
 	iv     [IVSize]byte
 	mac    []byte // nil: there is nothing to check a key by
 }
@@ -55,12 +57,12 @@ func NewDescription(key Key, name string) (Description, error) {
 	if err != nil {
 		return Description{}, err
 	}
-	o := object{}.with("algorithm", quote(Algorithm))
+	o := strictjson.Object{}.With("algorithm", quote(Algorithm))
 	if name != "" {
-		o = o.with("name", quote(name))
+		o = o.With("name", quote(name))
 	}
-	o = o.with("iv", quote(string(paddedBase64(iv[:]))))
-	o = o.with("mac", quote(string(paddedBase64(check.MAC[:]))))
+	o = o.With("iv", quote(string(paddedBase64(iv[:]))))
+	o = o.With("mac", quote(string(paddedBase64(check.MAC[:]))))
 	return Description{object: o, iv: iv, mac: check.MAC[:]}, nil
 }
 
@@ -72,24 +74,25 @@ func ParseDescription(raw []byte) (Description, error) {
 	if len(raw) > maxDescription {
 		return Description{}, refuse("too_large", "the description is larger than 16 KiB")
 	}
-	o, err := parseNamed(raw)
+	o, err := parse(raw)
 	if err != nil {
 		return Description{}, err
 	}
-	if algorithm, _ := o.text("algorithm"); algorithm != Algorithm {
+	if algorithm, _ := o.Text("algorithm"); algorithm != Algorithm {
 		return Description{}, refuse("unknown_algorithm", "the key is not of a known algorithm")
 	}
-	for _, name := range []string{"name", "iv", "mac"} {
-		if _, ok := o.text(name); o.has(name) && !ok {
+	var texts [3]string
+	for i, name := range []string{"name", "iv", "mac"} {
+		var ok bool
+		if texts[i], ok = o.Text(name); o.Has(name) && !ok {
 			return Description{}, refuse("malformed", "name, iv and mac must be text")
 		}
 	}
 	d := Description{object: o}
-	mac, _ := o.text("mac")
+	iv, mac := texts[1], texts[2]
 	if mac == "" {
 		return d, nil
 	}
-	iv, _ := o.text("iv")
 	if iv == "" {
 		return Description{}, refuse("malformed", "the description has a mac but no iv")
 	}
@@ -133,7 +136,7 @@ func keyCheck(key Key, iv [IVSize]byte) (Sealed, error) {
 
 // Name gives the key's name for people, as somebody else wrote it, "" if it has none.
 func (d Description) Name() string {
-	name, _ := d.object.text("name")
+	name, _ := d.object.Text("name")
 	return name
 }
 
@@ -156,7 +159,7 @@ func (d Description) KeyFromText(text []byte) (Key, CheckResult, error) {
 		key.Wipe()
 		err = refuse("no_match", "the key does not fit the description")
 	}
-	if d.object.has("passphrase") {
+	if d.object.Has("passphrase") {
 		err = first
 	}
 	return Key{}, NoMatch, err
@@ -181,4 +184,4 @@ func (d Description) fromPassphrase(text []byte) (Key, CheckResult, error) {
 }
 
 // MarshalJSON writes the description as it was read, but for white space.
-func (d Description) MarshalJSON() ([]byte, error) { return []byte(d.object.String()), nil }
+func (d Description) MarshalJSON() ([]byte, error) { return d.object.JSON(), nil }

@@ -29,25 +29,24 @@ func (d Description) Passphrase() (PassphraseInfo, error) {
 	bad := func(reason string) (PassphraseInfo, error) {
 		return PassphraseInfo{}, refuse("bad_passphrase_info", reason)
 	}
-	value := d.object.get("passphrase")
-	if value == "" {
+	if !d.object.Has("passphrase") {
 		return bad("the key has no passphrase")
 	}
-	o, err := splitNamed(value)
+	o, err := d.object.Object("passphrase")
 	if err != nil {
 		return bad("the passphrase member is not an object that can be read")
 	}
-	if algorithm, _ := o.text("algorithm"); algorithm != passphraseAlgorithm {
+	if algorithm, _ := o.Text("algorithm"); algorithm != passphraseAlgorithm {
 		return PassphraseInfo{}, refuse("unknown_algorithm", "the passphrase is not of a known algorithm")
 	}
-	salt, ok := o.text("salt")
+	salt, ok := o.Text("salt")
 	if !ok {
 		return bad("the passphrase has no salt")
 	}
-	if bits := o.get("bits"); bits != "" && bits != "256" {
+	if o.Has("bits") && string(o.Get("bits")) != "256" {
 		return bad("a key has 256 bits")
 	}
-	iterations, err := strconv.Atoi(o.get("iterations"))
+	iterations, err := strconv.Atoi(string(o.Get("iterations")))
 	if err != nil {
 		return bad("the passphrase has no number of iterations")
 	}

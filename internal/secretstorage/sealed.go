@@ -8,6 +8,8 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+
+	"walletd/internal/strictjson"
 )
 
 // Algorithm is the one algorithm of secret storage keys and the secrets under them.
@@ -116,17 +118,17 @@ func (e envelope) mac(ciphertext []byte) [sha256.Size]byte {
 // refuses as malformed, bad_base64, bad_iv (not 16 bytes), bad_mac (not 32), and too_large for a
 // plaintext of more than limit bytes. Callers bound raw.
 func ParseSealed(raw []byte, limit int) (Sealed, error) {
-	o, err := parseNamed(raw)
+	o, err := parse(raw)
 	if err != nil {
 		return Sealed{}, err
 	}
 	return sealedOf(o, limit)
 }
 
-func sealedOf(o object, limit int) (Sealed, error) {
-	iv, ivOK := o.text("iv")
-	ciphertext, ciphertextOK := o.text("ciphertext")
-	mac, macOK := o.text("mac")
+func sealedOf(o strictjson.Object, limit int) (Sealed, error) {
+	iv, ivOK := o.Text("iv")
+	ciphertext, ciphertextOK := o.Text("ciphertext")
+	mac, macOK := o.Text("mac")
 	if !ivOK || !ciphertextOK || !macOK {
 		return Sealed{}, refuse("malformed", "iv, ciphertext and mac must be text")
 	}

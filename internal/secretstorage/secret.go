@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"strings"
 	"unicode/utf8"
+
+	"walletd/internal/strictjson"
 )
 
 // maxCopies bounds, with the limit of a plaintext, the JSON of a secret.
@@ -16,8 +18,8 @@ const maxKeyID = 255
 // by their ids (reference section 2.3). Methods never change it. The zero Secret holds nothing and
 // is where a new one starts: Secret{}.With(id, sealed).
 type Secret struct {
-	top    object
-	copies object // the member encrypted of top
+	top    strictjson.Object
+	copies strictjson.Object // the member encrypted of top
 	limit  int
 }
 
@@ -29,20 +31,16 @@ func ParseSecret(raw []byte, limit int) (Secret, error) {
 	if len(raw) > maxCopies*(base64.StdEncoding.EncodedLen(limit)+1024) {
 		return Secret{}, refuse("too_large", "the secret is too large")
 	}
-	top, err := parseNamed(raw)
+	top, err := parse(raw)
 	if err != nil {
 		return Secret{}, err
 	}
 	if len(top) == 0 {
 		return Secret{}, refuse("not_found", "the secret was removed")
 	}
-	encrypted := top.get("encrypted")
-	if encrypted == "" || encrypted[0] != '{' {
-		return Secret{}, refuse("not_encrypted", "the content is not encrypted")
-	}
-	copies, err := split(encrypted)
+	copies, err := strictjson.Entries(top.Get("encrypted"))
 	if err != nil {
-		return Secret{}, err
+		return Secret{}, refuse("not_encrypted", "the content is not encrypted")
 	}
 	return Secret{top: top, copies: copies, limit: limit}, nil
 }
@@ -52,15 +50,15 @@ func ParseSecret(raw []byte, limit int) (Secret, error) {
 func (s Secret) KeyIDs() []string {
 	var ids []string
 	for _, c := range s.copies {
-		entry, err := splitNamed(c.value)
+		entry, err := nested(c.Value)
 		if err != nil {
 			continue
 		}
-		iv, _ := entry.text("iv")
-		ciphertext, _ := entry.text("ciphertext")
-		mac, _ := entry.text("mac")
+		iv, _ := entry.Text("iv")
+		ciphertext, _ := entry.Text("ciphertext")
+		mac, _ := entry.Text("mac")
 		if iv != "" && ciphertext != "" && mac != "" {
-			ids = append(ids, c.name)
+			ids = append(ids, c.Name)
 		}
 	}
 	return ids
@@ -69,11 +67,11 @@ func (s Secret) KeyIDs() []string {
 // Copy gives the copy under the key of that id. It fails with no_usable_copy if there is none, and
 // as [ParseSealed] if it is of another form.
 func (s Secret) Copy(keyID string) (Sealed, error) {
-	value := s.copies.get(keyID)
-	if value == "" {
+	value := s.copies.Get(keyID)
+	if value == nil {
 		return Sealed{}, refuse("no_usable_copy", "the secret has no copy under this key")
 	}
-	entry, err := splitNamed(value)
+	entry, err := nested(value)
 	if err != nil {
 		return Sealed{}, err
 	}
@@ -109,24 +107,24 @@ func (s Secret) With(keyID string, sealed Sealed) (Secret, error) {
 	if err != nil {
 		return Secret{}, err
 	}
-	return s.withCopies(s.copies.with(keyID, string(entry)), max(s.limit, len(sealed.Ciphertext))), nil
+	return s.withCopies(s.copies.With(keyID, entry), max(s.limit, len(sealed.Ciphertext))), nil
 }
 
 // Without gives the Secret without a copy under the key of that id.
 func (s Secret) Without(keyID string) Secret {
-	return s.withCopies(s.copies.without(keyID), s.limit)
+	return s.withCopies(s.copies.Without(keyID), s.limit)
 }
 
-func (s Secret) withCopies(copies object, limit int) Secret {
-	return Secret{top: s.top.with("encrypted", copies.String()), copies: copies, limit: limit}
+func (s Secret) withCopies(copies strictjson.Object, limit int) Secret {
+	return Secret{top: s.top.With("encrypted", copies.JSON()), copies: copies, limit: limit}
 }
 
 // MarshalJSON writes the content of the event. Members and copies that are not known here are as
 // they were read.
-func (s Secret) MarshalJSON() ([]byte, error) { return []byte(s.top.String()), nil }
+func (s Secret) MarshalJSON() ([]byte, error) { return s.top.JSON(), nil }
 
 // CheckKeyID refuses, as malformed, what no key is called here: an id is opaque text of 1 to 255
-// bytes, without U+FFFD, which stands for what was not text (see walker).
+// bytes, without U+FFFD, which stands for what was not text (see parse).
 func CheckKeyID(id string) error {
 	if id == "" || len(id) > maxKeyID || !utf8.ValidString(id) || strings.Contains(id, "\ufffd") {
 		return refuse("malformed", "a key's id is text of 1 to 255 bytes")

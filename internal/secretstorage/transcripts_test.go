@@ -130,7 +130,7 @@ func checkGet(t *testing.T, data map[string]json.RawMessage, step transcriptStep
 		}
 		return
 	}
-	if err != nil || quote(string(got)) != string(step.Result) {
+	if err != nil || string(quote(string(got))) != string(step.Result) {
 		t.Errorf("got %q, %v; the SDK got %s", got, err, step.Result)
 	}
 }
@@ -162,7 +162,7 @@ func checkContent(t *testing.T, eventType string, content json.RawMessage, step 
 			t.Fatal(err)
 		}
 		got, err := Open(mustKey(t, answered[1]), eventType, sealed)
-		if err != nil || quote(string(got)) != string(step.Args[1]) {
+		if err != nil || string(quote(string(got))) != string(step.Args[1]) {
 			t.Errorf("%s was stored and opens to %q, %v", step.Args[1], got, err)
 		}
 	}

@@ -10,10 +10,9 @@ type Object []Member
 
 // Member is one member of an object.
 type Member struct {
-	Name  string          // decoded by Unquote
-	Value json.RawMessage // as written, without white space around it
-	// spelled is the name as written, with its quotes; nil for the shortest spelling.
-	spelled []byte
+	Name    string          // decoded by Unquote
+	Value   json.RawMessage // as written, without white space around it
+	spelled string          // the name as written, with its quotes, if it has escapes
 }
 
 // Get returns the value of a member, nil if there is none.
@@ -75,7 +74,7 @@ func (o Object) JSON() []byte {
 		if i > 0 {
 			out = append(out, ',')
 		}
-		if m.spelled == nil {
+		if m.spelled == "" {
 			out = AppendText(out, m.Name)
 		} else {
 			out = append(out, m.spelled...)

@@ -63,7 +63,7 @@ func (r *reader) object(depth int, into *Object) error {
 		if into == nil {
 			continue
 		}
-		m := Member{Name: string(name), Value: r.data[start:r.pos:r.pos], spelled: spelled}
+		m := member(spelled, name, r.data[start:r.pos:r.pos])
 		if into.hasVariant(m.Name, &folded) {
 			return ErrCaseVariant
 		}
@@ -71,6 +71,15 @@ func (r *reader) object(depth int, into *Object) error {
 	}
 	r.pos++ // }
 	return nil
+}
+
+// member returns the member with that name, as it is spelled and as it is decoded.
+func member(spelled, name, value []byte) Member {
+	m := Member{Name: string(name), Value: value}
+	if len(name) != len(spelled)-2 { // an escape is longer than what it stands for
+		m.spelled = string(spelled)
+	}
+	return m
 }
 
 func (r *reader) array(depth int) error {
@@ -257,7 +266,7 @@ func Entries(value json.RawMessage) (Object, error) {
 		r.space()
 		start := r.pos
 		r.skip()
-		o = append(o, Member{Name: string(Unquote(spelled)), Value: r.data[start:r.pos:r.pos], spelled: spelled})
+		o = append(o, member(spelled, Unquote(spelled), r.data[start:r.pos:r.pos]))
 	}
 	return o, nil
 }
