@@ -49,6 +49,7 @@ const (
 	CodeRejected                    Code = "rejected"                        // 403: The person said no.
 	CodeAppUnknown                  Code = "app_unknown"                     // 403: The app has no token here and was never approved.
 	CodeExpired                     Code = "expired"                         // 410: Not answered, or not collected, in time.
+	CodeChanged                     Code = "changed"                         // 409: What the answer would hold is not what the person was shown.
 	CodeAlreadyDecided              Code = "already_decided"                 // 409: Somebody answered it first.
 	CodeChoiceInvalid               Code = "choice_invalid"                  // 422: The choice does not fit what was asked.
 	CodePolicyInvalid               Code = "policy_invalid"                  // 422: A rule is not valid.

@@ -52,6 +52,7 @@ func problemHints() map[string]string {
 		"denied":           "the wallet's owner can see why: walletd policy test",
 		"app_unknown":      "the wallet's owner makes a token for the app: walletd token create --role app",
 		"expired":          "ask again: walletd claim",
+		"changed":          "the question has ended; the app asks again and a new one is shown: walletd approvals list",
 		"already_decided":  "see what was decided: walletd approvals show ID",
 		"words_invalid":    "12 to 24 words of the English BIP-39 list, in their order",
 		"backup_invalid":   "what it says it holds: walletd backup inspect; a copy that was not cut or changed is needed",

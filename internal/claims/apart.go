@@ -98,12 +98,12 @@ func (d *Door) askApart(ctx context.Context, c *Caller, request any) (Outcome, e
 	if v.Decision == Allow {
 		return d.give(ctx, q, v, "claim.allowed", used...)
 	}
-	approval, agreed, err := d.agreed(ctx, q)
+	yes, agreed, err := d.agreed(ctx, q)
 	if err != nil {
 		return Outcome{}, err
 	}
 	if agreed {
-		return d.give(ctx, q, Verdict{Decision: Allow, Reason: "approved by the person", approval: approval}, "claim.collected")
+		return d.give(ctx, q, yes, "claim.collected")
 	}
 	return d.ask(ctx, q, v)
 }
@@ -113,23 +113,41 @@ func (d *Door) give(ctx context.Context, q *question, v Verdict, event string, w
 	return Outcome{Answer: a}, d.refuseApart(ctx, q.caller, err)
 }
 
-// agreed returns the approval by which the person has just said yes to the same question.
-func (d *Door) agreed(ctx context.Context, q *question) (string, bool, error) {
+// agreed returns the yes that the person has just said to the same question. One to another answer
+// than would be given now ends here.
+func (d *Door) agreed(ctx context.Context, q *question) (yes Verdict, agreed bool, err error) {
 	digest, err := q.digest()
 	if err != nil {
-		return "", false, err
+		return yes, false, err
 	}
 	row, err := d.store.FindApproval(ctx, q.caller.Wallet, q.caller.App.Address(), digest, q.now.Add(-collectFor-d.life).Unix())
 	if errors.Is(err, store.ErrNotFound) {
-		return "", false, nil
+		return yes, false, nil
 	}
 	if err != nil {
-		return "", false, fmt.Errorf("looking for the question: %w", err)
+		return yes, false, fmt.Errorf("looking for the question: %w", err)
 	}
 	if err := q.caller.wallet.CheckMAC("approvals", row.ID, row.Canonical(), row.MAC); err != nil {
-		return "", false, d.noteForged(ctx, q.caller, err)
+		return yes, false, d.noteForged(ctx, q.caller, err)
 	}
-	return row.ID, row.State == store.Approved && q.now.Sub(time.Unix(row.Decided, 0)) < collectFor, nil
+	if row.State != store.Approved || q.now.Sub(time.Unix(row.Decided, 0)) >= collectFor {
+		return yes, false, nil
+	}
+	content, err := openAsked(q.caller.wallet, row)
+	if err != nil {
+		return yes, false, d.noteForged(ctx, q.caller, err)
+	}
+	told, err := q.show(ctx)
+	if err != nil {
+		return yes, false, err
+	}
+	if !content.Shown.gives(told, "") {
+		if err := d.endChanged(ctx, q.caller, row); !errors.Is(err, ErrAnswerChanged) {
+			return yes, false, err
+		}
+		return yes, false, nil
+	}
+	return Verdict{Decision: Allow, Reason: "approved by the person", approval: row.ID, shown: content.Shown.digest(digest)}, true, nil
 }
 
 // answerApart is answer for a request of a route of its own.

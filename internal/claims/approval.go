@@ -32,6 +32,7 @@ type asked struct {
 	Token     string            `json:"token,omitempty"` // that asked
 	Session   *sessionFacts     `json:"session,omitempty"`
 	Challenge string            `json:"challenge,omitempty"` // that the answer is to carry
+	Shown     *shown            `json:"shown,omitempty"`     // nil where an earlier version asked
 	// CertificateEnds bounds what is remembered of a yes to an agent: unix seconds, 0 for no agent.
 	CertificateEnds int64 `json:"certificateEnds,omitempty"`
 }
@@ -47,6 +48,10 @@ func (d *Door) ask(ctx context.Context, q *question, v Verdict) (Outcome, error)
 	if err != nil {
 		return Outcome{}, err
 	}
+	told, err := q.show(ctx)
+	if err != nil {
+		return Outcome{}, err
+	}
 	if earlier, found, err := d.earlier(ctx, q, digest); err != nil || found {
 		if found || q.known && errors.Is(err, ErrRejected) {
 			if spent := d.spend(ctx, q.caller); spent != nil {
@@ -55,13 +60,10 @@ func (d *Door) ask(ctx context.Context, q *question, v Verdict) (Outcome, error)
 		}
 		return Outcome{Pending: earlier}, err
 	}
-	if err := d.encryptionKeyInUse(ctx, q); err != nil {
-		return Outcome{}, err
-	}
 	content := asked{
 		Requested: q.asked, Name: Plain(q.caller.Name, maxName), Label: Plain(q.caller.Label, maxName), Account: q.account.Address,
 		Unusual: q.unusual, Reason: v.Reason, CertificateEnds: q.caller.certificateEnds,
-		Token: q.caller.Token, Session: q.caller.session.facts(), Challenge: q.caller.challenged(),
+		Token: q.caller.Token, Session: q.caller.session.facts(), Challenge: q.caller.challenged(), Shown: told,
 	}
 	for _, c := range q.claims {
 		content.Claims = append(content.Claims, c.view())
@@ -78,7 +80,7 @@ func (d *Door) ask(ctx context.Context, q *question, v Verdict) (Outcome, error)
 	}
 	budget := store.Budget{PerApp: waitingPerApp, PerWallet: waitingPerWallet, Now: q.now.Unix()}
 	e := q.event("claim.asked", v)
-	e.Approval = id
+	e.Approval, e.Digest = id, told.digest(digest)
 	for try := 0; ; try++ {
 		row.Code = newCode()
 		row.MAC = q.caller.wallet.MAC(row.Canonical())
@@ -108,7 +110,8 @@ func (d *Door) ask(ctx context.Context, q *question, v Verdict) (Outcome, error)
 }
 
 // earlier returns the same question where it waits already; where the person said no within
-// rejectedFor, the error is ErrRejected.
+// rejectedFor, the error is ErrRejected. One that waits, and would give another answer by now than
+// the person is shown, ends here, so that it is put anew.
 func (d *Door) earlier(ctx context.Context, q *question, digest []byte) (*Pending, bool, error) {
 	row, err := d.store.FindApproval(ctx, q.caller.Wallet, q.caller.App.Address(), digest, q.now.Add(-rejectedFor-d.life).Unix())
 	if errors.Is(err, store.ErrNotFound) {
@@ -122,7 +125,20 @@ func (d *Door) earlier(ctx context.Context, q *question, digest []byte) (*Pendin
 	}
 	switch {
 	case row.State == store.Pending && q.now.Unix() < row.Expires:
-		return pending(row), true, nil
+		content, err := openAsked(q.caller.wallet, row)
+		if err != nil {
+			return nil, false, d.noteForged(ctx, q.caller, err)
+		}
+		told, err := q.show(ctx)
+		if err != nil {
+			return nil, false, err
+		}
+		if content.Shown.gives(told, "") {
+			return pending(row), true, nil
+		}
+		if err := d.endChanged(ctx, q.caller, row); !errors.Is(err, ErrAnswerChanged) {
+			return nil, false, err
+		}
 	case row.State == store.Rejected && q.now.Sub(time.Unix(row.Decided, 0)) < rejectedFor:
 		return nil, false, ErrRejected
 	}
@@ -147,41 +163,10 @@ func newCode() string {
 	return string(b[:])
 }
 
-// Choice is what the person chose in approving.
-type Choice struct {
-	MFACode int    `json:"mfaCode,omitempty"`
-	Account string `json:"account,omitempty"`
-	// Items are the profile items to give; nil gives every one that was asked for and that the
-	// profile holds, an empty list gives none.
-	Items    *[]string `json:"items,omitempty" max:"64"`
-	Remember *Remember `json:"remember,omitempty"`
-}
-
-// Remember asks that a yes stand for more than once: for so many seconds, for so many further
-// answers, or until it is withdrawn. Exactly one is set.
-type Remember struct {
-	Seconds int64  `json:"seconds,omitempty"`
-	Times   int64  `json:"times,omitempty"`
-	Until   string `json:"until,omitempty"` // "withdrawn"
-}
-
-func (r Remember) check() error {
-	set := 0
-	for _, is := range []bool{r.Seconds != 0, r.Times != 0, r.Until != ""} {
-		if is {
-			set++
-		}
-	}
-	const decade = 10 * 365 * 24 * 3600
-	if set != 1 || r.Seconds < 0 || r.Seconds > decade || r.Times < 0 || r.Times > 1e6 || r.Until != "" && r.Until != "withdrawn" {
-		return fmt.Errorf(`%w: remember takes one of seconds (at most ten years), times, or until "withdrawn"`, ErrChoice)
-	}
-	return nil
-}
-
 // Approve says yes to a question, once: of two who answer at the same time one wins and the other
 // gets ErrDecided. Nothing is derived now; the answer is collected by who asked, within two
-// minutes. The app and its delegations are known in the wallet from now on.
+// minutes. The app and its delegations are known in the wallet from now on. Where the question would
+// give another answer by now than was shown, it ends with ErrAnswerChanged.
 func (d *Door) Approve(ctx context.Context, c *Caller, id string, choice Choice) (v ApprovalView, err error) {
 	// A yes rests on who is known and what was withdrawn, as a withdrawal does on what there is.
 	err = d.withdraw(ctx, c, func() (err error) { v, err = d.approve(ctx, c, id, choice); return err })
@@ -195,7 +180,7 @@ func (d *Door) approve(ctx context.Context, c *Caller, id string, choice Choice)
 	}
 	// What is approved is read again as it will be when collected: a delegation that ran out
 	// while the question waited is refused here, not after the yes.
-	q, err := d.readAgain(ctx, c, row, content, choice)
+	q, err := d.readShown(ctx, c, row, content, choice)
 	if err != nil {
 		return ApprovalView{}, err
 	}
@@ -204,53 +189,41 @@ func (d *Door) approve(ctx context.Context, c *Caller, id string, choice Choice)
 		if choice.Remember != nil {
 			return ApprovalView{}, fmt.Errorf("%w: this can't be remembered: %w", ErrChoice, err)
 		}
-		return d.decided(ctx, c, row, store.Approved, "approval.approved", choice, nil)
+		return d.decided(ctx, c, row, content, store.Approved, "approval.approved", choice, nil)
 	}
 	writes, err := d.remember(ctx, q, row, choice)
 	if err != nil {
 		return ApprovalView{}, err
 	}
-	return d.decided(ctx, c, row, store.Approved, "approval.approved", choice, writes)
+	return d.decided(ctx, c, row, content, store.Approved, "approval.approved", choice, writes)
 }
 
 // Reject says no to a question. It stands for ten minutes against the same question.
 func (d *Door) Reject(ctx context.Context, c *Caller, id string) (ApprovalView, error) {
-	row, _, err := d.waiting(ctx, c, id)
+	row, content, err := d.waiting(ctx, c, id)
 	if err != nil {
 		return ApprovalView{}, err
 	}
-	v, err := d.decided(ctx, c, row, store.Rejected, "approval.rejected", Choice{}, nil)
+	v, err := d.decided(ctx, c, row, content, store.Rejected, "approval.rejected", Choice{}, nil)
 	if errors.Is(err, store.ErrChanged) {
 		err = ErrDecided
 	}
 	return v, err
 }
 
-func (d *Door) decided(ctx context.Context, c *Caller, row store.Approval, state, kind string, choice Choice, also []store.Write) (ApprovalView, error) {
-	next, err := d.decide(c, row, state, choice)
+func (d *Door) decided(ctx context.Context, c *Caller, row store.Approval, content asked, state, kind string, choice Choice, also []store.Write) (ApprovalView, error) {
+	next, err := d.decide(c, row, state, decision{Choice: choice})
 	if err != nil {
 		return ApprovalView{}, err
 	}
 	e := c.event(kind)
-	e.Approval, e.App, e.Agent = row.ID, prefixed(row.App), prefixed(row.Agent)
+	e.Approval, e.App, e.Agent, e.Digest = row.ID, prefixed(row.App), prefixed(row.Agent), content.Shown.digest(row.Digest)
 	err = d.record(ctx, c, e, append([]store.Write{store.DecideApproval(row, next)}, also...)...)
 	if err != nil {
 		return ApprovalView{}, err
 	}
 	d.changed.notify()
 	return d.Approval(ctx, c, row.ID)
-}
-
-// decide returns the row with its end.
-func (d *Door) decide(c *Caller, row store.Approval, state string, choice Choice) (store.Approval, error) {
-	plain, err := json.Marshal(choice)
-	if err != nil {
-		return row, fmt.Errorf("writing the choice: %w", err)
-	}
-	row.State, row.Decided, row.DecidedBy = state, d.store.Now().Unix(), c.Token
-	row.Answer = c.wallet.Seal(approvalPlace(row.ID, "choice"), plain)
-	row.MAC = c.wallet.MAC(row.Canonical())
-	return row, nil
 }
 
 // waiting returns a question of the caller's wallet that can still be answered.
@@ -261,6 +234,8 @@ func (d *Door) waiting(ctx context.Context, c *Caller, id string) (store.Approva
 	row, content, err := d.approval(ctx, c, id)
 	switch {
 	case err != nil:
+	case row.State == store.Cancelled && endedChanged(c.wallet, row):
+		err = ErrAnswerChanged
 	case row.State != store.Pending:
 		err = ErrDecided
 	case d.store.Now().Unix() >= row.Expires:
@@ -294,6 +269,41 @@ func openAsked(w *keystore.Wallet, row store.Approval) (asked, error) {
 	return content, nil
 }
 
+// readShown reads the question of an approval as it stands now and with the person's choice, and
+// refuses one that does not give what was shown. What the choice itself changes is held to what was
+// offered: another account may answer, and everything else must be as it was shown.
+func (d *Door) readShown(ctx context.Context, c *Caller, row store.Approval, content asked, choice Choice) (*question, error) {
+	unchosen := choice
+	unchosen.Account = ""
+	q, err := d.readAgain(ctx, c, row, content, unchosen)
+	if err != nil {
+		return nil, err
+	}
+	told, err := q.show(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !content.Shown.gives(told, "") {
+		return nil, d.endChanged(ctx, c, row)
+	}
+	if choice.Account == "" {
+		return q, q.checkChoice()
+	}
+	if q, err = d.readAgain(ctx, c, row, content, choice); err != nil {
+		return nil, err
+	}
+	if err := q.checkChoice(); err != nil {
+		return nil, err
+	}
+	if told, err = q.show(ctx); err != nil {
+		return nil, err
+	}
+	if !content.Shown.gives(told, choice.account()) {
+		return nil, fmt.Errorf("%w: with that account the answer would be another than the one shown", ErrChoice)
+	}
+	return q, nil
+}
+
 // readAgain reads the question of an approval as its asker asked it, with the person's choice.
 func (d *Door) readAgain(ctx context.Context, c *Caller, row store.Approval, content asked, choice Choice) (*question, error) {
 	app, err := did.Parse(row.App)
@@ -312,11 +322,7 @@ func (d *Door) readAgain(ctx context.Context, c *Caller, row store.Approval, con
 	if err := d.stillAsks(ctx, c, content.Token); err != nil {
 		return nil, err
 	}
-	q, err := d.readAs(ctx, &asker, content.Requested, choice, anyKind)
-	if err != nil {
-		return nil, err
-	}
-	return q, q.checkChoice()
+	return d.readAs(ctx, &asker, content.Requested, choice, anyKind)
 }
 
 // stillAsks refuses to answer the question of a token that has ended since: a question that was on
@@ -338,37 +344,6 @@ func (d *Door) stillAsks(ctx context.Context, c *Caller, token string) error {
 		return d.noteForged(ctx, c, err)
 	}
 	return nil
-}
-
-// checkChoice holds the person's choice to what was offered.
-func (q *question) checkChoice() error {
-	number := false
-	for _, c := range q.claims {
-		for _, offered := range c.mfa {
-			number = number || offered == q.choice.MFACode
-		}
-		if len(c.mfa) > 0 && !number {
-			return fmt.Errorf("%w: mfaCode must be the number shown on the app's page", ErrChoice)
-		}
-	}
-	if q.choice.MFACode != 0 && !number {
-		return fmt.Errorf("%w: no number was asked for", ErrChoice)
-	}
-	if err := q.checkItems(); err != nil {
-		return err
-	}
-	if q.choice.Account == "" {
-		return nil
-	}
-	for _, c := range q.claims {
-		if c.kind.name != "authPrincipal" {
-			continue
-		}
-		if target, _ := c.asked.Text("target"); target == "" && q.owns(q.account) {
-			return nil
-		}
-	}
-	return fmt.Errorf("%w: the account must be one of the app's own, and the app must have left the choice", ErrChoice)
 }
 
 // remember returns the writes that a yes brings: the app and its delegations become known, and a

@@ -69,6 +69,9 @@ func (q *question) missAccount(ctx context.Context, c *claim, wanted did.DID) (e
 		return err
 	}
 	c.account = q.account
+	if q.account.Address == wanted.Address() {
+		return nil // the app's own, which is made for this question
+	}
 	c.missing = did.Refuse("account_not_held", "this wallet does not hold the account asked for")
 	c.refuseRule("the wallet does not hold the account asked for")
 	c.unusual = append(c.unusual, "Asks to be "+wanted.Address()+", an account that the wallet does not hold. Whatever you answer, the app is declined.")

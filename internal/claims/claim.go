@@ -2,6 +2,7 @@ package claims
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -37,6 +38,8 @@ type claim struct {
 
 	// never says why no rule may decide this claim, or is "" (design section 7).
 	never string
+	// notYet says why no rule may decide it before the person has said yes to its like, or is "".
+	notYet string
 	// once says why a yes to it stands for this one time, or is "".
 	once string
 	// about holds a grant to what the kind says it must be held to, or is "".
@@ -46,6 +49,8 @@ type claim struct {
 	missing *did.Refusal
 	// unusual holds what the person should notice, a sentence each.
 	unusual []string
+	first   []string // those of unusual that a yes takes away (shown)
+	gives   string   // hash of the contents that would be given (shownClaim.Gives)
 	// shown is what the kind adds to the claim's view.
 	shown ClaimView
 	items []string // of a profile, those that are given
@@ -149,7 +154,7 @@ func (c *claim) fact(q *question) fact {
 	f := fact{
 		app: q.caller.App, agent: q.caller.Agent, known: q.known,
 		claim: c.kind.name, account: c.account.Address,
-		salt: c.salt, hasSalt: c.hasSalt, about: c.about, never: c.never, mfa: len(c.mfa) > 0,
+		salt: c.salt, hasSalt: c.hasSalt, about: c.about, never: cmp.Or(c.notYet, c.never), mfa: len(c.mfa) > 0,
 	}
 	if c.delegation != nil {
 		f.delegation = fmt.Sprintf("%x", c.delegation.Hash)

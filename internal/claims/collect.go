@@ -2,7 +2,6 @@ package claims
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -15,7 +14,7 @@ import (
 // Collect returns what became of a question, to the one who asked it: the same token, or for a
 // signed request the same app and agent. It waits up to wait for the person. Collecting a yes is
 // a release: the request passes the door again as it stands now, and is recorded; it works for
-// two minutes after the yes. The caller's keys are not held while it waits, and may be closed after
+// two minutes after the yes, and gives what the person was shown, or nothing and ErrAnswerChanged. The caller's keys are not held while it waits, and may be closed after
 // that. Errors: ErrNotFound, ErrRejected, ErrExpired, and those of Answer.
 func (d *Door) Collect(ctx context.Context, c *Caller, id string, wait time.Duration) (Outcome, error) {
 	if c.Role != App {
@@ -54,7 +53,7 @@ func (d *Door) Collect(ctx context.Context, c *Caller, id string, wait time.Dura
 		}
 		for try := 1; ; try++ {
 			a, err := d.collect(ctx, c, row, content)
-			if try == tries || !errors.Is(err, store.ErrChanged) {
+			if try == tries || !errors.Is(err, store.ErrChanged) && !errors.Is(err, store.ErrExists) {
 				return Outcome{Answer: a}, err
 			}
 			// The yes itself, a rule, or a withdrawal changed the wallet since it was read: pass the
@@ -78,6 +77,9 @@ func (d *Door) Collect(ctx context.Context, c *Caller, id string, wait time.Dura
 func (d *Door) ended(ctx context.Context, c *Caller, row store.Approval, content asked) error {
 	if row.State != store.Cancelled {
 		return ErrRejected
+	}
+	if endedChanged(c.wallet, row) {
+		return ErrAnswerChanged
 	}
 	policy, err := d.policy(ctx, c)
 	if err == nil && policy.deniesQuestion(row, content) {
@@ -103,31 +105,46 @@ func (d *Door) spend(ctx context.Context, c *Caller) error {
 
 // collect passes an approved question through the door again.
 func (d *Door) collect(ctx context.Context, c *Caller, row store.Approval, content asked) (*Answer, error) {
-	plain, err := c.wallet.Open(approvalPlace(row.ID, "choice"), row.Answer)
+	q, v, err := d.stands(ctx, c, row, content)
 	if err != nil {
 		return nil, err
 	}
-	var choice Choice
-	if err := json.Unmarshal(plain, &choice); err != nil {
-		return nil, fmt.Errorf("reading approval %s: %w", row.ID, err)
-	}
-	q, err := d.readAs(ctx, c, content.Requested, choice, anyKind)
+	return d.release(ctx, q, v, "claim.collected")
+}
+
+// stands reads an approved question anew, and returns the verdict by which it is answered if the
+// yes stands: nothing in the way of it came since, and it gives what was shown.
+func (d *Door) stands(ctx context.Context, c *Caller, row store.Approval, content asked) (q *question, v Verdict, err error) {
+	end, err := openDecision(c.wallet, row)
 	if err != nil {
-		return nil, d.refuse(ctx, c, err)
+		return nil, v, err
+	}
+	if q, err = d.readAs(ctx, c, content.Requested, end.Choice, anyKind); err != nil {
+		return nil, v, d.refuse(ctx, c, err)
 	}
 	policy, err := d.policy(ctx, c)
 	if err != nil {
-		return nil, err
+		return nil, v, err
 	}
 	for _, asked := range q.claims {
 		if rule, what := policy.match(asked.fact(q)); rule > 0 && what == Deny {
-			return nil, d.deny(ctx, q, Verdict{Decision: Deny, Rule: rule, Reason: fmt.Sprintf("denied by rule %d", rule)})
+			return nil, v, d.deny(ctx, q, Verdict{Decision: Deny, Rule: rule, Reason: fmt.Sprintf("denied by rule %d", rule)})
 		}
 	}
-	if err := q.missing(); err != nil {
-		return nil, d.refuse(ctx, c, err)
+	if own := q.claims[0].apart; own != nil && own.refused != nil {
+		return nil, v, own.refused
 	}
-	return d.release(ctx, q, Verdict{Decision: Allow, Reason: "approved by the person", approval: row.ID}, "claim.collected")
+	told, err := q.show(ctx)
+	if err != nil {
+		return nil, v, err
+	}
+	if !content.Shown.gives(told, end.account()) {
+		return nil, v, d.endChanged(ctx, c, row)
+	}
+	if err := q.missing(); err != nil {
+		return nil, v, d.refuse(ctx, c, err)
+	}
+	return q, Verdict{Decision: Allow, Reason: "approved by the person", approval: row.ID, shown: content.Shown.digest(row.Digest)}, nil
 }
 
 // await waits until the approval is answered, the time is over, or the keystore is locked. It

@@ -187,6 +187,9 @@ func (q *question) readHolding(ctx context.Context, c *claim, types string, kind
 		c.unusual = append(c.unusual, "Presents what belongs to another account, "+c.account.Address+", of "+accountOwner(c.account)+".")
 	}
 	c.about, c.shown.Presents = h.id(), h.view()
+	if c.gives, err = h.contents(); err != nil {
+		return err
+	}
 	c.answer = func(w *keystore.Wallet) (map[string]any, error) {
 		p := presenter{w: w, q: q, account: c.account, owner: owner, challenge: challenge}
 		if c.kind.name == "assetOrVC" {

@@ -33,6 +33,7 @@ type Verdict struct {
 	Rule     int    // the rule that decided, counted from one; zero if none did
 	grant    *live  // the grant that decided, if one did
 	approval string // the approval that is collected, if one is
+	shown    string // its digest
 }
 
 // decide is the order of design section 7: deny; what no rule may decide; an allow or an

@@ -83,11 +83,13 @@ func readDelegation(ctx context.Context, q *question, c *claim, token string) er
 	case !q.owns(c.account):
 		c.refuseRule("the key of another account is asked for: " + d.From.Address())
 		c.unusual = append(c.unusual, "Asks for the key of another account, "+d.From.Address()+".")
-	case !approved:
-		c.refuseRule("this delegation has not been approved in this wallet")
 	}
 	if !approved {
-		c.unusual = append(c.unusual, "Presents a delegation that was not seen here before.")
+		notYet := "this delegation has not been approved in this wallet"
+		if c.never != "" {
+			notYet = ""
+		}
+		c.firstTime("Presents a delegation that was not seen here before.", notYet)
 	}
 	return nil
 }

@@ -49,6 +49,13 @@ func (h holding) id() string {
 	return hex.EncodeToString(sum[:16])
 }
 
+// contents is the hash of all that is kept of it but for when that was, so that the same put in
+// again is the same.
+func (h holding) contents() (string, error) {
+	h.Stored = time.Time{}
+	return contents(h)
+}
+
 // HoldingView is a credential or an asset as its owner sees it. Names and types are the issuer's
 // words, made plain.
 type HoldingView struct {

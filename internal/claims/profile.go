@@ -54,6 +54,15 @@ func readProfile(ctx context.Context, q *question, c *claim) error {
 			c.items = append(c.items, item)
 		}
 	}
+	given := map[string]string{}
+	for _, item := range c.items {
+		if item != itemDID { // it is the account, which is shown as that
+			given[item] = values[item]
+		}
+	}
+	if c.gives, err = contents(given); err != nil {
+		return err
+	}
 	c.keepItems(q.choice.Items)
 	c.answer = func(*keystore.Wallet) (map[string]any, error) {
 		added := map[string]any{}

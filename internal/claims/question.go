@@ -26,6 +26,8 @@ type question struct {
 	claims  []*claim
 	choice  Choice
 	unusual []string
+	first   []string // those of unusual that a yes takes away (shown)
+	told    *shown   // what the person is shown, once it was computed
 }
 
 // read validates a request whole. The account that authPrincipal settles is settled first: all
@@ -80,7 +82,7 @@ func (q *question) meet(ctx context.Context) error {
 	switch {
 	case q.caller.session != nil: // the person opened its link
 		if standing == withdrawn {
-			q.unusual = append(q.unusual, "You withdrew this app; a yes lets it in again.")
+			q.firstTime("You withdrew this app; a yes lets it in again.")
 		}
 		if q.caller.session.Followed {
 			q.unusual = append(q.unusual, "You did not open this link: the app of the session before led here.")
@@ -90,7 +92,7 @@ func (q *question) meet(ctx context.Context) error {
 	case standing == stranger && !q.caller.wallet.Content().Strangers:
 		return did.Refuse("app_unknown", "this app has no token in the wallet and was never approved; its owner can make a token for it")
 	case standing == stranger:
-		q.unusual = append(q.unusual, "This app is not known to the wallet.")
+		q.firstTime("This app is not known to the wallet.")
 	}
 	return nil
 }
@@ -269,7 +271,7 @@ func (q *question) event(kind string, v Verdict) Event {
 	if v.grant != nil {
 		e.Grant = v.grant.row.ID
 	}
-	e.Approval = v.approval
+	e.Approval, e.Digest = v.approval, v.shown
 	for _, c := range q.claims {
 		e.Claims = append(e.Claims, c.recorded())
 	}

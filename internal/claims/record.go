@@ -29,6 +29,7 @@ type Event struct {
 	Rule       int          `json:"rule,omitempty"`
 	Code       string       `json:"code,omitempty"` // of a refusal
 	Approval   string       `json:"approval,omitempty"`
+	Digest     string       `json:"digest,omitempty"` // of the approval: what was asked and shown
 	Grant      string       `json:"grant,omitempty"`
 	Delegation string       `json:"delegation,omitempty"`
 	Account    string       `json:"account,omitempty"`

@@ -39,6 +39,8 @@ func readSecretRead(ctx context.Context, q *question, c *claim) error {
 	c.apart = &apart{same: map[string]string{"type": r.Type, "name": r.Name}}
 	if !there {
 		c.apart.refused = ErrNotFound
+	} else if c.gives, err = contents(map[string]any{"revision": kept.row.Revision, "content": kept.content}); err != nil {
+		return err
 	}
 	c.prepare = func(context.Context, string) ([]store.Write, error) { return nil, c.apart.refused }
 	c.apart.answer = func(w *keystore.Wallet) (any, string, error) {
@@ -109,7 +111,7 @@ func readSecretWrite(ctx context.Context, q *question, c *claim) error {
 	case r.Delete:
 		c.description = "Please delete the secret " + escaped(r.Name) + "."
 		c.unusual = append(c.unusual, "It deletes a secret that is kept here.")
-	case there:
+	case r.Match != "":
 		c.description = "Please replace the secret " + escaped(r.Name) + "."
 		c.unusual = append(c.unusual, "It replaces a secret that is kept here.")
 	default:

@@ -41,22 +41,24 @@ type sessionFacts struct {
 	ID      string `json:"id"`
 	Origin  string `json:"origin,omitempty"`
 	Account string `json:"account,omitempty"`
-	Offered bool   `json:"offered,omitempty"`
-	Arrived bool   `json:"arrived,omitempty"`
+	// Followed is sealed so that the question is read again with the note that it was shown with.
+	Followed bool `json:"followed,omitempty"`
+	Offered  bool `json:"offered,omitempty"`
+	Arrived  bool `json:"arrived,omitempty"`
 }
 
 func (s *Session) facts() *sessionFacts {
 	if s == nil {
 		return nil
 	}
-	return &sessionFacts{ID: s.ID, Origin: s.Origin, Account: s.Account, Offered: s.Offered, Arrived: s.Arrived}
+	return &sessionFacts{ID: s.ID, Origin: s.Origin, Account: s.Account, Followed: s.Followed, Offered: s.Offered, Arrived: s.Arrived}
 }
 
 func (f *sessionFacts) session() *Session {
 	if f == nil {
 		return nil
 	}
-	return &Session{ID: f.ID, Origin: f.Origin, Account: f.Account, Offered: f.Offered, Arrived: f.Arrived}
+	return &Session{ID: f.ID, Origin: f.Origin, Account: f.Account, Followed: f.Followed, Offered: f.Offered, Arrived: f.Arrived}
 }
 
 // EnterSession opens the wallet for one request of a session. The session's app is the caller,
@@ -156,7 +158,7 @@ func (d *Door) CancelQuestion(ctx context.Context, c *Caller, id string) error {
 	if row.State != store.Pending || row.Asker != c.Asker {
 		return nil
 	}
-	next, err := d.decide(c, row, store.Cancelled, Choice{})
+	next, err := d.decide(c, row, store.Cancelled, decision{})
 	if err != nil {
 		return err
 	}

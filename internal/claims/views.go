@@ -134,20 +134,12 @@ func (d *Door) viewApproval(ctx context.Context, c *Caller, row store.Approval, 
 	if content.Session != nil {
 		v.Session, v.Origin = content.Session.ID, content.Session.Origin
 	}
-	known, app, err := d.app(ctx, c, row.App)
+	_, app, err := d.app(ctx, c, row.App)
 	if err != nil {
 		return v, err
 	}
 	if v.AppName = app.Name; v.AppName == "" {
 		v.AppName = content.Label
-	}
-	switch known.State {
-	case store.Approved:
-	case store.Revoked:
-		// It can ask in a session, whose link the person opened.
-		v.Unusual = append([]string{"You withdrew this app. A yes lets it in again."}, v.Unusual...)
-	default:
-		v.Unusual = append([]string{"The first request of this app that you are asked about."}, v.Unusual...)
 	}
 	return v, nil
 }

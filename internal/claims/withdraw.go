@@ -263,6 +263,6 @@ func (d *Door) endQuestion(ctx context.Context, c *Caller, row store.Approval, q
 	if !question(row, content) {
 		return row, false, nil
 	}
-	ended, err = d.decide(c, row, store.Cancelled, Choice{})
+	ended, err = d.decide(c, row, store.Cancelled, decision{})
 	return ended, true, err
 }

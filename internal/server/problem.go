@@ -81,6 +81,7 @@ func refusals() []entry {
 		{claims.ErrDenied, 403, "denied", ""},
 		{claims.ErrRejected, 403, "rejected", "The person said no. Ask again in 10 minutes at the earliest."},
 		{claims.ErrExpired, 410, "expired", "It was not answered, or not collected, in time. Ask again."},
+		{claims.ErrAnswerChanged, 409, "changed", "What this question would give has changed since it was shown. Nothing was given. Ask again."},
 		{claims.ErrDecided, 409, "already_decided", "This approval was answered already."},
 		{claims.ErrChoice, 422, "choice_invalid", ""},
 		{claims.ErrPolicy, 422, "policy_invalid", ""},
