@@ -159,6 +159,8 @@ func (h *held) outcome(ctx context.Context, out claims.Outcome, err error) error
 		return h.decline(ctx, claims.DeclineAuth, ending{})
 	case errors.Is(err, claims.ErrExpired):
 		return h.expire(ctx)
+	case errors.Is(err, claims.ErrAnswerChanged):
+		return h.askAgain(ctx)
 	case errors.Is(err, claims.ErrTooMany):
 		return h.decline(ctx, claims.Busy, ending{Code: "busy", Text: "Too many questions are waiting for the person."})
 	case errors.Is(err, claims.ErrForged):
@@ -172,6 +174,14 @@ func (h *held) outcome(ctx context.Context, out claims.Outcome, err error) error
 	default:
 		return h.declineFor(ctx, err)
 	}
+}
+
+// askAgain puts the open request to the door once more, because the person's question ended with an
+// answer that is not any more what was shown. The person sees a new question; the app only waits.
+func (h *held) askAgain(ctx context.Context) error {
+	return h.write(ctx, "session.asked", "changed", func(row *store.Session) {
+		row.State, row.Approval = string(Asked), ""
+	})
 }
 
 // refuse ends the session in silence.
