@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"walletd/internal/did"
+	"walletd/internal/keystore"
 	"walletd/internal/store"
 )
 
@@ -15,11 +16,20 @@ import (
 // signed request the same app and agent. It waits up to wait for the person. Collecting a yes is
 // a release: the request passes the door again as it stands now, and is recorded; it works for
 // two minutes after the yes, and gives what the person was shown, or nothing and ErrAnswerChanged. The caller's keys are not held while it waits, and may be closed after
-// that. Errors: ErrNotFound, ErrRejected, ErrExpired, and those of Answer.
+// that. Every refusal of a signed request uses up its jti. Errors: ErrNotFound, ErrRejected,
+// ErrExpired, and those of Answer.
 func (d *Door) Collect(ctx context.Context, c *Caller, id string, wait time.Duration) (Outcome, error) {
 	if c.Role != App {
 		return Outcome{}, ErrForbidden
 	}
+	out, err := d.collectAsked(ctx, c, id, wait)
+	if err != nil {
+		err = d.spendRefused(ctx, c, err)
+	}
+	return out, err
+}
+
+func (d *Door) collectAsked(ctx context.Context, c *Caller, id string, wait time.Duration) (Outcome, error) {
 	if c.wallet == nil { // an earlier wait closed it
 		if err := d.refresh(ctx, c); err != nil {
 			return Outcome{}, err
@@ -92,15 +102,37 @@ func (d *Door) ended(ctx context.Context, c *Caller, row store.Approval, content
 }
 
 // spend uses up the jti of a signed request whose answer leaves nothing on record, so that it
-// can't be sent again when there is more to be had.
+// can't be sent again when there is more to be had. What used it up already uses it no second time.
 func (d *Door) spend(ctx context.Context, c *Caller) error {
-	if c.signed == nil {
+	if c.signed == nil || c.signed.spent {
 		return nil
 	}
 	if err := d.store.UseNonce(ctx, c.signed.nonce); err != nil {
 		return d.replayed(err)
 	}
+	c.signed.spent = true
 	return nil
+}
+
+// spendRefused uses up the jti of a signed collection that was refused, and returns the refusal, or
+// that the jti was used before. Nothing is kept of a stranger who asks for what is not theirs, nor
+// where nothing was decided, because the keystore is locked or the caller went away.
+func (d *Door) spendRefused(ctx context.Context, c *Caller, refusal error) error {
+	if c.signed == nil || errors.Is(refusal, keystore.ErrLocked) || ctx.Err() != nil {
+		return refusal
+	}
+	if errors.Is(refusal, ErrNotFound) {
+		switch standing, err := d.knows(ctx, c); {
+		case err != nil:
+			return err
+		case standing == stranger:
+			return refusal
+		}
+	}
+	if err := d.spend(ctx, c); err != nil {
+		return err
+	}
+	return refusal
 }
 
 // collect passes an approved question through the door again.

@@ -134,7 +134,11 @@ func (d *Door) recordAll(ctx context.Context, c *Caller, events []Event, m made,
 	case "account.created", "row.forged":
 		return d.commit(ctx, e, change) // on the way to what was asked, not what was asked
 	}
-	return d.commitOnce(ctx, c, e, change, m)
+	err := d.commitOnce(ctx, c, e, change, m)
+	if err == nil && change.Nonce != nil {
+		c.signed.spent = true
+	}
+	return err
 }
 
 // commitOnce commits a change under the caller's Idempotency-Key, if there is one. A claim that is

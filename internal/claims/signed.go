@@ -35,6 +35,7 @@ type signedRequest struct {
 	channel   did.ChannelKey
 	sharedKey string // channel, wrapped for the request's `_ek_`; "" without one
 	nonce     store.Nonce
+	spent     bool // the nonce was used up for this request
 }
 
 // SignedAnswer answers a signed request as a wallet does (reference d.5); SharedKey and Version
