@@ -41,6 +41,7 @@ type house struct {
 	client   *Client
 	wallet   string
 	owner    string // a token
+	operator string // a token
 	config   func(*Config)
 	busy     bool // no session of any app is let in
 	key      int  // which of the recorded keys the channel is offered with
@@ -76,22 +77,28 @@ func newHouseAt(t testing.TB, url string, app http.Handler) *house {
 		t.Fatal(err)
 	}
 	h.unlock()
-	operator := h.as(text)
+	h.operator = text
 	seed, err := hex.DecodeString(vectorSeed)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := h.door.CreateWallet(t.Context(), operator, claims.NewWallet{Name: "alice", Seed: seed})
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.wallet = w.Wallet
-	token, err := h.door.CreateToken(t.Context(), operator, claims.NewToken{Role: claims.Owner, Wallet: h.wallet, Name: "alice"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.owner = token.Text
+	h.wallet, h.owner = h.newWallet(claims.NewWallet{Name: "alice", Seed: seed})
 	return h
+}
+
+// newWallet makes a wallet, and a token of its owner.
+func (h *house) newWallet(n claims.NewWallet) (wallet, owner string) {
+	h.t.Helper()
+	operator := h.as(h.operator)
+	w, err := h.door.CreateWallet(h.t.Context(), operator, n)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	token, err := h.door.CreateToken(h.t.Context(), operator, claims.NewToken{Role: claims.Owner, Wallet: w.Wallet, Name: n.Name})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return w.Wallet, token.Text
 }
 
 // replica is another process on the same store.

@@ -63,8 +63,8 @@ type Config struct {
 // and by several processes on one store.
 type Sessions struct {
 	Config
-	keys *keys
-	work *work
+	keys    *keys
+	workers *workers
 }
 
 // New returns the sessions of a store. They go on by themselves while Run runs.
@@ -72,7 +72,7 @@ func New(c Config) *Sessions {
 	if c.Limit == 0 {
 		c.Limit = defaultLimit
 	}
-	return &Sessions{Config: c, keys: newKeys(c.Store.Now, c.SingleKey), work: newWork()}
+	return &Sessions{Config: c, keys: newKeys(c.Store.Now, c.SingleKey), workers: newWorkers()}
 }
 
 // Open begins a session with the link that an app showed, for the wallet's owner. The link is
@@ -95,11 +95,15 @@ func (s *Sessions) Open(ctx context.Context, owner *claims.Caller, link string) 
 	if err != nil {
 		return View{}, err
 	}
-	if s.work.running() {
+	working, begun := s.workers.enter(row.ID, row.Wallet, origin(inner))
+	if begun {
 		row.Holder, row.HeldUntil = store.NewID(), s.until()
 	}
 	room := store.CheckSessions(row, s.Limit, s.Store.Now().Unix())
 	err = s.Door.RecordSession(ctx, owner, "session.opened", origin(inner), row.ID, room, store.InsertSession(row))
+	if err != nil && begun {
+		s.workers.leave(row.ID, true)
+	}
 	if done, repeated := errors.AsType[*claims.DoneError](err); repeated {
 		return s.Get(ctx, owner, done.ID)
 	}
@@ -109,8 +113,8 @@ func (s *Sessions) Open(ctx context.Context, owner *claims.Caller, link string) 
 	if err != nil {
 		return View{}, fmt.Errorf("opening the session: %w", err)
 	}
-	if row.Holder != "" {
-		s.work.hand(row)
+	if begun {
+		go s.work(working, row, s.handed)
 	}
 	return s.view(row, c), nil
 }

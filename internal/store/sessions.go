@@ -79,7 +79,8 @@ func (s *Store) Sessions(ctx context.Context, wallet string, p Page) (rows []Ses
 
 // DueSessions reads up to limit sessions of all wallets that have not ended,
 // that nobody holds, and that do not wait for a decision still to come. now is
-// unix seconds. Those that were held longest ago come first.
+// unix seconds. The first of each wallet come before the second of any; among
+// them those that were held longest ago.
 func (s *Store) DueSessions(ctx context.Context, now int64, limit int) ([]Session, error) {
 	return many(ctx, s, dueSessions, now, limit)
 }

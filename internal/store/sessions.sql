@@ -6,10 +6,12 @@ select {sessions} from sessions
 where wallet = $1 and (created, id) < ($2, $3) order by created desc, id desc limit $4
 
 -- name: due sessions
-select {sessions} from sessions s
-where ended = 0 and held_until <= $1 and (state <> 'waiting' or expires <= $1 or not exists (
-    select 1 from approvals a where a.id = s.approval and a.state = 'pending' and a.expires > $1))
-order by held_until, id limit $2
+select {sessions} from (
+    select *, row_number() over (partition by wallet order by held_until, id) as turn from sessions s
+    where ended = 0 and held_until <= $1 and (state <> 'waiting' or expires <= $1 or not exists (
+        select 1 from approvals a where a.id = s.approval and a.state = 'pending' and a.expires > $1))
+) due
+order by turn, held_until, id limit $2
 
 -- name: hold session
 update sessions set holder = $2, held_until = $3 where id = $1 and ended = 0 and held_until <= $4 returning id
