@@ -12,7 +12,7 @@ import (
 	"walletd/internal/store"
 )
 
-// held is a session that this goroutine may change, until its hold ends.
+// held is a session that this goroutine may change, for as long as it has the lease.
 type held struct {
 	*Sessions
 	row     store.Session // as it is in the store
@@ -22,47 +22,6 @@ type held struct {
 	request *verified       // the open request
 	key     *rsa.PrivateKey // of the channel
 	channel *did.ChannelKey // of the channel, once the app has sent it
-}
-
-// hold takes a session that nobody holds. The wallet must be open: what is only locked is left as
-// it is. Errors: keystore.ErrLocked, store.ErrChanged where somebody holds it or it has ended,
-// claims.ErrForged.
-func (s *Sessions) hold(ctx context.Context, row store.Session) (*held, error) {
-	c, err := s.Door.EnterSession(ctx, claims.Session{ID: row.ID, Wallet: row.Wallet})
-	if err != nil {
-		return nil, err
-	}
-	now := s.Store.Now().Unix()
-	row, err = s.Store.HoldSession(ctx, row.ID, store.NewID(), now, s.until())
-	if err != nil {
-		c.Close()
-		return nil, err
-	}
-	return s.take(ctx, c, row)
-}
-
-// handed takes a session that was opened and is held already.
-func (s *Sessions) handed(ctx context.Context, row store.Session) (*held, error) {
-	c, err := s.Door.EnterSession(ctx, claims.Session{ID: row.ID, Wallet: row.Wallet})
-	if err != nil {
-		return nil, err
-	}
-	return s.take(ctx, c, row)
-}
-
-// take opens a row that is held. A row that cannot be used stays held, so that it is not tried
-// again at once.
-func (s *Sessions) take(ctx context.Context, c *claims.Caller, row store.Session) (*held, error) {
-	h := &held{Sessions: s, row: row, caller: c}
-	var err error
-	if h.content, err = s.openRow(ctx, c, row); err == nil && !row.Posting {
-		err = h.resume(ctx)
-	}
-	if err != nil {
-		h.close()
-		return nil, err
-	}
-	return h, nil
 }
 
 // resume reads the open request again as it was when it came: by the clock of then, since its own
@@ -97,16 +56,18 @@ func (h *held) expected() expected {
 
 // enter makes v the open request, and its app the caller.
 func (h *held) enter(ctx context.Context, v verified) error {
-	c, err := h.Door.EnterSession(ctx, claims.Session{
-		ID: h.row.ID, Wallet: h.row.Wallet, Connect: v.connect, Challenge: v.challenge, Origin: v.origin, Account: h.content.Account,
-		Followed: h.content.Previous != "", Offered: h.key != nil, Arrived: h.content.Sealed, Seal: h.channel, Skew: h.content.Skew,
+	return h.insist(ctx, func() error {
+		c, err := h.Door.EnterSession(ctx, claims.Session{
+			ID: h.row.ID, Wallet: h.row.Wallet, Connect: v.connect, Challenge: v.challenge, Origin: v.origin, Account: h.content.Account,
+			Followed: h.content.Previous != "", Offered: h.key != nil, Arrived: h.content.Sealed, Seal: h.channel, Skew: h.content.Skew,
+		})
+		if err != nil {
+			return err
+		}
+		h.caller.Close()
+		h.caller, h.request = c, &v
+		return nil
 	})
-	if err != nil {
-		return err
-	}
-	h.caller.Close()
-	h.caller, h.request = c, &v
-	return nil
 }
 
 // close wipes what the session holds in memory.
@@ -136,36 +97,14 @@ func (s *Sessions) Advance(ctx context.Context, id string) error {
 	return h.finish(ctx, h.advance)
 }
 
-// finish does a thing with a session and gives it back.
-func (h *held) finish(ctx context.Context, do func(context.Context) error) error {
-	defer h.close()
-	err := do(ctx)
-	if err != nil && !retriable(err) {
-		return fmt.Errorf("session %s: %w", h.row.ID, err) // it stays held, and is tried again after that
-	}
-	if err = errors.Join(err, h.giveBack(context.WithoutCancel(ctx))); err != nil {
-		return fmt.Errorf("session %s: %w", h.row.ID, err)
-	}
-	return nil
-}
-
-// giveBack ends the hold, if it has not ended.
-func (h *held) giveBack(ctx context.Context) error {
-	if h.row.Ended != 0 || h.row.HeldUntil == 0 {
-		return nil
-	}
-	h.row.HeldUntil = 0
-	return h.Store.ReleaseSession(ctx, h.row.ID, h.row.Holder)
-}
-
 // advance is the dispatcher: one thing after the other, until the session has ended or was given
 // back to wait for a person.
 func (h *held) advance(ctx context.Context) error {
-	for h.row.Ended == 0 && h.row.HeldUntil != 0 {
-		if err := h.once(ctx); err != nil {
+	for h.row.Ended == 0 && h.row.Holder != "" {
+		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := ctx.Err(); err != nil {
+		if err := h.once(ctx); err != nil {
 			return err
 		}
 	}
@@ -188,22 +127,6 @@ func (h *held) once(ctx context.Context) error {
 	}
 }
 
-// write makes the row durable as h.content and the change say, with an entry on the wallet's
-// record. Nothing else of the session is in memory that the row does not hold.
-func (h *held) write(ctx context.Context, kind, reason string, change func(*store.Session), also ...store.Write) error {
-	next := h.row
-	next.HeldUntil = h.until()
-	change(&next)
-	if err := sealRow(h.caller, &next, h.content); err != nil {
-		return err
-	}
-	if err := h.Door.RecordSession(ctx, h.caller, kind, reason, "", append(also, store.UpdateSession(h.row, next))...); err != nil {
-		return fmt.Errorf("writing the session: %w", err)
-	}
-	h.row = next
-	return nil
-}
-
 // end ends the session. What it no longer needs goes, its key first.
 func (h *held) end(ctx context.Context, state State, e ending, also ...store.Write) error {
 	c := &h.content
@@ -214,7 +137,8 @@ func (h *held) end(ctx context.Context, state State, e ending, also ...store.Wri
 		reason += ": " + e.Code
 	}
 	return h.write(ctx, "session.ended", reason, func(row *store.Session) {
-		row.State, row.Posting, row.Ended, row.HeldUntil = string(state), false, h.Store.Now().Unix(), 0
+		row.State, row.Posting, row.Ended = string(state), false, h.Store.Now().Unix()
+		row.Holder, row.HeldUntil = "", 0
 	}, also...)
 }
 
@@ -260,9 +184,4 @@ func (h *held) cancel(ctx context.Context) error {
 		return h.end(ctx, Declined, e)
 	}
 	return h.decline(ctx, claims.DeclineAuth, e)
-}
-
-// retriable tells errors that say nothing about the session: it can go on at once.
-func retriable(err error) bool {
-	return errors.Is(err, store.ErrChanged) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }

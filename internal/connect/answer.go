@@ -146,10 +146,10 @@ func (h *held) outcome(ctx context.Context, out claims.Outcome, err error) error
 	switch {
 	case err == nil && out.Pending != nil:
 		if h.row.Approval == out.Pending.ID && State(h.row.State) == Waiting {
-			return h.giveBack(ctx)
+			return h.release(ctx)
 		}
 		return h.write(ctx, "session.waiting", "", func(row *store.Session) {
-			row.State, row.Approval, row.HeldUntil = string(Waiting), out.Pending.ID, 0
+			row.State, row.Approval, row.Holder, row.HeldUntil = string(Waiting), out.Pending.ID, "", 0
 			row.Expires = max(row.Expires, out.Pending.Expires.Add(sessionLife).Unix())
 		})
 	case err == nil:
@@ -211,7 +211,11 @@ func (h *held) decline(ctx context.Context, action string, e ending) error {
 	if reason == "" {
 		reason = "the person said no"
 	}
-	signed, err := h.Door.Refuse(ctx, h.caller, action, reason)
+	var signed *claims.SignedAnswer
+	err := h.insist(ctx, func() (err error) {
+		signed, err = h.Door.Refuse(ctx, h.caller, action, reason)
+		return err
+	})
 	if err != nil {
 		return err
 	}

@@ -70,7 +70,11 @@ func (h *held) keep(ctx context.Context, v verified, e *ending) error {
 	if err := h.enter(ctx, v); err != nil {
 		return err
 	}
-	kept, err := h.Door.StoreCredential(ctx, h.caller, e.Response)
+	var kept claims.HoldingView
+	err = h.insist(ctx, func() (err error) {
+		kept, err = h.Door.StoreCredential(ctx, h.caller, e.Response)
+		return err
+	})
 	switch {
 	case err == nil:
 		e.Credential = kept.ID

@@ -206,7 +206,7 @@ func TestAHoldThatRanOutWritesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.pass(holdFor + time.Second)
+	h.pass(leaseFor + time.Second)
 	if v = h.advance(v.ID); v.State != Done {
 		t.Fatalf("the second to hold it comes to %s", v.State)
 	}

@@ -2,11 +2,9 @@ package connect
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"walletd/internal/did"
-	"walletd/internal/keystore"
 	"walletd/internal/store"
 )
 
@@ -24,11 +22,6 @@ const (
 // ended long ago. It returns when what was at work has come to a rest; an answer that is being
 // posted is waited for.
 func (s *Sessions) Run(ctx context.Context) error {
-	if s.Alone {
-		if err := s.Store.ReleaseSessions(ctx); err != nil {
-			return err
-		}
-	}
 	s.workers.start(ctx)
 	defer s.workers.stop()
 	s.workers.going.Go(func() { s.keys.fill(ctx) })
@@ -36,9 +29,30 @@ func (s *Sessions) Run(ctx context.Context) error {
 
 	tick := time.NewTicker(look)
 	defer tick.Stop()
+	all := s.Alone // whatever is leased is to be given back first
+	var away time.Time
+	failing := false
 	for {
 		news := s.Door.Changed()
-		s.due(ctx)
+		var err error
+		if all {
+			err = s.Store.ReleaseSessions(ctx)
+			all = err != nil
+		}
+		if err == nil {
+			err = s.due(ctx, away)
+		}
+		switch {
+		case err != nil && ctx.Err() == nil:
+			away = s.Store.Now()
+			if !failing {
+				s.Log.Error().Err(err).Msg("the store does not say which sessions are due; it is asked each second")
+			}
+			failing = true
+		case failing:
+			failing = false
+			s.Log.Info().Msg("the store says again which sessions are due")
+		}
 		select {
 		case <-ctx.Done():
 			return nil
@@ -65,17 +79,24 @@ func (s *Sessions) sweep(ctx context.Context) {
 	}
 }
 
-// due begins what is due and has a worker.
-func (s *Sessions) due(ctx context.Context) {
-	rows, err := s.Store.DueSessions(ctx, s.Store.Now().Unix(), lookAt)
-	if err != nil && ctx.Err() == nil {
-		s.Log.Error().Err(err).Msg("looking for sessions that are due")
+// due begins what is due and has a worker. Where the store was away, leases that ran out are left
+// alone for as long as one lasts: their holders could not renew them.
+func (s *Sessions) due(ctx context.Context, away time.Time) error {
+	now := s.Store.Now()
+	rows, err := s.Store.DueSessions(ctx, now.Unix(), lookAt)
+	if err != nil {
+		return err
 	}
+	patient := now.Sub(away) < leaseFor
 	for _, row := range rows {
+		if patient && row.Holder != "" && row.HeldUntil != 0 {
+			continue
+		}
 		if ctx, ok := s.workers.enter(row.ID, row.Wallet, ""); ok {
 			go s.work(ctx, row, s.hold)
 		}
 	}
+	return nil
 }
 
 // work advances a session that has a worker.
@@ -89,7 +110,7 @@ func (s *Sessions) work(ctx context.Context, row store.Session, take func(contex
 		err = h.finish(ctx, func(context.Context) error { return nil })
 	}
 	s.workers.leave(row.ID, err == nil)
-	if err != nil && ctx.Err() == nil && !retriable(err) && !errors.Is(err, keystore.ErrLocked) {
+	if err != nil && ctx.Err() == nil && !retriable(err) {
 		s.Log.Error().Err(err).Str("session", row.ID).Str("code", did.CodeOf(err)).Msg("a session does not go on")
 	}
 }

@@ -25,8 +25,6 @@ var (
 const (
 	// sessionLife is how long a session goes on without progress.
 	sessionLife = 10 * time.Minute
-	// holdFor is how long a row is held at a time: longer than an exchange may take.
-	holdFor = 2 * maxWait
 	// keepEnded is how long an ended session can be looked at.
 	keepEnded = 7 * 24 * time.Hour
 )
@@ -65,6 +63,8 @@ type Sessions struct {
 	Config
 	keys    *keys
 	workers *workers
+
+	patience, renewEvery time.Duration // as the constants say, but for tests
 }
 
 // New returns the sessions of a store. They go on by themselves while Run runs.
@@ -72,7 +72,9 @@ func New(c Config) *Sessions {
 	if c.Limit == 0 {
 		c.Limit = defaultLimit
 	}
-	return &Sessions{Config: c, keys: newKeys(c.Store.Now, c.SingleKey), workers: newWorkers()}
+	return &Sessions{
+		Config: c, keys: newKeys(c.Store.Now, c.SingleKey), workers: newWorkers(), patience: patience, renewEvery: renewEvery,
+	}
 }
 
 // Open begins a session with the link that an app showed, for the wallet's owner. The link is
@@ -170,7 +172,14 @@ func (s *Sessions) Cancel(ctx context.Context, owner *claims.Caller, id string) 
 		}
 		h, err := s.hold(ctx, row)
 		if err == nil {
-			err = h.finish(ctx, h.cancel)
+			// What has begun is brought to its end though the caller leaves.
+			done := make(chan error, 1)
+			go func() { done <- h.finish(context.WithoutCancel(ctx), h.cancel) }()
+			select {
+			case err = <-done:
+			case <-ctx.Done():
+				return View{}, ErrHeld
+			}
 			if err != nil {
 				return View{}, err
 			}
@@ -197,6 +206,3 @@ func (s *Sessions) ownRow(ctx context.Context, owner *claims.Caller, id string) 
 	}
 	return row, err
 }
-
-// until is the end of a hold that begins now.
-func (s *Sessions) until() int64 { return s.Store.Now().Add(holdFor).Unix() }

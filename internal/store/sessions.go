@@ -23,7 +23,8 @@ type Session struct {
 	Sealed   []byte
 	MAC      []byte
 
-	// Holder may change the row until HeldUntil. Both change without a key.
+	// Holder, "" for nobody, may change the row until HeldUntil. Both change
+	// without a key.
 	Holder    string
 	HeldUntil int64
 }
@@ -58,6 +59,7 @@ var (
 	insertSession   = writes[Session]("insert session")
 	updateSession   = updates[Session]("update session")
 	holdSession     = statement("hold session")
+	renewSession    = statement("renew session")
 	releaseSession  = statement("release session")
 	releaseSessions = statement("release sessions")
 	roomForSession  = statement("room for session")
@@ -98,6 +100,17 @@ func (s *Store) HoldSession(ctx context.Context, id, holder string, now, until i
 		return Session{}, err
 	}
 	return s.Session(ctx, id)
+}
+
+// RenewSession moves the end of holder's time, whoever holds the session; ErrChanged
+// if that is not holder any more.
+func (s *Store) RenewSession(ctx context.Context, id, holder string, until int64) error {
+	var held string
+	err := s.answered(ctx, renewSession, []column{plain("id", &held)}, id, holder, until)
+	if errors.Is(err, ErrNotFound) {
+		return fmt.Errorf("renew session: %w", ErrChanged)
+	}
+	return err
 }
 
 // ReleaseSession gives a session back before the holder's time is over.

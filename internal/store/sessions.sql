@@ -16,11 +16,14 @@ order by turn, held_until, id limit $2
 -- name: hold session
 update sessions set holder = $2, held_until = $3 where id = $1 and ended = 0 and held_until <= $4 returning id
 
+-- name: renew session
+update sessions set held_until = $3 where id = $1 and holder = $2 and ended = 0 returning id
+
 -- name: release session
-update sessions set held_until = 0 where id = $1 and holder = $2
+update sessions set holder = '', held_until = 0 where id = $1 and holder = $2
 
 -- name: release sessions
-update sessions set held_until = 0 where ended = 0
+update sessions set holder = '', held_until = 0 where ended = 0
 
 -- name: room for session
 select 1 from keystore

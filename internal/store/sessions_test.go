@@ -49,6 +49,12 @@ func TestASessionIsChangedByWhoHoldsIt(t *testing.T) {
 			t.Fatalf("HoldSession = %+v, %v", got, err)
 		}
 		refused("who held it before", commit(UpdateSession(next, a)))
+		refused("who held it before, for longer", s.RenewSession(t.Context(), "a", "h", 500))
+		if err := s.RenewSession(t.Context(), "a", "other", 155); err != nil {
+			t.Fatal(err)
+		}
+		_, err = s.HoldSession(t.Context(), "a", "third", 154, 200)
+		refused("while it is held for longer", err)
 		if err := s.ReleaseSession(t.Context(), "a", "h"); err != nil {
 			t.Fatal(err)
 		}
@@ -57,6 +63,7 @@ func TestASessionIsChangedByWhoHoldsIt(t *testing.T) {
 		if err := s.ReleaseSession(t.Context(), "a", "other"); err != nil {
 			t.Fatal(err)
 		}
+		refused("who gave it back", s.RenewSession(t.Context(), "a", "other", 500))
 		if got, err = s.HoldSession(t.Context(), "a", "third", 100, 160); err != nil {
 			t.Fatal(err)
 		}
@@ -128,6 +135,25 @@ func TestDueSessions(t *testing.T) {
 		rows, _, err := s.Sessions(t.Context(), "w1", Page{})
 		if err != nil || len(rows) != 6 {
 			t.Errorf("%d sessions are left, %v", len(rows), err)
+		}
+	})
+}
+
+// A wallet with many sessions that are due keeps nobody else's from being seen.
+func TestDueSessionsOfEachWalletInTurn(t *testing.T) {
+	each(t, func(t *testing.T, open func() *Store) {
+		s := made(t, open())
+		for i := range 20 {
+			r := newSession(fmt.Sprintf("a%02d", i))
+			r.HeldUntil = 0
+			must(t, s, "w1", InsertSession(r))
+		}
+		r := newSession("b")
+		r.Wallet = "w2"
+		must(t, s, "w2", InsertSession(r))
+		rows, err := s.DueSessions(t.Context(), 100, 3)
+		if err != nil || len(rows) != 3 || rows[0].ID != "a00" || rows[1].ID != "b" || rows[2].ID != "a01" {
+			t.Errorf("%v, %v", rows, err)
 		}
 	})
 }

@@ -52,6 +52,34 @@ func Start(t testing.TB) (url string) {
 	return s.url(name)
 }
 
+// Away makes a database that Start gave refuse everybody until back is called: its connections are
+// cut, and there are no new ones.
+func Away(t testing.TB, url string) (back func()) {
+	t.Helper()
+	s, err := start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := config.Database
+	for _, sql := range []string{
+		"alter database " + name + " allow_connections false",
+		"select pg_terminate_backend(pid) from pg_stat_activity where datname = '" + name + "'",
+	} {
+		if err := s.exec(sql); err != nil {
+			t.Fatalf("taking the database away: %v", err)
+		}
+	}
+	return func() {
+		if err := s.exec("alter database " + name + " allow_connections true"); err != nil {
+			t.Errorf("giving the database back: %v", err)
+		}
+	}
+}
+
 var errMissing = errors.New("initdb and postgres not found (is pg_config installed?)")
 
 // server is the process's one server.

@@ -1,0 +1,175 @@
+package connect
+
+import (
+	"errors"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"walletd/internal/claims"
+	"walletd/internal/did"
+	"walletd/internal/store"
+	"walletd/internal/wallettest/postgres"
+)
+
+// A replica that was killed leaves its sessions leased: another takes them up when the lease is over.
+func TestWhatAKilledReplicaHadIsTakenUp(t *testing.T) {
+	app := newFar(t, 1, did.Ed25519)
+	s := &script{t: t, replies: []says{app.asks(), app.ends(nil)}}
+	h := newHouse(t, s)
+	h.config = func(c *Config) { c.Alone = false }
+	h.restart()
+	v := h.begin(appURL)
+	row, err := h.store.Session(t.Context(), v.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.sessions.hold(t.Context(), row); err != nil { // and killed
+		t.Fatal(err)
+	}
+	h.pass(leaseFor - time.Second)
+	if err := h.sessions.Advance(t.Context(), v.ID); !errors.Is(err, store.ErrChanged) {
+		t.Errorf("before the lease is over: %v", err)
+	}
+	h.running()
+	h.pass(time.Second)
+	h.await(v.ID, Waiting)
+	h.approve(h.get(v.ID).Approval, claims.Choice{})
+	h.await(v.ID, Done)
+}
+
+// An exchange may take longer than a lease: who is at work keeps it.
+func TestALeaseIsRenewed(t *testing.T) {
+	app := newFar(t, 1, did.Ed25519)
+	open := make(chan struct{})
+	slow := app.asks()
+	s := &script{t: t, replies: []says{func(b []byte) []byte { <-open; return slow(b) }}}
+	h := newHouse(t, s)
+	h.sessions.renewEvery = time.Millisecond
+	v := h.begin(appURL)
+	done := make(chan error)
+	go func() { done <- h.sessions.Advance(t.Context(), v.ID) }()
+	for gets := 0; gets == 0; gets, _ = s.counts() {
+		time.Sleep(time.Millisecond)
+	}
+	other := New(h.sessions.Config) // another replica
+	for range 5 {
+		h.pass(leaseFor - time.Second)
+		for until := int64(0); until < h.now().Add(leaseFor).Unix(); {
+			row, err := h.store.Session(t.Context(), v.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			until = row.HeldUntil
+		}
+		if err := other.Advance(t.Context(), v.ID); !errors.Is(err, store.ErrChanged) {
+			t.Fatalf("the other's Advance: %v", err)
+		}
+	}
+	close(open)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if v = h.get(v.ID); v.State != Waiting {
+		t.Errorf("it is %+v", v)
+	}
+	row, err := h.store.Session(t.Context(), v.ID)
+	if err != nil || row.Holder != "" || row.HeldUntil != 0 {
+		t.Errorf("who waits for a person is held by %q until %d, %v", row.Holder, row.HeldUntil, err)
+	}
+}
+
+// blip takes the database away as the app receives a request, and gives it back a moment after the
+// wallet heard the reply.
+type blip struct {
+	t      *testing.T
+	url    *string
+	next   http.Handler
+	method string // of the request
+	happen atomic.Bool
+}
+
+func (b *blip) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == b.method && b.happen.CompareAndSwap(false, true) {
+		time.AfterFunc(300*time.Millisecond, postgres.Away(b.t, *b.url))
+	}
+	b.next.ServeHTTP(w, r)
+}
+
+// A database that is away for a moment, whenever, costs a session nothing: what the app was told and
+// what it said is written when it is back.
+func TestADatabaseThatIsAwayForAMoment(t *testing.T) {
+	app := newFar(t, 1, did.Ed25519)
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		for name, end := range map[string]struct {
+			reply says
+			state State
+		}{
+			"the end":         {app.ends(nil), Done},
+			"another step":    {app.asks(claim("profile")), Waiting},
+			"what is refused": {app.asks(claim("swap")), Declined},
+		} {
+			t.Run(method+" and "+name, func(t *testing.T) {
+				url := postgres.Start(t)
+				s := &script{t: t, replies: []says{app.asks(), end.reply, app.ends(nil)}}
+				h := newHouseAt(t, url, &blip{t: t, url: &url, next: s, method: method})
+				h.sessions.patience = time.Minute
+				v := h.begin(appURL)
+				v = h.advance(v.ID)
+				h.approve(v.Approval, claims.Choice{})
+				if v = h.advance(v.ID); v.State != end.state {
+					t.Errorf("it is %+v", v)
+				}
+				if gets, posts := s.counts(); gets != 1 || posts != 1 && end.state != Declined {
+					t.Errorf("%d requests, %d answers", gets, posts)
+				}
+			})
+		}
+	}
+}
+
+// While the store is away, and whenever it comes back, Run goes on: also where it was away at the
+// start.
+func TestRunOutlivesTheStoreBeingAway(t *testing.T) {
+	app := newFar(t, 1, did.Ed25519)
+	request, end := app.asks()(nil), app.ends(nil)(nil)
+	h := newHouseAt(t, postgres.Start(t), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			w.Write(request)
+		} else {
+			w.Write(end)
+		}
+	}))
+	var ids []string
+	for range 6 {
+		v := h.begin(appURL)
+		h.advance(v.ID)
+		ids = append(ids, v.ID, h.begin(appURL).ID) // one waits, one was not opened
+	}
+	row, err := h.store.Session(t.Context(), h.begin(appURL).ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.sessions.hold(t.Context(), row); err != nil { // and killed
+		t.Fatal(err)
+	}
+	ids = append(ids, row.ID)
+	h.sessions.patience = time.Minute
+	back := postgres.Away(t, h.url)
+	h.running()
+	time.Sleep(50 * time.Millisecond) // for it to look
+	back()
+	for _, id := range ids {
+		h.await(id, Waiting)
+	}
+	postgres.Away(t, h.url)()
+	for err := errors.New("not asked"); err != nil; err = h.store.Ping(t.Context()) {
+	}
+	for _, id := range ids {
+		h.approve(h.get(id).Approval, claims.Choice{})
+	}
+	for _, id := range ids {
+		h.await(id, Done)
+	}
+}
