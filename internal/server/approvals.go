@@ -1,112 +1,66 @@
 package server
 
 import (
-	"encoding/json"
-	"time"
+	"context"
 
+	"walletd/api"
 	"walletd/internal/claims"
 )
 
-// approval is a question as the person sees it.
-type approval struct {
-	ID        string            `json:"id"`
-	Wallet    string            `json:"wallet"`
-	Status    string            `json:"status"`
-	Code      string            `json:"code"`
-	App       party             `json:"app"`
-	Agent     *party            `json:"agent,omitempty"`
-	Session   string            `json:"session,omitempty"` // that asks
-	Origin    string            `json:"origin,omitempty"`  // where the session's app was reached
-	Account   string            `json:"account"`
-	Claims    []askedClaim      `json:"claims"`
-	Unusual   []string          `json:"unusual"`
-	Reason    string            `json:"reason"`
-	CreatedAt time.Time         `json:"createdAt"`
-	ExpiresAt time.Time         `json:"expiresAt"`
-	DecidedAt *time.Time        `json:"decidedAt,omitempty"`
-	DecidedBy string            `json:"decidedBy,omitempty"`
-	Requested []json.RawMessage `json:"requested"`
-}
-
-// askedClaim is a claim as the person sees it.
-type askedClaim struct {
-	claims.ClaimView
-	Unusual []string `json:"unusual"` // never null
-}
-
-// party is an app, or who speaks for it.
-type party struct {
-	DID         string `json:"did"`
-	Name        string `json:"name,omitempty"`        // the owner's own name for it
-	CallsItself string `json:"callsItself,omitempty"` // nobody has confirmed it
-}
-
-func viewApproval(v claims.ApprovalView) approval {
-	a := approval{
-		ID: v.ID, Wallet: v.Wallet, Status: v.Status, Code: v.Code, App: party{v.App, v.AppName, v.CallsItself}, Session: v.Session, Origin: v.Origin, Account: v.Account,
-		Claims: []askedClaim{}, Unusual: append([]string{}, v.Unusual...), Reason: v.Reason, CreatedAt: v.Created.UTC(), ExpiresAt: v.Expires.UTC(),
-		DecidedAt: moment(v.Decided), DecidedBy: v.DecidedBy, Requested: v.Requested,
+func approvalOf(v claims.ApprovalView) api.Approval {
+	a := api.Approval{
+		ID: v.ID, Wallet: v.Wallet, Status: api.ApprovalState(v.Status), Code: v.Code,
+		App: api.Requester{DID: v.App, Name: v.AppName, CallsItself: v.CallsItself}, Session: v.Session, Origin: v.Origin, Account: v.Account,
+		Claims: each(v.Claims, claimOf), Unusual: append([]string{}, v.Unusual...), Reason: v.Reason, Requested: v.Requested,
+		CreatedAt: utc(v.Created), ExpiresAt: utc(v.Expires), DecidedAt: utc(v.Decided), DecidedBy: v.DecidedBy,
 	}
 	if v.Agent != "" {
-		a.Agent = &party{DID: v.Agent}
-	}
-	for _, c := range v.Claims {
-		a.Claims = append(a.Claims, askedClaim{c, append([]string{}, c.Unusual...)})
+		a.Agent = &api.Requester{DID: v.Agent}
 	}
 	return a
 }
 
-// moment is a time of an answer, or nil where there is none.
-func moment(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
+func claimOf(v claims.ClaimView) api.ApprovalClaim {
+	c := api.ApprovalClaim{
+		Type: api.ClaimName(v.Type), Description: v.Description, Account: v.Account, Salt: (*api.SaltShown)(v.Salt), MFACode: v.MFACode,
+		Text: (*api.TextShown)(v.Text), Agreement: (*api.AgreementShown)(v.Agreement), KeyPair: (*api.KeyPairShown)(v.KeyPair),
+		Items:   each(v.Items, func(i claims.ItemView) api.ItemShown { return api.ItemShown(i) }),
+		Filters: each(v.Filters, func(f claims.FilterView) api.Filter { return api.Filter(f) }),
+		Unusual: append([]string{}, v.Unusual...),
 	}
-	t = t.UTC()
-	return &t
+	if d := v.Delegation; d != nil {
+		c.Delegation = &api.DelegationShown{Hash: d.Hash, From: d.From, To: d.To, Claims: d.Claims, ExpiresAt: utc(d.Expires), Words: d.Words}
+	}
+	if v.Presents != nil {
+		held := credentialOf(*v.Presents)
+		c.Presents = &held
+	}
+	return c
 }
 
-// questions is the query of a list of approvals.
-type questions struct {
-	Status string `json:"status,omitempty" max:"16"`
-	Wallet string `json:"wallet,omitempty" max:"64"`
-	Limit  number `json:"limit,omitempty" min:"1" max:"200"`
-	Cursor string `json:"cursor,omitempty" max:"512"`
-}
-
-func (s *Server) approvals(c *call, in questions) (list[approval], error) {
+func (s *Server) approvals(ctx context.Context, c *call, in api.ApprovalsQuery) (api.List[api.Approval], error) {
 	if in.Status == "" {
-		in.Status = "pending"
+		in.Status = api.ApprovalPending
 	}
-	if in.Wallet != "" && c.Role == claims.Owner && in.Wallet != c.Wallet {
-		return list[approval]{Items: []approval{}}, nil // an owner's token is for one wallet
+	if in.Wallet != "" && in.Wallet != c.caller.Wallet {
+		return api.List[api.Approval]{Items: []api.Approval{}}, nil // an owner's token is for one wallet
 	}
-	views, next, err := s.door.Approvals(c.ctx, c.Caller, in.Status, page{in.Limit, in.Cursor}.of())
-	return listOf(views, next, err, viewApproval)
+	views, next, err := s.door.Approvals(ctx, c.caller, string(in.Status), pageOf(in.Limit, in.Cursor))
+	return listOf(views, next, err, approvalOf)
 }
 
-func (s *Server) approval(c *call, _ none) (approval, error) {
-	id, err := c.param("id")
-	if err != nil {
-		return approval{}, err
-	}
-	v, err := s.door.Approval(c.ctx, c.Caller, id)
-	return viewApproval(v), err
+func (s *Server) approval(ctx context.Context, c *call, _ none) (api.Approval, error) {
+	v, err := s.door.Approval(ctx, c.caller, c.names["id"])
+	return approvalOf(v), err
 }
 
-func (s *Server) approve(c *call, in claims.Choice) (approval, error) {
-	id, err := c.param("id")
-	if err != nil {
-		return approval{}, err
-	}
-	v, err := s.door.Approve(c.ctx, c.Caller, id, in)
-	return viewApproval(v), err
+func (s *Server) approve(ctx context.Context, c *call, in api.Choice) (api.Approval, error) {
+	choice := claims.Choice{MFACode: in.MFACode, Account: in.Account, Items: in.Items, Remember: (*claims.Remember)(in.Remember)}
+	v, err := s.door.Approve(ctx, c.caller, c.names["id"], choice)
+	return approvalOf(v), err
 }
 
-func (s *Server) reject(c *call, _ empty) (approval, error) {
-	id, err := c.param("id")
-	if err != nil {
-		return approval{}, err
-	}
-	v, err := s.door.Reject(c.ctx, c.Caller, id)
-	return viewApproval(v), err
+func (s *Server) reject(ctx context.Context, c *call, _ api.Empty) (api.Approval, error) {
+	v, err := s.door.Reject(ctx, c.caller, c.names["id"])
+	return approvalOf(v), err
 }

@@ -1,9 +1,10 @@
 package server
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,21 +12,17 @@ import (
 	"strconv"
 	"time"
 
+	"walletd/api"
 	"walletd/internal/claims"
 )
 
 // largeTime bounds how long a backup or a snapshot takes on its way, either way.
 const largeTime = 30 * time.Minute
 
-// backupAsk asks for a wallet's backup.
-type backupAsk struct {
-	WithoutRecord *bool `json:"withoutRecord"`
-}
-
 // createBackup answers with the backup itself, which is a file for whoever asked: the service
 // writes none.
-func (s *Server) createBackup(c *call, in backupAsk) (raw, error) {
-	b, err := s.door.CreateBackup(c.ctx, c.Caller, in.WithoutRecord != nil && *in.WithoutRecord)
+func (s *Server) createBackup(ctx context.Context, c *call, in api.NewBackup) (raw, error) {
+	b, err := s.door.CreateBackup(ctx, c.caller, in.WithoutRecord)
 	if err != nil {
 		return raw{}, err
 	}
@@ -46,59 +43,43 @@ func slowly(w io.Writer) {
 	}
 }
 
-// inspection carries a backup to look into.
-type inspection struct {
-	Backup json.RawMessage `json:"backup"`
-}
-
-func (*inspection) limit() int64 { return claims.MaxBackupFile + maxBody }
-
-func (*inspection) admit(c *call) error {
-	if c.Role != claims.Owner {
-		return fmt.Errorf("%w: it takes an owner's token", claims.ErrForbidden)
+func backupOf(v claims.BackupView) api.BackupView {
+	return api.BackupView{
+		Wallet: v.Wallet, Name: v.Name, CreatedAt: v.Created, Accounts: v.Accounts, KeyPairs: v.KeyPairs, Rules: v.Rules, Profile: v.Profile,
+		Apps: v.Apps, Credentials: v.Credentials, SecretKeys: v.SecretKeys, Secrets: v.Secrets, Entries: v.Entries, Head: v.Head,
+		LeftOut: v.LeftOut, Bytes: v.Bytes, SHA256: v.Digest,
 	}
-	return nil
 }
 
-func (s *Server) inspectBackup(c *call, in inspection) (claims.BackupView, error) {
-	return s.door.InspectBackup(c.ctx, c.Caller, in.Backup)
+func (s *Server) inspectBackup(ctx context.Context, c *call, in api.Inspection) (api.BackupView, error) {
+	v, err := s.door.InspectBackup(ctx, c.caller, in.Backup)
+	return backupOf(v), err
 }
 
-// restoration carries a backup and what opens it.
-type restoration struct {
-	Words         secretText      `json:"words,omitempty"`
-	SeedHex       secretText      `json:"seedHex,omitempty"`
-	Backup        json.RawMessage `json:"backup"`
-	WithoutRecord *bool           `json:"withoutRecord"`
-}
-
-func (r *restoration) wipe() { r.Words.Wipe(); r.SeedHex.Wipe() }
-
-func (*restoration) limit() int64 { return claims.MaxBackupFile + maxBody }
-
-func (*restoration) admit(c *call) error {
-	if c.Role != claims.Operator {
-		return fmt.Errorf("%w: it takes an operator's token", claims.ErrForbidden)
-	}
-	return nil
-}
-
-// restored is a wallet that was restored.
-type restored struct {
-	claims.BackupView
-	RulesOff int `json:"rulesOff"`
-}
-
-func (s *Server) restore(c *call, in restoration) (restored, error) {
-	r := claims.Restoration{File: in.Backup, Words: in.Words.Reveal(), Seed: in.SeedHex.seed(), WithoutRecord: in.WithoutRecord != nil && *in.WithoutRecord}
+func (s *Server) restore(ctx context.Context, c *call, in api.Restoration) (api.RestoredWallet, error) {
 	c.status = http.StatusCreated
-	made, err := s.door.RestoreWallet(c.ctx, c.Caller, r)
-	return restored{made.BackupView, made.RulesOff}, err
+	made, err := s.door.RestoreWallet(ctx, c.caller, claims.Restoration{
+		File: in.Backup, Words: in.Words.Reveal(), Seed: seedOf(in.SeedHex), WithoutRecord: in.WithoutRecord,
+	})
+	return api.RestoredWallet{BackupView: backupOf(made.BackupView), RulesOff: made.RulesOff}, err
+}
+
+// seedOf reads a seed: nil if there is none, and what is refused as one if it is not hex.
+func seedOf(digits api.SecretText) []byte {
+	if digits.IsZero() {
+		return nil
+	}
+	seed := make([]byte, hex.DecodedLen(len(digits.Reveal())))
+	if _, err := hex.Decode(seed, digits.Reveal()); err != nil {
+		clear(seed)
+		return []byte{}
+	}
+	return seed
 }
 
 // snapshot answers with a copy of the whole store.
-func (s *Server) snapshot(c *call, _ empty) (raw, error) {
-	file, err := s.door.Snapshot(c.ctx, c.Caller)
+func (s *Server) snapshot(ctx context.Context, c *call, _ api.Empty) (raw, error) {
+	file, err := s.door.Snapshot(ctx, c.caller)
 	if err != nil {
 		return raw{}, err
 	}

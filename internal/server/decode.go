@@ -1,17 +1,18 @@
 package server
 
 import (
-	"bytes"
-	"encoding"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/url"
 	"reflect"
 	"strconv"
 	"strings"
 	"unicode"
 
-	"walletd/internal/secret"
+	"walletd/api"
+	"walletd/internal/did"
 	"walletd/internal/strictjson"
 )
 
@@ -37,10 +38,9 @@ func (e *unknownError) Error() string {
 
 // decode reads one JSON object into a struct, strictly: names match exactly, duplicates, case
 // variants and unknown members are refused at every depth, each member has the type of its
-// field, and null is no value. A field is required unless it is a pointer or says omitempty. The
-// tags min and max bound a number, the length of a list, or the bytes of a text. A field of a
-// type that reads its own text (encoding.TextUnmarshaler) takes a JSON string; one of type
-// json.RawMessage takes any value, read by whoever asks for it.
+// field, and null is no value. A field is required unless it is a pointer or says omitempty or
+// omitzero; the tags min, max and form are those of package api. A field of type json.RawMessage
+// takes any value, read by whoever asks for it.
 //
 // encoding/json would match names without regard to case and let the last duplicate win.
 func decode(raw []byte, into any) error {
@@ -51,24 +51,70 @@ func decode(raw []byte, into any) error {
 	return decodeObject("", object, reflect.ValueOf(into).Elem())
 }
 
-func decodeObject(path string, object strictjson.Object, into reflect.Value) error {
-	t := into.Type()
-	known := 0
-	for i := range t.NumField() {
-		f := t.Field(i)
-		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if name == "" {
-			continue // not of the wire
+// decodeQuery reads the query of a request as decode reads a body; nil takes none.
+func decodeQuery(r *http.Request, into any) error {
+	if into == nil {
+		if r.URL.RawQuery != "" {
+			return &memberError{"the query", "must be empty"}
 		}
+		return nil
+	}
+	if r.URL.RawQuery == "" && reflect.TypeOf(into).Elem().NumField() == 0 {
+		return nil
+	}
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return &memberError{"the query", "must be percent-encoded"}
+	}
+	object := map[string]json.RawMessage{}
+	numbers := numbersOf(reflect.TypeOf(into).Elem())
+	for name, values := range query {
+		if len(values) != 1 {
+			return &memberError{"the query", "must hold each name once"}
+		}
+		if numbers[name] {
+			if _, err := strconv.ParseUint(values[0], 10, 53); err != nil {
+				return &memberError{name, "must be a whole number"}
+			}
+			object[name] = json.RawMessage(values[0])
+			continue
+		}
+		if object[name], err = json.Marshal(values[0]); err != nil {
+			return fmt.Errorf("reading the query: %w", err)
+		}
+	}
+	whole, err := json.Marshal(object)
+	if err != nil {
+		return fmt.Errorf("reading the query: %w", err)
+	}
+	return decode(whole, into)
+}
+
+// numbersOf names the members of a query that are numbers.
+func numbersOf(query reflect.Type) map[string]bool {
+	numbers := map[string]bool{}
+	for f := range query.Fields() {
+		if f.Type.Kind() == reflect.Int || f.Type.Kind() == reflect.Int64 {
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			numbers[name] = true
+		}
+	}
+	return numbers
+}
+
+func decodeObject(path string, object strictjson.Object, into reflect.Value) error {
+	known := 0
+	for f, field := range into.Fields() {
+		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 		raw := object.Get(name)
 		if raw == nil {
-			if f.Type.Kind() == reflect.Pointer || options == "omitempty" {
+			if f.Type.Kind() == reflect.Pointer || options != "" {
 				continue
 			}
 			return &memberError{join(path, name), "is missing"}
 		}
 		known++
-		if err := decodeValue(join(path, name), raw, into.Field(i), f.Tag); err != nil {
+		if err := decodeValue(join(path, name), raw, field, f.Tag); err != nil {
 			return err
 		}
 	}
@@ -84,24 +130,19 @@ func decodeValue(path string, raw json.RawMessage, into reflect.Value, bounds re
 		into.Set(reflect.New(into.Type().Elem()))
 		into = into.Elem()
 	}
-	if text, ok := into.Addr().Interface().(encoding.TextUnmarshaler); ok {
-		if raw[0] != '"' {
+	switch into := into.Addr().Interface().(type) {
+	case *json.RawMessage:
+		*into = raw
+		return nil
+	case *api.SecretText:
+		err := into.UnmarshalJSON(raw)
+		if errors.Is(err, api.ErrNotText) {
+			return err
+		}
+		if err != nil {
 			return &memberError{path, "must be a string"}
 		}
-		if err := json.Unmarshal(raw, text); err != nil {
-			if own, ok := errors.AsType[*memberError](err); ok {
-				return &memberError{path, own.must}
-			}
-			return &memberError{path, "must be a valid string"}
-		}
-		if into.Kind() == reflect.Int {
-			return checkBounds(path, into.Int(), "", bounds)
-		}
-		return nil
-	}
-	if into.Type() == reflect.TypeFor[json.RawMessage]() {
-		into.SetBytes(raw)
-		return nil
+		return checkBounds(path, int64(len(into.Reveal())), "bytes", bounds)
 	}
 	switch into.Kind() {
 	case reflect.String:
@@ -110,6 +151,9 @@ func decodeValue(path string, raw json.RawMessage, into reflect.Value, bounds re
 			return &memberError{path, "must be a string"}
 		}
 		into.SetString(text)
+		if bounds.Get("form") == "name" && !isName(into.String()) {
+			return &memberError{path, "must be 1 to 100 characters that can be seen"}
+		}
 		return checkBounds(path, int64(into.Len()), "bytes", bounds)
 	case reflect.Bool:
 		switch string(raw) {
@@ -183,49 +227,60 @@ func join(path, name string) string {
 	return path + "." + name
 }
 
-// number is a whole number in a query, where all is text.
-type number int
-
-// UnmarshalText refuses what is not one.
-func (n *number) UnmarshalText(text []byte) error {
-	v, err := strconv.ParseUint(string(text), 10, 53)
-	if err != nil {
-		return &memberError{"", "must be a whole number"}
-	}
-	*n = number(v)
-	return nil
-}
-
-// label is a name for people: 1 to 100 characters, none of which is a control or otherwise
-// invisible.
-type label string
-
-// UnmarshalText refuses what is not a label.
-func (l *label) UnmarshalText(text []byte) error {
+// isName reports whether a text is a name for people: 1 to 100 characters, none of which is a
+// control or otherwise invisible.
+func isName(text string) bool {
 	runes := 0
-	for _, r := range string(text) {
-		runes++
-		if !unicode.IsPrint(r) || runes > 100 {
-			runes = 0
-			break
+	for _, r := range text {
+		if runes++; !unicode.IsPrint(r) || runes > 100 {
+			return false
 		}
 	}
-	if runes == 0 {
-		return &memberError{"", "must be 1 to 100 characters that can be seen"}
-	}
-	*l = label(text)
-	return nil
+	return runes > 0
 }
 
-// secretText is a text that is wiped after use and does not print itself: 1 byte to 16 KiB, or none
-// where the request says omitempty.
-type secretText struct{ secret.Bytes }
-
-// UnmarshalText copies the text.
-func (s *secretText) UnmarshalText(text []byte) error {
-	if len(text) == 0 || len(text) > 16<<10 {
-		return &memberError{"", "must be 1 to 16384 bytes"}
+// didOf reads a member that is a DID, in any form that is read; "" is none.
+func didOf(member, text string) (did.DID, error) {
+	if text == "" {
+		return did.DID{}, nil
 	}
-	s.Bytes = secret.New(bytes.Clone(text))
-	return nil
+	d, err := did.Parse(text)
+	if err != nil {
+		return did.DID{}, &memberError{member, "must be a DID, as in did:abt:zNK…"}
+	}
+	return d, nil
+}
+
+// wipe empties the secrets of a request or an answer, and the JSON that may hold some.
+func wipe(v any) {
+	if v != nil {
+		wipeValue(reflect.ValueOf(v))
+	}
+}
+
+func wipeValue(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Interface:
+		if !v.IsNil() {
+			wipeValue(v.Elem())
+		}
+	case reflect.Struct:
+		if secret, ok := v.Interface().(api.SecretText); ok {
+			secret.Wipe()
+			return
+		}
+		for _, field := range v.Fields() {
+			if field.CanInterface() {
+				wipeValue(field)
+			}
+		}
+	case reflect.Slice:
+		if v.Type() == reflect.TypeFor[json.RawMessage]() {
+			clear(v.Bytes())
+			return
+		}
+		for i := range v.Len() {
+			wipeValue(v.Index(i))
+		}
+	}
 }

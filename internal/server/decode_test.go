@@ -1,19 +1,20 @@
 package server
 
 import (
+	"bytes"
 	"encoding/json"
-	"fmt"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
-	"walletd/internal/secret"
+	"walletd/api"
 	"walletd/internal/strictjson"
 )
 
 type form struct {
-	Name    label             `json:"name"`
+	Name    string            `json:"name" form:"name"`
 	Count   *int              `json:"count" min:"1" max:"3"`
 	On      *bool             `json:"on"`
 	Words   []string          `json:"words,omitempty" max:"2"`
@@ -21,8 +22,7 @@ type form struct {
 	Many    []inner           `json:"many,omitempty"`
 	Any     json.RawMessage   `json:"any,omitempty"`
 	Claims  []json.RawMessage `json:"claims,omitempty"`
-	Hidden  secretText        `json:"hidden,omitempty"`
-	Limit   number            `json:"limit,omitempty" max:"200"`
+	Hidden  api.SecretText    `json:"hidden,omitzero" min:"1" max:"16384"`
 	Short   *string           `json:"short" min:"2" max:"4"`
 	Decimal int64             `json:"decimal,omitempty"`
 }
@@ -34,7 +34,7 @@ type inner struct {
 func TestDecodeReads(t *testing.T) {
 	var got form
 	text := `{"name":"Alice","count":2,"on":false,"words":["a","b"],"inner":{"salt":""},"many":[{"salt":"x"}],
-		"any": {"anything":[1, null]},"claims":[{"a":1},2],"hidden":"p\u0061ss","limit":"7","short":"two"}`
+		"any": {"anything":[1, null]},"claims":[{"a":1},2],"hidden":"p\u0061ss","short":"two"}`
 	if err := decode([]byte(text), &got); err != nil {
 		t.Fatal(err)
 	}
@@ -42,9 +42,13 @@ func TestDecodeReads(t *testing.T) {
 	want := form{
 		Name: "Alice", Count: &count, On: &on, Words: []string{"a", "b"}, Inner: &inner{}, Many: []inner{{"x"}},
 		Any: json.RawMessage(`{"anything":[1, null]}`), Claims: []json.RawMessage{json.RawMessage(`{"a":1}`), json.RawMessage(`2`)},
-		Hidden: secretText{secret.New([]byte("pass"))}, Limit: 7, Short: &short,
+		Short: &short,
 	}
-	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b secretText) bool { return a.Equal(b.Bytes) })); diff != "" {
+	if string(got.Hidden.Reveal()) != "pass" {
+		t.Errorf("the secret is read as %q", got.Hidden.Reveal())
+	}
+	got.Hidden = api.SecretText{}
+	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b api.SecretText) bool { return a.Equal(b.Bytes) })); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 }
@@ -95,7 +99,7 @@ func TestDecodeRefuses(t *testing.T) {
 				t.Fatal("it was read")
 			}
 			p, expected := problemOf(err)
-			if !expected || p.Code != c.code || p.Status != 400 {
+			if !expected || p.Code != api.Code(c.code) || p.Status != 400 {
 				t.Errorf("got %d %s, want 400 %s: %v", p.Status, p.Code, c.code, err)
 			}
 			if c.says != "" && p.Detail != c.says {
@@ -105,21 +109,45 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
-func TestSecretsDoNotPrint(t *testing.T) {
-	held := []byte("hush-hush")
-	s := secretText{secret.New(held)}
-	key := slotSecret{Passphrase: s}
-	for _, format := range []string{"%v", "%+v", "%#v", "%s", "%x", "%q", "%d"} {
-		if text := fmt.Sprintf(format, s) + fmt.Sprintf(format, &s) + fmt.Sprintf(format, key); strings.Contains(text, "hush") || strings.Contains(text, "68757368") {
-			t.Errorf("%s prints %s", format, text)
+func TestDecodeQuery(t *testing.T) {
+	type query struct {
+		Status string `json:"status,omitempty" max:"16"`
+		Limit  int    `json:"limit,omitempty" min:"1" max:"200"`
+		After  int64  `json:"after,omitempty"`
+	}
+	read := func(text string, into any) error {
+		return decodeQuery(httptest.NewRequest("GET", "/v1/approvals?"+text, nil), into)
+	}
+	var got query
+	if err := read("status=7&limit=20&after=9007199254740991", &got); err != nil || got != (query{"7", 20, 1<<53 - 1}) {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	for _, text := range []string{"limit=0", "limit=201", "limit=x", "limit=", "limit=+1", "limit=1.0", "limit=%201", "after=-1", "after=9007199254740992", "limit=1&limit=1", "status=%zz", "status=" + strings.Repeat("x", 17)} {
+		if p, _ := problemOf(read(text, new(query))); p.Code != "member_invalid" {
+			t.Errorf("%s is refused with %s", text, p.Code)
 		}
 	}
-	if b, err := json.Marshal(key); err != nil || strings.Contains(string(b), "hush") {
-		t.Errorf("JSON says %s, %v", b, err)
+	if p, _ := problemOf(read("limits=1", new(query))); p.Code != "json_unknown_member" {
+		t.Errorf("an unknown name is refused with %s", p.Code)
 	}
-	key.wipe()
-	if string(held) != strings.Repeat("\x00", len(held)) || !s.IsZero() {
-		t.Error("it is not wiped")
+	if p, _ := problemOf(read("limit=1", nil)); p.Code != "member_invalid" {
+		t.Errorf("a query where there is none is refused with %s", p.Code)
+	}
+}
+
+func TestSecretsAreWiped(t *testing.T) {
+	text := func() []byte { return []byte("hush-hush") }
+	one, two, three, four := text(), text(), text(), []byte(`{"key":"hush-hush"}`)
+	hidden := api.AddSlot{Auth: api.SlotSecret{Passphrase: api.NewSecretText(one)}, Slot: api.NewSlot{Passphrase: api.NewSecretText(two)}}
+	list := api.Rotation{Secrets: []api.SlotSecret{{Identity: api.NewSecretText(three)}}}
+	wipe(&hidden)
+	wipe(list)
+	wipe(any(api.Answered{RequestedClaims: []json.RawMessage{four}}))
+	wipe(nil)
+	for _, b := range [][]byte{one, two, three, four} {
+		if !bytes.Equal(b, make([]byte, len(b))) {
+			t.Errorf("%q is left", b)
+		}
 	}
 }
 
@@ -141,7 +169,7 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			t.Fatalf("read what is no object: %v", err)
 		}
-		if name, ok := object.Text("name"); !ok || name != string(in.Name) {
+		if name, ok := object.Text("name"); !ok || name != in.Name {
 			t.Fatalf("read the name %q as %q", name, in.Name)
 		}
 	})

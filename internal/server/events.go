@@ -8,11 +8,9 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
-	"walletd/internal/claims"
 	"walletd/internal/store"
 )
 
@@ -99,28 +97,28 @@ func (n *news) tell(chain string) {
 // with its kind as name, its number as id and the entry as data. A client that comes back with
 // Last-Event-ID misses nothing; one without begins with what is new. The stream ends when the
 // token does or the keystore is locked.
-func (s *Server) events(c *call, _ none) (raw, error) {
-	after, err := s.lastEvent(c)
+func (s *Server) events(ctx context.Context, c *call, _ none) (raw, error) {
+	after, err := s.lastEvent(ctx, c)
 	if err != nil {
 		return raw{}, err
 	}
-	_, bearer, _ := strings.Cut(c.r.Header.Get("Authorization"), " ")
-	wallet := c.Wallet
+	token, _ := bearer(c.request)
+	wallet := c.caller.Wallet
 	return raw{"text/event-stream", func(w io.Writer) error {
 		s.waiting.Add(1)
 		defer s.waiting.Add(-1)
-		ctx, cancel := s.stopping(c.ctx)
+		ctx, cancel := s.stopping(ctx)
 		defer cancel()
 		grown, end := s.news.listen(wallet)
 		defer end()
-		c.Close() // no keys are held between events
+		c.caller.Close() // no keys are held between events
 		alive := time.NewTicker(aliveEvery)
 		defer alive.Stop()
 		if err := write(w, ": walletd\n\n"); err != nil {
 			return nil
 		}
 		for {
-			next, err := s.sendEvents(ctx, w, bearer, after)
+			next, err := s.sendEvents(ctx, w, token, after)
 			if err != nil {
 				return nil // the client, its token or the service went away
 			}
@@ -139,25 +137,22 @@ func (s *Server) events(c *call, _ none) (raw, error) {
 }
 
 // lastEvent is where the stream goes on.
-func (s *Server) lastEvent(c *call) (int64, error) {
-	if c.Role != claims.Owner {
-		return 0, fmt.Errorf("%w: it takes an owner's token", claims.ErrForbidden)
-	}
-	if text := c.r.Header.Get("Last-Event-ID"); text != "" {
+func (s *Server) lastEvent(ctx context.Context, c *call) (int64, error) {
+	if text := c.request.Header.Get("Last-Event-ID"); text != "" {
 		after, err := strconv.ParseInt(text, 10, 64)
 		if err != nil || after < 0 {
 			return 0, &memberError{"the header Last-Event-ID", "must be the id of an event"}
 		}
 		return after, nil
 	}
-	end, err := s.store.ChainEnd(c.ctx, c.Wallet)
+	end, err := s.store.ChainEnd(ctx, c.caller.Wallet)
 	return end.Seq, err
 }
 
 // sendEvents writes what came after a number and returns the last one written. The token is looked
 // at again each time: one that was revoked hears nothing more.
-func (s *Server) sendEvents(ctx context.Context, w io.Writer, bearer string, after int64) (int64, error) {
-	caller, err := s.door.Authenticate(ctx, bearer)
+func (s *Server) sendEvents(ctx context.Context, w io.Writer, token string, after int64) (int64, error) {
+	caller, err := s.door.Authenticate(ctx, token)
 	if err != nil {
 		return after, err
 	}
@@ -168,7 +163,7 @@ func (s *Server) sendEvents(ctx context.Context, w io.Writer, bearer string, aft
 			return after, err
 		}
 		for _, e := range entries {
-			data, err := json.Marshal(viewRecord(e))
+			data, err := json.Marshal(recordOf(e))
 			if err != nil {
 				return after, err
 			}

@@ -16,11 +16,9 @@ import (
 // each of which may be escaped.
 const maxPath = 1024
 
-// guard is what every request passes before it is routed: headers of the answer, the Host it is
-// for, and no page of another origin. It also gives the router the path as it was sent, so that
-// a name in it is unescaped exactly once, by call.param.
+// guard is what every request passes before it is routed: headers of the answer, and the path as
+// it was sent for the router, so that a name in it is unescaped exactly once (readNames).
 func (s *Server) guard(next http.Handler) http.Handler {
-	cross := http.NewCrossOriginProtection()
 	return s.answer(func(w http.ResponseWriter, r *http.Request) error {
 		h := w.Header()
 		h.Set("Cache-Control", "no-store")
@@ -32,32 +30,13 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			h.Set("Strict-Transport-Security", "max-age=31536000")
 		}
 		path := r.URL.EscapedPath()
-		if !s.hosts.answers(s.proxies.host(r)) && path != "/healthz" && path != "/readyz" {
-			return errHost // probes name the address they happen to connect to
-		}
-		if origin, elsewhere := s.elsewhere(r); elsewhere && forApps(path) {
-			if done, err := s.welcome(w, r, origin); done || err != nil {
+		if len(path) > maxPath {
+			if err := s.checkUnrouted(r); err != nil {
 				return err
 			}
-		} else if err := cross.Check(r); err != nil {
-			return errCrossOrigin
-		}
-		if len(path) > maxPath {
 			return store.ErrNotFound
 		}
 		chi.RouteContext(r.Context()).RoutePath = path
-		next.ServeHTTP(w, r)
-		return nil
-	})
-}
-
-// onTime refuses claims while the clock is more than 5 minutes behind the store: what has ended
-// would seem to live.
-func (s *Server) onTime(next http.Handler) http.Handler {
-	return s.answer(func(w http.ResponseWriter, r *http.Request) error {
-		if s.store.ClockBehind() > maxBehind {
-			return errClock
-		}
 		next.ServeHTTP(w, r)
 		return nil
 	})

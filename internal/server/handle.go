@@ -3,7 +3,6 @@ package server
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,34 +10,31 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-chi/chi/v5"
-	"golang.org/x/crypto/sha3"
 
+	"walletd/api"
 	"walletd/internal/claims"
 	"walletd/internal/store"
 )
 
-// maxBody bounds the body of a request, in bytes.
-const maxBody = 64 << 10
-
-// call is one request while it is answered. Its Caller is closed by handle.
+// call is one request while it is answered. Its caller is closed once it is.
 type call struct {
-	*claims.Caller
-	ctx    context.Context
-	r      *http.Request
-	header http.Header // of the answer
-	status int         // of the answer; 0 is 200, or 204 without one
+	caller  *claims.Caller    // nil where nobody has to say who they are
+	claims  []json.RawMessage // that a signed request asks for
+	names   map[string]string // of the path, unescaped
+	request *http.Request
+	header  http.Header // of the answer
+	status  int         // of the answer; 0 is 200, or 204 without one
 }
 
-// none is what a request without a body, or an answer without one, holds.
+// none is what a request without a body or query, or an answer without a body, holds.
 type none struct{}
-
-// empty is the body {}.
-type empty struct{}
 
 // raw is an answer that is not JSON: it is written as it comes.
 type raw struct {
@@ -46,72 +42,98 @@ type raw struct {
 	write       func(io.Writer) error
 }
 
-// wiper is a request that holds secrets, which are wiped once it is answered.
-type wiper interface{ wipe() }
-
-// credential is a request that identifies its caller itself, and says whether it did. All others
-// take a token.
-type credential interface {
-	identify(s *Server, c *call) (done bool, err error)
+// operation is a handler with the types that it takes and answers with. Its functions take
+// pointers to values of these types.
+type operation struct {
+	query, body, answer reflect.Type
+	do                  func(ctx context.Context, c *call, query, body any) (any, error)
 }
 
-// public is a request that anyone may make.
-type public struct{}
-
-func (*public) identify(*Server, *call) (bool, error) { return true, nil }
-
-// handle makes the handler of one operation: it decodes the body (or, of a GET, the query),
-// identifies the caller, calls do, and encodes what that returns. All errors, of each step, leave
-// through the one table.
-func handle[In, Out any](s *Server, do func(*call, In) (Out, error)) http.HandlerFunc {
-	return s.answer(func(w http.ResponseWriter, r *http.Request) error {
-		in := new(In)
-		if wipes, ok := any(in).(wiper); ok {
-			defer wipes.wipe()
+// handle makes an operation of a function that takes one thing: the body of a request that has
+// one, else its query.
+func handle[In, Out any](do func(context.Context, *call, In) (Out, error)) operation {
+	return operation{reflect.TypeFor[In](), reflect.TypeFor[In](), reflect.TypeFor[Out](), func(ctx context.Context, c *call, query, body any) (any, error) {
+		if body == nil {
+			body = query
 		}
-		c := &call{ctx: r.Context(), r: r, header: w.Header()}
-		defer func() { c.Close() }()
-		if h, ok := any(in).(huge); ok {
-			if err := s.admit(w, c, h); err != nil {
-				w.Header().Set("Connection", "close") // or the answer would wait for the body
+		return do(ctx, c, *body.(*In))
+	}}
+}
+
+// handleQueried makes an operation of a function that takes a query and a body.
+func handleQueried[Query, In, Out any](do func(context.Context, *call, Query, In) (Out, error)) operation {
+	return operation{reflect.TypeFor[Query](), reflect.TypeFor[In](), reflect.TypeFor[Out](), func(ctx context.Context, c *call, query, body any) (any, error) {
+		return do(ctx, c, *query.(*Query), *body.(*In))
+	}}
+}
+
+// inputs returns what the query and the body of a request are read into. One that the route does
+// not have is nil.
+func (rt route) inputs() (query, body any) {
+	op := rt.operation
+	if rt.body != bodiless {
+		body = reflect.New(op.body).Interface()
+	}
+	if rt.body == bodiless || op.query != op.body {
+		query = reflect.New(op.query).Interface()
+	}
+	return query, body
+}
+
+// serve makes the handler of a route: it reads the body, identifies the caller, decodes, runs the
+// operation and encodes what that returns. All errors, of each step, leave through the one table.
+func (s *Server) serve(rt route) http.HandlerFunc {
+	return s.answer(func(w http.ResponseWriter, r *http.Request) error {
+		if err := s.checkSource(w, r, rt.callers); err != nil {
+			return err
+		}
+		if rt.callers.ofApps() && s.store.ClockBehind() > maxBehind {
+			return errClock // what has ended would seem to live
+		}
+		c := &call{request: r, header: w.Header()}
+		defer func() { c.caller.Close() }()
+		if rt.body.callerFirst() {
+			done, err := s.admit(w, c, rt)
+			if err != nil {
+				c.header.Set("Connection", "close") // or the answer would wait for the body
 				return err
 			}
-			defer s.huge.Add(-1)
+			defer done()
 		}
-		body, err := read(w, r, in)
-		if _, secret := any(in).(wiper); secret {
-			defer clear(body)
+		query, body := rt.inputs()
+		text, err := read(w, r, rt.body)
+		if rt.secrecy == wipes {
+			defer func() { clear(text); wipe(body) }()
 		}
 		if err != nil {
 			return err
 		}
-		if _, is := any(in).(huge); is && bytes.Count(body, []byte{','}) > maxParts {
-			return fmt.Errorf("%w: it has more parts than a backup has", claims.ErrBackup)
-		}
-		if err := decodeInto(r, body, in); err != nil {
+		if err := decodeQuery(r, query); err != nil {
 			return err
 		}
-		if c.Caller == nil {
-			if err := s.identify(c, body, in); err != nil {
+		if body != nil {
+			if rt.body == huge && bytes.Count(text, []byte{','}) > maxParts {
+				return fmt.Errorf("%w: it has more parts than a backup has", claims.ErrBackup)
+			}
+			if err := decode(text, body); err != nil {
 				return err
 			}
 		}
-		if err := s.fromPage(c); err != nil {
-			return err
+		if c.caller == nil {
+			if err := s.identify(c, rt, text, body); err != nil {
+				return err
+			}
 		}
-		if err := c.entitled(); err != nil {
-			return err
+		out, err := rt.operation.do(r.Context(), c, query, body)
+		if rt.secrecy == wipes {
+			defer func() { wipe(out) }()
 		}
-		out, err := do(c, *in)
 		if err != nil {
 			return err
 		}
 		return encode(w, c.status, out)
 	})
 }
-
-// large is a request whose body may be larger than maxBody.
-type large interface{ limit() int64 }
 
 // maxParts bounds the members and elements in a huge body, which is a few long texts: each part
 // takes its reader thirty times its own size.
@@ -120,162 +142,52 @@ const maxParts = 1000
 // maxHuge bounds the huge bodies in memory at one time.
 const maxHuge = 2
 
-// huge is a large request whose caller is identified and admitted before its body is read: a
-// stranger sends no more than maxBody. Its body has largeTime to come.
-type huge interface {
-	large
-	admit(*call) error
-}
-
-// admit lets the body of a huge request come, and counts it; errHuge where others take the room.
-func (s *Server) admit(w http.ResponseWriter, c *call, h huge) error {
-	if err := s.identify(c, nil, h); err != nil {
-		return err
+// admit identifies the caller before the body comes. A huge body is counted, errHuge where others
+// take the room, and has largeTime to come; its caller is identified once more when it is there,
+// so that no keys are held meanwhile. done gives the room back.
+func (s *Server) admit(w http.ResponseWriter, c *call, rt route) (done func(), err error) {
+	if err := s.identify(c, rt, nil, nil); err != nil {
+		return nil, err
 	}
-	if err := s.fromPage(c); err != nil {
-		return err
+	if rt.body != huge {
+		return func() {}, nil
 	}
-	if err := c.entitled(); err != nil {
-		return err
-	}
-	if c.Once != nil {
-		return &memberError{"the header Idempotency-Key", "is not taken here: a body of this size is not remembered"}
-	}
-	if err := h.admit(c); err != nil {
-		return err
+	if c.caller.Once != nil {
+		return nil, &memberError{"the header Idempotency-Key", "is not taken here: a body of this size is not remembered"}
 	}
 	if s.huge.Add(1) > maxHuge {
 		s.huge.Add(-1)
-		return errHuge
+		return nil, errHuge
 	}
+	c.caller.Close()
+	c.caller = nil
 	slowly(w)
 	http.NewResponseController(w).SetReadDeadline(time.Now().Add(largeTime))
-	return nil
-}
-
-// querier is a request that is no GET and has a query all the same.
-type querier interface{ query() any }
-
-func hasBody(r *http.Request, in any) bool {
-	switch in.(type) {
-	case *none, bodiless:
-		return false
-	}
-	return r.Method != http.MethodGet
+	return func() { s.huge.Add(-1) }, nil
 }
 
 // read returns the body of a request that has one.
-func read(w http.ResponseWriter, r *http.Request, in any) ([]byte, error) {
-	if !hasBody(r, in) {
+func read(w http.ResponseWriter, r *http.Request, limit body) ([]byte, error) {
+	if limit == bodiless {
 		return nil, nil
-	}
-	limit := int64(maxBody)
-	if l, ok := in.(large); ok {
-		limit = l.limit()
 	}
 	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if charset, given := params["charset"]; err != nil || media != "application/json" || given && !strings.EqualFold(charset, "utf-8") || len(r.Header["Content-Type"]) != 1 {
 		return nil, errContentType
 	}
-	if r.ContentLength > limit {
+	if r.ContentLength > int64(limit) {
 		return nil, errBodyTooLarge
 	}
 	whole := bytes.NewBuffer(make([]byte, 0, max(r.ContentLength, 0)+bytes.MinRead)) // not grown, so that no copy stays behind
-	_, err = whole.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
-	body := whole.Bytes()
+	_, err = whole.ReadFrom(http.MaxBytesReader(w, r.Body, int64(limit)))
+	text := whole.Bytes()
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		return body, errBodyTooLarge
+		return text, errBodyTooLarge
 	}
 	if err != nil {
-		return body, fmt.Errorf("%w: reading the body", errDeadline) // too slow, or cut off
+		return text, fmt.Errorf("%w: reading the body", errDeadline) // too slow, or cut off
 	}
-	return body, nil
-}
-
-// decodeInto reads the body, or the query of a GET, into a request.
-func decodeInto(r *http.Request, body []byte, in any) error {
-	if r.Method != http.MethodGet {
-		if q, ok := in.(querier); ok {
-			if err := decodeQuery(r, q.query()); err != nil {
-				return err
-			}
-		} else if r.URL.RawQuery != "" {
-			return &memberError{"the query", "must be empty"}
-		}
-		if !hasBody(r, in) {
-			return nil
-		}
-		return decode(body, in)
-	}
-	return decodeQuery(r, in)
-}
-
-func decodeQuery(r *http.Request, in any) error {
-	query, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		return &memberError{"the query", "must be percent-encoded"}
-	}
-	object := map[string]string{}
-	for name, values := range query {
-		if len(values) != 1 {
-			return &memberError{"the query", "must hold each name once"}
-		}
-		object[name] = values[0]
-	}
-	whole, err := json.Marshal(object)
-	if err != nil {
-		return fmt.Errorf("reading the query: %w", err)
-	}
-	return decode(whole, in)
-}
-
-// identify finds the caller: by the request itself if it can, else by its token.
-func (s *Server) identify(c *call, body []byte, in any) error {
-	if who, ok := in.(credential); ok {
-		if done, err := who.identify(s, c); done || err != nil {
-			return err
-		}
-	}
-	key := c.r.Header["Idempotency-Key"]
-	if len(key) > 1 || len(key) == 1 && !visible(key[0]) {
-		return &memberError{"the header Idempotency-Key", "must be 1 to 128 visible ASCII characters"}
-	}
-	fields := c.r.Header["Authorization"]
-	if len(fields) != 1 {
-		return claims.ErrUnauthorized
-	}
-	scheme, token, ok := strings.Cut(fields[0], " ")
-	if !ok || !strings.EqualFold(scheme, "Bearer") {
-		return claims.ErrUnauthorized
-	}
-	caller, err := s.door.Authenticate(c.ctx, token)
-	if err != nil {
-		return err
-	}
-	c.Caller = caller
-	if len(key) == 1 && c.r.Method == http.MethodPost {
-		caller.Once = onceOf(c.r, key[0], token, body)
-	}
-	return nil
-}
-
-// onceOf names a request with an Idempotency-Key. The digest of the body is keyed with the token,
-// which the store does not have: who reads the store cannot guess a short body from it.
-func onceOf(r *http.Request, key, token string, body []byte) *claims.Once {
-	once := &claims.Once{Route: r.Method + " " + r.URL.EscapedPath(), Key: key}
-	mac := hmac.New(sha3.New256, []byte(token))
-	mac.Write(body)
-	mac.Sum(once.Digest[:0])
-	return once
-}
-
-func visible(text string) bool {
-	for i := range len(text) {
-		if text[i] <= ' ' || text[i] > '~' {
-			return false
-		}
-	}
-	return len(text) > 0 && len(text) <= 128
+	return text, nil
 }
 
 // encode writes an answer.
@@ -306,37 +218,25 @@ func encode(w http.ResponseWriter, status int, out any) error {
 	return nil
 }
 
-// entitled refuses a token of another wallet than the one in the path, as if that did not exist.
-// What a role may do is for claims to say; an operator's token is of no wallet.
-func (c *call) entitled() error {
-	if c.Caller == nil || c.Role == claims.Operator || chi.URLParam(c.r, "wallet") == "" {
-		return nil
-	}
-	if wallet, err := c.param("wallet"); err != nil || wallet != c.Wallet {
-		return claims.ErrNotFound
+// readNames unescapes the names in the path once: the router matched the path as it was sent
+// (guard). What is longer than any name here, or not text, is not found.
+func (c *call) readNames() error {
+	params := chi.RouteContext(c.request.Context()).URLParams
+	for i, key := range params.Keys {
+		text, err := url.PathUnescape(params.Values[i])
+		longest, controls := 128, false
+		if key == "name" || key == "keyId" { // which an app has chosen
+			longest, controls = 255, true
+		}
+		if err != nil || text == "" || len(text) > longest || !utf8.ValidString(text) || !controls && !printable(text) {
+			return claims.ErrNotFound
+		}
+		if c.names == nil {
+			c.names = map[string]string{}
+		}
+		c.names[key] = text
 	}
 	return nil
-}
-
-// only holds an operation to one role, where the package below does not.
-func only[In, Out any](role claims.Role, do func(*call, In) (Out, error)) func(*call, In) (Out, error) {
-	return func(c *call, in In) (Out, error) {
-		if c.Role != role {
-			var nothing Out
-			return nothing, fmt.Errorf("%w: it takes a token of the role %s", claims.ErrForbidden, role)
-		}
-		return do(c, in)
-	}
-}
-
-// param returns a name from the path, unescaped once: the router matched the path as it was sent
-// (guard). What is longer than any name here, or not UTF-8, is not found.
-func (c *call) param(name string) (string, error) {
-	text, err := url.PathUnescape(chi.URLParam(c.r, name))
-	if err != nil || text == "" || len(text) > 128 || !printable(text) {
-		return "", claims.ErrNotFound
-	}
-	return text, nil
 }
 
 func printable(text string) bool {
@@ -348,30 +248,32 @@ func printable(text string) bool {
 	return true
 }
 
-// page is the part of a list that a query asks for.
-type page struct {
-	Limit  number `json:"limit,omitempty" min:"1" max:"200"`
-	Cursor string `json:"cursor,omitempty" max:"512"`
-}
-
-func (p page) of() store.Page {
-	if p.Limit == 0 {
-		p.Limit = 50
+// pageOf is the page that a query asks for.
+func pageOf(limit int, cursor string) store.Page {
+	if limit == 0 {
+		limit = 50
 	}
-	return store.Page{Cursor: p.Cursor, Limit: int(p.Limit)}
-}
-
-// list is a page of a list as it is answered.
-type list[T any] struct {
-	Items []T    `json:"items"`
-	Next  string `json:"next,omitempty"`
+	return store.Page{Cursor: cursor, Limit: limit}
 }
 
 // listOf makes the answer of a list from what claims returns.
-func listOf[V, T any](views []V, next string, err error, shape func(V) T) (list[T], error) {
-	l := list[T]{Items: make([]T, 0, len(views)), Next: next}
-	for _, v := range views {
-		l.Items = append(l.Items, shape(v))
+func listOf[V, T any](views []V, next string, err error, shape func(V) T) (api.List[T], error) {
+	return api.List[T]{Items: each(views, shape), Next: next}, err
+}
+
+// each returns the shapes of all views, never nil.
+func each[V, T any](views []V, shape func(V) T) []T {
+	all := make([]T, len(views))
+	for i, v := range views {
+		all[i] = shape(v)
 	}
-	return l, err
+	return all
+}
+
+// utc returns a time as answers hold it: in UTC, or zero.
+func utc(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return t.UTC()
 }

@@ -1,100 +1,87 @@
 package server
 
 import (
-	"encoding/json"
+	"context"
 	"net/http"
 
+	"walletd/api"
 	"walletd/internal/claims"
 )
 
-// profile is what a person tells apps about themselves, by item.
-type profile struct {
-	FullName  *string `json:"fullName" max:"1000"`
-	Email     *string `json:"email" max:"1000"`
-	Phone     *string `json:"phone" max:"1000"`
-	Signature *string `json:"signature" max:"1000"`
-	Avatar    *string `json:"avatar" max:"49152"`
-	Birthday  *string `json:"birthday" max:"1000"`
-	URL       *string `json:"url" max:"1000"`
-}
-
-func (s *Server) profile(c *call, _ none) (claims.Profile, error) {
-	return s.door.Profile(c.ctx, c.Caller)
-}
-
-func (s *Server) setProfile(c *call, in profile) (claims.Profile, error) {
-	p := claims.Profile{}
-	for item, value := range map[string]*string{
-		"fullName": in.FullName, "email": in.Email, "phone": in.Phone, "signature": in.Signature,
-		"avatar": in.Avatar, "birthday": in.Birthday, "url": in.URL,
-	} {
-		if value != nil {
-			p[item] = *value
-		}
+// The items of a profile, as claims names them.
+func profileOf(p claims.Profile) api.Profile {
+	return api.Profile{
+		FullName: p["fullName"], Email: p["email"], Phone: p["phone"], Signature: p["signature"], Avatar: p["avatar"], Birthday: p["birthday"], URL: p["url"],
 	}
-	return s.door.SetProfile(c.ctx, c.Caller, p)
 }
 
-func (s *Server) credentials(c *call, in page) (list[claims.HoldingView], error) {
-	views, next, err := s.door.Holdings(c.ctx, c.Caller, in.of())
-	return listOf(views, next, err, func(v claims.HoldingView) claims.HoldingView { return v })
+func (s *Server) profile(ctx context.Context, c *call, _ none) (api.Profile, error) {
+	p, err := s.door.Profile(ctx, c.caller)
+	return profileOf(p), err
 }
 
-// newCredential is a credential, or an asset of an account of the wallet.
-type newCredential struct {
-	Credential *json.RawMessage `json:"credential"`
-	Asset      *appDID          `json:"asset"`
-	Owner      *appDID          `json:"owner"`
-	Issuer     *appDID          `json:"issuer"`
-	Parent     *appDID          `json:"parent"`
-	Tag        *string          `json:"tag" max:"1000"`
+func (s *Server) setProfile(ctx context.Context, c *call, in api.Profile) (api.Profile, error) {
+	p, err := s.door.SetProfile(ctx, c.caller, claims.Profile{
+		"fullName": in.FullName, "email": in.Email, "phone": in.Phone, "signature": in.Signature, "avatar": in.Avatar, "birthday": in.Birthday, "url": in.URL,
+	})
+	return profileOf(p), err
 }
 
-func (s *Server) addCredential(c *call, in newCredential) (claims.HoldingView, error) {
-	tag := ""
-	if in.Tag != nil {
-		tag = *in.Tag
+func credentialOf(v claims.HoldingView) api.Credential {
+	return api.Credential{
+		ID: v.ID, Kind: v.Kind, DID: v.DID, Owner: v.Owner, Types: v.Types, Issuer: v.Issuer, IssuerName: v.IssuerName, Parent: v.Parent, Tag: v.Tag,
+		IssuedAt: utc(v.Issued), ExpiresAt: utc(v.Expires), From: v.From, StoredAt: utc(v.Stored),
 	}
+}
+
+func (s *Server) credentials(ctx context.Context, c *call, in api.Page) (api.List[api.Credential], error) {
+	views, next, err := s.door.Holdings(ctx, c.caller, pageOf(in.Limit, in.Cursor))
+	return listOf(views, next, err, credentialOf)
+}
+
+func (s *Server) addCredential(ctx context.Context, c *call, in api.NewCredential) (api.Credential, error) {
 	c.status = http.StatusCreated
 	switch {
-	case (in.Credential == nil) == (in.Asset == nil):
-		return claims.HoldingView{}, &memberError{"what is kept", "must be either credential or asset"}
-	case in.Credential != nil && (in.Owner != nil || in.Issuer != nil || in.Parent != nil):
-		return claims.HoldingView{}, &memberError{"owner, issuer and parent", "go with asset: a credential says them itself"}
-	case in.Credential != nil:
-		return s.door.PutCredential(c.ctx, c.Caller, *in.Credential, tag)
-	case in.Owner == nil:
-		return claims.HoldingView{}, &memberError{"owner", "is missing: the account that the asset belongs to"}
+	case (in.Credential == nil) == (in.Asset == ""):
+		return api.Credential{}, &memberError{"what is kept", "must be either credential or asset"}
+	case in.Credential == nil:
+		return s.addAsset(ctx, c, in)
+	case in.Owner != "" || in.Issuer != "" || in.Parent != "":
+		return api.Credential{}, &memberError{"owner, issuer and parent", "go with asset: a credential says them itself"}
 	}
-	n := claims.NewAsset{Asset: in.Asset.DID, Owner: in.Owner.DID, Tag: tag}
-	if in.Issuer != nil {
-		n.Issuer = in.Issuer.DID
-	}
-	if in.Parent != nil {
-		n.Parent = in.Parent.DID
-	}
-	return s.door.PutAsset(c.ctx, c.Caller, n)
+	v, err := s.door.PutCredential(ctx, c.caller, in.Credential, in.Tag)
+	return credentialOf(v), err
 }
 
-// heldCredential is one credential or asset with all of it.
-type heldCredential struct {
-	claims.HoldingView
-	Data json.RawMessage `json:"data,omitempty"`
-}
-
-func (s *Server) credential(c *call, _ none) (heldCredential, error) {
-	id, err := c.param("id")
+func (s *Server) addAsset(ctx context.Context, c *call, in api.NewCredential) (api.Credential, error) {
+	if in.Owner == "" {
+		return api.Credential{}, &memberError{"owner", "is missing: the account that the asset belongs to"}
+	}
+	asset, err := didOf("asset", in.Asset)
 	if err != nil {
-		return heldCredential{}, err
+		return api.Credential{}, err
 	}
-	v, data, err := s.door.Holding(c.ctx, c.Caller, id)
-	return heldCredential{v, data}, err
+	owner, err := didOf("owner", in.Owner)
+	if err != nil {
+		return api.Credential{}, err
+	}
+	issuer, err := didOf("issuer", in.Issuer)
+	if err != nil {
+		return api.Credential{}, err
+	}
+	parent, err := didOf("parent", in.Parent)
+	if err != nil {
+		return api.Credential{}, err
+	}
+	v, err := s.door.PutAsset(ctx, c.caller, claims.NewAsset{Asset: asset, Owner: owner, Issuer: issuer, Parent: parent, Tag: in.Tag})
+	return credentialOf(v), err
 }
 
-func (s *Server) removeCredential(c *call, _ none) (none, error) {
-	id, err := c.param("id")
-	if err != nil {
-		return none{}, err
-	}
-	return none{}, s.door.DeleteHolding(c.ctx, c.Caller, id)
+func (s *Server) credential(ctx context.Context, c *call, _ none) (api.CredentialWhole, error) {
+	v, data, err := s.door.Holding(ctx, c.caller, c.names["id"])
+	return api.CredentialWhole{Credential: credentialOf(v), Data: data}, err
+}
+
+func (s *Server) removeCredential(ctx context.Context, c *call, _ none) (none, error) {
+	return none{}, s.door.DeleteHolding(ctx, c.caller, c.names["id"])
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"walletd/api"
 	"walletd/internal/claims"
 	"walletd/internal/connect"
 	"walletd/internal/derive"
@@ -30,16 +31,9 @@ var (
 	errDeadline       = errors.New("the request was not finished in time")
 )
 
-// problem is an answer that says no (RFC 9457). Its code is stable.
+// problem is an answer that says no.
 type problem struct {
-	Type   string   `json:"type"`
-	Title  string   `json:"title"`
-	Status int      `json:"status"`
-	Code   string   `json:"code"`
-	Detail string   `json:"detail"`
-	ID     string   `json:"id,omitempty"`    // already_done: what was made
-	Slots  []string `json:"slots,omitempty"` // slots_missing: their names
-
+	api.Problem
 	retry int // seconds for Retry-After, or zero
 }
 
@@ -48,7 +42,7 @@ type problem struct {
 type entry struct {
 	is     error
 	status int
-	code   string
+	code   api.Code
 	detail string
 }
 
@@ -67,6 +61,7 @@ func refusals() []entry {
 		{errHuge, 429, "busy", "Other backups are being sent. Try again when one is done."},
 		{errDeadline, 503, "unavailable", "The request took too long. Ask again."},
 
+		{api.ErrNotText, 422, "not_utf8", "The secret holds half of a character, which no UTF-8 can hold."},
 		{strictjson.ErrDuplicateName, 400, "json_duplicate_member", "A member is there twice. Send it once."},
 		{strictjson.ErrCaseVariant, 400, "json_case_variant", "Two members differ only in case. Send one."},
 		{strictjson.ErrNotObject, 400, "json_malformed", "The body must be one JSON object in UTF-8."},
@@ -140,7 +135,7 @@ func refusals() []entry {
 
 // codeStatus gives the status of a protocol code (DID Connect reference l): 400 for what cannot
 // be read, 403 for what is refused. Codes that are not here are ours to mend: 500.
-func codeStatus(code string) (status int, known bool) {
+func codeStatus(code api.Code) (status int, known bool) {
 	switch code {
 	case "request_malformed", "jwt_malformed", "jwt_no_signer", "jwt_version", "jwt_time_invalid", "did_invalid",
 		"pk_malformed", "agent_pk_missing", "agent_did_missing", "delegation_malformed",
@@ -212,15 +207,15 @@ func problemOf(err error) (problem, bool) {
 		return p, r.status != http.StatusInternalServerError
 	}
 	if refusal, ok := errors.AsType[*did.Refusal](err); ok {
-		if status, known := codeStatus(refusal.Code); known {
-			return newProblem(status, refusal.Code, sentence(refusal.Reason)), true
+		if status, known := codeStatus(api.Code(refusal.Code)); known {
+			return newProblem(status, api.Code(refusal.Code), sentence(refusal.Reason)), true
 		}
 	}
 	return newProblem(500, "internal", "This is a fault of the service. Its log says more."), false
 }
 
-func newProblem(status int, code, detail string) problem {
-	return problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Code: code, Detail: detail}
+func newProblem(status int, code api.Code, detail string) problem {
+	return problem{Problem: api.Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Code: code, Detail: detail}}
 }
 
 // sentence makes an error's text one: a capital first, a full stop last.
@@ -238,7 +233,7 @@ func sentence(text string) string {
 }
 
 func (p problem) write(w http.ResponseWriter) {
-	body, err := json.Marshal(p)
+	body, err := json.Marshal(p.Problem)
 	if err != nil {
 		body = []byte(`{"type":"about:blank","title":"Internal Server Error","status":500,"code":"internal","detail":"This is a fault of the service."}`)
 		p.Status = http.StatusInternalServerError

@@ -62,7 +62,7 @@ func tableCodes(t *testing.T) map[string]int {
 	t.Helper()
 	codes := map[string]int{}
 	for _, r := range refusals() {
-		codes[r.code] = r.status
+		codes[string(r.code)] = r.status
 	}
 	file, err := parser.ParseFile(token.NewFileSet(), "problem.go", nil, parser.SkipObjectResolution)
 	if err != nil {
@@ -81,7 +81,7 @@ func tableCodes(t *testing.T) map[string]int {
 		case *ast.CaseClause:
 			for _, e := range n.List {
 				if code := text(e); code != "" {
-					codes[code], _ = codeStatus(code)
+					codes[code], _ = codeStatus(api.Code(code))
 				}
 			}
 		case *ast.CallExpr:
@@ -122,7 +122,7 @@ func TestTableKnowsEveryRefusal(t *testing.T) {
 			}
 			for _, m := range refuse.FindAllStringSubmatch(string(text), -1) {
 				found++
-				if _, known := codeStatus(m[1]); !known && !slices.Contains(ofSessions, m[1]) && !strings.HasSuffix(name, "_test.go") {
+				if _, known := codeStatus(api.Code(m[1])); !known && !slices.Contains(ofSessions, m[1]) && !strings.HasSuffix(name, "_test.go") {
 					t.Errorf("%s refuses with %s, which the table does not know", name, m[1])
 				}
 			}
@@ -155,7 +155,7 @@ func TestProblemOf(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p, expected := problemOf(c.err)
-			if p.Status != c.status || p.Code != c.code || expected != (c.status != 500) {
+			if p.Status != c.status || string(p.Code) != c.code || expected != (c.status != 500) {
 				t.Errorf("got %d %s (expected: %t), want %d %s", p.Status, p.Code, expected, c.status, c.code)
 			}
 			if c.says != "" && p.Detail != c.says {

@@ -1,14 +1,14 @@
 // Package server is walletd's HTTP: who calls, one answer helper, one table of errors.
 //
-//	guard -> router -> handle: read the body, identify the caller, decode, call, encode
+//	guard -> router -> serve: check the source, read the body, decode, identify the caller, call, encode
 //	                     |  any error, a panic too
 //	                     v
-//	                   the table (problem.go) -> problem+json
+//	                   the table of problems (problem.go) -> problem+json
 //
-// It decides nothing. Each operation is one call into claims, the door, or, for an operator's
-// work on the keystore, into keystore. The shapes on the wire are this package's own and stand
-// beside the operations that use them; api/openapi.yaml describes them, and a test walks it
-// against the router both ways (design section 8).
+// It decides nothing. The table of routes (routes.go) says for each operation who may call it, how
+// large its body may be and whether secrets go over it; each operation is one call into claims or,
+// for an operator's work on the keystore, into keystore. What goes over the wire is of package api. A
+// test compares every column of the table with api/openapi.yaml, both ways (design section 8).
 package server
 
 import (
@@ -18,7 +18,6 @@ import (
 	"net/netip"
 	"sync/atomic"
 
-	"github.com/go-chi/chi/v5"
 	"github.com/rs/zerolog"
 
 	"walletd/internal/claims"
@@ -65,6 +64,7 @@ type Server struct {
 	hosts    hosts
 	proxies  proxies
 	apps     bool
+	cross    *http.CrossOriginProtection
 	waiting  atomic.Int64 // requests that wait for a person
 	huge     atomic.Int64 // huge requests that are being answered
 
@@ -79,7 +79,7 @@ func New(c Config) (*Server, error) {
 	}
 	s := &Server{
 		door: c.Door, keystore: c.Keystore, store: c.Store, sessions: c.Sessions, news: news{store: c.Store}, log: c.Log, metrics: c.Metrics,
-		openAPI: c.OpenAPI, hosts: newHosts(c.Hosts), proxies: c.Proxies, apps: c.Apps,
+		openAPI: c.OpenAPI, hosts: newHosts(c.Hosts), proxies: c.Proxies, apps: c.Apps, cross: http.NewCrossOriginProtection(),
 	}
 	if s.metrics == nil {
 		s.metrics = NewMetrics()
@@ -90,117 +90,7 @@ func New(c Config) (*Server, error) {
 }
 
 // Handler answers everything, but not the routes of apps if they have a listener of their own.
-func (s *Server) Handler() http.Handler {
-	r := s.router()
-	if s.apps {
-		s.secretRoutes(r, claims.Owner)
-	} else {
-		s.appRoutes(r)
-		s.secretRoutes(r, claims.App, claims.Owner)
-	}
-	s.peopleRoutes(r)
-	s.statusRoutes(r)
-	r.Get("/metrics", handle(s, s.writeMetrics))
-	r.Get("/openapi.yaml", handle(s, s.contract))
-	return r
-}
+func (s *Server) Handler() http.Handler { return s.router(false) }
 
-// AppsHandler answers what apps may reach, and the probes.
-func (s *Server) AppsHandler() http.Handler {
-	r := s.router()
-	s.appRoutes(r)
-	s.secretRoutes(r, claims.App)
-	s.statusRoutes(r)
-	return r
-}
-
-func (s *Server) router() *chi.Mux {
-	r := chi.NewRouter()
-	r.Use(s.observe, s.guard)
-	r.NotFound(s.answer(func(http.ResponseWriter, *http.Request) error { return store.ErrNotFound }))
-	r.MethodNotAllowed(s.answer(func(w http.ResponseWriter, req *http.Request) error {
-		for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE"} {
-			if r.Match(chi.NewRouteContext(), method, req.URL.EscapedPath()) {
-				w.Header().Add("Allow", method)
-			}
-		}
-		return errMethod
-	}))
-	return r
-}
-
-// appRoutes are what an app may reach.
-func (s *Server) appRoutes(r chi.Router) {
-	r = r.With(s.onTime)
-	r.Post("/v1/claims", handle(s, s.ask))
-	r.Get("/v1/claims/{id}", handle(s, s.collect))
-	r.Post("/v1/claims/{id}", handle(s, s.collectSigned))
-}
-
-// peopleRoutes are what owners and operators may reach.
-func (s *Server) peopleRoutes(r chi.Router) {
-	r.Get("/v1/approvals", handle(s, s.approvals))
-	r.Get("/v1/approvals/{id}", handle(s, s.approval))
-	r.Post("/v1/approvals/{id}/approve", handle(s, s.approve))
-	r.Post("/v1/approvals/{id}/reject", handle(s, s.reject))
-
-	r.Get("/v1/sessions", handle(s, s.listSessions))
-	r.Post("/v1/sessions", handle(s, only(claims.Owner, s.openSession)))
-	r.Get("/v1/sessions/{id}", handle(s, s.session))
-	r.Delete("/v1/sessions/{id}", handle(s, s.cancelSession))
-	r.Get("/v1/events", handle(s, s.events))
-
-	r.Get("/v1/wallets", handle(s, s.wallets))
-	r.Post("/v1/wallets", handle(s, s.createWallet))
-	r.Get("/v1/wallets/{wallet}", handle(s, s.wallet))
-	r.Patch("/v1/wallets/{wallet}", handle(s, s.changeWallet))
-	r.Delete("/v1/wallets/{wallet}", handle(s, s.deleteWallet))
-	r.Get("/v1/wallets/{wallet}/accounts", handle(s, s.accounts))
-	r.Post("/v1/wallets/{wallet}/accounts", handle(s, s.addAccount))
-	r.Get("/v1/wallets/{wallet}/profile", handle(s, s.profile))
-	r.Put("/v1/wallets/{wallet}/profile", handle(s, s.setProfile))
-	r.Get("/v1/wallets/{wallet}/credentials", handle(s, s.credentials))
-	r.Post("/v1/wallets/{wallet}/credentials", handle(s, s.addCredential))
-	r.Get("/v1/wallets/{wallet}/credentials/{id}", handle(s, s.credential))
-	r.Delete("/v1/wallets/{wallet}/credentials/{id}", handle(s, s.removeCredential))
-	r.Post("/v1/wallets/{wallet}/derive", handle(s, s.derive))
-	r.Post("/v1/wallets/{wallet}/backup", handle(s, s.createBackup))
-	r.Post("/v1/wallets/{wallet}/backup/inspect", handle(s, s.inspectBackup))
-	r.Post("/v1/restore", handle(s, s.restore))
-
-	r.Get("/v1/wallets/{wallet}/policy", handle(s, s.policy))
-	r.Put("/v1/wallets/{wallet}/policy", handle(s, s.setPolicy))
-	r.Post("/v1/wallets/{wallet}/policy/test", handle(s, s.testPolicy))
-	r.Get("/v1/wallets/{wallet}/grants", handle(s, s.grants))
-	r.Delete("/v1/wallets/{wallet}/grants/{id}", handle(s, s.withdrawGrant))
-	r.Get("/v1/wallets/{wallet}/apps", handle(s, s.knownApps))
-	r.Put("/v1/wallets/{wallet}/apps/{app}", handle(s, s.nameApp))
-	r.Delete("/v1/wallets/{wallet}/apps/{app}", handle(s, s.removeApp))
-	r.Get("/v1/wallets/{wallet}/delegations", handle(s, s.delegations))
-	r.Delete("/v1/wallets/{wallet}/delegations/{hash}", handle(s, s.revokeDelegation))
-
-	r.Get("/v1/wallets/{wallet}/audit", handle(s, only(claims.Owner, s.record)))
-	r.Get("/v1/wallets/{wallet}/audit/verify", handle(s, only(claims.Owner, s.verify)))
-	r.Get("/v1/wallets/{wallet}/audit/export", handle(s, only(claims.Owner, s.export)))
-	r.Get("/v1/audit", handle(s, only(claims.Operator, s.record)))
-	r.Get("/v1/audit/verify", handle(s, only(claims.Operator, s.verify)))
-	r.Get("/v1/audit/export", handle(s, only(claims.Operator, s.export)))
-
-	r.Post("/v1/tokens", handle(s, s.createToken))
-	r.Get("/v1/tokens", handle(s, s.tokens))
-	r.Delete("/v1/tokens/{id}", handle(s, s.revokeToken))
-
-	r.Get("/v1/keystore", handle(s, only(claims.Operator, s.keystoreState)))
-	r.Post("/v1/keystore/unlock", handle(s, only(claims.Operator, s.unlock)))
-	r.Post("/v1/keystore/lock", handle(s, only(claims.Operator, s.lock)))
-	r.Get("/v1/keystore/slots", handle(s, only(claims.Operator, s.slots)))
-	r.Post("/v1/keystore/slots", handle(s, only(claims.Operator, s.addSlot)))
-	r.Post("/v1/keystore/slots/{id}/remove", handle(s, only(claims.Operator, s.removeSlot)))
-	r.Post("/v1/keystore/rotate", handle(s, only(claims.Operator, s.rotate)))
-	r.Post("/v1/keystore/snapshot", handle(s, only(claims.Operator, s.snapshot)))
-}
-
-func (s *Server) statusRoutes(r chi.Router) {
-	r.Get("/healthz", handle(s, s.healthz))
-	r.Get("/readyz", handle(s, s.readyz))
-}
+// AppsHandler answers what apps may call, and the probes.
+func (s *Server) AppsHandler() http.Handler { return s.router(true) }

@@ -5,24 +5,21 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"walletd/api"
 )
 
 // maxBehind is how far the clock may be behind the newest time in the store (design section 7).
 const maxBehind = 5 * time.Minute
 
-// status is the answer of a probe.
-type status struct {
-	Status string `json:"status"`
-}
-
 // healthz says that the process answers.
-func (s *Server) healthz(*call, public) (status, error) {
-	return status{"ok"}, nil
+func (s *Server) healthz(context.Context, *call, none) (api.Status, error) {
+	return api.Status{Status: "ok"}, nil
 }
 
 // readyz says whether claims can be answered, and if not, why.
-func (s *Server) readyz(c *call, _ public) (status, error) {
-	ctx, cancel := context.WithTimeout(c.ctx, 2*time.Second)
+func (s *Server) readyz(ctx context.Context, c *call, _ none) (api.Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	state := "ready"
 	switch epoch, err := s.store.Epoch(ctx); {
@@ -36,7 +33,7 @@ func (s *Server) readyz(c *call, _ public) (status, error) {
 	if state != "ready" {
 		c.status = http.StatusServiceUnavailable
 	}
-	return status{state}, nil
+	return api.Status{Status: state}, nil
 }
 
 // observeState adds what is measured when it is asked for.
@@ -51,10 +48,10 @@ func (s *Server) observeState() {
 	s.metrics.gauge("walletd_clock_behind_seconds", func() float64 { return s.store.ClockBehind().Seconds() })
 }
 
-func (s *Server) writeMetrics(*call, public) (raw, error) {
+func (s *Server) writeMetrics(context.Context, *call, none) (raw, error) {
 	return raw{"text/plain; version=0.0.4; charset=utf-8", s.metrics.write}, nil
 }
 
-func (s *Server) contract(*call, public) (raw, error) {
+func (s *Server) contract(context.Context, *call, none) (raw, error) {
 	return raw{"application/yaml", func(w io.Writer) error { _, err := w.Write(s.openAPI); return err }}, nil
 }

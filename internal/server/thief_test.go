@@ -145,16 +145,19 @@ func TestTheDatabaseCannotSayYes(t *testing.T) {
 	})
 }
 
+// changedBit is the sealed bytes with another 41st byte.
+const changedBit = `cast(substr(sealed, 1, 40) || (case substr(sealed, 41, 1) when x'00' then x'01' else x'00' end) || substr(sealed, 42) as blob)`
+
 // A sealed row that was cut, changed or moved is an error that names it, never a wrong key.
 func TestSealedRowsStayInTheirPlace(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, table, change string }{
-		{"a wallet's content with a changed bit", "wallets", `update wallets set sealed = cast(substr(sealed, 1, 40) || x'00' || substr(sealed, 42) as blob) where id = $1`},
+		{"a wallet's content with a changed bit", "wallets", `update wallets set sealed = ` + changedBit + ` where id = $1`},
 		{"a wallet's content that was cut", "wallets", `update wallets set sealed = substr(sealed, 1, length(sealed) - 1) where id = $1`},
 		{"a wallet's content that is empty", "wallets", `update wallets set sealed = x'' where id = $1`},
 		{"a wallet's key that is another's", "wallets", `update wallets set sealed_key = (select sealed_key from wallets where id != $1) where id = $1`},
 		{"a wallet's content that is another's", "wallets", `update wallets set sealed = (select sealed from wallets where id != $1) where id = $1`},
-		{"an account with a changed bit", "accounts", `update accounts set sealed = cast(substr(sealed, 1, 40) || x'00' || substr(sealed, 42) as blob) where wallet = $1`},
+		{"an account with a changed bit", "accounts", `update accounts set sealed = ` + changedBit + ` where wallet = $1`},
 		{"an account that was cut", "accounts", `update accounts set sealed = substr(sealed, 1, 20) where wallet = $1`},
 		{"an account whose key is another account's", "accounts", `update accounts set sealed = (select sealed from accounts a where a.wallet = $1 and a.address = $1) where wallet = $1`},
 		{"an account whose key is another wallet's", "accounts", `update accounts set sealed = (select sealed from accounts a where a.wallet != $1) where wallet = $1`},

@@ -1,0 +1,144 @@
+package server
+
+import (
+	"crypto/hmac"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"golang.org/x/crypto/sha3"
+
+	"walletd/api"
+	"walletd/internal/claims"
+)
+
+// identify finds out who calls, by the signature of the body or by the token, and refuses who may
+// not call the route. A body that has not come yet is nil.
+func (s *Server) identify(c *call, rt route, text []byte, body any) error {
+	if rt.callers.anyone {
+		return nil
+	}
+	signed, err := signedBy(body)
+	if err != nil {
+		return err
+	}
+	if signed != nil {
+		err = s.identifySigner(c, *signed)
+	} else {
+		err = s.identifyToken(c, text)
+	}
+	if err != nil {
+		return err
+	}
+	if err := s.checkPage(c, rt.callers); err != nil {
+		return err
+	}
+	if signed == nil && !slices.Contains(rt.callers.roles, c.caller.Role) {
+		return fmt.Errorf("%w: it takes a token of the role %s", claims.ErrForbidden, rt.callers)
+	}
+	if err := c.readNames(); err != nil {
+		return err
+	}
+	if wallet, named := c.names["wallet"]; named && c.caller.Role != claims.Operator && wallet != c.caller.Wallet {
+		return claims.ErrNotFound // as if it did not exist; an operator's token is of no wallet
+	}
+	return nil
+}
+
+// signedBy returns the signed request that a body is, or nil for one that comes with a token.
+func signedBy(body any) (*api.AskSigned, error) {
+	switch body := body.(type) {
+	case *api.AskSigned:
+		return body, nil
+	case *api.Ask:
+		switch {
+		case body.AppPk == "" && body.AgentPk == "" && body.AuthInfo == "":
+			if body.RequestedClaims == nil {
+				return nil, &memberError{"requestedClaims", "is missing"}
+			}
+			return nil, nil
+		case body.RequestedClaims != nil:
+			return nil, &memberError{"requestedClaims", "of a signed request belongs inside authInfo"}
+		case body.AppPk == "":
+			return nil, &memberError{"appPk", "is missing"}
+		case body.AuthInfo == "":
+			return nil, &memberError{"authInfo", "is missing"}
+		}
+		return &api.AskSigned{AppPk: body.AppPk, AgentPk: body.AgentPk, AuthInfo: body.AuthInfo}, nil
+	}
+	return nil, nil
+}
+
+// identifySigner verifies the signature of a request. It has no token, and its jti, not an
+// Idempotency-Key, makes it one.
+func (s *Server) identifySigner(c *call, signed api.AskSigned) error {
+	if len(c.request.Header["Authorization"]) > 0 {
+		return errTwoCredentials
+	}
+	if len(c.request.Header["Idempotency-Key"]) > 0 {
+		return &memberError{"the header Idempotency-Key", "goes with a token; a signed request is made once by its jti"}
+	}
+	var err error
+	c.caller, c.claims, err = s.door.AuthenticateSigned(c.request.Context(), claims.SignedRequest{AppPk: signed.AppPk, AgentPk: signed.AgentPk, AuthInfo: signed.AuthInfo})
+	return err
+}
+
+// identifyToken finds the caller by the bearer token. text is the body, which an Idempotency-Key
+// names.
+func (s *Server) identifyToken(c *call, text []byte) error {
+	key := c.request.Header["Idempotency-Key"]
+	if len(key) > 1 || len(key) == 1 && !visible(key[0]) {
+		return &memberError{"the header Idempotency-Key", "must be 1 to 128 visible ASCII characters"}
+	}
+	token, ok := bearer(c.request)
+	if !ok {
+		return claims.ErrUnauthorized
+	}
+	var err error
+	if c.caller, err = s.door.Authenticate(c.request.Context(), token); err != nil {
+		return err
+	}
+	if len(key) == 1 && c.request.Method == http.MethodPost {
+		c.caller.Once = onceOf(c.request, key[0], token, text)
+	}
+	return nil
+}
+
+// bearer returns the token of a request, and whether it has one.
+func bearer(r *http.Request) (string, bool) {
+	fields := r.Header["Authorization"]
+	if len(fields) != 1 {
+		return "", false
+	}
+	scheme, token, ok := strings.Cut(fields[0], " ")
+	return token, ok && strings.EqualFold(scheme, "Bearer")
+}
+
+// onceOf names a request with an Idempotency-Key. The digest of the body is keyed with the token,
+// which the store does not have: who reads the store cannot guess a short body from it.
+func onceOf(r *http.Request, key, token string, body []byte) *claims.Once {
+	once := &claims.Once{Route: r.Method + " " + r.URL.EscapedPath(), Key: key}
+	mac := hmac.New(sha3.New256, []byte(token))
+	mac.Write(body)
+	mac.Sum(once.Digest[:0])
+	return once
+}
+
+func visible(text string) bool {
+	for i := range len(text) {
+		if text[i] <= ' ' || text[i] > '~' {
+			return false
+		}
+	}
+	return len(text) > 0 && len(text) <= 128
+}
+
+// String names the roles that may call.
+func (c callers) String() string {
+	names := make([]string, len(c.roles))
+	for i, role := range c.roles {
+		names[i] = string(role)
+	}
+	return strings.Join(names, " or ")
+}

@@ -1,0 +1,96 @@
+package server
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"walletd/internal/claims"
+)
+
+// Pages of other origins may call what apps may call, where an app's token lists their origin
+// (Matrix clients run in browsers). A browser asks in advance, without the token, so the preflight
+// is allowed for an origin that any living token lists, and the request itself is held to its own
+// token's list. No cookie and no address gives a page anything here: it must have the token.
+
+// checkSource refuses a request for another Host, and one that a page of another origin made the
+// browser send, unless apps may call. Then the page may read the answer if any token lists its
+// origin.
+func (s *Server) checkSource(w http.ResponseWriter, r *http.Request, by callers) error {
+	if !by.probe && !s.hosts.answers(s.proxies.host(r)) {
+		return errHost // probes name the address they happen to connect to
+	}
+	origin, cross := s.crossOrigin(r)
+	switch {
+	case cross && by.ofApps():
+		return s.allowOrigin(w, r, origin)
+	case s.cross.Check(r) != nil:
+		return errCrossOrigin
+	}
+	return nil
+}
+
+// checkUnrouted is checkSource for a request that no route answers.
+func (s *Server) checkUnrouted(r *http.Request) error {
+	return s.checkSource(nil, r, callers{})
+}
+
+// preflight answers what a browser asks in advance of a request by a page of another origin.
+func (s *Server) preflight(w http.ResponseWriter, r *http.Request, origin string) error {
+	if !s.hosts.answers(s.proxies.host(r)) {
+		return errHost
+	}
+	if err := s.allowOrigin(w, r, origin); err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE")
+	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match")
+	h.Set("Access-Control-Max-Age", "600")
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// crossOrigin returns the origin of the page that made the browser send a request, if it is not
+// one of this service's own.
+func (s *Server) crossOrigin(r *http.Request) (origin string, cross bool) {
+	said := r.Header.Values("Origin")
+	switch {
+	case len(said) == 0:
+		return "", false
+	case len(said) > 1:
+		return "", true
+	}
+	u, err := url.Parse(said[0])
+	return said[0], err != nil || u.Host == "" || !strings.EqualFold(u.Host, s.proxies.host(r))
+}
+
+// allowOrigin lets pages of an origin read the answer if any living token lists it, and refuses
+// them otherwise.
+func (s *Server) allowOrigin(w http.ResponseWriter, r *http.Request, origin string) error {
+	listed, err := s.store.OriginListed(r.Context(), origin, s.store.Now().Unix())
+	if err != nil {
+		return err
+	}
+	if !listed {
+		return errCrossOrigin
+	}
+	h := w.Header()
+	h.Set("Access-Control-Allow-Origin", origin)
+	h.Set("Access-Control-Expose-Headers", "Date, ETag, Location, Retry-After")
+	h.Add("Vary", "Origin")
+	return nil
+}
+
+// checkPage refuses a request that a page of another origin made, unless its token lists that
+// origin. Only routes of apps come here with one: checkSource refuses it elsewhere.
+func (s *Server) checkPage(c *call, by callers) error {
+	origin, cross := s.crossOrigin(c.request)
+	if !cross || !by.ofApps() || c.caller.Lists(origin) {
+		return nil
+	}
+	if c.caller.Role == claims.App {
+		return errOrigin
+	}
+	return errCrossOrigin
+}

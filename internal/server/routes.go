@@ -1,0 +1,216 @@
+package server
+
+import (
+	"net/http"
+	"slices"
+
+	"github.com/go-chi/chi/v5"
+
+	"walletd/internal/claims"
+	"walletd/internal/store"
+)
+
+// route is one operation of the contract, and all that is decided about a request before the
+// operation runs.
+type route struct {
+	method, path string
+	callers      callers   // who may call
+	operation    operation // what it does
+	body         body      // how large its body may be
+	secrecy      secrecy   // what becomes of the body and the answer
+}
+
+// callers are those who may call a route.
+type callers struct {
+	roles  []claims.Role // with a bearer token of one of these roles
+	signed bool          // without a token, by a signed request
+	anyone bool          // without saying who they are
+	probe  bool          // anyone, under any Host and on each listener
+}
+
+// Those who call. A route that apps may call is theirs on the listener of the apps if there is
+// one, and pages of the origins that an app's token lists may call it.
+var (
+	operators       = callers{roles: []claims.Role{claims.Operator}}
+	owners          = callers{roles: []claims.Role{claims.Owner}}
+	operatorsOwners = callers{roles: []claims.Role{claims.Operator, claims.Owner}}
+	apps            = callers{roles: []claims.Role{claims.App}}
+	appsOwners      = callers{roles: []claims.Role{claims.App, claims.Owner}}
+	appsOrSigned    = callers{roles: []claims.Role{claims.App}, signed: true}
+	whoeverSigns    = callers{signed: true}
+	anyone          = callers{anyone: true}
+	probes          = callers{anyone: true, probe: true}
+)
+
+// ofApps reports whether apps may call.
+func (c callers) ofApps() bool { return c.signed || slices.Contains(c.roles, claims.App) }
+
+// ofPeople reports whether others than apps may call.
+func (c callers) ofPeople() bool {
+	return c.anyone || slices.ContainsFunc(c.roles, func(r claims.Role) bool { return r != claims.App })
+}
+
+// on returns the callers that a listener answers, where apps have one of their own.
+func (c callers) on(listenerOfApps bool) (callers, bool) {
+	switch {
+	case c.probe:
+		return c, true
+	case listenerOfApps && c.ofApps():
+		c.roles = slices.DeleteFunc(slices.Clone(c.roles), func(r claims.Role) bool { return r != claims.App })
+		return c, true
+	case !listenerOfApps && c.ofPeople():
+		c.roles = slices.DeleteFunc(slices.Clone(c.roles), func(r claims.Role) bool { return r == claims.App })
+		return c, true
+	}
+	return c, false
+}
+
+// body bounds the body of a request, in bytes; zero is no body, which a GET never has.
+type body int64
+
+const (
+	bodiless body = 0
+	small    body = 64 << 10
+	// large is 64 KiB of text in the longest way to write it in JSON, and account data with a few
+	// copies.
+	large body = 512 << 10
+	// huge is a backup and what comes with it.
+	huge body = claims.MaxBackupFile + small
+)
+
+// callerFirst says that the caller is identified before the body is read: a stranger makes the
+// service hold no more than a small body.
+func (b body) callerFirst() bool { return b > small }
+
+// secrecy says whether a request or its answer holds a secret or a key, beside the credential.
+type secrecy bool
+
+const (
+	open  secrecy = false
+	wipes secrecy = true // it does: the body, what was read from it and the answer are wiped in the end
+)
+
+// routes is every operation of the contract. A test compares each column with api/openapi.yaml.
+func (s *Server) routes() []route {
+	return []route{
+		{"POST", "/v1/claims", appsOrSigned, handle(s.ask), small, wipes},
+		{"GET", "/v1/claims/{id}", apps, handle(s.collect), bodiless, wipes},
+		{"POST", "/v1/claims/{id}", whoeverSigns, handle(s.collectSigned), small, wipes},
+
+		{"POST", "/v1/secret-storage/keys", appsOwners, handleQueried(s.makeStorageKey), small, wipes},
+		{"POST", "/v1/secret-storage/key", appsOwners, handleQueried(s.findStorageKey), small, wipes},
+		{"PUT", "/v1/secret-storage/keys/{keyId}", appsOwners, handleQueried(s.noteStorageKey), small, open},
+		{"GET", "/v1/secrets", appsOwners, handle(s.secrets), bodiless, open},
+		{"GET", "/v1/secrets/{name}", appsOwners, handle(s.readSecret), bodiless, wipes},
+		{"PUT", "/v1/secrets/{name}", appsOwners, handleQueried(s.writeSecret), large, wipes},
+		{"DELETE", "/v1/secrets/{name}", appsOwners, handle(s.deleteSecret), bodiless, open},
+
+		{"GET", "/v1/approvals", owners, handle(s.approvals), bodiless, open},
+		{"GET", "/v1/approvals/{id}", owners, handle(s.approval), bodiless, open},
+		{"POST", "/v1/approvals/{id}/approve", owners, handle(s.approve), small, open},
+		{"POST", "/v1/approvals/{id}/reject", owners, handle(s.reject), small, open},
+
+		{"GET", "/v1/sessions", owners, handle(s.listSessions), bodiless, open},
+		{"POST", "/v1/sessions", owners, handle(s.openSession), small, open},
+		{"GET", "/v1/sessions/{id}", owners, handle(s.session), bodiless, open},
+		{"DELETE", "/v1/sessions/{id}", owners, handle(s.cancelSession), bodiless, open},
+		{"GET", "/v1/events", owners, handle(s.events), bodiless, open},
+
+		{"GET", "/v1/wallets", operatorsOwners, handle(s.wallets), bodiless, open},
+		{"POST", "/v1/wallets", operators, handle(s.createWallet), small, wipes},
+		{"GET", "/v1/wallets/{wallet}", operatorsOwners, handle(s.wallet), bodiless, open},
+		{"PATCH", "/v1/wallets/{wallet}", owners, handle(s.changeWallet), small, open},
+		{"DELETE", "/v1/wallets/{wallet}", operatorsOwners, handle(s.deleteWallet), small, open},
+		{"GET", "/v1/wallets/{wallet}/accounts", owners, handle(s.accounts), bodiless, open},
+		{"POST", "/v1/wallets/{wallet}/accounts", owners, handle(s.addAccount), small, wipes},
+		{"GET", "/v1/wallets/{wallet}/profile", owners, handle(s.profile), bodiless, open},
+		{"PUT", "/v1/wallets/{wallet}/profile", owners, handle(s.setProfile), small, open},
+		{"GET", "/v1/wallets/{wallet}/credentials", owners, handle(s.credentials), bodiless, open},
+		{"POST", "/v1/wallets/{wallet}/credentials", owners, handle(s.addCredential), small, open},
+		{"GET", "/v1/wallets/{wallet}/credentials/{id}", owners, handle(s.credential), bodiless, open},
+		{"DELETE", "/v1/wallets/{wallet}/credentials/{id}", owners, handle(s.removeCredential), bodiless, open},
+		{"POST", "/v1/wallets/{wallet}/derive", owners, handle(s.derive), small, wipes},
+		{"POST", "/v1/wallets/{wallet}/backup", owners, handle(s.createBackup), small, open},
+		{"POST", "/v1/wallets/{wallet}/backup/inspect", owners, handle(s.inspectBackup), huge, open},
+		{"POST", "/v1/restore", operators, handle(s.restore), huge, wipes},
+
+		{"GET", "/v1/wallets/{wallet}/policy", owners, handle(s.policy), bodiless, open},
+		{"PUT", "/v1/wallets/{wallet}/policy", owners, handle(s.setPolicy), small, open},
+		{"POST", "/v1/wallets/{wallet}/policy/test", owners, handle(s.testPolicy), small, open},
+		{"GET", "/v1/wallets/{wallet}/grants", owners, handle(s.grants), bodiless, open},
+		{"DELETE", "/v1/wallets/{wallet}/grants/{id}", owners, handle(s.revokeGrant), bodiless, open},
+		{"GET", "/v1/wallets/{wallet}/apps", owners, handle(s.listApps), bodiless, open},
+		{"PUT", "/v1/wallets/{wallet}/apps/{app}", owners, handle(s.nameApp), small, open},
+		{"DELETE", "/v1/wallets/{wallet}/apps/{app}", owners, handle(s.removeApp), bodiless, open},
+		{"GET", "/v1/wallets/{wallet}/delegations", owners, handle(s.delegations), bodiless, open},
+		{"DELETE", "/v1/wallets/{wallet}/delegations/{hash}", owners, handle(s.revokeDelegation), bodiless, open},
+
+		{"GET", "/v1/wallets/{wallet}/audit", owners, handle(s.records), bodiless, open},
+		{"GET", "/v1/wallets/{wallet}/audit/verify", owners, handle(s.verify), bodiless, open},
+		{"GET", "/v1/wallets/{wallet}/audit/export", owners, handle(s.export), bodiless, open},
+		{"GET", "/v1/audit", operators, handle(s.records), bodiless, open},
+		{"GET", "/v1/audit/verify", operators, handle(s.verify), bodiless, open},
+		{"GET", "/v1/audit/export", operators, handle(s.export), bodiless, open},
+
+		{"POST", "/v1/tokens", operatorsOwners, handle(s.createToken), small, wipes},
+		{"GET", "/v1/tokens", operatorsOwners, handle(s.tokens), bodiless, open},
+		{"DELETE", "/v1/tokens/{id}", operatorsOwners, handle(s.revokeToken), bodiless, open},
+
+		{"GET", "/v1/keystore", operators, handle(s.keystoreState), bodiless, open},
+		{"POST", "/v1/keystore/unlock", operators, handle(s.unlock), small, wipes},
+		{"POST", "/v1/keystore/lock", operators, handle(s.lock), small, open},
+		{"GET", "/v1/keystore/slots", operators, handle(s.slots), bodiless, open},
+		{"POST", "/v1/keystore/slots", operators, handle(s.addSlot), small, wipes},
+		{"POST", "/v1/keystore/slots/{id}/remove", operators, handle(s.removeSlot), small, wipes},
+		{"POST", "/v1/keystore/rotate", operators, handle(s.rotate), small, wipes},
+		{"POST", "/v1/keystore/snapshot", operators, handle(s.snapshot), small, open},
+
+		{"GET", "/healthz", probes, handle(s.healthz), bodiless, open},
+		{"GET", "/readyz", probes, handle(s.readyz), bodiless, open},
+		{"GET", "/metrics", anyone, handle(s.writeMetrics), bodiless, open},
+		{"GET", "/openapi.yaml", anyone, handle(s.contract), bodiless, open},
+	}
+}
+
+// router answers the routes of one listener.
+func (s *Server) router(listenerOfApps bool) *chi.Mux {
+	r := chi.NewRouter()
+	r.Use(s.observe, s.guard)
+	r.NotFound(s.answer(func(_ http.ResponseWriter, req *http.Request) error {
+		if err := s.checkUnrouted(req); err != nil {
+			return err
+		}
+		return store.ErrNotFound
+	}))
+	notAllowed := func(w http.ResponseWriter, req *http.Request) error {
+		if err := s.checkUnrouted(req); err != nil {
+			return err
+		}
+		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} {
+			if r.Match(chi.NewRouteContext(), method, req.URL.EscapedPath()) {
+				w.Header().Add("Allow", method)
+			}
+		}
+		return errMethod
+	}
+	r.MethodNotAllowed(s.answer(notAllowed))
+	preflight := s.answer(func(w http.ResponseWriter, req *http.Request) error {
+		if origin, cross := s.crossOrigin(req); cross && req.Header.Get("Access-Control-Request-Method") != "" {
+			return s.preflight(w, req, origin)
+		}
+		return notAllowed(w, req)
+	})
+	for _, rt := range s.routes() {
+		if s.apps {
+			var here bool
+			if rt.callers, here = rt.callers.on(listenerOfApps); !here {
+				continue
+			}
+		}
+		r.Method(rt.method, rt.path, s.serve(rt))
+		if rt.callers.ofApps() {
+			r.Options(rt.path, preflight)
+		}
+	}
+	return r
+}
