@@ -30,11 +30,22 @@ var (
 	ErrExists = errors.New("it exists already")
 	// ErrInput: a value in the request cannot be used; the wrapping error says which.
 	ErrInput = errors.New("the request cannot be used")
+	// ErrSeed: a seed that is imported has another length than 64 bytes.
+	ErrSeed = errors.New("a seed has 64 bytes")
 	// ErrMismatch: an Idempotency-Key came back with another body.
 	ErrMismatch = errors.New("this Idempotency-Key was used with another body")
 	// ErrForged: a row of the database does not carry the wallet's MAC. It is on record.
 	ErrForged = errors.New("a row of the store was changed by somebody else; it is not used")
 )
+
+// WordsError is returned for words that are no BIP-39 phrase. Its text says why and repeats none of
+// them.
+type WordsError struct{ cause error }
+
+func (e *WordsError) Error() string { return e.cause.Error() }
+
+// Unwrap returns ErrInput and the refusal of package derive.
+func (e *WordsError) Unwrap() []error { return []error{ErrInput, e.cause} }
 
 // DoneError is returned for a repeated creation whose answer held a secret, which is never shown
 // twice.

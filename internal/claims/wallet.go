@@ -86,14 +86,14 @@ func (n NewWallet) seed() (CreatedWallet, derive.Seed, error) {
 	case n.Words != nil:
 		words, err := derive.ParseWords(string(n.Words))
 		if err != nil {
-			return CreatedWallet{}, derive.Seed{}, fmt.Errorf("%w: %w", ErrInput, err)
+			return CreatedWallet{}, derive.Seed{}, &WordsError{err}
 		}
 		defer words.Wipe()
 		return CreatedWallet{}, words.Seed(), nil
 	case n.Seed != nil:
 		seed, err := derive.NewSeed(n.Seed)
 		if err != nil {
-			return CreatedWallet{}, derive.Seed{}, fmt.Errorf("%w: %w", ErrInput, err)
+			return CreatedWallet{}, derive.Seed{}, fmt.Errorf("%w: %w: %w", ErrInput, ErrSeed, err)
 		}
 		return CreatedWallet{}, seed, nil
 	default:

@@ -29,7 +29,7 @@ var (
 	ErrWordCount = errors.New("a phrase has 12, 15, 18, 21 or 24 words")
 	// ErrChecksum says that all words exist but do not belong together: one was
 	// mistaken for another, or two were exchanged.
-	ErrChecksum = errors.New("the words do not belong together: check their order and each spelling")
+	ErrChecksum = errors.New("the words do not belong together. Check their order and each spelling")
 )
 
 // ErrUnknownWord says which word of a phrase is not in the list. It names the

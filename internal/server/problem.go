@@ -10,7 +10,6 @@ import (
 	"walletd/api"
 	"walletd/internal/claims"
 	"walletd/internal/connect"
-	"walletd/internal/derive"
 	"walletd/internal/did"
 	"walletd/internal/keystore"
 	"walletd/internal/store"
@@ -87,9 +86,7 @@ func refusals() []entry {
 		{claims.ErrPrecondition, 412, "precondition_failed", "The secret is not as you last saw it. To replace it, send its ETag in If-Match; to create it, nothing."},
 		{claims.ErrForged, 500, "internal", "A row of the store was changed by somebody else and is not used. The record and the log name it."},
 
-		{derive.ErrWordCount, 422, "words_invalid", "A phrase has 12, 15, 18, 21 or 24 words."},
-		{derive.ErrChecksum, 422, "words_invalid", "The words do not belong together. Check their order and each spelling."},
-		{derive.ErrSeedSize, 422, "seed_invalid", "seedHex must be 128 hexadecimal digits: 64 bytes."},
+		{claims.ErrSeed, 422, "seed_invalid", "seedHex must be 128 hexadecimal digits: 64 bytes."},
 		{claims.ErrInput, 400, "member_invalid", ""},
 
 		{connect.ErrLink, 400, "link_invalid", ""},
@@ -175,7 +172,7 @@ func problemOf(err error) (problem, bool) {
 		p.ID = e.ID
 		return p, true
 	}
-	if e, ok := errors.AsType[derive.ErrUnknownWord](err); ok {
+	if e, ok := errors.AsType[*claims.WordsError](err); ok {
 		return newProblem(422, "words_invalid", sentence(e.Error())), true
 	}
 	if e, ok := errors.AsType[*keystore.MissingSlotsError](err); ok {

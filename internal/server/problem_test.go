@@ -22,7 +22,6 @@ import (
 
 	"walletd/api"
 	"walletd/internal/claims"
-	"walletd/internal/derive"
 	"walletd/internal/did"
 	"walletd/internal/keystore"
 	"walletd/internal/store"
@@ -144,7 +143,6 @@ func TestProblemOf(t *testing.T) {
 		{"answers a wrapped sentinel", fmt.Errorf("opening the wallet: %w", keystore.ErrLocked), 423, "locked", ""},
 		{"answers a protocol code", fmt.Errorf("reading: %w", did.Refuse("jwt_expired", "the token has expired")), 403, "jwt_expired", "The token has expired."},
 		{"answers a rule that names no DID as a rule", fmt.Errorf("%w: rule 2: %w", claims.ErrPolicy, did.Refuse("did_invalid", "it is none")), 422, "policy_invalid", "The policy is not valid: rule 2: it is none (did_invalid)."},
-		{"answers words as words", fmt.Errorf("%w: %w", claims.ErrInput, derive.ErrUnknownWord{Position: 3}), 422, "words_invalid", "Word 3 is not in the English word list of BIP-39."},
 		{"tells an exhausted disk", fmt.Errorf("recording the decision: %w", store.ErrFull), 507, "storage_full", ""},
 		{"names the slots that are missing", &keystore.MissingSlotsError{Names: []string{"spare"}}, 409, "slots_missing", ""},
 		{"names what was made before", &claims.DoneError{ID: "z1abc"}, 409, "already_done", ""},
