@@ -2,7 +2,8 @@
 // goes over the wire, one for each schema of it and named after it. The server answers with these
 // types, api/client asks with them, and a test compares them with the contract both ways.
 //
-// The package imports nothing of the module but the type for bytes that do not print.
+// The package imports nothing of the module but the type for bytes that do not print and the reader
+// of strict JSON.
 //
 // # Tags
 //

@@ -76,10 +76,10 @@ type AuthPrincipalClaim struct {
 // TargetType is the kind of an account in the names of DID Connect, all lower case. A member that
 // is "" has its default.
 type TargetType struct {
-	Key      string `json:"key,omitempty" max:"32"`      // ed25519 unless said; secp256k1, ethereum
-	Hash     string `json:"hash,omitempty" max:"32"`     // sha3 unless said
-	Role     string `json:"role,omitempty" max:"32"`     // account unless said
-	Encoding string `json:"encoding,omitempty" max:"32"` // base58 unless said; base16
+	Key      string `json:"key,omitempty" min:"1" max:"32"`      // ed25519 unless said; secp256k1, ethereum
+	Hash     string `json:"hash,omitempty" min:"1" max:"32"`     // sha3 unless said
+	Role     string `json:"role,omitempty" min:"1" max:"32"`     // account unless said
+	Encoding string `json:"encoding,omitempty" min:"1" max:"32"` // base58 unless said; base16
 }
 
 // Answered is the answer to a request with a token.

@@ -1,13 +1,13 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
-	"strconv"
-	"unicode/utf16"
 	"unicode/utf8"
 
 	"walletd/internal/secret"
+	"walletd/internal/strictjson"
 )
 
 // SecretText is a text that must not be seen: a passphrase, a token, words, a key. It is a JSON
@@ -50,80 +50,21 @@ func (s SecretText) MarshalJSON() ([]byte, error) {
 }
 
 // UnmarshalJSON reads a JSON string into a new buffer, and makes no other copy of it. It returns
-// ErrNotText for what encoding/json would replace by U+FFFD.
+// ErrNotText for half of a surrogate pair, which encoding/json would replace by U+FFFD.
 func (s *SecretText) UnmarshalJSON(raw []byte) error {
-	if len(raw) < 2 || raw[0] != '"' || raw[len(raw)-1] != '"' {
+	if len(raw) < 2 || raw[0] != '"' {
 		return errNotString
 	}
-	raw = raw[1 : len(raw)-1]
-	text := make([]byte, 0, len(raw)) // an escape is never shorter than what it stands for
-	for len(raw) > 0 {
-		c := raw[0]
-		if c != '\\' {
-			text, raw = append(text, c), raw[1:]
-			continue
-		}
-		plain, length, err := unescape(raw)
-		if err != nil {
-			clear(text)
-			return err
-		}
-		text, raw = utf8.AppendRune(text, plain), raw[length:]
+	text := strictjson.Unquote(raw)
+	if len(text) == len(raw)-2 { // without an escape it is the value's own
+		text = bytes.Clone(text)
 	}
 	if !utf8.Valid(text) {
 		clear(text)
 		return ErrNotText
 	}
-	s.Bytes = secret.New(text)
+	*s = NewSecretText(text)
 	return nil
-}
-
-// unescape reads the escape that a text begins with, and returns its length in bytes.
-func unescape(raw []byte) (r rune, length int, err error) {
-	if len(raw) < 2 {
-		return 0, 0, errNotString
-	}
-	switch raw[1] {
-	case '"', '\\', '/':
-		return rune(raw[1]), 2, nil
-	case 'b':
-		return '\b', 2, nil
-	case 'f':
-		return '\f', 2, nil
-	case 'n':
-		return '\n', 2, nil
-	case 'r':
-		return '\r', 2, nil
-	case 't':
-		return '\t', 2, nil
-	case 'u':
-	default:
-		return 0, 0, errNotString
-	}
-	first, err := codeUnit(raw)
-	if err != nil || !utf16.IsSurrogate(first) {
-		return first, 6, err
-	}
-	second, err := codeUnit(raw[6:])
-	if err != nil {
-		return 0, 0, ErrNotText
-	}
-	if r = utf16.DecodeRune(first, second); r == utf8.RuneError {
-		return 0, 0, ErrNotText
-	}
-	return r, 12, nil
-}
-
-// codeUnit reads \u and four digits.
-func codeUnit(raw []byte) (rune, error) {
-	if len(raw) < 6 || raw[0] != '\\' || raw[1] != 'u' {
-		return 0, errNotString
-	}
-	n, err := strconv.ParseUint(string(raw[2:6]), 16, 16)
-	if err != nil {
-		return 0, errNotString
-	}
-	return rune(n), nil
 }
 
 var (
