@@ -27,6 +27,7 @@ import (
 type golden struct {
 	url    string
 	backup json.RawMessage
+	record []byte       // of alice's wallet, exported
 	now    atomic.Int64 // unix nanoseconds
 
 	Passphrase, Laptop, Identity, Operator string
@@ -56,7 +57,12 @@ type golden struct {
 	Backup json.RawMessage
 }
 
-type waiting struct{ App, ID, Key string }
+// waiting is an approval that is to be answered with Choice, and then holds Claim.
+type waiting struct {
+	App, ID string
+	Choice  members
+	Claim   json.RawMessage
+}
 
 func loadGolden(t *testing.T, kind string) *golden {
 	t.Helper()
@@ -78,7 +84,7 @@ func loadGolden(t *testing.T, kind string) *golden {
 		}
 		return b
 	}
-	g := &golden{backup: file("backup.json")}
+	g := &golden{backup: file("backup.json"), record: file("record.jsonl.gz")}
 	for _, name := range []string{"secrets.json", "expected.json.gz"} {
 		if err := json.Unmarshal(file(name), g); err != nil {
 			t.Fatalf("%s: %v", name, err)

@@ -1,6 +1,7 @@
 package wallettest_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -8,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"walletd/internal/did"
 	"walletd/internal/wallettest"
@@ -186,6 +189,39 @@ func allowed(t *testing.T, r *wallettest.Response) bool {
 	return false
 }
 
+// check wants an answer, or the body of a signed one, to hold the claim and nothing more.
+func (a waiting) check(t *testing.T, answer []byte) {
+	t.Helper()
+	if a.Claim == nil {
+		return
+	}
+	var got struct{ RequestedClaims []members }
+	var want members
+	if err := json.Unmarshal(a.Claim, &want); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(answer, &got); err != nil || len(got.RequestedClaims) != 1 {
+		t.Fatalf("the answer is %s, %v", answer, err)
+	}
+	now := got.RequestedClaims[0]
+	for _, claim := range []members{want, now} {
+		delete(claim, "description") // by which the questions differ
+		text, ok := claim["presentation"].(string)
+		if !ok {
+			continue
+		}
+		// It is signed anew, with the time.
+		var presentation struct{ Challenge, VerifiableCredential any }
+		if err := json.Unmarshal([]byte(text), &presentation); err != nil || presentation.VerifiableCredential == nil {
+			t.Errorf("presented is %s, %v", text, err)
+		}
+		claim["presentation"] = presentation
+	}
+	if diff := gocmp.Diff(want, now); diff != "" {
+		t.Errorf("the answer for %s is another (-was +is):\n%s", a.App, diff)
+	}
+}
+
 func (g *golden) goesOn(t *testing.T, w *wallettest.Wallet) {
 	if len(g.Approved) < 9 || len(g.Pending) < 9 || len(g.Expired) != 1 {
 		t.Fatal("no approvals are recorded")
@@ -193,18 +229,18 @@ func (g *golden) goesOn(t *testing.T, w *wallettest.Wallet) {
 	collect := func(a waiting) {
 		t.Helper()
 		r := w.Do("GET", "/v1/claims/"+a.ID, g.Apps[a.App], nil)
-		if !allowed(t, r) || a.Key == "" {
-			return
-		}
-		if got := r.Key(); got != a.Key {
-			t.Errorf("the key of %s is %s, it was %s", a.App, got, a.Key)
+		if allowed(t, r) {
+			a.check(t, r.Body)
 		}
 	}
 	for _, a := range g.Approved {
 		collect(a)
 	}
 	for _, a := range g.Pending {
-		if allowed(t, w.Do("POST", "/v1/approvals/"+a.ID+"/approve", w.Owner, members{})) {
+		if a.Choice == nil {
+			a.Choice = members{}
+		}
+		if allowed(t, w.Do("POST", "/v1/approvals/"+a.ID+"/approve", w.Owner, a.Choice)) {
 			collect(a)
 		}
 	}
@@ -247,10 +283,11 @@ func (g *golden) answersSigned(t *testing.T, w *wallettest.Wallet) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var claims []struct{ Key string }
-		if err := json.Unmarshal(token.Body["requestedClaims"], &claims); err != nil || len(claims) != 1 || claims[0].Key != g.Signed.Key {
-			t.Errorf("the answer holds %s (%v), want the key %s", token.Body["requestedClaims"], err, g.Signed.Key)
+		text, err := json.Marshal(token.Body)
+		if err != nil {
+			t.Fatal(err)
 		}
+		g.Signed.check(t, text)
 	}
 	w.Do("POST", "/v1/claims/"+g.Signed.ID, "", body).Refused(409, "jti_replayed")
 }
@@ -343,6 +380,27 @@ func (g *golden) restores(t *testing.T, w *wallettest.Wallet) {
 	var v struct{ OK bool }
 	if w.Do("GET", w.Path("/audit/verify"), w.Owner, nil).Must(http.StatusOK).Into(&v); !v.OK {
 		t.Error("the record does not hold together")
+	}
+	export := string(w.Do("GET", w.Path("/audit/export"), w.Owner, nil).Must(http.StatusOK).Body)
+	heads := 0
+	for line := range bytes.Lines(g.record) {
+		var l struct {
+			Head *struct {
+				Seq       float64
+				Signature string
+			}
+		}
+		if err := json.Unmarshal(line, &l); err != nil {
+			t.Fatal(err)
+		}
+		if l.Head != nil && l.Head.Seq < backup.Entries { // the last was signed after it
+			if heads++; !strings.Contains(export, l.Head.Signature) {
+				t.Errorf("the head of entry %v was not restored", l.Head.Seq)
+			}
+		}
+	}
+	if heads == 0 {
+		t.Error("the backup was made before a head was signed")
 	}
 	if got := w.Do("POST", w.Path("/derive"), w.Owner, members{"salt": "golden"}).Must(http.StatusOK).Text("key"); got != g.OwnerKeys["alice"] {
 		t.Errorf("the owner's key is %s, it was %s", got, g.OwnerKeys["alice"])

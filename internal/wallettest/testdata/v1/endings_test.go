@@ -3,6 +3,7 @@ package wallettest
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -119,33 +120,34 @@ func (m *maker) endings(a apps) {
 	rejected := a.notes.Ask(EncryptionKey("rejected")).Must(202)
 	m.w.MustReject(rejected.Text("code"))
 	ends := Members{"exp": m.w.Store.Now().Add(time.Hour).Unix()}
+	profile := Members{"type": "profile", "items": []string{"fullName", "phone"}}
 	for _, c := range []struct {
-		app   *App
-		claim Members
+		app    *App
+		claim  Members
+		choice Members
 	}{
-		{a.notes, EncryptionKey("golden")},
-		{a.photos, EncryptionKey("golden")},
-		{a.notes, Members{"type": "profile", "items": []string{"fullName", "phone"}}},
-		{a.notes, Members{"type": "signature", "typeUrl": "mime:text/plain", "origin": did.EncodeBase58([]byte("Golden")), "method": "sha3"}},
-		{a.notes, Members{"type": "agreement", "digest": "zGoldenTermsOfUse"}},
-		{a.host, Members{"type": "verifiableCredential", "item": []string{"DemoPassport"}, "challenge": "A1B2C3D4E5F60719"}},
-		{a.host, Members{"type": "asset", "filters": []Members{{"tag": "Ticket"}}, "challenge": "A1B2C3D4E5F60719"}},
-		{a.notes, Members{"type": "keyPair", "moniker": "golden", "targetType": Members{"role": "application", "key": "ed25519", "hash": "sha3"}}},
-		{a.host, EncryptionKey(a.site.DID.Address(), Members{"delegation": a.site.Delegate(a.host.DID, ends)})},
+		{a.notes, EncryptionKey("golden"), Members{}},
+		{a.photos, EncryptionKey("golden"), Members{}},
+		{a.notes, profile, Members{}},
+		{a.host, profile, Members{"items": []string{"phone"}}},
+		{a.notes, Members{"type": "authPrincipal", "mfaCode": []int{17, 42, 99}}, Members{"mfaCode": 42}},
+		{a.notes, Members{"type": "signature", "typeUrl": "mime:text/plain", "origin": did.EncodeBase58([]byte("Golden")), "method": "sha3"}, Members{}},
+		{a.notes, Members{"type": "agreement", "digest": "zGoldenTermsOfUse"}, Members{}},
+		{a.host, Members{"type": "verifiableCredential", "item": []string{"DemoPassport"}, "challenge": "A1B2C3D4E5F60719"}, Members{}},
+		{a.host, Members{"type": "asset", "filters": []Members{{"tag": "Ticket"}}, "challenge": "A1B2C3D4E5F60719"}, Members{}},
+		{a.notes, Members{"type": "keyPair", "moniker": "golden", "targetType": Members{"role": "application", "key": "ed25519", "hash": "sha3"}}, Members{}},
+		{a.host, EncryptionKey(a.site.DID.Address(), Members{"delegation": a.site.Delegate(a.host.DID, ends)}), Members{}},
 	} {
-		again := Members{}
-		for k, v := range c.claim {
-			again[k] = v
+		var claim json.RawMessage
+		if c.claim["type"] != "keyPair" {
+			claim = first(m.yes(c.app, c.choice, c.claim))
 		}
+		m.said.Pending = append(m.said.Pending, waiting{c.app.Name, c.app.Ask(c.claim).Must(202).Text("id"), c.choice, claim})
+		again := maps.Clone(c.claim)
 		again["description"] = "To be approved"
-		var k string
-		if c.claim["salt"] == "golden" {
-			k = m.yes(c.app, Members{}, c.claim).Key()
-		}
-		m.said.Pending = append(m.said.Pending, waiting{c.app.Name, c.app.Ask(c.claim).Must(202).Text("id"), k})
 		id := c.app.Ask(again).Must(202).Text("id")
-		m.do("POST", "/v1/approvals/"+id+"/approve", m.w.Owner, Members{}, 200)
-		m.said.Approved = append(m.said.Approved, waiting{c.app.Name, id, k})
+		m.do("POST", "/v1/approvals/"+id+"/approve", m.w.Owner, c.choice, 200)
+		m.said.Approved = append(m.said.Approved, waiting{c.app.Name, id, c.choice, claim})
 	}
 	r := m.w.Do("GET", "/v1/secrets/golden.text", a.notes.Token, nil) // a pending one of secret storage
 	if r.Status == 202 {
@@ -154,8 +156,15 @@ func (m *maker) endings(a apps) {
 	m.said.Pending = append(m.said.Pending, waiting{App: "Notes", ID: m.w.Do("POST", "/v1/secret-storage/keys", a.notes.Token, Members{}).Must(202).Text("id")})
 
 	salt := "signed, not collected"
-	m.said.Signed = waiting{App: "Notes", Key: m.yes(a.notes, Members{}, EncryptionKey(salt)).Key()}
+	m.said.Signed = waiting{App: "Notes", Claim: first(m.yes(a.notes, Members{}, EncryptionKey(salt)))}
 	asked := a.notes.AskSigned([]Members{EncryptionKey(salt)}).Must(202)
 	m.w.MustApprove(asked.Text("code"))
 	m.said.Signed.ID = asked.Text("id")
+}
+
+// first is the first claim of an answer.
+func first(r *Response) json.RawMessage {
+	var answer struct{ RequestedClaims []json.RawMessage }
+	r.Into(&answer)
+	return answer.RequestedClaims[0]
 }

@@ -75,7 +75,8 @@ type key struct{ App, Salt, Account, PK, Key string }
 
 type waiting struct {
 	App, ID string
-	Key     string `json:",omitempty"` // that the answer to a yes holds
+	Choice  Members         `json:",omitempty"` // that the owner makes
+	Claim   json.RawMessage `json:",omitempty"` // as the answer holds it; none where each yes has another
 }
 
 type maker struct {
