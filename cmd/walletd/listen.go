@@ -14,6 +14,7 @@ import (
 type listenFlags struct {
 	Listen         string   `env:"WALLETD_LISTEN" placeholder:"HOST:PORT" help:"Address to answer on: ${listen} if not given, with --dev a free port."`
 	AppsListen     string   `placeholder:"HOST:PORT" help:"Answer what apps may reach on this address, and nothing of theirs on the other."`
+	MetricsListen  string   `env:"WALLETD_METRICS_LISTEN" placeholder:"HOST:PORT" help:"Answer /metrics on this address too, in the clear and to whoever asks. Elsewhere it takes an operator's token, but from this machine."`
 	TLSCert        string   `name:"tls-cert" type:"path" placeholder:"FILE" help:"Certificate chain, PEM; read anew when it changes."`
 	TLSKey         string   `name:"tls-key" type:"path" placeholder:"FILE" help:"Its key, PEM."`
 	BehindTLSProxy []string `sep:"none" name:"behind-tls-proxy" placeholder:"CIDR" help:"Addresses of a proxy that speaks TLS to the world: nobody else may connect, and its X-Forwarded headers count."`
@@ -24,6 +25,7 @@ type listenFlags struct {
 type listenPlan struct {
 	main    *net.TCPAddr
 	apps    *net.TCPAddr // nil: on main
+	metrics *net.TCPAddr // nil: on main alone
 	tls     *tls.Config  // nil: in the clear
 	proxies []netip.Prefix
 	hosts   []string
@@ -35,8 +37,8 @@ type listenPlan struct {
 // listener is one open address.
 type listener struct {
 	net.Listener
-	tls  *tls.Config
-	apps bool
+	tls     *tls.Config // of what is answered, nil: in the clear
+	answers string      // "all", "apps" or "metrics"
 }
 
 // plan checks the flags. In the clear only this machine, or a proxy that speaks TLS, may be
@@ -62,6 +64,11 @@ func (f listenFlags) plan() (p listenPlan, err error) {
 	if f.AppsListen != "" {
 		if p.apps, err = f.address(f.AppsListen, "--apps-listen", &p.hosts); err != nil {
 			return p, err
+		}
+	}
+	if f.MetricsListen != "" {
+		if p.metrics, err = net.ResolveTCPAddr("tcp", f.MetricsListen); err != nil {
+			return p, usagef("--metrics-listen takes HOST:PORT, as in 127.0.0.1:9090")
 		}
 	}
 	switch {
@@ -96,7 +103,12 @@ func (f listenFlags) address(text, flag string, hosts *[]string) (*net.TCPAddr, 
 // listen opens the addresses.
 func (p listenPlan) listen(ctx context.Context) ([]listener, error) {
 	var open []listener
-	for _, address := range []*net.TCPAddr{p.main, p.apps} {
+	for _, one := range []struct {
+		address *net.TCPAddr
+		tls     *tls.Config
+		answers string
+	}{{p.main, p.tls, "all"}, {p.apps, p.tls, "apps"}, {p.metrics, nil, "metrics"}} {
+		address := one.address
 		if address == nil {
 			continue
 		}
@@ -111,7 +123,7 @@ func (p listenPlan) listen(ctx context.Context) ([]listener, error) {
 			}
 			return nil, withHint(fmt.Errorf("listening on %s: %w", address, err), "is another walletd, or something else, there already? --listen takes another address")
 		}
-		open = append(open, listener{l, p.tls, address == p.apps})
+		open = append(open, listener{l, one.tls, one.answers})
 	}
 	return open, nil
 }

@@ -78,7 +78,7 @@ func (cmd *serveCmd) Run(ctx context.Context, con *console, undone hardening) er
 		return err
 	}
 	for _, l := range listeners {
-		log.Info().Stringer("address", l.Addr()).Bool("tls", l.tls != nil).Bool("apps", l.apps).Msg("listening")
+		log.Info().Stringer("address", l.Addr()).Bool("tls", l.tls != nil).Str("answers", l.answers).Msg("listening")
 	}
 	return s.serve(ctx, listeners, func(ctx context.Context) { s.unlockWith(ctx, unlock) })
 }

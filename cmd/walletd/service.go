@@ -72,13 +72,16 @@ func (s *service) serve(ctx context.Context, listeners []listener, besides func(
 
 	failed := make([]error, len(listeners))
 	for i, l := range listeners {
-		handler := s.server.Handler()
-		if l.apps {
-			handler = s.server.AppsHandler()
-		}
 		front.Go(func() {
-			failed[i] = s.server.Serve(ctx, l, handler, l.tls)
-			stop() // one that fails takes the others down, in order
+			defer stop() // one that fails takes the others down, in order
+			switch l.answers {
+			case "apps":
+				failed[i] = s.server.Serve(ctx, l, s.server.AppsHandler(), l.tls)
+			case "metrics":
+				failed[i] = s.server.ServeMetrics(ctx, l)
+			default:
+				failed[i] = s.server.Serve(ctx, l, s.server.Handler(), l.tls)
+			}
 		})
 	}
 	front.Wait()

@@ -31,6 +31,16 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, h http.Handler, conf
 	if len(s.proxies) > 0 {
 		l = &gate{Listener: l, from: s.proxies}
 	}
+	return s.serveOn(ctx, l, h, config)
+}
+
+// ServeMetrics answers /metrics and the probes on a listener as Serve does, to whoever connects
+// and in the clear: they name nobody and hold no secret.
+func (s *Server) ServeMetrics(ctx context.Context, l net.Listener) error {
+	return s.serveOn(ctx, l, s.router(scrapersAlone), nil)
+}
+
+func (s *Server) serveOn(ctx context.Context, l net.Listener, h http.Handler, config *tls.Config) error {
 	srv := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: headerTime,

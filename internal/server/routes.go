@@ -25,6 +25,7 @@ type callers struct {
 	roles  []claims.Role // with a bearer token of one of these roles
 	signed bool          // without a token, by a signed request
 	anyone bool          // without saying who they are
+	local  bool          // without saying who they are, from this machine
 	probe  bool          // anyone, under any Host and on each listener
 }
 
@@ -40,6 +41,7 @@ var (
 	whoeverSigns    = callers{signed: true}
 	anyone          = callers{anyone: true}
 	probes          = callers{anyone: true, probe: true}
+	scrapers        = callers{roles: []claims.Role{claims.Operator}, local: true}
 )
 
 // ofApps reports whether apps may call.
@@ -50,15 +52,27 @@ func (c callers) ofPeople() bool {
 	return c.anyone || slices.ContainsFunc(c.roles, func(r claims.Role) bool { return r != claims.App })
 }
 
-// on returns the callers that a listener answers, where apps have one of their own.
-func (c callers) on(listenerOfApps bool) (callers, bool) {
+// audience says whom a listener answers.
+type audience int
+
+const (
+	everybody audience = iota
+	people             // where apps have a listener of their own
+	appsAlone
+	scrapersAlone // who need not say who they are there
+)
+
+// on returns the callers of a route that a listener answers, and whether there are any.
+func (c callers) on(listener audience) (callers, bool) {
 	switch {
-	case c.probe:
+	case listener == everybody || c.probe:
 		return c, true
-	case listenerOfApps && c.ofApps():
+	case listener == scrapersAlone && c.local:
+		return probes, true
+	case listener == appsAlone && c.ofApps():
 		c.roles = slices.DeleteFunc(slices.Clone(c.roles), func(r claims.Role) bool { return r != claims.App })
 		return c, true
-	case !listenerOfApps && c.ofPeople():
+	case listener == people && c.ofPeople():
 		c.roles = slices.DeleteFunc(slices.Clone(c.roles), func(r claims.Role) bool { return r == claims.App })
 		return c, true
 	}
@@ -167,13 +181,13 @@ func (s *Server) routes() []route {
 
 		{"GET", "/healthz", probes, handle(s.healthz), bodiless, open},
 		{"GET", "/readyz", probes, handle(s.readyz), bodiless, open},
-		{"GET", "/metrics", anyone, handle(s.writeMetrics), bodiless, open},
+		{"GET", "/metrics", scrapers, handle(s.writeMetrics), bodiless, open},
 		{"GET", "/openapi.yaml", anyone, handle(s.contract), bodiless, open},
 	}
 }
 
 // router answers the routes of one listener.
-func (s *Server) router(listenerOfApps bool) *chi.Mux {
+func (s *Server) router(listener audience) *chi.Mux {
 	r := chi.NewRouter()
 	r.Use(s.observe, s.guard)
 	r.NotFound(s.answer(func(_ http.ResponseWriter, req *http.Request) error {
@@ -201,11 +215,9 @@ func (s *Server) router(listenerOfApps bool) *chi.Mux {
 		return notAllowed(w, req)
 	})
 	for _, rt := range s.routes() {
-		if s.apps {
-			var here bool
-			if rt.callers, here = rt.callers.on(listenerOfApps); !here {
-				continue
-			}
+		var here bool
+		if rt.callers, here = rt.callers.on(listener); !here {
+			continue
 		}
 		r.Method(rt.method, rt.path, s.serve(rt))
 		if rt.callers.ofApps() {

@@ -16,13 +16,13 @@ import (
 
 // described is what the contract says of an operation, and what the table says in the same words.
 type described struct {
-	Roles          []string // of the tokens that may call
-	Signed, Anyone bool
-	Probe, Secret  bool
-	MaxBody        int64
-	Query          []string // names, sorted
-	Request        string   // name of the schema; "" without a body
-	Answer         string   // name of the schema, of a list that of its items; or none, raw, any
+	Roles                 []string // of the tokens that may call
+	Signed, Local, Anyone bool
+	Probe, Secret         bool
+	MaxBody               int64
+	Query                 []string // names, sorted
+	Request               string   // name of the schema; "" without a body
+	Answer                string   // name of the schema, of a list that of its items; or none, raw, any
 }
 
 type mediaTypes map[string]struct {
@@ -97,21 +97,22 @@ func fromContract(t *testing.T) map[string]described {
 				Responses   map[string]response
 				MaxBody     int64 `yaml:"x-walletd-max-body"`
 				Signed      bool  `yaml:"x-walletd-signed"`
+				Local       bool  `yaml:"x-walletd-local"`
 				Secret      bool  `yaml:"x-walletd-secret"`
 				Probe       bool  `yaml:"x-walletd-probe"`
 			}
 			if err := node.Decode(&op); err != nil {
 				t.Fatalf("%s %s: %v", method, path, err)
 			}
-			is := described{Signed: op.Signed, Secret: op.Secret, Probe: op.Probe}
+			is := described{Signed: op.Signed, Local: op.Local, Secret: op.Secret, Probe: op.Probe}
 			open := false // without a token
 			for _, way := range op.Security {
 				is.Roles = append(is.Roles, way["bearer"]...)
 				open = open || len(way) == 0
 			}
 			slices.Sort(is.Roles)
-			if is.Anyone = open && !op.Signed; op.Signed && !open {
-				t.Errorf("%s %s: a signed request has no token, and security asks for one", method, path)
+			if is.Anyone = open && !op.Signed && !op.Local; (op.Signed || op.Local) && !open {
+				t.Errorf("%s %s: who calls without a token is asked for one by security", method, path)
 			}
 			if op.RequestBody != nil {
 				is.Request, is.MaxBody = op.RequestBody.Content.schema(), op.MaxBody
@@ -155,7 +156,7 @@ func fromContract(t *testing.T) map[string]described {
 func fromTable() map[string]described {
 	all := map[string]described{}
 	for _, rt := range (&Server{}).routes() {
-		is := described{Signed: rt.callers.signed, Anyone: rt.callers.anyone, Probe: rt.callers.probe, Secret: rt.secrecy == wipes, MaxBody: int64(rt.body)}
+		is := described{Signed: rt.callers.signed, Local: rt.callers.local, Anyone: rt.callers.anyone, Probe: rt.callers.probe, Secret: rt.secrecy == wipes, MaxBody: int64(rt.body)}
 		for _, role := range rt.callers.roles {
 			is.Roles = append(is.Roles, string(role))
 		}

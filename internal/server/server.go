@@ -90,7 +90,12 @@ func New(c Config) (*Server, error) {
 }
 
 // Handler answers everything, but not the routes of apps if they have a listener of their own.
-func (s *Server) Handler() http.Handler { return s.router(false) }
+func (s *Server) Handler() http.Handler {
+	if s.apps {
+		return s.router(people)
+	}
+	return s.router(everybody)
+}
 
 // AppsHandler answers what apps may call, and the probes.
-func (s *Server) AppsHandler() http.Handler { return s.router(true) }
+func (s *Server) AppsHandler() http.Handler { return s.router(appsAlone) }

@@ -14,13 +14,13 @@ type hosts map[string]bool
 func newHosts(names []string) hosts {
 	h := hosts{"localhost": true}
 	for _, name := range names {
-		h[bare(name)] = true
+		h[withoutPort(name)] = true
 	}
 	return h
 }
 
 func (h hosts) answers(host string) bool {
-	name := bare(host)
+	name := withoutPort(host)
 	if h[name] {
 		return true
 	}
@@ -28,8 +28,14 @@ func (h hosts) answers(host string) bool {
 	return err == nil && address.IsLoopback()
 }
 
-// bare cuts the port and the brackets of IPv6 off a host, and a final dot.
-func bare(host string) string {
+// isAddress reports whether a host is an IP address and no name.
+func isAddress(host string) bool {
+	_, err := netip.ParseAddr(withoutPort(host))
+	return err == nil
+}
+
+// withoutPort cuts the port and the brackets of IPv6 off a host, and a final dot.
+func withoutPort(host string) string {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
@@ -85,4 +91,16 @@ func (p proxies) client(r *http.Request) string {
 		}
 	}
 	return client.String()
+}
+
+// fromThisMachine reports whether a request was made on this machine, and for nobody else: it has
+// neither a token nor a header of a proxy.
+func fromThisMachine(r *http.Request) bool {
+	for _, name := range []string{"Authorization", "Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via"} {
+		if len(r.Header[name]) > 0 {
+			return false
+		}
+	}
+	from, err := netip.ParseAddrPort(r.RemoteAddr)
+	return err == nil && from.Addr().Unmap().IsLoopback()
 }
