@@ -6,6 +6,9 @@ import (
 	"io"
 	"net/http"
 	"testing"
+
+	"walletd/api"
+	"walletd/api/client"
 )
 
 // Members is a JSON object.
@@ -30,6 +33,17 @@ func (w *Wallet) Do(method, path, token string, body any) *Response {
 		r.Header.Set("Authorization", "Bearer "+token)
 	}
 	return w.Send(r)
+}
+
+// As is a client of the service with a token.
+func (w *Wallet) As(token string) *client.Client {
+	w.t.Helper()
+	c, err := client.New(client.Config{URL: w.URL, Token: api.NewSecretText([]byte(token))})
+	if err != nil {
+		w.t.Fatalf("making a client: %v", err)
+	}
+	w.t.Cleanup(c.Close)
+	return c
 }
 
 // Request makes a request to the service, to be changed and sent.

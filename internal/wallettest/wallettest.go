@@ -99,9 +99,17 @@ func New(t testing.TB, options ...Option) *Wallet {
 		t.Fatalf("making the keystore: %v", err)
 	}
 	w.UnlockKeystore()
-	made := w.Do("POST", "/v1/wallets", w.Operator, Members{"name": "alice"}).Must(http.StatusCreated)
-	w.Address, w.Words = made.Text("wallet"), made.Text("words")
-	w.Owner = w.Do("POST", "/v1/tokens", w.Operator, Members{"role": "owner", "wallet": w.Address, "name": "alice"}).Must(http.StatusCreated).Text("token")
+	operator := w.As(w.Operator)
+	made, err := operator.CreateWallet(t.Context(), api.NewWallet{Name: "alice"})
+	if err != nil {
+		t.Fatalf("making the wallet: %v", err)
+	}
+	w.Address, w.Words = made.Wallet, string(made.Words.Reveal())
+	owner, err := operator.CreateToken(t.Context(), api.NewToken{Role: api.RoleOwner, Wallet: w.Address, Name: "alice"})
+	if err != nil {
+		t.Fatalf("making the owner's token: %v", err)
+	}
+	w.Owner = string(owner.Token.Reveal())
 	return w
 }
 
@@ -186,13 +194,17 @@ func (w *Wallet) Restart() {
 // UnlockKeystore opens the keystore with Passphrase.
 func (w *Wallet) UnlockKeystore() {
 	w.t.Helper()
-	w.Do("POST", "/v1/keystore/unlock", w.Operator, Members{"passphrase": Passphrase}).Must(http.StatusOK)
+	if _, err := w.As(w.Operator).Unlock(w.t.Context(), api.SlotSecret{Passphrase: api.NewSecretText([]byte(Passphrase))}); err != nil {
+		w.t.Fatalf("unlocking: %v", err)
+	}
 }
 
 // LockKeystore locks the keystore.
 func (w *Wallet) LockKeystore() {
 	w.t.Helper()
-	w.Do("POST", "/v1/keystore/lock", w.Operator, Members{}).Must(http.StatusOK)
+	if _, err := w.As(w.Operator).Lock(w.t.Context()); err != nil {
+		w.t.Fatalf("locking: %v", err)
+	}
 }
 
 // Path returns a path under the wallet: Path("/policy").

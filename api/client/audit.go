@@ -1,0 +1,51 @@
+package client
+
+import (
+	"context"
+
+	"walletd/api"
+)
+
+// Audit is an audit log: a wallet's, or the service's own. It may be used concurrently.
+type Audit struct {
+	c    *Client
+	path func(ctx context.Context, more string) (string, error)
+}
+
+// Audit returns the service's own log, of what operators do. Operator.
+func (c *Client) Audit() *Audit {
+	return &Audit{c, func(_ context.Context, more string) (string, error) { return "/v1/audit" + more, nil }}
+}
+
+// Audit returns the wallet's log.
+func (w *Wallet) Audit() *Audit {
+	return &Audit{w.c, func(ctx context.Context, more string) (string, error) { return w.path(ctx, "/audit"+more) }}
+}
+
+// Records lists entries in the order of their numbers. Next of the answer is the After of the next
+// page.
+func (a *Audit) Records(ctx context.Context, query api.RecordsQuery) (l api.List[api.Record], err error) {
+	path, err := a.path(ctx, "")
+	if err != nil {
+		return l, err
+	}
+	return call[api.List[api.Record]](ctx, a.c, request{method: "GET", path: path, query: query})
+}
+
+// Verify has the service check that the log holds together.
+func (a *Audit) Verify(ctx context.Context) (v api.Verification, err error) {
+	path, err := a.path(ctx, "/verify")
+	if err != nil {
+		return v, err
+	}
+	return call[api.Verification](ctx, a.c, request{method: "GET", path: path})
+}
+
+// Export returns the whole log, a JSON value a line, to be verified without the service.
+func (a *Audit) Export(ctx context.Context) (*Download, error) {
+	path, err := a.path(ctx, "/export")
+	if err != nil {
+		return nil, err
+	}
+	return a.c.download(ctx, request{method: "GET", path: path})
+}
