@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -26,6 +27,11 @@ func (s *Server) createBackup(ctx context.Context, c *call, in api.NewBackup) (r
 	if err != nil {
 		return raw{}, err
 	}
+	contents, err := json.Marshal(backupOf(b.BackupView))
+	if err != nil {
+		return raw{}, fmt.Errorf("saying what is in the backup: %w", err)
+	}
+	c.header.Set("Backup-Contents", ":"+base64.StdEncoding.EncodeToString(contents)+":") // as RFC 9651 writes bytes
 	sum := sha256.Sum256(b.File)
 	c.header.Set("Repr-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(sum[:])+":") // RFC 9530
 	c.header.Set("Content-Length", strconv.Itoa(len(b.File)))
