@@ -2,39 +2,31 @@ package main
 
 import (
 	"context"
+
+	"walletd/api"
+	"walletd/api/client"
 )
 
 type accountCmd struct {
 	List   accountListCmd   `cmd:"" help:"List the accounts of a wallet (owner)."`
 	Create accountCreateCmd `cmd:"" help:"Derive the account of an app (owner)."`
-	Import accountImportCmd `cmd:"" help:"Keep a key that was made elsewhere (owner)."`
+	Import accountImportCmd `cmd:"" help:"Store a key that was made elsewhere (owner)."`
 }
 
-type account struct {
-	Account, App, Type, CreatedAt string
-	Imported                      bool
-}
-
-func (con *console) printAccount(a account) {
+func (con *console) printAccount(a api.Account) {
 	con.printf("account  %s\napp      %s\ntype     %s\n", shown(a.Account), shown(a.App), shown(a.Type))
 }
 
 type accountListCmd struct {
-	remote
+	asOwner
 	walletFlag
-	page
+	pageFlags
 }
 
-func (cmd *accountListCmd) Run(ctx context.Context, con *console) error {
-	c, err := cmd.open(con, "owner")
-	if err != nil {
-		return err
-	}
-	path, err := cmd.path(ctx, c, "/accounts")
-	if err != nil {
-		return err
-	}
-	return showList(ctx, con, c, path, cmd.page, nil, "ACCOUNT APP TYPE IMPORTED CREATED", func(a account) []string {
+// Run lists accounts.
+func (cmd *accountListCmd) Run(ctx context.Context, c *client.Client, out *console) error {
+	l, err := c.Wallet(cmd.Wallet).Accounts(ctx, cmd.page())
+	return table(out, l, err, "ACCOUNT APP TYPE IMPORTED CREATED", func(a api.Account) []string {
 		return []string{a.Account, a.App, a.Type, yesNo(a.Imported), day(a.CreatedAt)}
 	})
 }
@@ -46,64 +38,37 @@ type targetType struct {
 	Role string `placeholder:"ROLE" help:"Role of the address: account if not given."`
 }
 
-func (t targetType) json() map[string]string {
-	m := map[string]string{"key": t.Key}
-	if t.Hash != "" {
-		m["hash"] = t.Hash
-	}
-	if t.Role != "" {
-		m["role"] = t.Role
-	}
-	return m
+func (t targetType) wire() *api.TargetType {
+	return &api.TargetType{Key: t.Key, Hash: t.Hash, Role: t.Role}
 }
 
 type accountCreateCmd struct {
-	remote
+	asOwner
 	walletFlag
 	targetType
 	App string `required:"" placeholder:"DID" help:"The app whose account it is."`
 }
 
-func (cmd *accountCreateCmd) Run(ctx context.Context, con *console) error {
-	c, err := cmd.open(con, "owner")
-	if err != nil {
-		return err
-	}
-	path, err := cmd.path(ctx, c, "/accounts")
-	if err != nil {
-		return err
-	}
-	answer, err := c.post(ctx, path, map[string]any{"app": cmd.App, "targetType": cmd.targetType.json()})
-	if err != nil {
-		return err
-	}
-	return show(con, answer, con.printAccount)
+// Run derives an account.
+func (cmd *accountCreateCmd) Run(ctx context.Context, c *client.Client, out *console) error {
+	a, err := c.Wallet(cmd.Wallet).AddAccount(ctx, api.NewAccount{App: cmd.App, TargetType: cmd.wire()})
+	return show(out, a, err, out.printAccount)
 }
 
 type accountImportCmd struct {
-	remote
+	asOwner
 	walletFlag
 	targetType
 	Secret secretFlags `embed:"" prefix:"secret-" group:"The secret key, base58 or 0x hex (asked for without either):"`
 }
 
-func (cmd *accountImportCmd) Run(ctx context.Context, con *console) error {
-	c, err := cmd.open(con, "owner")
+// Run stores a key.
+func (cmd *accountImportCmd) Run(ctx context.Context, c *client.Client, out *console) error {
+	key, err := cmd.Secret.orAsk(ctx, out, "secret", "Secret key", maxKeyText)
 	if err != nil {
 		return err
 	}
-	path, err := cmd.path(ctx, c, "/accounts")
-	if err != nil {
-		return err
-	}
-	key, err := cmd.Secret.orAsk(ctx, con, "secret", "Secret key", maxKeyText)
-	if err != nil {
-		return err
-	}
-	defer key.wipe()
-	answer, err := c.post(ctx, path, map[string]any{"secret": key.reveal(), "targetType": cmd.targetType.json()})
-	if err != nil {
-		return err
-	}
-	return show(con, answer, con.printAccount)
+	defer key.Wipe()
+	a, err := c.Wallet(cmd.Wallet).AddAccount(ctx, api.NewAccount{Secret: api.SecretText{Bytes: key}, TargetType: cmd.wire()})
+	return show(out, a, err, out.printAccount)
 }

@@ -1,212 +1,196 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
-	"net/url"
 	"strings"
 	"time"
+
+	"walletd/api"
+	"walletd/api/client"
 )
 
 type approvalsCmd struct {
 	List    approvalsListCmd    `cmd:"" help:"List what waits, or was decided (owner)."`
 	Show    approvalsShowCmd    `cmd:"" help:"Show who asks for what (owner)."`
-	Approve approvalsApproveCmd `cmd:"" help:"Say yes to exactly what was asked (owner)."`
-	Reject  approvalsRejectCmd  `cmd:"" help:"Say no (owner)."`
+	Approve approvalsApproveCmd `cmd:"" help:"Approve exactly what was asked (owner)."`
+	Reject  approvalsRejectCmd  `cmd:"" help:"Reject what was asked (owner)."`
 }
 
-type approval struct {
-	ID, Wallet, Status, Code string
-	App                      struct{ DID, Name, CallsItself string }
-	Agent                    *struct{ DID string }
-	Session, Origin          string
-	Account                  string
-	Claims                   []approvalClaim
-	Unusual                  []string
-	CreatedAt, ExpiresAt     string
-	DecidedAt, DecidedBy     string
+// approvalArg names an approval.
+type approvalArg struct {
+	ID string `arg:"" help:"Id of the approval, or its code."`
 }
 
-type approvalClaim struct {
-	Type, Description, Account string
-	Salt                       *struct{ Text, Hex string }
-	Delegation                 *struct{ From, To, ExpiresAt, Words string }
-	MFACode                    []int
-	Items                      []struct {
-		Item, Value string
-		Held        bool
+// requesterName names an app: by the owner's own name first; what it calls itself proves nothing.
+func requesterName(a api.Requester) string {
+	if a.Name == "" && a.CallsItself != "" {
+		return "calls itself " + a.CallsItself
 	}
-	Text      *struct{ TypeURL, Method, Text, Display string }
-	Agreement *struct{ URI, Digest, Method string }
-	KeyPair   *struct {
-		Moniker, Type string
-		Declare       bool
-	}
-	Filters  []json.RawMessage
-	Presents *holding
-	Unusual  []string
+	return cmp.Or(a.Name, a.DID)
 }
 
-// who names the app that asks: by the owner's own name first; what it calls itself proves nothing.
-func (a approval) who() string {
-	if a.App.Name != "" {
-		return a.App.Name
-	}
-	if a.App.CallsItself != "" {
-		return "calls itself " + a.App.CallsItself
-	}
-	return a.App.DID
-}
-
-func (a approval) types() string {
+func claimTypes(a api.Approval) string {
 	types := make([]string, len(a.Claims))
 	for i, c := range a.Claims {
-		types[i] = c.Type
+		types[i] = string(c.Type)
 	}
 	return strings.Join(types, ", ")
 }
 
-func (con *console) printApproval(a approval) {
-	con.printf("%s  %s\n", shown(a.Code), shown(a.Status))
-	field := func(name, value string) {
-		if value != "" {
-			con.printf("%-12s %s\n", name, shown(value))
-		}
-	}
-	field("id", a.ID)
-	field("wallet", a.Wallet)
-	field("app", a.App.DID)
-	field("named", a.App.Name)
-	field("calls itself", a.App.CallsItself)
+func (con *console) printApproval(a api.Approval) {
+	con.printf("%s  %s\n", shown(a.Code), shown(string(a.Status)))
+	through := ""
 	if a.Agent != nil {
-		field("through", a.Agent.DID)
+		through = a.Agent.DID
 	}
-	field("at", a.Origin)
-	field("session", a.Session)
-	field("answers as", a.Account)
+	con.fields([2]string{"id", a.ID}, [2]string{"wallet", a.Wallet}, [2]string{"app", a.App.DID}, [2]string{"named", a.App.Name},
+		[2]string{"calls itself", a.App.CallsItself}, [2]string{"through", through}, [2]string{"at", a.Origin},
+		[2]string{"session", a.Session}, [2]string{"answers as", a.Account})
 	for _, u := range a.Unusual {
-		field("unusual", u)
+		con.fields([2]string{"unusual", u})
 	}
 	for _, c := range a.Claims {
-		con.printf("asks for     %s: %s\n", shown(c.Type), shown(c.Description))
-		if c.Account != a.Account {
-			field("  account", c.Account)
-		}
-		if c.Salt != nil {
-			field("  salt", c.Salt.Text)
-			field("  as bytes", c.Salt.Hex)
-		}
-		if c.Delegation != nil {
-			field("  delegation", c.Delegation.Words)
-			field("  from", c.Delegation.From)
-			field("  to", c.Delegation.To)
-			field("  until", day(c.Delegation.ExpiresAt))
-		}
-		con.printAsked(c, field)
-		if len(c.MFACode) > 0 {
-			con.printf("  %-10s %v: approve with --mfa-code and the one that the app shows\n", "numbers", c.MFACode)
-		}
-		for _, u := range c.Unusual {
-			field("  unusual", u)
+		con.printf("asks for     %s: %s\n", shown(string(c.Type)), shown(c.Description))
+		con.printClaim(a, c)
+	}
+	con.fields([2]string{"asked", day(a.CreatedAt)}, [2]string{"until", day(a.ExpiresAt)}, [2]string{"decided", day(a.DecidedAt)},
+		[2]string{"by token", a.DecidedBy})
+}
+
+// printClaim shows what one claim asks for.
+func (con *console) printClaim(a api.Approval, c api.ApprovalClaim) {
+	field := func(name, value string) { con.fields([2]string{"  " + name, value}) }
+	if c.Account != a.Account {
+		field("account", c.Account)
+	}
+	if c.Salt != nil {
+		field("salt", c.Salt.Text)
+		field("as bytes", c.Salt.Hex)
+	}
+	if d := c.Delegation; d != nil {
+		field("delegation", d.Words)
+		field("from", d.From)
+		field("to", d.To)
+		field("until", day(d.ExpiresAt))
+	}
+	for _, item := range c.Items {
+		if item.Held {
+			field(item.Item, item.Value)
+		} else {
+			field(item.Item, "(the profile does not have it)")
 		}
 	}
-	field("asked", day(a.CreatedAt))
-	field("until", day(a.ExpiresAt))
-	field("decided", day(a.DecidedAt))
-	field("by token", a.DecidedBy)
+	if t := c.Text; t != nil {
+		field("kind", t.TypeURL)
+		field("hashed by", t.Method)
+		for line := range strings.SplitSeq(t.Text, "\n") {
+			con.printf("  | %s\n", shown(line))
+		}
+		field("app's view", t.Display)
+	}
+	if c.Agreement != nil {
+		field("document", c.Agreement.URI)
+		field("digest", c.Agreement.Digest+" ("+c.Agreement.Method+")")
+	}
+	if c.KeyPair != nil {
+		field("for", c.KeyPair.Moniker)
+		field("kind", c.KeyPair.Type)
+	}
+	for _, f := range c.Filters {
+		if text, err := json.Marshal(f); err == nil && string(text) != "{}" {
+			field("must be", string(text))
+		}
+	}
+	if p := c.Presents; p != nil {
+		field("presents", p.DID+" "+strings.Join(p.Types, ", "))
+		field("issued by", p.Issuer+" "+p.IssuerName)
+	}
+	if len(c.MFACode) > 0 {
+		con.printf("  %-10s %v: approve with --mfa-code and the one that the app shows\n", "numbers", c.MFACode)
+	}
+	for _, u := range c.Unusual {
+		field("unusual", u)
+	}
 }
 
 type approvalsListCmd struct {
-	remote
-	page
-	Status string `default:"pending" enum:"pending,approved,rejected,expired,all" help:"pending, approved, rejected, expired or all."`
+	asOwner
+	pageFlags
+	Status string `default:"pending" enum:"pending,approved,rejected,expired,cancelled,all" help:"pending, approved, rejected, expired, cancelled or all."`
 	Wallet string `placeholder:"WALLET" help:"Only those of this wallet."`
 }
 
-func (cmd *approvalsListCmd) Run(ctx context.Context, con *console) error {
-	c, err := cmd.open(con, "owner")
-	if err != nil {
-		return err
-	}
-	query := url.Values{"status": {cmd.Status}}
-	if cmd.Wallet != "" {
-		query.Set("wallet", cmd.Wallet)
-	}
-	return showList(ctx, con, c, "/v1/approvals", cmd.page, query, "CODE STATUS APP ASKS UNTIL ID", func(a approval) []string {
-		return []string{a.Code, a.Status, a.who(), a.types(), day(a.ExpiresAt), a.ID}
+// Run lists approvals.
+func (cmd *approvalsListCmd) Run(ctx context.Context, c *client.Client, out *console) error {
+	query := api.ApprovalsQuery{Status: api.ApprovalState(cmd.Status), Wallet: cmd.Wallet, Limit: cmd.Limit, Cursor: cmd.Cursor}
+	l, err := c.Approvals(ctx, query)
+	return table(out, l, err, "CODE STATUS APP ASKS UNTIL ID", func(a api.Approval) []string {
+		return []string{a.Code, string(a.Status), requesterName(a.App), claimTypes(a), day(a.ExpiresAt), a.ID}
 	})
 }
 
 type approvalsShowCmd struct {
-	remote
-	ID string `arg:"" help:"Id of the approval."`
+	asOwner
+	approvalArg
 }
 
-func (cmd *approvalsShowCmd) Run(ctx context.Context, con *console) error {
-	c, err := cmd.open(con, "owner")
-	if err != nil {
-		return err
-	}
-	answer, err := c.get(ctx, "/v1/approvals/"+segment(cmd.ID), nil)
-	if err != nil {
-		return err
-	}
-	return show(con, answer, con.printApproval)
+// Run shows an approval.
+func (cmd *approvalsShowCmd) Run(ctx context.Context, c *client.Client, out *console) error {
+	a, err := c.Approval(ctx, cmd.ID)
+	return show(out, a, err, out.printApproval)
 }
 
 type approvalsApproveCmd struct {
-	remote
-	ID      string        `arg:"" help:"Id of the approval."`
-	MFACode *int          `name:"mfa-code" placeholder:"N" help:"The number that the app shows."`
+	asOwner
+	approvalArg
+	MFACode int           `name:"mfa-code" placeholder:"N" help:"The number that the app shows."`
 	Account string        `placeholder:"ACCOUNT" help:"Answer as another of this app's own accounts."`
 	Items   *string       `placeholder:"email,phone" help:"Give only these items of the profile; '' gives none. Without it all that the profile has are given."`
-	For     time.Duration `xor:"remember" placeholder:"1h" help:"Remember the yes for so long."`
-	Times   int           `xor:"remember" placeholder:"N" help:"Remember the yes for so many times."`
-	Always  bool          `xor:"remember" help:"Remember the yes until it is withdrawn (walletd grants revoke)."`
+	For     time.Duration `xor:"remember" placeholder:"1h" help:"Remember the approval for so long, as a grant."`
+	Times   int64         `xor:"remember" placeholder:"N" help:"Remember the approval for so many times."`
+	Always  bool          `xor:"remember" help:"Remember the approval until it is revoked (walletd grants revoke)."`
 }
 
-func (cmd *approvalsApproveCmd) Run(ctx context.Context, con *console) error {
-	body := map[string]any{}
-	if cmd.MFACode != nil {
-		body["mfaCode"] = *cmd.MFACode
+// Validate refuses times that are not whole seconds.
+func (cmd *approvalsApproveCmd) Validate() error {
+	if cmd.For < 0 || cmd.For != cmd.For.Truncate(time.Second) {
+		return usagef("--for takes whole seconds, as in 90s, 15m or 24h")
 	}
-	if cmd.Account != "" {
-		body["account"] = cmd.Account
-	}
+	return nil
+}
+
+// Run approves.
+func (cmd *approvalsApproveCmd) Run(ctx context.Context, c *client.Client, out *console) error {
+	choice := api.Choice{MFACode: cmd.MFACode, Account: cmd.Account}
 	if cmd.Items != nil {
-		body["items"] = append([]string{}, strings.FieldsFunc(*cmd.Items, func(r rune) bool { return r == ',' || r == ' ' })...)
+		choice.Items = new(splitItems(*cmd.Items))
 	}
 	switch {
-	case cmd.For < 0 || cmd.For != cmd.For.Truncate(time.Second):
-		return usagef("--for takes whole seconds, as in 90s, 15m or 24h")
 	case cmd.For > 0:
-		body["remember"] = map[string]int64{"seconds": int64(cmd.For / time.Second)}
+		choice.Remember = &api.Remember{Seconds: int64(cmd.For / time.Second)}
 	case cmd.Times != 0:
-		body["remember"] = map[string]int{"times": cmd.Times}
+		choice.Remember = &api.Remember{Times: cmd.Times}
 	case cmd.Always:
-		body["remember"] = map[string]string{"until": "withdrawn"}
+		choice.Remember = &api.Remember{Until: "withdrawn"}
 	}
-	return decide(ctx, con, cmd.remote, cmd.ID, "/approve", body)
+	a, err := c.Approve(ctx, cmd.ID, choice)
+	return show(out, a, err, out.printApproval)
+}
+
+// splitItems reads names of items of the profile; it is never nil.
+func splitItems(text string) []string {
+	return append([]string{}, strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })...)
 }
 
 type approvalsRejectCmd struct {
-	remote
-	ID string `arg:"" help:"Id of the approval."`
+	asOwner
+	approvalArg
 }
 
-func (cmd *approvalsRejectCmd) Run(ctx context.Context, con *console) error {
-	return decide(ctx, con, cmd.remote, cmd.ID, "/reject", map[string]any{})
-}
-
-// decide answers an approval and shows it as it is then.
-func decide(ctx context.Context, con *console, r remote, id, how string, body any) error {
-	c, err := r.open(con, "owner")
-	if err != nil {
-		return err
-	}
-	answer, err := c.post(ctx, "/v1/approvals/"+segment(id)+how, body)
-	if err != nil {
-		return err
-	}
-	return show(con, answer, con.printApproval)
+// Run rejects.
+func (cmd *approvalsRejectCmd) Run(ctx context.Context, c *client.Client, out *console) error {
+	a, err := c.Reject(ctx, cmd.ID)
+	return show(out, a, err, out.printApproval)
 }

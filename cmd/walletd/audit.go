@@ -1,15 +1,21 @@
 package main
 
 import (
+	"bufio"
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"net/url"
 	"os"
 	"strconv"
+	"time"
+
+	"walletd/api"
+	"walletd/api/client"
+	"walletd/internal/claims"
+	"walletd/internal/store"
 )
 
 type auditCmd struct {
@@ -20,89 +26,220 @@ type auditCmd struct {
 
 // chainFlags say whose record is meant.
 type chainFlags struct {
+	remote
 	Wallet  string `xor:"chain" placeholder:"WALLET" help:"The record of this wallet (owner). An owner's own, if not given."`
 	Service bool   `xor:"chain" help:"The service's own record: what operators do (operator)."`
 }
 
-// open returns a client for whoever may read the record, and the record's path.
-func (f chainFlags) open(ctx context.Context, con *console, r remote) (*client, string, error) {
+// ProvideAudit opens the record for whoever may read it.
+func (f chainFlags) ProvideAudit(con *console) (*client.Audit, error) {
 	if f.Service {
-		c, err := r.open(con, "operator")
-		return c, "/v1/audit", err
+		c, err := f.open(con, api.RoleOperator)
+		if err != nil {
+			return nil, err
+		}
+		return c.Audit(), nil
 	}
-	c, err := r.open(con, "owner")
+	c, err := f.open(con, api.RoleOwner)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	path, err := walletFlag{f.Wallet}.path(ctx, c, "/audit")
-	return c, path, err
+	return c.Wallet(f.Wallet).Audit(), nil
 }
 
 type auditShowCmd struct {
-	remote
 	chainFlags
 	After int64 `placeholder:"N" help:"Only entries after this number."`
 	Limit int   `default:"50" placeholder:"N" help:"At most this many, up to 200."`
 }
 
-type entry struct {
-	Seq        int64
-	Time, Kind string
-	Entry      json.RawMessage
-}
-
-func (cmd *auditShowCmd) Run(ctx context.Context, con *console) error {
-	c, path, err := cmd.chainFlags.open(ctx, con, cmd.remote)
-	if err != nil {
-		return err
-	}
-	answer, err := c.get(ctx, path, url.Values{"after": {strconv.FormatInt(cmd.After, 10)}, "limit": {strconv.Itoa(cmd.Limit)}})
-	if err != nil {
-		return err
-	}
-	return show(con, answer, func(l list[entry]) {
+// Run lists entries.
+func (cmd *auditShowCmd) Run(ctx context.Context, a *client.Audit, out *console) error {
+	l, err := a.Records(ctx, api.RecordsQuery{After: cmd.After, Limit: cmd.Limit})
+	return show(out, l, err, func(l api.List[api.Record]) {
 		rows := make([][]string, len(l.Items))
 		for i, e := range l.Items {
-			rows[i] = []string{strconv.FormatInt(e.Seq, 10), day(e.Time), e.Kind, string(e.Entry)}
+			rows[i] = []string{formatInt(e.Seq), day(e.Time), e.Kind, string(e.Entry)}
 		}
-		con.table("NUMBER TIME KIND ENTRY", rows)
+		out.Table("NUMBER TIME KIND ENTRY", rows)
 		if l.Next != "" {
-			con.notef("There are more: --after %s\n", shown(l.Next))
+			out.notef("There are more: --after %s\n", shown(l.Next))
 		}
 	})
 }
 
+func formatInt(n int64) string { return strconv.FormatInt(n, 10) }
+
 type auditExportCmd struct {
-	remote
 	chainFlags
-	Out string `placeholder:"FILE" type:"path" help:"Write to this new file instead of the standard output."`
+	outFlag
 }
 
-func (cmd *auditExportCmd) Run(ctx context.Context, con *console) (err error) {
-	c, path, err := cmd.chainFlags.open(ctx, con, cmd.remote)
+// Run writes the record.
+func (cmd *auditExportCmd) Run(ctx context.Context, a *client.Audit, out *console) error {
+	record, err := a.Export(ctx)
 	if err != nil {
 		return err
 	}
-	res, err := c.send(ctx, http.MethodGet, path+"/export", nil, nil)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	out := con.raw
-	if cmd.Out != "" {
-		file, err := os.OpenFile(cmd.Out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-		if err != nil {
-			return err
-		}
-		defer func() {
-			if err = errors.Join(err, file.Close()); err != nil {
-				os.Remove(cmd.Out) // a record that stops in the middle looks like one that was cut
-			}
-		}()
-		out = file
-	}
-	if _, err := io.Copy(out, res.Body); err != nil {
+	defer record.Close()
+	if err := cmd.write(out, record); err != nil {
 		return fmt.Errorf("reading the record from the service: %w", err)
 	}
 	return nil
+}
+
+type auditVerifyCmd struct {
+	chainFlags
+	File string `arg:"" optional:"" type:"path" help:"A record that audit export wrote; it is checked here, without a key or a service."`
+	Head string `placeholder:"FILE" type:"path" help:"A head kept elsewhere that the record in FILE must contain: a line of the service's log, or the head that audit verify --json shows."`
+}
+
+// Validate refuses flags that do not go together.
+func (cmd *auditVerifyCmd) Validate() error {
+	if cmd.File == "" && cmd.Head != "" {
+		return usagef("--head is for a record in a file: walletd audit verify FILE --head HEAD")
+	}
+	if cmd.File != "" && (cmd.Service || cmd.Wallet != "") {
+		return usagef("a file says itself whose record it is: leave --wallet and --service out")
+	}
+	return nil
+}
+
+// verification is what was found; a record in a file says itself whose it is.
+type verification struct {
+	api.Verification
+	Head *chainHead `json:"head,omitempty"`
+}
+
+type chainHead struct {
+	Chain string `json:"chain,omitempty"`
+	api.Head
+}
+
+// Run checks a record, and fails if it does not hold together.
+func (cmd *auditVerifyCmd) Run(ctx context.Context, out *console) error {
+	v, err := cmd.verify(ctx, out)
+	if err := show(out, v, err, out.printVerification); err != nil {
+		return err
+	}
+	if !v.OK {
+		return withHint(errors.New("the record does not hold together"), "somebody changed it: store a copy as it is, and look at who can write to the store")
+	}
+	return nil
+}
+
+func (cmd *auditVerifyCmd) verify(ctx context.Context, out *console) (v verification, err error) {
+	if cmd.File != "" {
+		return cmd.offline()
+	}
+	a, err := cmd.ProvideAudit(out)
+	if err != nil {
+		return v, err
+	}
+	v.Verification, err = a.Verify(ctx)
+	if h := v.Verification.Head; h != nil {
+		v.Head = &chainHead{Head: *h}
+	}
+	return v, err
+}
+
+func (con *console) printVerification(v verification) {
+	if v.FirstBad != nil {
+		con.printf("entry %d does not fit: %s\n", v.FirstBad.Seq, shown(v.FirstBad.Why))
+	} else {
+		con.printf("%d entries follow from each other, %d signed heads fit\n", v.Entries, v.Heads)
+	}
+	if v.Head != nil {
+		con.printf("newest head: entry %d, %s, %s\n", v.Head.Seq, shown(v.Head.Hash), v.Head.Time.UTC().Format(time.RFC3339))
+	}
+	if v.Unknown != "" {
+		con.printf("not known: %s\n", shown(v.Unknown))
+	}
+}
+
+// offline checks a file without a key and without the service.
+func (cmd *auditVerifyCmd) offline() (v verification, err error) {
+	file, err := os.Open(cmd.File)
+	if err != nil {
+		return v, err
+	}
+	defer file.Close()
+	var known *store.Head
+	if cmd.Head != "" {
+		if known, err = readHead(cmd.Head); err != nil {
+			return v, err
+		}
+		if known.Chain == "" {
+			if known.Chain, err = chainOf(file); err != nil {
+				return v, err
+			}
+		}
+	}
+	found, err := claims.ReadExport(file, known)
+	if err != nil {
+		return v, withHint(err, "is "+shellQuote(cmd.File)+" what walletd audit export wrote, whole?")
+	}
+	v.Verification = api.Verification{OK: found.Bad == nil, Entries: found.Entries, Heads: found.Heads, Unknown: found.Unknown}
+	if found.Bad != nil {
+		v.FirstBad = &api.BadEntry{Seq: found.Bad.Seq, Why: found.Bad.Why}
+	}
+	if h := found.Head; h != nil {
+		v.Head = &chainHead{h.Chain, api.Head{
+			Seq: h.Seq, Hash: hex.EncodeToString(h.Hash), Time: time.UnixMilli(h.Time).UTC(),
+			PublicKey: hex.EncodeToString(h.PublicKey), Signature: hex.EncodeToString(h.Signature),
+		}}
+	}
+	return v, nil
+}
+
+// chainOf reads the name of the chain from the first line of an export, and goes back to it.
+func chainOf(file *os.File) (string, error) {
+	var line struct{ Record struct{ Chain string } }
+	err := json.NewDecoder(bufio.NewReader(io.LimitReader(file, 1<<20))).Decode(&line)
+	if err != nil {
+		return "", fmt.Errorf("%s does not begin with an entry of a record", file.Name())
+	}
+	_, err = file.Seek(0, io.SeekStart)
+	return line.Record.Chain, err
+}
+
+// readHead reads a head kept in a file.
+func readHead(path string) (*store.Head, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	h, ok := parseHead(b)
+	if !ok {
+		return nil, withHint(fmt.Errorf("%s holds no head", path),
+			`a head is a line of the service's log that says "head of the record", or what walletd audit verify --json prints`)
+	}
+	return h, nil
+}
+
+// parseHead reads a head in one of the forms it is met in: as the service shows it, by itself or
+// in a whole answer of audit verify; and as a line of its log, which has the chain, key for publicKey, and
+// milliseconds in at. The chain is empty if it is not said.
+func parseHead(b []byte) (*store.Head, bool) {
+	type head struct {
+		api.Head
+		Chain, Key string
+		At         int64
+	}
+	var v struct {
+		Whole json.RawMessage `json:"head"`
+		head
+	}
+	if json.Unmarshal(b, &v) != nil || v.Whole != nil && json.Unmarshal(v.Whole, &v.head) != nil {
+		return nil, false
+	}
+	h := &store.Head{Chain: v.Chain, Seq: v.Seq, Time: v.At}
+	if h.Time == 0 {
+		h.Time = v.Time.UnixMilli()
+	}
+	var bad [3]error
+	h.Hash, bad[0] = hex.DecodeString(v.Hash)
+	h.PublicKey, bad[1] = hex.DecodeString(v.PublicKey + v.Key)
+	h.Signature, bad[2] = hex.DecodeString(v.Signature)
+	return h, errors.Join(bad[:]...) == nil && len(h.Hash) == 32 && len(h.PublicKey) == 32 && len(h.Signature) == 64
 }

@@ -31,10 +31,10 @@ func (f blockletFlags) key(ctx context.Context, con *console) (blocklet.Key, err
 	if err != nil {
 		return blocklet.Key{}, err
 	}
-	defer text.wipe()
-	raw, err := hex.DecodeString(text.reveal())
+	defer text.Wipe()
+	raw, err := hex.DecodeString(string(text.Reveal()))
 	if err != nil {
-		raw, err = did.DecodeBase58(text.reveal(), blocklet.KeySize)
+		raw, err = did.DecodeBase58(string(text.Reveal()), blocklet.KeySize)
 	}
 	defer clear(raw)
 	if err != nil {
@@ -58,7 +58,7 @@ func (cmd *blockletOpenCmd) Run(ctx context.Context, con *console) error {
 	if err != nil {
 		return err
 	}
-	plain, err := key.Open(value.reveal())
+	plain, err := key.Open(string(value.Reveal()))
 	if errors.Is(err, blocklet.ErrOpen) {
 		return withHint(err, "the key is of the wallet that the application has now, and --app its address")
 	}
@@ -67,9 +67,9 @@ func (cmd *blockletOpenCmd) Run(ctx context.Context, con *console) error {
 	}
 	defer clear(plain)
 	if con.json {
-		return con.printJSON(map[string]string{"value": string(plain)})
+		return con.JSON(map[string]string{"value": string(plain)})
 	}
-	_, err = fmt.Fprintf(con.raw, "%s\n", plain)
+	_, err = fmt.Fprintf(con.bytesOut(), "%s\n", plain)
 	return err
 }
 
@@ -88,13 +88,13 @@ func (cmd *blockletSealCmd) Run(ctx context.Context, con *console) error {
 	if err != nil {
 		return err
 	}
-	defer value.wipe()
-	text, err := key.Seal(value.b)
+	defer value.Wipe()
+	text, err := key.Seal(value.Reveal())
 	if err != nil {
 		return err
 	}
 	if con.json {
-		return con.printJSON(map[string]string{"value": text})
+		return con.JSON(map[string]string{"value": text})
 	}
 	con.printf("%s\n", text)
 	return nil

@@ -1,138 +1,186 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/url"
 	"os"
-	"strconv"
 	"time"
+
+	"walletd/api"
+	"walletd/api/client"
 )
 
 // claimCmd asks as an app's backend would.
 type claimCmd struct {
-	remote
-	Type           string        `default:"encryptionKey" enum:"encryptionKey,authPrincipal" help:"What to ask for: encryptionKey or authPrincipal."`
+	asApp
+	Type           string        `default:"encryptionKey" enum:"encryptionKey,authPrincipal,profile,signature,agreement,verifiableCredential,asset,assetOrVC,keyPair,prepareTx" placeholder:"TYPE" help:"What to ask for: encryptionKey, authPrincipal, profile, signature, agreement, verifiableCredential, asset, assetOrVC, keyPair or prepareTx."`
 	Salt           *string       `placeholder:"TEXT" help:"The salt of an encryptionKey."`
 	Description    string        `placeholder:"TEXT" help:"What the person is told."`
 	DelegationFile string        `placeholder:"FILE" type:"path" help:"File with the delegation by which the owner of another account lets this app have its key."`
+	With           string        `placeholder:"JSON" help:"More members of the claim, as a JSON object: --type profile --with '{\"items\":[\"fullName\"]}'."`
 	Wait           time.Duration `placeholder:"5m" help:"Wait so long for the person, if they are asked."`
 	Collect        string        `placeholder:"ID" help:"Ask nothing new: collect the answer to what was asked before."`
+	Signed         string        `placeholder:"FILE" type:"path" help:"Ask, or with --collect collect, by a request that the app has signed, without a token: {\"appPk\",\"authInfo\"}. - reads the standard input."`
 }
 
-type answered struct {
-	RequestedClaims []struct{ Type, Key string }
-	UserDID, Reason string
+// Help is what claim --help says besides.
+func (claimCmd) Help() string {
+	return `The answer is printed: the key of an encryptionKey, the account of an authPrincipal, any other claim as JSON.
+If the person has to be asked, it prints what waits and exits with 3; --wait waits, --collect collects later.`
 }
 
-type pending struct{ ID, Code, ExpiresAt string }
+// Validate refuses flags that do not go together.
+func (cmd *claimCmd) Validate() error {
+	if cmd.Signed != "" && (cmd.Salt != nil || cmd.With != "" || cmd.DelegationFile != "") {
+		return usagef("--signed has the claims in it: leave the others out")
+	}
+	if cmd.Collect == "" && cmd.Signed == "" && cmd.Salt == nil && cmd.Type == "encryptionKey" && cmd.With == "" {
+		return usagef("an encryptionKey needs a salt: --salt TEXT")
+	}
+	return nil
+}
 
-func (cmd *claimCmd) Run(ctx context.Context, con *console) error {
-	c, err := cmd.open(con, "app")
+// ProvideClient makes a client without a token for what is signed, else an app's.
+func (cmd *claimCmd) ProvideClient(con *console) (*client.Client, error) {
+	if cmd.Signed != "" {
+		return cmd.openBare()
+	}
+	return cmd.open(con, api.RoleApp)
+}
+
+// Run asks, waits and prints the answer.
+func (cmd *claimCmd) Run(ctx context.Context, c *client.Client, out *console) error {
+	if cmd.Signed != "" {
+		return cmd.signed(ctx, c, out)
+	}
+	answer, err := cmd.ask(ctx, c)
+	if p, ok := errors.AsType[*client.PendingError](err); ok {
+		out.notef("Waiting for the person, who sees the code %s, until %s.\n", shown(p.Code), day(p.ExpiresAt))
+		if cmd.Wait > 0 {
+			waiting, cancel := context.WithTimeout(ctx, cmd.Wait)
+			defer cancel()
+			answer, err = c.Await(waiting, p.ID)
+		}
+		if _, cut := errors.AsType[*client.UnreachableError](err); cut {
+			return withHint(err, "collect the answer with walletd claim --collect "+shellQuote(shown(p.ID))+" --wait 5m") // it still waits
+		}
+	}
 	if err != nil {
-		return err
+		return out.pending(err, "collect the answer with walletd claim --collect %s --wait 5m")
 	}
-	status, answer, err := cmd.ask(ctx, con, c)
-	if err != nil {
-		return err
-	}
-	if status == http.StatusAccepted {
-		var p pending
-		if err := json.Unmarshal(answer, &p); err != nil {
-			return fmt.Errorf("reading the answer of the service: %w", err)
-		}
-		con.notef("Waiting for the person, who sees the code %s, until %s.\n", shown(p.Code), shown(day(p.ExpiresAt)))
-		if status, answer, err = cmd.await(ctx, c, p.ID, answer); err != nil {
-			if _, refused := errors.AsType[*problem](err); refused {
-				return err
-			}
-			return withHint(err, collectLater(p.ID)) // the question still stands
-		}
-		if status == http.StatusAccepted {
-			return cmd.stillPending(con, p, answer)
-		}
-	}
-	return show(con, answer, func(a answered) {
-		for _, claim := range a.RequestedClaims {
-			if claim.Key != "" {
-				con.printf("%s\n", shown(claim.Key))
-			} else {
-				con.printf("%s\n", shown(a.UserDID))
-			}
-		}
-		con.notef("%s\n", shown(a.Reason))
-	})
+	return show(out, answer, nil, out.printAnswer)
 }
 
-// ask makes the first request: the question, or the collection of one asked before.
-func (cmd *claimCmd) ask(ctx context.Context, con *console, c *client) (int, json.RawMessage, error) {
+// ask makes the first request: the claim, or the collection of one asked before.
+func (cmd *claimCmd) ask(ctx context.Context, c *client.Client) (api.Answered, error) {
 	if cmd.Collect != "" {
-		return c.exchange(ctx, http.MethodGet, "/v1/claims/"+segment(cmd.Collect), nil, nil)
+		return c.Collect(ctx, cmd.Collect, 0)
 	}
-	claim := map[string]any{"type": cmd.Type}
-	switch {
-	case cmd.Salt != nil:
-		claim["salt"] = *cmd.Salt
-	case cmd.Type == "encryptionKey":
-		return 0, nil, usagef("an encryptionKey needs a salt: --salt TEXT")
+	claim, err := cmd.claim()
+	if err != nil {
+		return api.Answered{}, err
+	}
+	return c.Ask(ctx, claim)
+}
+
+// claim makes the claim of the flags.
+func (cmd *claimCmd) claim() (map[string]any, error) {
+	claim := map[string]any{}
+	if cmd.With != "" {
+		d := json.NewDecoder(bytes.NewReader([]byte(cmd.With)))
+		d.UseNumber()
+		if err := d.Decode(&claim); err != nil || claim == nil || d.More() {
+			return nil, withHint(usagef("--with is not a JSON object"), `as in --with '{"items":["fullName"]}'`)
+		}
+	}
+	set := func(member string, value any) error {
+		if _, twice := claim[member]; twice {
+			return usagef("--with has %s, for which there is a flag", member)
+		}
+		claim[member] = value
+		return nil
+	}
+	err := set("type", cmd.Type)
+	if cmd.Salt != nil {
+		err = errors.Join(err, set("salt", *cmd.Salt))
 	}
 	if cmd.Description != "" {
-		claim["description"] = cmd.Description
+		err = errors.Join(err, set("description", cmd.Description))
 	}
 	if cmd.DelegationFile != "" {
-		file, err := os.Open(cmd.DelegationFile)
-		if err != nil {
-			return 0, nil, err
+		file, openErr := os.Open(cmd.DelegationFile)
+		if openErr != nil {
+			return nil, openErr
 		}
 		defer file.Close()
-		delegation, err := readSecret(file, cmd.DelegationFile, 16<<10)
-		if err != nil {
-			return 0, nil, err
+		delegation, readErr := readSecret(file, cmd.DelegationFile, 16<<10)
+		if readErr != nil {
+			return nil, readErr
 		}
-		claim["delegation"] = delegation.reveal()
+		err = errors.Join(err, set("delegation", string(delegation.Reveal())))
 	}
-	return c.exchange(ctx, http.MethodPost, "/v1/claims", nil, map[string]any{"requestedClaims": []any{claim}})
+	return claim, err
 }
 
-// await collects until there is an answer or the time to wait is over; then it returns what it was
-// told last.
-func (cmd *claimCmd) await(ctx context.Context, c *client, id string, last json.RawMessage) (int, json.RawMessage, error) {
-	end := time.Now().Add(cmd.Wait)
-	for {
-		left := time.Until(end)
-		if left <= 0 {
-			return http.StatusAccepted, last, nil
-		}
-		hold := min(30, int(left.Seconds())+1)
-		status, answer, err := c.exchange(ctx, http.MethodGet, "/v1/claims/"+segment(id), url.Values{"wait": {strconv.Itoa(hold)}}, nil)
-		if err != nil || status != http.StatusAccepted {
-			return status, answer, err
-		}
-		last = answer
-		// A service that answers at once must not be asked without a pause.
-		select {
-		case <-ctx.Done():
-			return 0, nil, ctx.Err()
-		case <-time.After(min(time.Second, max(0, time.Until(end)))):
-		}
+// signed sends a request that was signed elsewhere, and prints what walletd signed.
+func (cmd *claimCmd) signed(ctx context.Context, c *client.Client, out *console) error {
+	file, err := readJSON(out, cmd.Signed, "the signed request", `a signed request is {"appPk":"z…","authInfo":"eyJ…"}`)
+	if err != nil {
+		return err
 	}
+	var ask api.AskSigned
+	d := json.NewDecoder(bytes.NewReader(file))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&ask); err != nil {
+		return fmt.Errorf("reading the signed request: %w", err)
+	}
+	var answer api.SignedAnswer
+	if cmd.Collect != "" {
+		answer, err = c.CollectSigned(ctx, cmd.Collect, ask)
+	} else {
+		answer, err = c.AskSigned(ctx, ask)
+	}
+	if err != nil {
+		return out.pending(err, "sign the request anew and collect the answer with walletd claim --collect %s --signed FILE")
+	}
+	return show(out, answer, nil, func(api.SignedAnswer) { _ = out.JSON(answer) })
 }
 
-// stillPending shows what is waited for and ends with its own exit code.
-func (cmd *claimCmd) stillPending(con *console, p pending, answer json.RawMessage) error {
+func (con *console) printAnswer(a api.Answered) {
+	for _, claim := range a.RequestedClaims {
+		var c struct {
+			Type api.ClaimName
+			Key  string
+		}
+		_ = json.Unmarshal(claim, &c) // what does not fit is printed as it is
+		switch c.Type {
+		case api.ClaimEncryptionKey:
+			con.printf("%s\n", shown(c.Key))
+		case api.ClaimAuthPrincipal:
+			con.printf("%s\n", shown(a.UserDID))
+		default:
+			con.printf("%s\n", shown(string(claim)))
+		}
+	}
+	con.notef("%s\n", shown(a.Reason))
+}
+
+// pending shows what waits for the person, if that is what an error says, with the id in the hint of
+// what to do next; any other error is passed on.
+func (con *console) pending(err error, hint string) error {
+	p, ok := errors.AsType[*client.PendingError](err)
+	if !ok {
+		return err
+	}
 	if con.json {
-		if err := con.printJSON(answer); err != nil {
+		if err := con.JSON(p.Pending); err != nil {
 			return err
 		}
 	} else {
 		con.printf("pending %s code %s\n", shown(p.ID), shown(p.Code))
 	}
-	return withHint(errPending, collectLater(p.ID))
-}
-
-func collectLater(id string) string {
-	return "collect the answer with walletd claim --collect " + shellQuote(shown(id)) + " --wait 5m"
+	return withHint(err, fmt.Sprintf(hint, shellQuote(shown(p.ID))))
 }

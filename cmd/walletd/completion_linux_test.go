@@ -48,7 +48,7 @@ func TestCompletionInAShell(t *testing.T) {
 			line(start.load, "")
 			line("walletd vers\t", "runtime secret")
 			line("walletd keyst\t stat\t --he\t", "Show whether it is locked")
-			line("walletd token create --role=operat\t --he\t", "Make a token")
+			line("walletd token create --role=operat\t --he\t", "Create a token")
 			line("walletd doctor --data passph\t", "passphrase-of-mine cannot be looked at")
 		})
 	}

@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+
+	"walletd/api"
+	"walletd/api/client"
 )
 
 // saltFlags is a salt, as text or as bytes. A salt is not a secret.
@@ -10,41 +13,23 @@ type saltFlags struct {
 	SaltHex *string `xor:"salt" placeholder:"HEX" help:"The salt as bytes, in hex."`
 }
 
-func (s saltFlags) given() bool { return s.Salt != nil || s.SaltHex != nil }
-
-// into adds the salt to a request.
-func (s saltFlags) into(body map[string]any) {
-	if s.Salt != nil {
-		body["salt"] = *s.Salt
-	}
-	if s.SaltHex != nil {
-		body["saltHex"] = *s.SaltHex
-	}
-}
-
 type deriveCmd struct {
-	remote
+	asOwner
 	walletFlag
 	saltFlags
 }
 
-func (cmd *deriveCmd) Run(ctx context.Context, con *console) error {
-	if !cmd.saltFlags.given() {
+// Validate refuses a command without a salt.
+func (cmd *deriveCmd) Validate() error {
+	if cmd.Salt == nil && cmd.SaltHex == nil {
 		return usagef("say which salt: --salt TEXT or --salt-hex HEX")
 	}
-	c, err := cmd.open(con, "owner")
-	if err != nil {
-		return err
-	}
-	path, err := cmd.path(ctx, c, "/derive")
-	if err != nil {
-		return err
-	}
-	body := map[string]any{}
-	cmd.saltFlags.into(body)
-	answer, err := c.post(ctx, path, body)
-	if err != nil {
-		return err
-	}
-	return show(con, answer, func(v struct{ Key string }) { con.printf("%s\n", shown(v.Key)) })
+	return nil
+}
+
+// Run derives the owner's own key.
+func (cmd *deriveCmd) Run(ctx context.Context, c *client.Client, out *console) error {
+	k, err := c.Wallet(cmd.Wallet).Derive(ctx, api.Derive{Salt: cmd.Salt, SaltHex: cmd.SaltHex})
+	defer k.Key.Wipe()
+	return show(out, k, err, func(k api.DerivedKey) { out.printf("%s\n", shown(string(k.Key.Reveal()))) })
 }

@@ -2,8 +2,20 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"walletd/internal/keystore"
+	"walletd/internal/store"
 )
 
 // doctorCmd looks and changes nothing, but for bringing the store's schema up to date, as serve does.
@@ -88,7 +100,7 @@ func (con *console) printFindings(findings []finding) error {
 		}
 	}
 	if con.json {
-		if err := con.printJSON(map[string]any{"ok": bad == 0, "findings": findings}); err != nil {
+		if err := con.JSON(map[string]any{"ok": bad == 0, "findings": findings}); err != nil {
 			return err
 		}
 	} else {
@@ -103,4 +115,185 @@ func (con *console) printFindings(findings []finding) error {
 		return withHint(fmt.Errorf("%d of %d checks found something wrong", bad, len(findings)))
 	}
 	return nil
+}
+
+// memory looks at what else could write this machine's memory down.
+func (e *examination) memory(undone hardening) {
+	if len(undone) == 0 {
+		e.ok("core files", "off, and the process is not dumpable")
+	}
+	for _, err := range undone {
+		e.note("core files", "", "%s", err)
+	}
+	// The first line is a heading. Where there is no such file there is nothing to say.
+	if swaps, err := os.ReadFile("/proc/swaps"); err == nil {
+		if strings.Count(string(swaps), "\n") > 1 {
+			e.note("swap", "encrypt it or turn it off: swapoff -a", "on: memory that holds keys may be written to it")
+		} else {
+			e.ok("swap", "off")
+		}
+	}
+	if readBuild().RuntimeSecret {
+		e.ok("runtime secret", "on")
+	} else {
+		e.note("runtime secret", "build with GOEXPERIMENT=runtimesecret", "off: registers and stack are not erased behind keys")
+	}
+}
+
+// directory looks at the modes of a data directory and of what is in it.
+func (e *examination) directory(dir string) {
+	info, err := os.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		e.bad("data directory", "make it: walletd init --data "+shellQuote(dir), "%s is not there", dir)
+		return
+	}
+	if err != nil || !info.IsDir() {
+		e.bad("data directory", "", "%s cannot be looked at, or is no directory", dir)
+		return
+	}
+	sound := true
+	check := func(path string, info fs.FileInfo, mode string) {
+		switch {
+		case info.Mode().Perm()&0o077 != 0:
+			sound = false
+			e.bad("data directory", "chmod "+mode+" "+shellQuote(path), "%s can be read by others (mode %04o)", path, info.Mode().Perm())
+		case !ownedByMe(info):
+			sound = false
+			e.bad("data directory", "run walletd as the user that owns it", "%s is another user's", path)
+		}
+	}
+	check(dir, info, "700")
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		e.failed("data directory", err)
+		return
+	}
+	var strange []string
+	for _, entry := range entries {
+		if info, err := entry.Info(); err == nil && info.Mode().IsRegular() {
+			check(filepath.Join(dir, entry.Name()), info, "600")
+		}
+		if !slices.Contains([]string{storeFile, storeFile + "-wal", storeFile + "-shm", "walletd.lock"}, entry.Name()) {
+			strange = append(strange, entry.Name())
+		}
+	}
+	if len(strange) > 0 {
+		e.note("data directory", "move away what does not belong there", "it holds what walletd did not make: %s", strings.Join(strange, ", "))
+	}
+	if sound {
+		e.ok("data directory", "%s is closed to others", dir)
+	}
+}
+
+// store opens the store as serve does, and looks at the keystore in it.
+func (e *examination) store(ctx context.Context, url string) {
+	st, err := store.Open(ctx, url, store.Options{})
+	if errors.Is(err, store.ErrInUse) {
+		e.note("store", "", "in use: a walletd runs with it, so that only that one can look inside")
+		return
+	}
+	if err != nil {
+		e.failed("store", err)
+		return
+	}
+	defer st.Close()
+	e.ok("store", "it opens, and its schema is this walletd's")
+	if behind := st.ClockBehind(); behind > time.Minute {
+		e.bad("clock", "set the clock: claims are refused when it is 5 minutes behind", "%s behind the newest time in the store", behind.Round(time.Second))
+	} else {
+		e.ok("clock", "not behind the store")
+	}
+	state, err := keystore.New(st, keystore.Options{}).Status(ctx)
+	if err != nil {
+		e.failed("keystore", err)
+		return
+	}
+	e.ok("keystore", "%d slots, root key %d", len(state.Slots), state.Generation)
+	if len(state.Slots) == 1 {
+		e.note("keystore", "add another: walletd keystore slot add --name recovery --recipient age1…", "one slot: if its secret is lost, all is lost")
+	}
+	if state.Rotating {
+		e.note("keystore", "unlock it: the rotation goes on by itself", "a rotation of the root key is not finished")
+	}
+	if state.Failures > 0 {
+		e.note("keystore", "if those were not you: walletd audit show --service", "%d failed unlocks since the last that worked", state.Failures)
+	}
+}
+
+// tls looks at a certificate and its key as serve would use them.
+func (e *examination) tls(certFile, keyFile string) {
+	if info, err := os.Stat(keyFile); err == nil && info.Mode().Perm()&0o004 != 0 {
+		e.bad("TLS", "chmod 600 "+shellQuote(keyFile), "everybody can read the key %s", keyFile)
+	}
+	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		e.bad("TLS", "give --tls-cert and --tls-key PEM files that belong together", "%s", err)
+		return
+	}
+	leaf, err := x509.ParseCertificate(pair.Certificate[0])
+	if err != nil {
+		e.bad("TLS", "", "the certificate cannot be read: %s", err)
+		return
+	}
+	left := time.Until(leaf.NotAfter)
+	switch names := strings.Join(leaf.DNSNames, ", "); {
+	case left <= 0:
+		e.bad("TLS", "renew it; walletd takes the new one up by itself", "the certificate for %s ended on %s", names, leaf.NotAfter.Format(time.DateOnly))
+	case time.Now().Before(leaf.NotBefore):
+		e.bad("TLS", "look at the clock", "the certificate for %s begins on %s", names, leaf.NotBefore.Format(time.DateOnly))
+	case left < 14*24*time.Hour:
+		e.note("TLS", "renew it; walletd takes the new one up by itself", "the certificate for %s ends on %s", names, leaf.NotAfter.Format(time.DateOnly))
+	default:
+		e.ok("TLS", "the certificate for %s is good until %s", names, leaf.NotAfter.Format(time.DateOnly))
+	}
+}
+
+// secretFile looks at the mode of a file, not at what is in it.
+func (e *examination) secretFile(check, path string) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		e.failed(check, err)
+	case info.Mode().Perm()&0o066 != 0:
+		e.bad(check, "chmod 600 "+shellQuote(path), "%s can be read or written by others (mode %04o)", path, info.Mode().Perm())
+	default:
+		e.ok(check, "%s is closed to others", path)
+	}
+}
+
+// service asks a running service for its state. That none runs is a fault only if one was named.
+func (e *examination) service(ctx context.Context, url string) {
+	named := url != ""
+	if !named {
+		url = "http://" + defaultListen
+	}
+	status, state, err := probe(ctx, url, "/readyz")
+	switch {
+	case err != nil && named:
+		e.bad("service", "start it: walletd serve", "%s does not answer: %s", url, err)
+	case err != nil:
+		e.note("service", "", "none runs at %s", url)
+	case status != http.StatusOK:
+		e.note("service", notReady(state), "%s is not ready: %s", url, state)
+	default:
+		e.ok("service", "%s is ready", url)
+	}
+}
+
+// leftovers looks for what a serve --dev that was killed left here.
+func (e *examination) leftovers() {
+	if _, err := os.Lstat(devDir); err != nil {
+		return
+	}
+	found, err := devFile("url")
+	url := string(found.Reveal())
+	if err != nil {
+		e.note("leftovers", "serve --dev replaces its own; remove any other", "%s is here, and no serve --dev", devDir)
+		return
+	}
+	if _, _, err := probe(context.Background(), url, "/healthz"); err != nil {
+		e.note("leftovers", "rm -r "+devDir, "%s is here, but its service is gone", devDir)
+		return
+	}
+	e.ok("leftovers", "serve --dev runs here, at %s", url)
 }

@@ -3,64 +3,44 @@ package main
 import (
 	"context"
 	"strconv"
+
+	"walletd/api"
+	"walletd/api/client"
 )
 
 type grantsCmd struct {
 	List   grantsListCmd   `cmd:"" help:"List the grants in force (owner)."`
-	Revoke grantsRevokeCmd `cmd:"" help:"Withdraw a grant (owner)."`
-}
-
-type grant struct {
-	ID, App, Claim, Account, Delegation, CreatedAt, EndsAt string
-	Salt                                                   *struct{ Text, Hex string }
-	UsesLeft                                               *int
+	Revoke grantsRevokeCmd `cmd:"" help:"Revoke a grant (owner)."`
 }
 
 type grantsListCmd struct {
-	remote
+	asOwner
 	walletFlag
-	page
+	pageFlags
 }
 
-func (cmd *grantsListCmd) Run(ctx context.Context, con *console) error {
-	c, err := cmd.open(con, "owner")
-	if err != nil {
-		return err
-	}
-	path, err := cmd.path(ctx, c, "/grants")
-	if err != nil {
-		return err
-	}
-	return showList(ctx, con, c, path, cmd.page, nil, "ID APP CLAIM SALT LEFT ENDS", func(g grant) []string {
-		row := []string{g.ID, g.App, g.Claim, "", "", day(g.EndsAt)}
+// Run lists grants.
+func (cmd *grantsListCmd) Run(ctx context.Context, c *client.Client, out *console) error {
+	l, err := c.Wallet(cmd.Wallet).Grants(ctx, cmd.page())
+	return table(out, l, err, "ID APP CLAIM SALT LEFT ENDS", func(g api.Grant) []string {
+		salt, left := "", ""
 		if g.Salt != nil {
-			row[3] = g.Salt.Text
+			salt = g.Salt.Text
 		}
 		if g.UsesLeft != nil {
-			row[4] = strconv.Itoa(*g.UsesLeft)
+			left = strconv.FormatInt(*g.UsesLeft, 10)
 		}
-		return row
+		return []string{g.ID, g.App, string(g.Claim), salt, left, day(g.EndsAt)}
 	})
 }
 
 type grantsRevokeCmd struct {
-	remote
+	asOwner
 	walletFlag
 	ID string `arg:"" help:"Id of the grant, as grants list shows it."`
 }
 
-func (cmd *grantsRevokeCmd) Run(ctx context.Context, con *console) error {
-	c, err := cmd.open(con, "owner")
-	if err != nil {
-		return err
-	}
-	path, err := cmd.path(ctx, c, "/grants/"+segment(cmd.ID))
-	if err != nil {
-		return err
-	}
-	answer, err := c.delete(ctx, path, nil)
-	if err != nil {
-		return err
-	}
-	return show(con, answer, func(struct{}) { con.printf("revoked %s\n", shown(cmd.ID)) })
+// Run revokes a grant.
+func (cmd *grantsRevokeCmd) Run(ctx context.Context, c *client.Client, out *console) error {
+	return out.done(c.Wallet(cmd.Wallet).RevokeGrant(ctx, cmd.ID), "revoked %s", shown(cmd.ID))
 }

@@ -13,6 +13,8 @@ import (
 	"net/url"
 	"os"
 	"time"
+
+	"walletd/api/client"
 )
 
 // healthCmd is the probe of a container: it needs no token, and sends none.
@@ -36,7 +38,7 @@ func (cmd *healthCmd) Run(ctx context.Context, con *console) error {
 		return withHint(fmt.Errorf("the service does not answer: %w", err), "is walletd running at "+shown(base)+"?")
 	}
 	if con.json {
-		if err := con.printJSON(map[string]string{"status": state}); err != nil {
+		if err := con.JSON(map[string]string{"status": state}); err != nil {
 			return err
 		}
 	} else {
@@ -59,7 +61,7 @@ func (cmd *healthCmd) place() (string, error) {
 		return url, nil
 	}
 	if url, err := devFile("url"); err == nil {
-		return url, nil
+		return string(url.Reveal()), nil
 	}
 	return reachable(cmp.Or(os.Getenv("WALLETD_LISTEN"), defaultListen))
 }
@@ -133,4 +135,40 @@ func dialProbe(ctx context.Context, network, address string) (net.Conn, error) {
 		return nil, err
 	}
 	return secure, nil
+}
+
+// metricsCmd shows what a collector of metrics would get.
+type metricsCmd struct{ serviceFlag }
+
+// Run prints the metrics.
+func (cmd *metricsCmd) Run(ctx context.Context, out *console) error {
+	c, err := cmd.openBare()
+	if err != nil {
+		return err
+	}
+	m, err := c.Metrics(ctx)
+	return out.copy(m, err)
+}
+
+// openapiCmd shows the contract of the service that runs.
+type openapiCmd struct{ serviceFlag }
+
+// Run prints the contract.
+func (cmd *openapiCmd) Run(ctx context.Context, out *console) error {
+	c, err := cmd.openBare()
+	if err != nil {
+		return err
+	}
+	doc, err := c.OpenAPI(ctx)
+	return out.copy(doc, err)
+}
+
+// copy prints an answer as it comes.
+func (con *console) copy(d *client.Download, err error) error {
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	_, err = io.Copy(con.bytesOut(), d)
+	return err
 }

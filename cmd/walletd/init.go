@@ -16,12 +16,6 @@ type initCmd struct {
 	Recovery   bool        `help:"Make an age identity that unlocks the keystore too, and print it once: for paper."`
 }
 
-// made is what init shows, once.
-type made struct {
-	OperatorToken    string `json:"operatorToken"`
-	RecoveryIdentity string `json:"recoveryIdentity,omitempty"`
-}
-
 func (cmd *initCmd) Run(ctx context.Context, con *console) error {
 	url, err := cmd.url()
 	if err != nil {
@@ -45,9 +39,12 @@ func (cmd *initCmd) Run(ctx context.Context, con *console) error {
 	if err != nil {
 		return err
 	}
-	out := made{OperatorToken: text, RecoveryIdentity: string(recovery.Reveal())}
+	out := struct { // shown once
+		OperatorToken    string `json:"operatorToken"`
+		RecoveryIdentity string `json:"recoveryIdentity,omitempty"`
+	}{text, string(recovery.Reveal())}
 	if con.json {
-		return con.printJSON(out)
+		return con.JSON(out)
 	}
 	con.printf("operator token     %s\n", out.OperatorToken)
 	if cmd.Recovery {
@@ -68,8 +65,8 @@ func (cmd *initCmd) slots(ctx context.Context, con *console) (slots []keystore.N
 		if err != nil {
 			return nil, recovery, err
 		}
-		defer passphrase.wipe()
-		slots = append(slots, keystore.NewSlot{Name: "passphrase", Passphrase: keystore.Passphrase(passphrase.b)})
+		defer passphrase.Wipe()
+		slots = append(slots, keystore.NewSlot{Name: "passphrase", Passphrase: keystore.Passphrase(passphrase.Reveal())})
 	}
 	for i, recipient := range cmd.Recipient {
 		slots = append(slots, keystore.NewSlot{Name: fmt.Sprintf("age %d", i+1), Recipient: recipient})

@@ -4,41 +4,33 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+
+	"walletd/api"
+	"walletd/api/client"
+	"walletd/internal/secret"
 )
 
 type keystoreCmd struct {
-	Status keystoreStatusCmd `cmd:"" help:"Show whether it is locked, and its slots (operator)."`
-	Unlock keystoreUnlockCmd `cmd:"" help:"Unlock the service (operator)."`
-	Lock   keystoreLockCmd   `cmd:"" help:"Lock every replica of the service (operator)."`
-	Slots  keystoreSlotsCmd  `cmd:"" help:"List the ways to unlock (operator)."`
-	Slot   keystoreSlotCmd   `cmd:"" help:"Add and remove ways to unlock (operator)."`
-	Rotate keystoreRotateCmd `cmd:"" help:"Replace the root key (operator)."`
-
+	Status   keystoreStatusCmd   `cmd:"" help:"Show whether it is locked, and its slots (operator)."`
+	Unlock   keystoreUnlockCmd   `cmd:"" help:"Unlock the service (operator)."`
+	Lock     keystoreLockCmd     `cmd:"" help:"Lock every replica of the service (operator)."`
+	Slots    keystoreSlotsCmd    `cmd:"" help:"List the ways to unlock (operator)."`
+	Slot     keystoreSlotCmd     `cmd:"" help:"Add and remove ways to unlock (operator)."`
+	Rotate   keystoreRotateCmd   `cmd:"" help:"Replace the root key (operator)."`
 	Snapshot keystoreSnapshotCmd `cmd:"" help:"Copy the whole sealed store while it runs (operator)."`
 }
 
-type keystoreState struct {
-	State                string
-	Generation, Failures int64
-	Rotating             bool
-	Slots                []slot
-}
+const slotHeadings = "ID KIND NAME CREATED"
 
-type slot struct {
-	ID, Kind, Name, CreatedAt string
-	Forged                    bool
-}
-
-func (s slot) row() []string {
+func slotRow(s api.Slot) []string {
 	if s.Forged {
 		s.Kind = "forged"
 	}
 	return []string{s.ID, s.Kind, s.Name, day(s.CreatedAt)}
 }
 
-const slotHeadings = "ID KIND NAME CREATED"
-
-func (con *console) printKeystore(k keystoreState) {
+func (con *console) printKeystore(k api.Keystore) {
 	con.printf("%s\nroot key %d", shown(k.State), k.Generation)
 	if k.Rotating {
 		con.printf(", a rotation is not finished: the next unlock goes on with it")
@@ -49,23 +41,17 @@ func (con *console) printKeystore(k keystoreState) {
 	}
 	rows := make([][]string, len(k.Slots))
 	for i, s := range k.Slots {
-		rows[i] = s.row()
+		rows[i] = slotRow(s)
 	}
-	con.table(slotHeadings, rows)
+	con.Table(slotHeadings, rows)
 }
 
-type keystoreStatusCmd struct{ remote }
+type keystoreStatusCmd struct{ asOperator }
 
-func (cmd *keystoreStatusCmd) Run(ctx context.Context, con *console) error {
-	c, err := cmd.open(con, "operator")
-	if err != nil {
-		return err
-	}
-	answer, err := c.get(ctx, "/v1/keystore", nil)
-	if err != nil {
-		return err
-	}
-	return show(con, answer, con.printKeystore)
+// Run shows the keystore.
+func (cmd *keystoreStatusCmd) Run(ctx context.Context, c *client.Client, out *console) error {
+	k, err := c.Keystore(ctx)
+	return show(out, k, err, out.printKeystore)
 }
 
 // slotSecret is the secret of a slot that exists: a passphrase, asked for if nothing is given, or
@@ -75,62 +61,59 @@ type slotSecret struct {
 	Identity   secretFlags `embed:"" prefix:"identity-" group:"Or the age identity of a slot:"`
 }
 
-// json reads the secret and makes the member of a request.
-func (s slotSecret) json(ctx context.Context, con *console) (map[string]string, error) {
+// Validate refuses both.
+func (s slotSecret) Validate() error {
+	if s.Passphrase.given() && s.Identity.given() {
+		return usagef("a passphrase and an identity were given: choose one")
+	}
+	return nil
+}
+
+// read reads the secret, which its caller wipes.
+func (s slotSecret) read(ctx context.Context, con *console) (api.SlotSecret, error) {
 	if s.Identity.given() {
-		if s.Passphrase.given() {
-			return nil, usagef("a passphrase and an identity were given: choose one")
-		}
 		identity, err := s.Identity.read(con, maxIdentity)
-		return map[string]string{"identity": identity.reveal()}, err
+		return api.SlotSecret{Identity: api.SecretText{Bytes: identity}}, err
 	}
 	passphrase, err := s.Passphrase.orAsk(ctx, con, "passphrase", "Passphrase", maxPassphrase)
-	return map[string]string{"passphrase": passphrase.reveal()}, err
+	return api.SlotSecret{Passphrase: api.SecretText{Bytes: passphrase}}, err
+}
+
+func wipeSlotSecret(s api.SlotSecret) {
+	s.Passphrase.Wipe()
+	s.Identity.Wipe()
 }
 
 type keystoreUnlockCmd struct {
-	remote
+	asOperator
 	slotSecret
 }
 
-func (cmd *keystoreUnlockCmd) Run(ctx context.Context, con *console) error {
-	c, err := cmd.open(con, "operator")
+// Run unlocks the service.
+func (cmd *keystoreUnlockCmd) Run(ctx context.Context, c *client.Client, out *console) error {
+	auth, err := cmd.read(ctx, out)
 	if err != nil {
 		return err
 	}
-	auth, err := cmd.slotSecret.json(ctx, con)
-	if err != nil {
-		return err
-	}
-	answer, err := c.post(ctx, "/v1/keystore/unlock", auth)
-	if err != nil {
-		return err
-	}
-	return show(con, answer, con.printKeystore)
+	defer wipeSlotSecret(auth)
+	k, err := c.Unlock(ctx, auth)
+	return show(out, k, err, out.printKeystore)
 }
 
-type keystoreLockCmd struct{ remote }
+type keystoreLockCmd struct{ asOperator }
 
-func (cmd *keystoreLockCmd) Run(ctx context.Context, con *console) error {
-	c, err := cmd.open(con, "operator")
-	if err != nil {
-		return err
-	}
-	answer, err := c.post(ctx, "/v1/keystore/lock", map[string]any{})
-	if err != nil {
-		return err
-	}
-	return show(con, answer, con.printKeystore)
+// Run locks the service.
+func (cmd *keystoreLockCmd) Run(ctx context.Context, c *client.Client, out *console) error {
+	k, err := c.Lock(ctx)
+	return show(out, k, err, out.printKeystore)
 }
 
-type keystoreSlotsCmd struct{ remote }
+type keystoreSlotsCmd struct{ asOperator }
 
-func (cmd *keystoreSlotsCmd) Run(ctx context.Context, con *console) error {
-	c, err := cmd.open(con, "operator")
-	if err != nil {
-		return err
-	}
-	return showList(ctx, con, c, "/v1/keystore/slots", page{}, nil, slotHeadings, slot.row)
+// Run lists slots.
+func (cmd *keystoreSlotsCmd) Run(ctx context.Context, c *client.Client, out *console) error {
+	l, err := c.Slots(ctx)
+	return table(out, l, err, slotHeadings, slotRow)
 }
 
 type keystoreSlotCmd struct {
@@ -139,134 +122,151 @@ type keystoreSlotCmd struct {
 }
 
 type slotAddCmd struct {
-	remote
+	asOperator
 	slotSecret
 	Name          string      `required:"" help:"A name for people: where the secret is kept."`
 	NewPassphrase secretFlags `embed:"" prefix:"new-passphrase-" group:"The new passphrase (asked for twice without any of these):"`
 	Recipient     string      `placeholder:"age1…" help:"Add this age recipient instead: its identity unlocks."`
 }
 
-func (cmd *slotAddCmd) Run(ctx context.Context, con *console) error {
-	c, err := cmd.open(con, "operator")
-	if err != nil {
-		return err
-	}
-	auth, err := cmd.slotSecret.json(ctx, con)
-	if err != nil {
-		return err
-	}
-	added := map[string]string{"name": cmd.Name}
-	switch {
-	case cmd.Recipient != "" && cmd.NewPassphrase.given():
+// Validate refuses two new secrets.
+func (cmd *slotAddCmd) Validate() error {
+	if cmd.Recipient != "" && cmd.NewPassphrase.given() {
 		return usagef("a new passphrase and a recipient were given: choose one")
-	case cmd.Recipient != "":
-		added["recipient"] = cmd.Recipient
-	default:
-		passphrase, err := newPassphrase(ctx, con, cmd.NewPassphrase, "new-passphrase")
+	}
+	return nil
+}
+
+// Run adds a slot.
+func (cmd *slotAddCmd) Run(ctx context.Context, c *client.Client, out *console) error {
+	auth, err := cmd.read(ctx, out)
+	if err != nil {
+		return err
+	}
+	defer wipeSlotSecret(auth)
+	added := api.NewSlot{Name: cmd.Name, Recipient: cmd.Recipient}
+	if cmd.Recipient == "" {
+		passphrase, err := newPassphrase(ctx, out, cmd.NewPassphrase, "new-passphrase")
 		if err != nil {
 			return err
 		}
-		defer passphrase.wipe()
-		added["passphrase"] = passphrase.reveal()
+		defer passphrase.Wipe()
+		added.Passphrase = api.SecretText{Bytes: passphrase}
 	}
-	answer, err := c.post(ctx, "/v1/keystore/slots", map[string]any{"auth": auth, "slot": added})
-	if err != nil {
-		return err
-	}
-	return show(con, answer, func(v struct{ ID string }) { con.printf("slot %s\n", shown(v.ID)) })
+	s, err := c.AddSlot(ctx, api.AddSlot{Auth: auth, Slot: added})
+	return show(out, s, err, func(s api.CreatedSlot) { out.printf("slot %s\n", shown(s.ID)) })
 }
 
 // newPassphrase reads a passphrase that is to be set: typed ones are asked for twice.
-func newPassphrase(ctx context.Context, con *console, f secretFlags, flag string) (secret, error) {
+func newPassphrase(ctx context.Context, con *console, f secretFlags, flag string) (secret.Bytes, error) {
 	if f.given() {
 		return f.read(con, maxPassphrase)
 	}
 	s, err := con.askNew(ctx, "New passphrase", maxPassphrase)
 	if errors.Is(err, errNoTerminal) {
-		return secret{}, withHint(err, fmt.Sprintf("give it with --%s-file FILE or --%s-fd N", flag, flag))
+		return secret.Bytes{}, withHint(err, fmt.Sprintf("give it with --%s-file FILE or --%s-fd N", flag, flag))
 	}
 	return s, err
 }
 
 type slotRemoveCmd struct {
-	remote
+	asOperator
 	slotSecret
 	ID string `arg:"" help:"Id of the slot, as keystore slots shows it."`
 }
 
-func (cmd *slotRemoveCmd) Run(ctx context.Context, con *console) error {
-	c, err := cmd.open(con, "operator")
+// Run removes a slot.
+func (cmd *slotRemoveCmd) Run(ctx context.Context, c *client.Client, out *console) error {
+	auth, err := cmd.read(ctx, out)
 	if err != nil {
 		return err
 	}
-	auth, err := cmd.slotSecret.json(ctx, con)
-	if err != nil {
-		return err
-	}
-	answer, err := c.post(ctx, "/v1/keystore/slots/"+segment(cmd.ID)+"/remove", map[string]any{"auth": auth})
-	if err != nil {
-		return err
-	}
-	return show(con, answer, func(struct{}) { con.printf("removed %s\n", shown(cmd.ID)) })
+	defer wipeSlotSecret(auth)
+	return out.done(c.RemoveSlot(ctx, cmd.ID, api.RemoveSlot{Auth: auth}), "removed %s", shown(cmd.ID))
 }
 
 type keystoreRotateCmd struct {
-	remote
+	asOperator
 	PassphraseFile []string `sep:"none" placeholder:"FILE" type:"path" help:"File with the passphrase of a slot; once for each. Asked for without any."`
 	IdentityFile   []string `sep:"none" placeholder:"FILE" type:"path" help:"File with an age identity, to prove a right to rotate without a passphrase."`
 	DropMissing    bool     `help:"Remove the passphrase slots whose passphrase is not given."`
 }
 
-func (cmd *keystoreRotateCmd) Run(ctx context.Context, con *console) error {
-	c, err := cmd.open(con, "operator")
+// Run replaces the root key.
+func (cmd *keystoreRotateCmd) Run(ctx context.Context, c *client.Client, out *console) error {
+	secrets, err := cmd.secrets(ctx, out, c)
+	defer func() {
+		for _, s := range secrets {
+			wipeSlotSecret(s)
+		}
+	}()
 	if err != nil {
 		return err
 	}
-	secrets, err := cmd.secrets(ctx, con, c)
-	if err != nil {
-		return err
-	}
-	answer, err := c.post(ctx, "/v1/keystore/rotate", map[string]any{"secrets": secrets, "dropMissing": cmd.DropMissing})
-	if err != nil {
-		return err
-	}
-	return show(con, answer, con.printKeystore)
+	k, err := c.Rotate(ctx, api.Rotation{Secrets: secrets, DropMissing: cmd.DropMissing})
+	return show(out, k, err, out.printKeystore)
 }
 
 // secrets reads the files, or asks for the passphrase of each slot.
-func (cmd *keystoreRotateCmd) secrets(ctx context.Context, con *console, c *client) ([]map[string]string, error) {
-	var secrets []map[string]string
-	for kind, files := range map[string][]string{"passphrase": cmd.PassphraseFile, "identity": cmd.IdentityFile} {
-		most := maxPassphrase
-		if kind == "identity" {
-			most = maxIdentity
+func (cmd *keystoreRotateCmd) secrets(ctx context.Context, con *console, c *client.Client) (secrets []api.SlotSecret, err error) {
+	for _, file := range cmd.PassphraseFile {
+		s, err := readSecretFile(file, maxPassphrase, con.allowShared)
+		if err != nil {
+			return secrets, err
 		}
-		for _, file := range files {
-			s, err := readSecretFile(file, most, con.allowShared)
-			if err != nil {
-				return nil, err
-			}
-			secrets = append(secrets, map[string]string{kind: s.reveal()})
+		secrets = append(secrets, api.SlotSecret{Passphrase: api.SecretText{Bytes: s}})
+	}
+	for _, file := range cmd.IdentityFile {
+		s, err := readSecretFile(file, maxIdentity, con.allowShared)
+		if err != nil {
+			return secrets, err
 		}
+		secrets = append(secrets, api.SlotSecret{Identity: api.SecretText{Bytes: s}})
 	}
 	if len(secrets) > 0 {
 		return secrets, nil
 	}
-	status, err := fetch[keystoreState](ctx, c, "/v1/keystore", nil)
+	k, err := c.Keystore(ctx)
 	if err != nil {
 		return nil, err
 	}
-	for _, s := range status.Slots {
+	for _, s := range k.Slots {
 		if s.Kind != "passphrase" {
 			continue
 		}
 		passphrase, err := con.ask(ctx, fmt.Sprintf("Passphrase of the slot %q", s.Name), maxPassphrase)
 		if errors.Is(err, errNoTerminal) {
-			return nil, withHint(err, "give it with --passphrase-file FILE")
+			return secrets, withHint(err, "give it with --passphrase-file FILE")
 		} else if err != nil {
-			return nil, err
+			return secrets, err
 		}
-		secrets = append(secrets, map[string]string{"passphrase": passphrase.reveal()})
+		secrets = append(secrets, api.SlotSecret{Passphrase: api.SecretText{Bytes: passphrase}})
 	}
 	return secrets, nil
+}
+
+type keystoreSnapshotCmd struct {
+	asOperator
+	outFlag
+}
+
+// Run copies the store into a file.
+func (cmd *keystoreSnapshotCmd) Run(ctx context.Context, c *client.Client, out *console) error {
+	if cmd.Out == "" && out.onTerminal() {
+		return usagef("a snapshot is no text: give --out FILE, or send the output to a file")
+	}
+	p := out.startProgress("copying")
+	defer p.end()
+	ctx, cancel := context.WithTimeout(ctx, longPatience)
+	defer cancel()
+	snapshot, err := c.Snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	defer snapshot.Close()
+	p.phase("receiving", snapshot.Size)
+	if err := cmd.write(out, io.TeeReader(snapshot, p)); err != nil {
+		return fmt.Errorf("receiving the snapshot: %w", err)
+	}
+	return nil
 }

@@ -29,9 +29,6 @@ type listenPlan struct {
 	tls     *tls.Config  // nil: in the clear
 	proxies []netip.Prefix
 	hosts   []string
-
-	refuseUnsealed bool  // what sessions ask for in clear (connect.Config)
-	appSessions    int64 // how many may be open; zero is connect's own
 }
 
 // listener is one open address.

@@ -27,23 +27,29 @@ type commands struct {
 
 	Init        initCmd        `cmd:"" help:"Make a keystore, and the first operator's token."`
 	Serve       serveCmd       `cmd:"" help:"Run the service."`
-	Wallet      walletCmd      `cmd:"" help:"Wallets: create, import, list, show, delete."`
+	Wallet      walletCmd      `cmd:"" help:"Wallets: create, import, list, show, set, delete."`
 	Account     accountCmd     `cmd:"" help:"Accounts of a wallet: list, create, import."`
 	Profile     profileCmd     `cmd:"" help:"What you tell apps about yourself: show, set."`
-	Credentials credentialsCmd `cmd:"" help:"Credentials and assets of a wallet: list, show, add, remove."`
+	Credentials credentialsCmd `cmd:"" help:"Credentials and assets of a wallet: list, show, add, asset, remove."`
 	Token       tokenCmd       `cmd:"" help:"Who may call: create, list, revoke tokens."`
 	Connect     connectCmd     `cmd:"" help:"Open the link that an app shows, and be the wallet at its other end."`
+	Sessions    sessionsCmd    `cmd:"" help:"DID Connect sessions: list, show, cancel."`
 	Approvals   approvalsCmd   `cmd:"" help:"What waits for the person: list, show, approve, reject."`
 	Grants      grantsCmd      `cmd:"" help:"Approvals that are remembered: list, revoke."`
-	Policy      policyCmd      `cmd:"" help:"What is decided without asking: show, set, test."`
+	Apps        appsCmd        `cmd:"" help:"Apps that were approved or named: list, name, remove."`
+	Delegations delegationsCmd `cmd:"" help:"Delegations that were approved: list, revoke."`
+	Policy      policyCmd      `cmd:"" help:"What is decided without asking: show, set, test, confirm."`
+	Events      eventsCmd      `cmd:"" help:"Follow the record of a wallet as it grows (owner)."`
 	Audit       auditCmd       `cmd:"" help:"The record: show, verify, export."`
-	Keystore    keystoreCmd    `cmd:"" help:"Status, unlock, lock, slots, rotate."`
+	Keystore    keystoreCmd    `cmd:"" help:"Status, unlock, lock, slots, rotate, snapshot."`
 	Claim       claimCmd       `cmd:"" help:"Ask for a claim, as an app would."`
-	Secret      secretsCmd     `cmd:"" help:"Secrets of apps, in the format of Matrix clients: put, get, list, delete, recovery-key."`
+	Secret      secretsCmd     `cmd:"" help:"Secrets of apps, in the format of Matrix clients: put, get, list, delete, and their keys."`
 	Backup      backupCmd      `cmd:"" help:"Backups of a wallet: create, inspect, restore; and values of Blocklet Server's."`
-	Derive      deriveCmd      `cmd:"" help:"The owner's own key for a salt."`
+	Derive      deriveCmd      `cmd:"" help:"Show the owner's own key for a salt."`
 	Doctor      doctorCmd      `cmd:"" help:"Look for what is wrong on this machine, and say what to do."`
 	Health      healthCmd      `cmd:"" help:"Is the service alive? The probe of a container."`
+	Metrics     metricsCmd     `cmd:"" help:"Show the metrics of the service."`
+	OpenAPI     openapiCmd     `cmd:"" name:"openapi" help:"Show the HTTP contract of the service."`
 	Build       versionCmd     `cmd:"" name:"version" help:"Show what this binary is, and how it was built."`
 	Completion  completionCmd  `cmd:"" help:"Print a script that completes commands and flags in a shell."`
 	Complete    completeCmd    `cmd:"" hidden:"" help:"Answer a completion script."`
@@ -65,15 +71,7 @@ func run(args []string) int {
 	con := newConsole()
 	undone := harden()
 	var c commands
-	parser, err := kong.New(&c,
-		kong.Name("walletd"),
-		kong.Description("A wallet that runs as a service. It keeps master keys sealed on disk, and gives a key away only when the person, or a rule the person set, said yes."),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
-		kong.Writers(os.Stdout, os.Stderr),
-		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(con, undone),
-		kong.Vars{"listen": defaultListen, "version": "walletd " + readBuild().Version},
-	)
+	parser, err := newParser(&c, con, kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(undone))
 	if err != nil {
 		return con.fail(err)
 	}
@@ -87,6 +85,18 @@ func run(args []string) int {
 		err = errors.New("interrupted")
 	}
 	return con.fail(err)
+}
+
+// newParser makes the grammar of the command line.
+func newParser(c *commands, con *console, options ...kong.Option) (*kong.Kong, error) {
+	return kong.New(c, append(options,
+		kong.Name("walletd"),
+		kong.Description("A wallet that runs as a service. It keeps master keys sealed on disk, and gives a key away only when the person, or a rule the person set, said yes."),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
+		kong.Writers(os.Stdout, os.Stderr),
+		kong.Bind(con),
+		kong.Vars{"listen": defaultListen, "version": "walletd " + readBuild().Version},
+	)...)
 }
 
 // unparsed turns kong's error into a usage error that names the help to read.

@@ -33,6 +33,7 @@ func TestMain(m *testing.M) {
 //
 //	exits CODE walletd …       runs it and wants this exit code
 //	await FILE                 waits until the file is there
+//	holds FILE TEXT            waits until the file holds the text
 //	ready STATE                waits until `walletd health --ready` says so
 //	capture NAME MEMBER        puts a member of the last output, which is JSON, into a variable
 //	keep FILE MEMBER           puts it into a file that only its owner may read
@@ -72,6 +73,7 @@ func runScripts(t *testing.T, dir, store string) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"exits":   exits,
 			"await":   await,
+			"holds":   holds,
 			"ready":   ready,
 			"capture": capture,
 			"keep":    keep,
@@ -107,6 +109,14 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 			return
 		} else if time.Now().After(end) {
 			ts.Fatalf("waiting for %s: %v", args[0], err)
+		}
+	}
+}
+
+func holds(ts *testscript.TestScript, neg bool, args []string) {
+	for end := time.Now().Add(scriptPatience); !strings.Contains(ts.ReadFile(args[0]), args[1]); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			ts.Fatalf("%s does not hold %q", args[0], args[1])
 		}
 	}
 }

@@ -2,29 +2,21 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"net/http"
 	"slices"
 	"strconv"
+
+	"walletd/api"
+	"walletd/api/client"
 )
 
 type policyCmd struct {
-	Show policyShowCmd `cmd:"" help:"Show the rules of a wallet (owner)."`
-	Set  policySetCmd  `cmd:"" help:"Replace the rules of a wallet (owner)."`
-	Test policyTestCmd `cmd:"" help:"Say what would be decided, and why (owner)."`
-
+	Show    policyShowCmd    `cmd:"" help:"Show the rules of a wallet (owner)."`
+	Set     policySetCmd     `cmd:"" help:"Replace the rules of a wallet (owner)."`
+	Test    policyTestCmd    `cmd:"" help:"Say what would be decided, and why (owner)."`
 	Confirm policyConfirmCmd `cmd:"" help:"Turn on the rules that came back off with a backup (owner)."`
 }
 
-type policy struct {
-	Rules []struct {
-		App, Claim, Decision string
-		Salt, SaltHex        *string
-		Off                  bool
-	}
-}
-
-func (con *console) printPolicy(p policy) {
+func (con *console) printPolicy(p api.Policy) {
 	rows := make([][]string, len(p.Rules))
 	off := 0
 	for i, r := range p.Rules {
@@ -35,13 +27,14 @@ func (con *console) printPolicy(p policy) {
 		case r.SaltHex != nil:
 			salt = "hex " + *r.SaltHex
 		}
+		decision := string(r.Decision)
 		if r.Off {
-			r.Decision += " (off)"
+			decision += " (off)"
 			off++
 		}
-		rows[i] = []string{strconv.Itoa(i + 1), r.Decision, r.App, r.Claim, salt}
+		rows[i] = []string{strconv.Itoa(i + 1), decision, r.App, string(r.Claim), salt}
 	}
-	con.table("RULE DECISION APP CLAIM SALT", rows)
+	con.Table("RULE DECISION APP CLAIM SALT", rows)
 	con.notef("The first rule that matches wins; without one the person is asked.\n")
 	if off > 0 {
 		con.notef("%d rules came back off with a backup and count for nothing: walletd policy confirm turns them on.\n", off)
@@ -49,118 +42,70 @@ func (con *console) printPolicy(p policy) {
 }
 
 type policyShowCmd struct {
-	remote
+	asOwner
 	walletFlag
 }
 
-func (cmd *policyShowCmd) Run(ctx context.Context, con *console) error {
-	c, err := cmd.open(con, "owner")
-	if err != nil {
-		return err
-	}
-	path, err := cmd.path(ctx, c, "/policy")
-	if err != nil {
-		return err
-	}
-	answer, err := c.get(ctx, path, nil)
-	if err != nil {
-		return err
-	}
-	return show(con, answer, con.printPolicy)
+// Run shows the rules.
+func (cmd *policyShowCmd) Run(ctx context.Context, c *client.Client, out *console) error {
+	p, err := c.Wallet(cmd.Wallet).Policy(ctx)
+	return show(out, p, err, out.printPolicy)
 }
 
 type policySetCmd struct {
-	remote
+	asOwner
 	walletFlag
-	File string `arg:"" help:"JSON as policy show --json prints it: {\"rules\":[{\"app\",\"claim\",\"decision\"}]}. - reads the standard input."`
+	File string `arg:"" type:"path" help:"JSON as policy show --json prints it: {\"rules\":[{\"app\",\"claim\",\"decision\"}]}. - reads the standard input."`
 }
 
-func (cmd *policySetCmd) Run(ctx context.Context, con *console) error {
-	rules, err := cmd.read(con)
+// Run replaces the rules.
+func (cmd *policySetCmd) Run(ctx context.Context, c *client.Client, out *console) error {
+	rules, err := readJSON(out, cmd.File, "the policy", `a policy is {"rules":[{"app":"*","claim":"encryptionKey","decision":"ask"}]}`)
 	if err != nil {
 		return err
 	}
-	c, err := cmd.open(con, "owner")
-	if err != nil {
-		return err
-	}
-	path, err := cmd.path(ctx, c, "/policy")
-	if err != nil {
-		return err
-	}
-	answer, err := c.call(ctx, http.MethodPut, path, nil, rules)
-	if err != nil {
-		return err
-	}
-	return show(con, answer, con.printPolicy)
-}
-
-func (cmd *policySetCmd) read(con *console) (json.RawMessage, error) {
-	return readJSON(con, cmd.File, "the policy", `a policy is {"rules":[{"app":"*","claim":"encryptionKey","decision":"ask"}]}`)
+	p, err := c.Wallet(cmd.Wallet).SetPolicy(ctx, rules)
+	return show(out, p, err, out.printPolicy)
 }
 
 type policyTestCmd struct {
-	remote
+	asOwner
 	walletFlag
 	saltFlags
 	App   string `required:"" placeholder:"DID" help:"The app that would ask."`
 	Claim string `default:"encryptionKey" placeholder:"TYPE" help:"What it would ask for."`
 }
 
-func (cmd *policyTestCmd) Run(ctx context.Context, con *console) error {
-	c, err := cmd.open(con, "owner")
-	if err != nil {
-		return err
-	}
-	path, err := cmd.path(ctx, c, "/policy/test")
-	if err != nil {
-		return err
-	}
-	body := map[string]any{"app": cmd.App, "claim": cmd.Claim}
-	cmd.saltFlags.into(body)
-	answer, err := c.post(ctx, path, body)
-	if err != nil {
-		return err
-	}
-	return show(con, answer, func(v struct{ Decision, Reason string }) {
-		con.printf("%s: %s\n", shown(v.Decision), shown(v.Reason))
-	})
+// Run says what would be decided.
+func (cmd *policyTestCmd) Run(ctx context.Context, c *client.Client, out *console) error {
+	t := api.PolicyTest{App: cmd.App, Claim: api.ClaimName(cmd.Claim), Salt: cmd.Salt, SaltHex: cmd.SaltHex}
+	v, err := c.Wallet(cmd.Wallet).TestPolicy(ctx, t)
+	return show(out, v, err, func(v api.PolicyVerdict) { out.printf("%s: %s\n", shown(string(v.Decision)), shown(v.Reason)) })
 }
 
 type policyConfirmCmd struct {
-	remote
+	asOwner
 	walletFlag
 	Rules []int `arg:"" optional:"" name:"rule" help:"Numbers of the rules to turn on, as policy show counts them. All that are off, if none is named."`
 }
 
-func (cmd *policyConfirmCmd) Run(ctx context.Context, con *console) error {
-	c, err := cmd.open(con, "owner")
+// Run turns rules on.
+func (cmd *policyConfirmCmd) Run(ctx context.Context, c *client.Client, out *console) error {
+	wallet := c.Wallet(cmd.Wallet)
+	p, err := wallet.Policy(ctx)
 	if err != nil {
 		return err
-	}
-	path, err := cmd.path(ctx, c, "/policy")
-	if err != nil {
-		return err
-	}
-	p, err := fetch[struct {
-		Rules []map[string]any `json:"rules"`
-	}](ctx, c, path, nil)
-	if err != nil {
-		return err
-	}
-	for i, r := range p.Rules {
-		if len(cmd.Rules) == 0 || slices.Contains(cmd.Rules, i+1) {
-			delete(r, "off")
-		}
 	}
 	for _, n := range cmd.Rules {
 		if n < 1 || n > len(p.Rules) {
 			return usagef("there is no rule %d: the policy has %d", n, len(p.Rules))
 		}
 	}
-	answer, err := c.call(ctx, http.MethodPut, path, nil, p)
-	if err != nil {
-		return err
+	for i := range p.Rules {
+		if len(cmd.Rules) == 0 || slices.Contains(cmd.Rules, i+1) {
+			p.Rules[i].Off = false
+		}
 	}
-	return show(con, answer, con.printPolicy)
+	p, err = wallet.SetPolicy(ctx, p)
+	return show(out, p, err, out.printPolicy)
 }

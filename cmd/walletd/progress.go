@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/term"
+	"walletd/api/client"
 )
 
 // progress is a line on the terminal about work that takes a while; nothing where there is none.
@@ -85,6 +85,20 @@ func (p *progress) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
+// sending makes a file that is to be sent, and shows how much of it was; then says what is done with it
+// afterwards.
+func (p *progress) sending(from io.Reader, size int64, then string) client.File {
+	p.phase("sending", size)
+	return client.File{Reader: io.MultiReader(io.TeeReader(from, p), &after{func() { p.phase(then, 0) }}), Size: size}
+}
 
-func isTerminal(file *os.File) bool { return term.IsTerminal(int(file.Fd())) }
+// after is an empty reader that calls f when it is reached.
+type after struct{ f func() }
+
+// Read calls f.
+func (a *after) Read([]byte) (int, error) {
+	a.f()
+	return 0, io.EOF
+}
+
+func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }

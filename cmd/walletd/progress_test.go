@@ -12,9 +12,9 @@ func TestTheProgressLineSaysHowFarItIs(t *testing.T) {
 	if got := p.line(); got != "gathering … 3 s" {
 		t.Errorf("%q", got)
 	}
-	u := newUpload(p, "restoring", []byte(strings.Repeat("x", 3_000_000)), []byte(strings.Repeat("y", 1_000_000)))
-	if u.size != 4_000_000 {
-		t.Errorf("%d bytes", u.size)
+	u := p.sending(strings.NewReader(strings.Repeat("x", 4_000_000)), 4_000_000, "restoring")
+	if u.Size != 4_000_000 {
+		t.Errorf("%d bytes", u.Size)
 	}
 	if _, err := io.CopyN(io.Discard, u, 3_500_000); err != nil {
 		t.Fatal(err)

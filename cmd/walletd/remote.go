@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,78 +11,118 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"walletd/api"
+	"walletd/api/client"
+	"walletd/internal/secret"
 )
 
 // defaultListen is where serve listens and clients look.
 const defaultListen = "127.0.0.1:8080"
 
-// remote says which service a client speaks to, and as whom.
+// remote says which service a client speaks to, and as whom. A command embeds one of asOwner,
+// asOperator and asApp, by which its Run is given the client.
 type remote struct {
-	URL       string `name:"url" env:"WALLETD_URL" placeholder:"URL" help:"The service. Without it (and WALLETD_URL): the one that serve --dev runs here, or http://127.0.0.1:8080."`
+	serviceFlag
 	TokenFile string `placeholder:"FILE" type:"path" help:"File with the token. Without it: WALLETD_TOKEN, WALLETD_TOKEN_FILE, or what serve --dev left here."`
 	As        string `enum:"operator,owner,app," default:"" placeholder:"ROLE" help:"With serve --dev: which of its tokens to use (operator, owner, app)."`
 }
 
-// open returns a client of the service. The role is that of serve --dev's token to use unless --as
-// says another.
-func (r remote) open(con *console, role string) (*client, error) {
+// serviceFlag says which service is meant.
+type serviceFlag struct {
+	URL string `name:"url" env:"WALLETD_URL" placeholder:"URL" help:"The service. Without it (and WALLETD_URL): the one that serve --dev runs here, or http://127.0.0.1:8080."`
+}
+
+type (
+	asOwner    struct{ remote }
+	asOperator struct{ remote }
+	asApp      struct{ remote }
+)
+
+// ProvideClient makes the client of an owner's command.
+func (r asOwner) ProvideClient(con *console) (*client.Client, error) {
+	return r.open(con, api.RoleOwner)
+}
+
+// ProvideClient makes the client of an operator's command.
+func (r asOperator) ProvideClient(con *console) (*client.Client, error) {
+	return r.open(con, api.RoleOperator)
+}
+
+// ProvideClient makes the client of an app's command.
+func (r asApp) ProvideClient(con *console) (*client.Client, error) { return r.open(con, api.RoleApp) }
+
+// open makes a client. The role says which token of serve --dev to use, unless --as says another.
+func (r remote) open(con *console, role api.Role) (*client.Client, error) {
 	base, dev, err := r.place()
 	if err != nil {
 		return nil, err
 	}
 	if r.As != "" {
-		role = r.As
+		role = api.Role(r.As)
 	}
 	token, err := r.token(con, dev, role)
 	if err != nil {
 		return nil, err
 	}
-	return newClient(base, token), nil
+	return newClient(base, token)
+}
+
+// openBare makes a client without a token.
+func (f serviceFlag) openBare() (*client.Client, error) {
+	base, _, err := f.place()
+	if err != nil {
+		return nil, err
+	}
+	return newClient(base, secret.Bytes{})
+}
+
+func newClient(base string, token secret.Bytes) (*client.Client, error) {
+	c, err := client.New(client.Config{URL: base, Token: api.SecretText{Bytes: token}})
+	if errors.Is(err, client.ErrCleartext) {
+		u, _ := url.Parse(base)
+		return nil, withHint(err, "use https://"+shown(u.Host)+", or run walletd on the machine itself")
+	}
+	return c, err
 }
 
 // place finds the service's address; dev tells that it is that of serve --dev.
-func (r remote) place() (base string, dev bool, err error) {
+func (f serviceFlag) place() (base string, dev bool, err error) {
 	local, err := devFile("url")
-	if err != nil && r.URL == "" && !errors.Is(err, fs.ErrNotExist) {
+	if err != nil && f.URL == "" && !errors.Is(err, fs.ErrNotExist) {
 		return "", false, err
 	}
+	address := string(local.Reveal())
 	switch {
-	case r.URL != "":
-		base, dev = r.URL, r.URL == local
-	case local != "":
-		base, dev = local, true
-	default:
-		base = "http://" + defaultListen
+	case f.URL != "" && f.URL != address:
+		return f.URL, false, nil
+	case address == "":
+		return "http://" + defaultListen, false, nil
 	}
-	u, err := url.Parse(base)
-	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Scheme != "http" && u.Scheme != "https" {
-		return "", false, usagef("the service's address must be like https://wallet.example or http://127.0.0.1:8080")
+	u, err := url.Parse(address)
+	if err != nil {
+		return "", false, client.ErrURL
 	}
-	if u.Scheme == "http" && !isLoopback(u.Hostname()) {
-		return "", false, withHint(fmt.Errorf("%s is not this machine, and http would show secrets to the network", shown(u.Host)),
-			"use https://"+shown(u.Host)+", or run walletd on the machine itself")
-	}
-	if dev && !isLoopback(u.Hostname()) {
+	if ip, err := netip.ParseAddr(u.Hostname()); err != nil || !ip.IsLoopback() {
 		return "", false, fmt.Errorf("%s/url is not of serve --dev: it names another machine", devDir)
 	}
-	return strings.TrimSuffix(base, "/"), dev, nil
+	return address, true, nil
 }
 
 // token finds the credential: the flag, the environment, a file the environment names, and last
 // what serve --dev left, which is for its own service alone.
-func (r remote) token(con *console, dev bool, role string) (secret, error) {
+func (r remote) token(con *console, dev bool, role api.Role) (secret.Bytes, error) {
 	switch {
 	case r.TokenFile != "":
 		return readSecretFile(r.TokenFile, maxTokenText, con.allowShared)
 	case os.Getenv("WALLETD_TOKEN") != "":
-		return secret{[]byte(strings.TrimSpace(os.Getenv("WALLETD_TOKEN")))}, nil
+		return secret.New(bytes.TrimSpace([]byte(os.Getenv("WALLETD_TOKEN")))), nil
 	case os.Getenv("WALLETD_TOKEN_FILE") != "":
 		return readSecretFile(os.Getenv("WALLETD_TOKEN_FILE"), maxTokenText, con.allowShared)
 	case dev:
-		text, err := devFile(role + ".token")
-		return secret{[]byte(text)}, err
+		return devFile(string(role) + ".token")
 	}
-	return secret{}, withHint(errors.New("no token to speak to the service with"),
+	return secret.Bytes{}, withHint(errors.New("no token to speak to the service with"),
 		"set WALLETD_TOKEN, or WALLETD_TOKEN_FILE to a file that only you can read",
 		"or start one to try in this directory: walletd serve --dev")
 }
@@ -89,17 +130,16 @@ func (r remote) token(con *console, dev bool, role string) (secret, error) {
 // devFile reads one of the files that serve --dev leaves. They count only in a directory that is
 // this user's own and closed to others, so that one that came with somebody's archive is not
 // believed. fs.ErrNotExist: no serve --dev runs here.
-func devFile(name string) (string, error) {
+func devFile(name string) (secret.Bytes, error) {
 	info, err := os.Lstat(devDir)
 	if err != nil {
-		return "", err
+		return secret.Bytes{}, err
 	}
 	if !info.IsDir() || info.Mode().Perm()&0o077 != 0 || !ownedByMe(info) {
-		return "", withHint(fmt.Errorf("%s is not what serve --dev makes: it is not this user's alone", devDir),
+		return secret.Bytes{}, withHint(fmt.Errorf("%s is not what serve --dev makes: it is not this user's alone", devDir),
 			"remove it, or work in another directory")
 	}
-	s, err := readSecretFile(filepath.Join(devDir, name), 512, false)
-	return s.reveal(), err
+	return readSecretFile(filepath.Join(devDir, name), 512, false)
 }
 
 // ownedByMe reports whether a file is the running user's.
@@ -108,13 +148,17 @@ func ownedByMe(info fs.FileInfo) bool {
 	return ok && int(stat.Uid) == os.Geteuid()
 }
 
-// isLoopback reports whether a host is this machine by its name alone.
-func isLoopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.Unmap().IsLoopback()
+// pageFlags say which part of a list to show.
+type pageFlags struct {
+	Limit  int    `default:"50" placeholder:"N" help:"At most this many, up to 200."`
+	Cursor string `placeholder:"CURSOR" help:"Go on where the page before ended."`
+}
+
+func (p pageFlags) page() api.Page { return api.Page{Limit: p.Limit, Cursor: p.Cursor} }
+
+// walletFlag names the wallet a command is about; an owner has one and need not name it.
+type walletFlag struct {
+	Wallet string `placeholder:"WALLET" help:"Address of the wallet. An owner's own, if not given."`
 }
 
 // shellQuote makes one word of a shell out of text.

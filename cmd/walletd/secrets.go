@@ -6,18 +6,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"net/url"
 
-	"golang.org/x/term"
+	"walletd/api"
+	"walletd/api/client"
 )
 
 type secretsCmd struct {
-	Put         secretPutCmd    `cmd:"" help:"Keep a secret, sealed as Matrix clients do it (owner, or the app itself)."`
+	Put         secretPutCmd    `cmd:"" help:"Store a secret, sealed as Matrix clients do it (owner, or the app itself)."`
 	Get         secretGetCmd    `cmd:"" help:"Show a secret."`
 	List        secretListCmd   `cmd:"" help:"List secrets, without their values."`
 	Delete      secretDeleteCmd `cmd:"" help:"Delete a secret."`
-	RecoveryKey recoveryKeyCmd  `cmd:"" help:"The key of an app's secret storage, as Matrix clients take it (\"security key\")."`
+	RecoveryKey recoveryKeyCmd  `cmd:"" help:"Show the key of an app's secret storage, as Matrix clients take it (\"security key\")."`
+	FindKey     findKeyCmd      `cmd:"" help:"Find which of a client's keys the wallet has, and show it."`
+	NoteKey     noteKeyCmd      `cmd:"" help:"Note under which id a client keeps a key that the wallet has."`
 }
 
 // maxSecretText bounds a secret, in bytes.
@@ -28,213 +29,182 @@ type ofApp struct {
 	App string `placeholder:"DID" help:"Whose secret. An owner must say so; an app has its own only."`
 }
 
-func (o ofApp) query() url.Values {
-	if o.App == "" {
-		return nil
-	}
-	return url.Values{"app": {o.App}}
-}
-
-// keptView is a secret as the service lists it.
-type keptView struct{ Name, App, ETag, CreatedAt, UpdatedAt string }
-
-// matching returns a client that replaces or deletes only what has this ETag.
-func (c *client) matching(etag string) *client {
-	other := *c
-	other.header = http.Header{"If-Match": {`"` + etag + `"`}}
-	return &other
-}
-
 // etagOf looks a secret's ETag up in the list.
-func (o ofApp) etagOf(ctx context.Context, c *client, name string) (string, error) {
-	query := url.Values{"limit": {"200"}}
-	if o.App != "" {
-		query.Set("app", o.App)
-	}
-	for {
-		page, err := fetch[list[keptView]](ctx, c, "/v1/secrets", query)
+func etagOf(ctx context.Context, s *client.Secrets, name string) (string, error) {
+	for item, err := range client.All(ctx, s.List) {
 		if err != nil {
 			return "", err
 		}
-		for _, item := range page.Items {
-			if item.Name == name {
-				return item.ETag, nil
-			}
+		if item.Name == name {
+			return item.ETag, nil
 		}
-		if page.Next == "" {
-			return "", withHint(errors.New("there is no such secret"), "walletd secret list shows what there is")
-		}
-		query.Set("cursor", page.Next)
 	}
+	return "", withHint(errors.New("there is no such secret"), "walletd secret list shows what there is")
 }
 
-// asked shows an answer, or that the person has been asked.
-func asked[T any](con *console, status int, answer json.RawMessage, human func(T)) error {
-	if status != http.StatusAccepted {
-		return show(con, answer, human)
+// showAsked is show for what the person may be asked about first.
+func showAsked[T any](out *console, v T, err error, human func(T)) error {
+	if p, ok := errors.AsType[*client.PendingError](err); ok {
+		out.notef("The person is asked, who sees the code %s, until %s.\n", shown(p.Code), day(p.ExpiresAt))
+		return out.pending(err, "repeat this command within 2 minutes of the approval of %s")
 	}
-	var p pending
-	if err := json.Unmarshal(answer, &p); err != nil {
-		return fmt.Errorf("reading the answer of the service: %w", err)
-	}
-	con.notef("The person is asked, who sees the code %s, until %s.\n", shown(p.Code), shown(day(p.ExpiresAt)))
-	if con.json {
-		if err := con.printJSON(answer); err != nil {
-			return err
-		}
-	} else {
-		con.printf("pending %s code %s\n", shown(p.ID), shown(p.Code))
-	}
-	return withHint(errPending, "say the same again within 2 minutes of the yes")
+	return show(out, v, err, human)
 }
 
 type secretPutCmd struct {
-	remote
+	asOwner
 	ofApp
-	Value   secretFlags `embed:"" prefix:"value-"`
-	RawFile string      `type:"path" placeholder:"FILE" help:"Keep this account data (JSON) as it is, instead of a text."`
+	Value   secretFlags `embed:"" prefix:"value-" group:"The secret (asked for without any of these):"`
+	RawFile string      `type:"path" placeholder:"FILE" help:"Store this account data (JSON) as it is, instead of a text."`
 	Replace bool        `help:"Replace the secret of that name. Without it there must be none."`
 	ETag    string      `name:"etag" placeholder:"ETAG" help:"Replace it only if it is still the one that list or get showed."`
 	Name    string      `arg:"" help:"Name of the secret, as in m.cross_signing.master."`
 }
 
-func (cmd *secretPutCmd) Run(ctx context.Context, con *console) error {
-	body := map[string]any{}
+// Validate refuses two values.
+func (cmd *secretPutCmd) Validate() error {
+	if cmd.RawFile != "" && cmd.Value.given() {
+		return usagef("--raw-file and a value exclude each other")
+	}
+	return nil
+}
+
+// Run stores a secret.
+func (cmd *secretPutCmd) Run(ctx context.Context, c *client.Client, out *console) error {
+	var n api.NewSecret
 	if cmd.RawFile != "" {
-		if cmd.Value.given() {
-			return usagef("--raw-file and a value exclude each other")
-		}
 		raw, err := readSecretFile(cmd.RawFile, 4*maxSecretText, true) // it is sealed
 		if err != nil {
 			return err
 		}
-		if !json.Valid(raw.b) {
+		if n.Raw = raw.Reveal(); !json.Valid(n.Raw) {
 			return fmt.Errorf("%s is not JSON", shown(cmd.RawFile))
 		}
-		body["raw"] = json.RawMessage(raw.b)
 	} else {
-		value, err := cmd.Value.orAsk(ctx, con, "value", "Secret", maxSecretText)
+		value, err := cmd.Value.orAsk(ctx, out, "value", "Secret", maxSecretText)
 		if err != nil {
 			return err
 		}
-		defer value.wipe()
-		body["value"] = value.reveal()
+		defer value.Wipe()
+		n.Value = api.SecretText{Bytes: value}
 	}
-	c, err := cmd.open(con, "owner")
-	if err != nil {
-		return err
-	}
-	if cmd.ETag == "" && cmd.Replace {
-		if cmd.ETag, err = cmd.etagOf(ctx, c, cmd.Name); err != nil {
+	secrets, etag := c.Secrets(cmd.App), cmd.ETag
+	if etag == "" && cmd.Replace {
+		var err error
+		if etag, err = etagOf(ctx, secrets, cmd.Name); err != nil {
 			return err
 		}
 	}
-	if cmd.ETag != "" {
-		c = c.matching(cmd.ETag)
-	}
-	status, answer, err := c.exchange(ctx, http.MethodPut, "/v1/secrets/"+segment(cmd.Name), cmd.query(), body)
-	if err != nil {
-		return err
-	}
-	return asked(con, status, answer, func(v keptView) { con.printf("kept %s  etag %s\n", shown(v.Name), shown(v.ETag)) })
+	s, err := secrets.Put(ctx, cmd.Name, etag, n)
+	return showAsked(out, s, err, func(s api.StoredSecret) { out.printf("kept %s  etag %s\n", shown(s.Name), shown(s.ETag)) })
 }
 
 type secretGetCmd struct {
-	remote
+	asOwner
 	ofApp
 	Raw  bool   `help:"Show the account data, as a homeserver would hold it."`
 	Name string `arg:"" help:"Name of the secret."`
 }
 
-func (cmd *secretGetCmd) Run(ctx context.Context, con *console) error {
-	c, err := cmd.open(con, "owner")
-	if err != nil {
-		return err
-	}
-	query := cmd.query()
+// Run shows a secret.
+func (cmd *secretGetCmd) Run(ctx context.Context, c *client.Client, out *console) error {
 	if cmd.Raw {
-		if query == nil {
-			query = url.Values{}
-		}
-		query.Set("raw", "")
+		data, err := c.Secrets(cmd.App).Raw(ctx, cmd.Name)
+		return showAsked(out, data, err, func(data json.RawMessage) { _ = out.JSON(data) })
 	}
-	status, answer, err := c.exchange(ctx, http.MethodGet, "/v1/secrets/"+segment(cmd.Name), query, nil)
-	if err != nil {
-		return err
-	}
-	if cmd.Raw && status == http.StatusOK {
-		return con.printJSON(answer)
-	}
-	return asked(con, status, answer, func(v struct{ Value string }) {
-		if out, ok := con.raw.(interface{ Fd() uintptr }); ok && term.IsTerminal(int(out.Fd())) {
-			con.printf("%s\n", v.Value)
-			return
-		}
-		io.WriteString(con.raw, v.Value+"\n")
+	s, err := c.Secrets(cmd.App).Get(ctx, cmd.Name)
+	defer s.Value.Wipe()
+	return showAsked(out, s, err, func(s api.Secret) {
+		w := out.bytesOut()
+		_, _ = w.Write(s.Value.Reveal())
+		_, _ = io.WriteString(w, "\n")
 	})
 }
 
 type secretListCmd struct {
-	remote
-	page
+	asOwner
+	pageFlags
 	ofApp
 }
 
-func (cmd *secretListCmd) Run(ctx context.Context, con *console) error {
-	c, err := cmd.open(con, "owner")
-	if err != nil {
-		return err
-	}
-	return showList(ctx, con, c, "/v1/secrets", cmd.page, cmd.query(), "NAME APP ETAG UPDATED", func(v keptView) []string {
-		return []string{v.Name, v.App, v.ETag, day(v.UpdatedAt)}
+// Run lists secrets.
+func (cmd *secretListCmd) Run(ctx context.Context, c *client.Client, out *console) error {
+	l, err := c.Secrets(cmd.App).List(ctx, cmd.page())
+	return table(out, l, err, "NAME APP ETAG UPDATED", func(s api.SecretSummary) []string {
+		return []string{s.Name, s.App, s.ETag, day(s.UpdatedAt)}
 	})
 }
 
 type secretDeleteCmd struct {
-	remote
+	asOwner
 	ofApp
 	ETag string `name:"etag" placeholder:"ETAG" help:"Delete it only if it is still the one that list or get showed."`
 	Name string `arg:"" help:"Name of the secret."`
 }
 
-func (cmd *secretDeleteCmd) Run(ctx context.Context, con *console) error {
-	c, err := cmd.open(con, "owner")
-	if err != nil {
-		return err
-	}
-	if cmd.ETag == "" {
-		if cmd.ETag, err = cmd.etagOf(ctx, c, cmd.Name); err != nil {
+// Run deletes a secret.
+func (cmd *secretDeleteCmd) Run(ctx context.Context, c *client.Client, out *console) error {
+	secrets, etag := c.Secrets(cmd.App), cmd.ETag
+	if etag == "" {
+		var err error
+		if etag, err = etagOf(ctx, secrets, cmd.Name); err != nil {
 			return err
 		}
 	}
-	status, answer, err := c.matching(cmd.ETag).exchange(ctx, http.MethodDelete, "/v1/secrets/"+segment(cmd.Name), cmd.query(), nil)
-	if err != nil {
-		return err
-	}
-	return asked(con, status, answer, func(struct{}) { con.printf("deleted %s\n", shown(cmd.Name)) })
+	err := secrets.Delete(ctx, cmd.Name, etag)
+	return showAsked(out, api.Empty{}, err, func(api.Empty) { out.printf("deleted %s\n", shown(cmd.Name)) })
 }
 
 type recoveryKeyCmd struct {
-	remote
+	asOwner
 	ofApp
 	Salt *string `placeholder:"TEXT" help:"The salt of the key, if it is not the usual one."`
 }
 
-func (cmd *recoveryKeyCmd) Run(ctx context.Context, con *console) error {
-	c, err := cmd.open(con, "owner")
-	if err != nil {
-		return err
-	}
-	body := map[string]any{}
-	if cmd.Salt != nil {
-		body["salt"] = *cmd.Salt
-	}
-	status, answer, err := c.exchange(ctx, http.MethodPost, "/v1/secret-storage/keys", cmd.query(), body)
-	if err != nil {
-		return err
-	}
-	return asked(con, status, answer, func(v struct{ RecoveryKey string }) {
-		con.printf("%s\n", shown(v.RecoveryKey))
-		con.notef("Who has this key reads all secrets of that storage.\n")
+// Run shows the key.
+func (cmd *recoveryKeyCmd) Run(ctx context.Context, c *client.Client, out *console) error {
+	k, err := c.Secrets(cmd.App).MakeKey(ctx, api.MakeStorageKey{Salt: cmd.Salt})
+	defer k.Key.Wipe()
+	defer k.RecoveryKey.Wipe()
+	return showAsked(out, k, err, func(k api.MadeStorageKey) {
+		out.printf("%s\n", shown(string(k.RecoveryKey.Reveal())))
+		out.notef("Who has this key reads all secrets of that storage.\n")
 	})
+}
+
+type findKeyCmd struct {
+	asOwner
+	ofApp
+	File string `arg:"" type:"path" help:"Descriptions of keys in JSON, by their ids: {\"abc\":{\"algorithm\",\"iv\",\"mac\"}}, each the content of m.secret_storage.key.abc. - reads the standard input."`
+	Name string `placeholder:"NAME" help:"The secret that the key is wanted for, for the person who is asked."`
+}
+
+// Run shows the key that fits.
+func (cmd *findKeyCmd) Run(ctx context.Context, c *client.Client, out *console) error {
+	keys, err := readJSON(out, cmd.File, "the descriptions", `as in {"abc":{"algorithm":"m.secret_storage.v1.aes-hmac-sha2","iv":"…","mac":"…"}}`)
+	if err != nil {
+		return err
+	}
+	k, err := c.Secrets(cmd.App).FindKey(ctx, api.FindStorageKey{Keys: keys, Name: cmd.Name})
+	defer k.Key.Wipe()
+	return showAsked(out, k, err, func(k api.FoundStorageKey) {
+		out.printf("key id  %s\nkey     %s\n", shown(k.KeyID), shown(string(k.Key.Reveal())))
+	})
+}
+
+type noteKeyCmd struct {
+	asOwner
+	ofApp
+	KeyID string `arg:"" name:"key-id" help:"The id that the client chose."`
+	File  string `arg:"" type:"path" help:"The description of the key in JSON, the content of m.secret_storage.key.<id>. - reads the standard input."`
+}
+
+// Run notes the id.
+func (cmd *noteKeyCmd) Run(ctx context.Context, c *client.Client, out *console) error {
+	info, err := readJSON(out, cmd.File, "the description", `as in {"algorithm":"m.secret_storage.v1.aes-hmac-sha2","iv":"…","mac":"…"}`)
+	if err != nil {
+		return err
+	}
+	err = c.Secrets(cmd.App).NoteKey(ctx, cmd.KeyID, api.NoteStorageKey{KeyInfo: info})
+	return showAsked(out, api.Empty{}, err, func(api.Empty) { out.printf("noted %s\n", shown(cmd.KeyID)) })
 }

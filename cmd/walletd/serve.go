@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	stdlog "log"
+	"net/netip"
 	"os"
 	"runtime/debug"
 
 	"github.com/rs/zerolog"
 
+	"walletd/internal/connect"
 	"walletd/internal/keystore"
+	"walletd/internal/secret"
 	"walletd/internal/store"
 )
 
@@ -54,18 +57,15 @@ func (cmd *serveCmd) Run(ctx context.Context, con *console, undone hardening) er
 	if err != nil {
 		return err
 	}
-	out, err := cmd.outFlags.config()
+	sessions, err := cmd.sessions()
 	if err != nil {
-		return err
-	}
-	if err := cmd.sessions(&plan); err != nil {
 		return err
 	}
 	unlock, err := cmd.secret(con)
 	if err != nil {
 		return err
 	}
-	s, err := openService(ctx, url, store.Options{}, plan, out, log)
+	s, err := openService(ctx, url, store.Options{}, plan, sessions, log)
 	if err != nil {
 		return err
 	}
@@ -83,13 +83,42 @@ func (cmd *serveCmd) Run(ctx context.Context, con *console, undone hardening) er
 	return s.serve(ctx, listeners, func(ctx context.Context) { s.unlockWith(ctx, unlock) })
 }
 
-// sessions puts what is set about sessions into a plan.
-func (cmd *serveCmd) sessions(plan *listenPlan) error {
+// sessions says how DID Connect sessions are held.
+func (cmd *serveCmd) sessions() (connect.Config, error) {
 	if cmd.AppSessions < 1 {
-		return usagef("--app-sessions takes 1 or more")
+		return connect.Config{}, usagef("--app-sessions takes 1 or more")
 	}
-	plan.refuseUnsealed, plan.appSessions = cmd.RefuseUnsealed, cmd.AppSessions
-	return nil
+	out, err := cmd.outFlags.config()
+	if cmd.Dev {
+		out = loopbackToo(out)
+	}
+	return connect.Config{Client: connect.NewClient(out), RefuseUnsealed: cmd.RefuseUnsealed, Limit: cmd.AppSessions}, err
+}
+
+// outFlags say where sessions may go beside public addresses by https.
+type outFlags struct {
+	AllowNetwork []string `sep:"none" placeholder:"CIDR" help:"Let links lead to these addresses too: for development. Metadata services stay closed. May be given again."`
+	AllowHTTP    bool     `name:"allow-http" help:"Let links lead to http: for development."`
+}
+
+func (f outFlags) config() (connect.ClientConfig, error) {
+	c := connect.ClientConfig{AllowHTTP: f.AllowHTTP}
+	for _, text := range f.AllowNetwork {
+		prefix, err := netip.ParsePrefix(text)
+		if err != nil {
+			return c, withHint(usagef("--allow-network takes addresses as a CIDR"), "one address is 192.0.2.7/32")
+		}
+		c.Allow = append(c.Allow, prefix.Masked())
+	}
+	return c, nil
+}
+
+// loopbackToo opens this machine, by http too: what serve --dev and a session without a service
+// need.
+func loopbackToo(c connect.ClientConfig) connect.ClientConfig {
+	c.Allow = append(c.Allow, netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128"))
+	c.AllowHTTP = true
+	return c
 }
 
 func (cmd *serveCmd) log() (zerolog.Logger, error) {
@@ -99,7 +128,7 @@ func (cmd *serveCmd) log() (zerolog.Logger, error) {
 
 // secret reads what unlocks the keystore; the zero Secret if there is nothing.
 func (cmd *serveCmd) secret(con *console) (keystore.Secret, error) {
-	passphrase, identity := secret{}, secret{}
+	var passphrase, identity secret.Bytes
 	var err error
 	switch {
 	case cmd.Passphrase.given() && cmd.Identity.given():
@@ -114,15 +143,15 @@ func (cmd *serveCmd) secret(con *console) (keystore.Secret, error) {
 			identity, _, err = credential("identity", maxIdentity)
 		}
 	}
-	defer passphrase.wipe()
-	defer identity.wipe()
+	defer passphrase.Wipe()
+	defer identity.Wipe()
 	switch {
 	case err != nil:
 		return keystore.Secret{}, err
-	case len(passphrase.b) > 0:
-		return keystore.Passphrase(passphrase.b), nil
-	case len(identity.b) > 0:
-		return keystore.ParseIdentity(identity.reveal())
+	case !passphrase.IsZero():
+		return keystore.Passphrase(passphrase.Reveal()), nil
+	case !identity.IsZero():
+		return keystore.ParseIdentity(string(identity.Reveal()))
 	}
 	return keystore.Secret{}, nil
 }

@@ -26,7 +26,9 @@ type service struct {
 	log      zerolog.Logger
 }
 
-func openService(ctx context.Context, url string, o store.Options, plan listenPlan, out connect.ClientConfig, log zerolog.Logger) (*service, error) {
+// openService opens a store and wires a service to it. Of sessions, how they are held is given; what
+// they are wired to is put in here.
+func openService(ctx context.Context, url string, o store.Options, plan listenPlan, sessions connect.Config, log zerolog.Logger) (*service, error) {
 	st, err := store.Open(ctx, url, o)
 	if err != nil {
 		return nil, err
@@ -34,9 +36,8 @@ func openService(ctx context.Context, url string, o store.Options, plan listenPl
 	s := &service{store: st, keystore: keystore.New(st, keystore.Options{Dev: o.Dev}), log: log}
 	count := server.NewMetrics()
 	s.door = claims.New(st, s.keystore, claims.Options{Log: log, Count: count.Count})
-	s.sessions = connect.New(connect.Config{
-		Door: s.door, Store: st, Client: connect.NewClient(out), Log: log, SingleKey: o.Dev, Alone: isSQLite(url), RefuseUnsealed: plan.refuseUnsealed, Limit: plan.appSessions,
-	})
+	sessions.Door, sessions.Store, sessions.Log, sessions.SingleKey, sessions.Alone = s.door, st, log, o.Dev, isSQLite(url)
+	s.sessions = connect.New(sessions)
 	s.server, err = server.New(server.Config{
 		Door: s.door, Keystore: s.keystore, Store: st, Sessions: s.sessions, Log: log, Metrics: count, OpenAPI: api.OpenAPI,
 		Hosts: plan.hosts, Proxies: plan.proxies, Apps: plan.apps != nil,

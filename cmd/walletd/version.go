@@ -45,7 +45,7 @@ func readBuild() build {
 func (versionCmd) Run(con *console) error {
 	b := readBuild()
 	if con.json {
-		return con.printJSON(b)
+		return con.JSON(b)
 	}
 	con.printf("walletd %s\n", b.Version)
 	if b.Revision != "" {

@@ -2,172 +2,163 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"net/url"
 	"strings"
+
+	"walletd/api"
+	"walletd/api/client"
+	"walletd/internal/secret"
 )
 
 type walletCmd struct {
-	Create walletCreateCmd `cmd:"" help:"Make a wallet and show its words, once (operator)."`
-	Import walletImportCmd `cmd:"" help:"Make a wallet from words or a seed (operator)."`
+	Create walletCreateCmd `cmd:"" help:"Create a wallet and show its words, once (operator)."`
+	Import walletImportCmd `cmd:"" help:"Create a wallet from words or a seed (operator)."`
 	List   walletListCmd   `cmd:"" help:"List wallets (operator: all, owner: its own)."`
 	Show   walletShowCmd   `cmd:"" help:"Show a wallet and its settings."`
+	Set    walletSetCmd    `cmd:"" help:"Change a wallet's settings (owner)."`
 	Delete walletDeleteCmd `cmd:"" help:"Delete a wallet. Only its words bring its keys back."`
 }
 
 type walletCreateCmd struct {
-	remote
+	asOperator
 	Name string `required:"" help:"A name for people."`
 }
 
-func (cmd *walletCreateCmd) Run(ctx context.Context, con *console) error {
-	c, err := cmd.open(con, "operator")
-	if err != nil {
-		return err
-	}
-	answer, err := c.post(ctx, "/v1/wallets", map[string]string{"name": cmd.Name})
-	if err != nil {
-		return err
-	}
-	return show(con, answer, func(v struct{ Wallet, Words string }) {
-		con.printf("wallet  %s\nwords   %s\n", shown(v.Wallet), shown(v.Words))
-		con.notef("Write the words down: they are shown once, and they alone bring the wallet's keys back.\n")
+// Run creates a wallet of new words.
+func (cmd *walletCreateCmd) Run(ctx context.Context, c *client.Client, out *console) error {
+	w, err := c.CreateWallet(ctx, api.NewWallet{Name: cmd.Name})
+	defer w.Words.Wipe()
+	return show(out, w, err, func(w api.CreatedWallet) {
+		out.printf("wallet  %s\nwords   %s\n", shown(w.Wallet), shown(string(w.Words.Reveal())))
+		out.notef("Write the words down: they are shown once, and they alone bring the wallet's keys back.\n")
 	})
+}
+
+// seedFlags are the words of a wallet, or its seed.
+type seedFlags struct {
+	Words   secretFlags `embed:"" prefix:"words-" group:"The wallet's BIP-39 words (asked for without any of these):"`
+	SeedHex secretFlags `embed:"" prefix:"seed-hex-" group:"Or its 64-byte seed, as 128 hex digits:"`
+}
+
+// Validate refuses both.
+func (f seedFlags) Validate() error {
+	if f.Words.given() && f.SeedHex.given() {
+		return usagef("words and a seed were given: choose one")
+	}
+	return nil
+}
+
+// read reads what is given, or asks for the words. One of the two is returned.
+func (f seedFlags) read(ctx context.Context, con *console) (words, seed secret.Bytes, err error) {
+	if f.SeedHex.given() {
+		seed, err = f.SeedHex.read(con, maxKeyText)
+		return words, seed, err
+	}
+	typed, err := f.Words.orAsk(ctx, con, "words", "Words", maxWords)
+	defer typed.Wipe()
+	return secret.New(bytes.Join(bytes.Fields(typed.Reveal()), []byte(" "))), seed, err
 }
 
 type walletImportCmd struct {
-	remote
-	Name    string      `required:"" help:"A name for people."`
-	Words   secretFlags `embed:"" prefix:"words-" group:"The BIP-39 words (asked for without either):"`
-	SeedHex secretFlags `embed:"" prefix:"seed-hex-" group:"Or the 64-byte seed, as 128 hex digits:"`
+	asOperator
+	seedFlags
+	Name string `required:"" help:"A name for people."`
 }
 
-func (cmd *walletImportCmd) Run(ctx context.Context, con *console) error {
-	c, err := cmd.open(con, "operator")
+// Run creates a wallet of what is given.
+func (cmd *walletImportCmd) Run(ctx context.Context, c *client.Client, out *console) error {
+	words, seed, err := cmd.read(ctx, out)
 	if err != nil {
 		return err
 	}
-	if cmd.Words.given() && cmd.SeedHex.given() {
-		return usagef("words and a seed were given: choose one")
-	}
-	body := map[string]string{"name": cmd.Name}
-	if cmd.SeedHex.given() {
-		seed, err := cmd.SeedHex.read(con, maxKeyText)
-		if err != nil {
-			return err
-		}
-		defer seed.wipe()
-		body["seedHex"] = seed.reveal()
-	} else {
-		words, err := cmd.Words.orAsk(ctx, con, "words", "Words", maxWords)
-		if err != nil {
-			return err
-		}
-		defer words.wipe()
-		body["words"] = strings.Join(strings.Fields(words.reveal()), " ")
-	}
-	answer, err := c.post(ctx, "/v1/wallets", body)
-	if err != nil {
-		return err
-	}
-	return show(con, answer, func(v struct{ Wallet string }) {
-		con.printf("wallet  %s\n", shown(v.Wallet))
-	})
+	defer words.Wipe()
+	defer seed.Wipe()
+	w, err := c.CreateWallet(ctx, api.NewWallet{Name: cmd.Name, Words: api.SecretText{Bytes: words}, SeedHex: api.SecretText{Bytes: seed}})
+	return show(out, w, err, func(w api.CreatedWallet) { out.printf("wallet  %s\n", shown(w.Wallet)) })
 }
 
 type walletListCmd struct {
-	remote
-	page
+	asOperator
+	pageFlags
 }
 
-type walletSummary struct {
-	Wallet, Name, CreatedAt string
-	Owned                   bool
-}
-
-func (cmd *walletListCmd) Run(ctx context.Context, con *console) error {
-	c, err := cmd.open(con, "operator")
-	if err != nil {
-		return err
-	}
-	return showList(ctx, con, c, "/v1/wallets", cmd.page, nil, "WALLET NAME OWNED CREATED", func(w walletSummary) []string {
+// Run lists wallets.
+func (cmd *walletListCmd) Run(ctx context.Context, c *client.Client, out *console) error {
+	l, err := c.Wallets(ctx, cmd.page())
+	return table(out, l, err, "WALLET NAME OWNED CREATED", func(w api.Wallet) []string {
 		return []string{w.Wallet, w.Name, yesNo(w.Owned), day(w.CreatedAt)}
 	})
 }
 
-// walletFlag names the wallet a command is about; an owner has one and need not name it.
-type walletFlag struct {
-	Wallet string `placeholder:"WALLET" help:"Address of the wallet. An owner's own, if not given."`
-}
-
-// path returns the path of the wallet, with more behind it.
-func (w walletFlag) path(ctx context.Context, c *client, more string) (string, error) {
-	wallet := w.Wallet
-	if wallet == "" {
-		own, err := fetch[list[walletSummary]](ctx, c, "/v1/wallets", url.Values{"limit": {"2"}})
-		if err != nil {
-			return "", fmt.Errorf("looking for the token's wallet: %w", err)
-		}
-		if len(own.Items) != 1 {
-			return "", usagef("say which wallet: --wallet z1…")
-		}
-		wallet = own.Items[0].Wallet
-	}
-	return "/v1/wallets/" + segment(wallet) + more, nil
-}
-
 type walletShowCmd struct {
-	remote
+	asOwner
 	Wallet string `arg:"" optional:"" help:"Address of the wallet. An owner's own, if not given."`
 }
 
-func (cmd *walletShowCmd) Run(ctx context.Context, con *console) error {
-	c, err := cmd.open(con, "owner")
-	if err != nil {
-		return err
+// Run shows a wallet.
+func (cmd *walletShowCmd) Run(ctx context.Context, c *client.Client, out *console) error {
+	w, err := c.Wallet(cmd.Wallet).Get(ctx)
+	return show(out, w, err, out.printWallet)
+}
+
+func (con *console) printWallet(w api.Wallet) {
+	unregistered := "refused"
+	if w.Strangers {
+		unregistered = "asked about"
 	}
-	path, err := walletFlag{cmd.Wallet}.path(ctx, c, "")
-	if err != nil {
-		return err
+	con.printf("wallet             %s\nname               %s\nowned              %s\ncreated            %s\nrounds             %d\nunregistered apps  %s\n",
+		shown(w.Wallet), shown(w.Name), yesNo(w.Owned), day(w.CreatedAt), w.Rounds, unregistered)
+}
+
+type walletSetCmd struct {
+	asOwner
+	Wallet           string `arg:"" optional:"" help:"Address of the wallet. An owner's own, if not given."`
+	Name             string `help:"A name for people."`
+	Rounds           int    `placeholder:"N" help:"Rounds of SHA3-256 in an encryptionKey, 1 or 3. Every known app expects 1; another number changes every key."`
+	UnregisteredApps string `enum:"ask,refuse," default:"" placeholder:"ask|refuse" help:"What becomes of a signed request of an app that has no token in the wallet and was never approved: the person is asked, or it is refused."`
+}
+
+// Validate refuses a command that changes nothing.
+func (cmd *walletSetCmd) Validate() error {
+	if cmd.Name == "" && cmd.Rounds == 0 && cmd.UnregisteredApps == "" {
+		return usagef("say what to change: --name, --rounds or --unregistered-apps")
 	}
-	answer, err := c.get(ctx, path, nil)
-	if err != nil {
-		return err
+	return nil
+}
+
+// Run changes what is given.
+func (cmd *walletSetCmd) Run(ctx context.Context, c *client.Client, out *console) error {
+	var s api.WalletSettings
+	if cmd.Name != "" {
+		s.Name = &cmd.Name
 	}
-	return show(con, answer, func(v struct {
-		walletSummary
-		Rounds    int
-		Strangers bool
-	}) {
-		con.printf("wallet     %s\nname       %s\nowned      %s\ncreated    %s\nrounds     %d\nstrangers  %s\n",
-			shown(v.Wallet), shown(v.Name), yesNo(v.Owned), shown(day(v.CreatedAt)), v.Rounds, yesNo(v.Strangers))
-	})
+	if cmd.Rounds != 0 {
+		s.Rounds = &cmd.Rounds
+	}
+	if cmd.UnregisteredApps != "" {
+		s.Strangers = new(cmd.UnregisteredApps == "ask")
+	}
+	w, err := c.Wallet(cmd.Wallet).Change(ctx, s)
+	return show(out, w, err, out.printWallet)
 }
 
 type walletDeleteCmd struct {
-	remote
+	asOwner
 	Wallet  string `arg:"" help:"Address of the wallet."`
 	Confirm string `placeholder:"WALLET" help:"The address again, instead of typing it when asked."`
 }
 
-func (cmd *walletDeleteCmd) Run(ctx context.Context, con *console) error {
-	c, err := cmd.open(con, "owner")
-	if err != nil {
-		return err
-	}
+// Run deletes a wallet whose address was said twice.
+func (cmd *walletDeleteCmd) Run(ctx context.Context, c *client.Client, out *console) error {
 	if cmd.Confirm == "" {
-		con.notef("This deletes the wallet, its tokens, rules, grants and approvals; its record stays.\nType its address to go on: ")
-		line, _ := bufio.NewReader(con.in).ReadString('\n')
+		out.notef("This deletes the wallet, its tokens, rules, grants and approvals; its record stays.\nType its address to go on: ")
+		line, _ := bufio.NewReader(out.in).ReadString('\n')
 		cmd.Confirm = strings.TrimSpace(line)
 	}
 	if cmd.Confirm != cmd.Wallet {
 		return withHint(errors.New("nothing was deleted: the address was not confirmed"), "--confirm "+shellQuote(shown(cmd.Wallet)))
 	}
-	answer, err := c.delete(ctx, "/v1/wallets/"+segment(cmd.Wallet), map[string]string{"confirm": cmd.Confirm})
-	if err != nil {
-		return err
-	}
-	return show(con, answer, func(struct{}) { con.printf("deleted %s\n", shown(cmd.Wallet)) })
+	return out.done(c.Wallet(cmd.Wallet).Delete(ctx, cmd.Confirm), "deleted %s", shown(cmd.Wallet))
 }

@@ -7,16 +7,18 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"walletd/internal/secret"
 )
 
 func TestSecretDoesNotPrint(t *testing.T) {
-	s := secret{[]byte("correct horse")}
+	s := secret.New([]byte("correct horse"))
 	encoded, err := json.Marshal(map[string]any{"s": s})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, got := range []string{
-		fmt.Sprintf("%v %+v %#v %s %q %x %d", s, s, s, s, s, s, s), fmt.Sprint(&s), fmt.Sprintf("%v", struct{ S secret }{s}), string(encoded),
+		fmt.Sprintf("%v %+v %#v %s %q %x %d", s, s, s, s, s, s, s), fmt.Sprint(&s), fmt.Sprintf("%v", struct{ S secret.Bytes }{s}), string(encoded),
 		fmt.Sprintf("%v", devService{OwnerToken: "correct horse"}),
 	} {
 		if strings.Contains(got, "correct") || strings.Contains(got, "636f7272") || strings.Contains(got, "99 111") {
@@ -49,8 +51,8 @@ func TestReadSecret(t *testing.T) {
 				}
 				return
 			}
-			if err != nil || got.reveal() != c.want {
-				t.Errorf("got %q, %v, want %q", got.b, err, c.want)
+			if err != nil || string(got.Reveal()) != c.want {
+				t.Errorf("got %q, %v, want %q", got.Reveal(), err, c.want)
 			}
 		})
 	}
@@ -91,7 +93,7 @@ func TestCredential(t *testing.T) {
 			t.Fatal(err)
 		}
 		s, found, err := credential("passphrase", 64)
-		if (err != nil) != refused || found == refused || !refused && s.reveal() != "correct horse" {
+		if (err != nil) != refused || found == refused || !refused && string(s.Reveal()) != "correct horse" {
 			t.Errorf("mode %04o: %t, %v", mode, found, err)
 		}
 	}

@@ -1,6 +1,9 @@
 package main
 
-import "path/filepath"
+import (
+	"path/filepath"
+	"strings"
+)
 
 // storeFlags say where the store is.
 type storeFlags struct {
@@ -22,3 +25,6 @@ func (f storeFlags) url() (string, error) {
 	}
 	return "", usagef("say where the store is: --data DIR, or --store postgres://…")
 }
+
+// isSQLite reports whether a store is one file, which one process holds.
+func isSQLite(url string) bool { return strings.HasPrefix(url, "sqlite:") }
