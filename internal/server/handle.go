@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"mime"
+	"net"
 	"net/http"
 	"net/url"
 	"reflect"
@@ -184,8 +185,12 @@ func read(w http.ResponseWriter, r *http.Request, limit body) ([]byte, error) {
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
 		return text, errBodyTooLarge
 	}
+	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
+		return text, fmt.Errorf("%w: reading the body", errDeadline)
+	}
 	if err != nil {
-		return text, fmt.Errorf("%w: reading the body", errDeadline) // too slow, or cut off
+		w.Header().Set("Connection", "close") // where the next request would begin is not known
+		return text, errBody
 	}
 	return text, nil
 }

@@ -58,12 +58,12 @@ func (s *Server) serveOn(ctx context.Context, l net.Listener, h http.Handler, co
 		defer cancel()
 		drained <- srv.Shutdown(end)
 	})
-	var err error
 	if config != nil {
-		err = srv.ServeTLS(l, "", "")
+		l = newTLSListener(l, config, s.metrics.connectionError)
 	} else {
-		err = srv.Serve(l)
+		l = framedListener{l}
 	}
+	err := srv.Serve(l)
 	if stop() || !errors.Is(err, http.ErrServerClosed) {
 		srv.Close()
 		return fmt.Errorf("serving %s: %w", l.Addr(), err)

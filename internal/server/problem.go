@@ -19,6 +19,7 @@ import (
 // Refusals of the server itself, before any package below is asked.
 var (
 	errBodyTooLarge   = errors.New("the body is larger than 64 KiB")
+	errBody           = errors.New("the body was cut off, or its chunks are broken")
 	errContentType    = errors.New("the body is not said to be JSON")
 	errCrossOrigin    = errors.New("a page of another origin made the browser send this")
 	errOrigin         = errors.New("the token does not list the origin of the page")
@@ -50,6 +51,7 @@ type entry struct {
 func refusals() []entry {
 	return []entry{
 		{errBodyTooLarge, 413, "body_too_large", "Send at most 64 KiB, 512 KiB where a secret is sent, 171 MiB where a backup is."},
+		{errBody, 400, "json_malformed", "The body was cut off, or its chunks are broken. Send one JSON object in UTF-8."},
 		{errContentType, 415, "content_type", "Send Content-Type: application/json."},
 		{errCrossOrigin, 403, "forbidden", "Pages of other origins may not call this service."},
 		{errOrigin, 403, "origin_refused", "This token is not for pages of that origin. Its owner names the origins when the token is made."},
