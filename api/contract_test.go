@@ -273,7 +273,7 @@ func TestConstantsAreThoseOfTheContract(t *testing.T) {
 	want := map[string]map[string]bool{
 		"Code": codes, "ClaimName": set(d.Components.Schemas["ClaimName"].Enum), "Role": set(d.Components.Schemas["Role"].Enum),
 		"Decision": set(d.Components.Schemas["Decision"].Enum), "ApprovalState": set(d.Components.Schemas["Approval"].Properties["status"].Enum),
-		"SessionState": set(d.Components.Schemas["Session"].Properties["state"].Enum),
+		"SessionState": set(d.Components.Schemas["Session"].Properties["state"].Enum), "Party": set(d.Components.Schemas["Session"].Properties["textBy"].Enum),
 	}
 	got := map[string]map[string]bool{}
 	for _, file := range parse(t) {

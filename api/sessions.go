@@ -27,6 +27,15 @@ const (
 	SessionUnknown   SessionState = "unknown" // an answer was posted and its reply was lost
 )
 
+// Party is one side of a session.
+type Party string
+
+// The sides of a session.
+const (
+	ByApp    Party = "app"
+	ByWallet Party = "wallet"
+)
+
 // Session is a DID Connect session. What the app sent is hostile: Text and AppName are made safe
 // to show; Cookies, Storages, Response and the two URLs are data for whoever knows the app.
 type Session struct {
@@ -35,6 +44,8 @@ type Session struct {
 	State        SessionState    `json:"state"`
 	Code         string          `json:"code,omitempty"`
 	Text         string          `json:"text,omitempty"`
+	TextBy       Party           `json:"textBy,omitempty"`      // whose words Text is
+	AppStatus    int             `json:"appStatus,omitempty"`   // HTTP status, with the code app_http_error
 	Unconfirmed  bool            `json:"unconfirmed,omitempty"` // nothing proves that the app said it
 	App          string          `json:"app,omitempty"`
 	AppName      string          `json:"appName,omitempty"` // what the app calls itself

@@ -20,12 +20,11 @@ func ended(s api.Session) bool {
 	return !slices.Contains([]api.SessionState{api.SessionAsked, api.SessionWaiting, api.SessionAnswering}, s.State)
 }
 
-// printSession shows a session. Its text is the app's where the app ended it, and walletd's where
-// walletd did.
+// printSession shows a session, and whose words its text is.
 func (con *console) printSession(s api.Session) {
 	con.printf("%s\n", shown(string(s.State)))
 	whose := "walletd says"
-	if s.State == api.SessionDone || s.State == api.SessionFailed {
+	if s.TextBy == api.ByApp {
 		whose = "app says"
 	}
 	con.fields([2]string{"code", s.Code}, [2]string{whose, s.Text}, [2]string{"answered as", s.Account},

@@ -27,21 +27,27 @@ func (h *held) open(ctx context.Context) error {
 		return ctx.Err() // we are being stopped; a restart asks again
 	}
 	if err != nil {
-		return h.refuse(ctx, unanswered(err))
+		return h.refuse(ctx, h.unanswered(h.content.URL, err))
 	}
 	return h.receive(ctx, resp)
 }
 
-// unanswered makes the refusal of an exchange without a reply.
-func unanswered(err error) error {
+// unanswered makes the refusal of an exchange without a reply, and tells the operator why there is
+// none. The owner hears one answer for every address that does not answer, is not there, or is
+// closed to the wallet: which names are of a network of the operator's is not theirs to find out.
+func (h *held) unanswered(url string, err error) error {
+	h.Log.Info().Str("session", h.row.ID).Str("origin", origin(url)).Err(err).Msg("the app did not answer")
 	if b, ok := errors.AsType[*BlockedError](err); ok {
 		switch b.Rule {
-		case RuleRedirect, RuleSize, RuleTime:
+		case RuleTime:
+			return did.Refuse("app_timeout", "the app did not answer in time")
+		case RuleRedirect, RuleSize:
 			return did.Refuse("reply_unsigned", b.Error())
+		case RuleScheme, RuleUserinfo, RuleURL:
+			return did.Refuse("blocked", b.Error())
 		}
-		return did.Refuse("blocked", b.Error())
 	}
-	return did.Refuse("reply_unsigned", "the app could not be reached")
+	return did.Refuse("app_unreachable", "the app could not be reached")
 }
 
 // receive reads a reply: the next request, or the session's end.
@@ -190,7 +196,11 @@ func (h *held) refuse(ctx context.Context, err error) error {
 	if !ok {
 		return err
 	}
-	return h.end(ctx, Refused, ending{Code: refusal.Code, Text: refusal.Reason})
+	e := ending{Code: refusal.Code, Text: refusal.Reason}
+	if status, ok := errors.AsType[*statusError](err); ok {
+		e.Status = status.code
+	}
+	return h.end(ctx, Refused, e)
 }
 
 // declineFor declines because of a refusal.
@@ -239,7 +249,7 @@ func (h *held) post(ctx context.Context, a *claims.SignedAnswer) error {
 		return h.lost(ctx)
 	}
 	if err != nil {
-		return h.refuse(ctx, unanswered(err))
+		return h.refuse(ctx, h.unanswered(h.request.url, err))
 	}
 	return h.receive(ctx, resp)
 }

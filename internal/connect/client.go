@@ -134,7 +134,7 @@ type lostError struct{ cause error }
 func (e *lostError) Error() string { return "the reply was lost: " + e.cause.Error() }
 func (e *lostError) Unwrap() error { return e.cause }
 
-// get makes a GET.
+// get makes a GET. RuleTime is an app that was reached, and did not answer in time.
 func (c *Client) get(ctx context.Context, url string) (response, error) {
 	return c.do(ctx, http.MethodGet, url, nil)
 }
@@ -168,7 +168,7 @@ func (c *Client) do(ctx context.Context, method, url string, body []byte) (respo
 	if err == nil {
 		return r, nil
 	}
-	if timeout, ok := errors.AsType[*BlockedError](context.Cause(ctx)); ok {
+	if timeout, ok := errors.AsType[*BlockedError](context.Cause(ctx)); ok && sent.Load() {
 		err = timeout
 	}
 	if method == http.MethodPost && sent.Load() && !errors.Is(err, errSize) {

@@ -183,6 +183,9 @@ const (
 // Each code of reference l has an app that gets it, or a reason why none can.
 func TestEachCodeHasAHostileApp(t *testing.T) {
 	codes := []struct{ code, then, why string }{
+		{"app_unreachable", stop, ""},
+		{"app_timeout", never, "a far side that takes its time: TestAppsThatDoNotAnswer"},
+		{"app_http_error", stop, ""},
 		{"reply_unsigned", stop, ""},
 		{"shared_key_unreadable", stop, ""},
 		{"sealed_reply_unreadable", stop, ""},

@@ -5,6 +5,7 @@ import (
 	"crypto/rsa"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -28,11 +29,20 @@ type wire struct {
 	Version   string `json:"version,omitempty"`
 }
 
-// readWire makes checks 1 and 2 of reference d.4. Whatever is no reply is reply_unsigned: an HTML
-// page, JSONP, an error of a proxy.
+// statusError is the refusal app_http_error: a reply with another HTTP status than 200.
+type statusError struct{ code int }
+
+func (e *statusError) Error() string { return e.Unwrap().Error() }
+
+func (e *statusError) Unwrap() error {
+	return did.Refuse("app_http_error", strings.TrimSpace(fmt.Sprintf("the app answered with the HTTP status %d %s", e.code, http.StatusText(e.code))))
+}
+
+// readWire makes checks 1 and 2 of reference d.4. A status other than 200 is a *statusError; whatever
+// else is no reply is reply_unsigned: an HTML page, JSONP.
 func readWire(r response) (wire, error) {
 	if r.status != http.StatusOK {
-		return wire{}, did.Refuse("reply_unsigned", "the app answered with an HTTP error")
+		return wire{}, &statusError{r.status}
 	}
 	unsigned := did.Refuse("reply_unsigned", "what the app answered is not a DID Connect reply")
 	o, err := did.ParseObject(r.body)
@@ -256,7 +266,7 @@ func stops(err error, started bool) bool {
 	case "delegation_is_a_session_message":
 		return false
 	default:
-		for _, kind := range []string{"reply_", "shared_key_", "sealed_", "jwt_", "did_", "pk_", "agent_", "authinfo_", "chain_", "scope_"} {
+		for _, kind := range []string{"app_http_", "reply_", "shared_key_", "sealed_", "jwt_", "did_", "pk_", "agent_", "authinfo_", "chain_", "scope_"} {
 			if strings.HasPrefix(code, kind) {
 				return true
 			}

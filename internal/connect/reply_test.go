@@ -201,8 +201,6 @@ func TestReadWire(t *testing.T) {
 		name, body string
 		status     int
 	}{
-		{"refuses an HTTP error", `{"appPk":"z","authInfo":"a"}`, 500},
-		{"refuses a redirect", ``, 302},
 		{"refuses HTML", `<html>`, 200},
 		{"refuses JSONP", `/**/ cb({"appPk":"z","authInfo":"a"});`, 200},
 		{"refuses a list", `[]`, 200},
@@ -219,6 +217,12 @@ func TestReadWire(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 		})
+	}
+	for _, status := range []int{204, 302, 500} {
+		_, err := readWire(response{status, []byte(`{"appPk":"z","authInfo":"a"}`)})
+		if e, ok := errors.AsType[*statusError](err); !ok || e.code != status || did.CodeOf(err) != "app_http_error" {
+			t.Errorf("the HTTP status %d: %v", status, err)
+		}
 	}
 }
 

@@ -53,7 +53,8 @@ type content struct {
 // ending is what became of a session.
 type ending struct {
 	Code        string          `json:"code,omitempty"`
-	Text        string          `json:"text,omitempty"` // the app's, made plain, or ours
+	Text        string          `json:"text,omitempty"`   // the app's, made plain, of Done and Failed; else ours
+	Status      int             `json:"status,omitempty"` // of HTTP, with app_http_error
 	Unconfirmed bool            `json:"unconfirmed,omitempty"`
 	Next        string          `json:"next,omitempty"` // id of the session that follows
 	Workflow    string          `json:"workflow,omitempty"`
@@ -64,13 +65,24 @@ type ending struct {
 	Credential  string          `json:"credential,omitempty"` // id of one that came with it and is kept
 }
 
+// Party is one side of a session.
+type Party string
+
+// The sides of a session.
+const (
+	ByApp    Party = "app"
+	ByWallet Party = "wallet"
+)
+
 // View is a session as its owner sees it. What the app sent is hostile: Text and AppName are made
 // plain, the rest is data for whoever knows the app.
 type View struct {
 	ID, Wallet string
 	State      State
 	Code       string // of Declined and Refused; of Done, why what came with the end was not kept
-	Text       string // what the app said at the end, or why the wallet stopped
+	Text       string // what was said at the end
+	TextBy     Party  // who says that
+	AppStatus  int    // the HTTP status that the app answered with, where that is what went wrong
 	// Unconfirmed says that nothing proves that the app said it (DID Connect reference c.7).
 	Unconfirmed bool
 	App         string // did:abt:…; "" before its first reply
@@ -90,11 +102,18 @@ type View struct {
 
 func (s *Sessions) view(row store.Session, c content) View {
 	v := View{
-		ID: row.ID, Wallet: row.Wallet, State: State(row.State), Code: c.End.Code, Text: c.End.Text, Unconfirmed: c.End.Unconfirmed,
+		ID: row.ID, Wallet: row.Wallet, State: State(row.State), Code: c.End.Code, Text: c.End.Text, AppStatus: c.End.Status, Unconfirmed: c.End.Unconfirmed,
 		AppName: c.Name, Origin: origin(c.URL), Account: c.Account, Approval: row.Approval, Skew: c.Skew,
 		Previous: c.Previous, Next: c.End.Next, NextWorkflow: c.End.Workflow, NextURL: c.End.URL,
 		Cookies: c.End.Cookies, Storages: c.End.Storages, Response: c.End.Response, Credential: c.End.Credential,
 		Created: time.Unix(row.Created, 0), Expires: time.Unix(row.Expires, 0),
+	}
+	switch {
+	case v.Text == "":
+	case v.State == Done, v.State == Failed:
+		v.TextBy = ByApp
+	default:
+		v.TextBy = ByWallet
 	}
 	if row.App != "" {
 		v.App = "did:abt:" + row.App

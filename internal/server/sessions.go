@@ -10,7 +10,7 @@ import (
 
 func sessionOf(v connect.View) api.Session {
 	return api.Session{
-		ID: v.ID, Wallet: v.Wallet, State: api.SessionState(v.State), Code: v.Code, Text: v.Text, Unconfirmed: v.Unconfirmed,
+		ID: v.ID, Wallet: v.Wallet, State: api.SessionState(v.State), Code: v.Code, Text: v.Text, TextBy: api.Party(v.TextBy), AppStatus: v.AppStatus, Unconfirmed: v.Unconfirmed,
 		App: v.App, AppName: v.AppName, Origin: v.Origin, Account: v.Account, Approval: v.Approval, SkewSeconds: v.Skew.Seconds(),
 		Previous: v.Previous, Next: v.Next, NextWorkflow: v.NextWorkflow, NextURL: v.NextURL,
 		Cookies: v.Cookies, Storages: v.Storages, Response: v.Response, Credential: v.Credential,
