@@ -3,6 +3,7 @@ package server_test
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"errors"
 	"net/http"
 	"os"
@@ -74,6 +75,40 @@ func TestWrongPassphrasesAreCounted(t *testing.T) {
 		t.Errorf("%v failures after a restart, want 2", got)
 	}
 	w.UnlockKeystore()
+}
+
+// A store that can be read and takes no writes is not ready: nothing could be put on record.
+func TestReadyIsAboutWriting(t *testing.T) {
+	t.Parallel()
+	w := wallettest.New(t)
+	w.Do("GET", "/readyz", "", nil).Must(200)
+	other, err := sql.Open("sqlite", filepath.Join(w.Dir, "walletd.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	conn, err := other.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for _, step := range []struct {
+		statement, says string
+		status          int
+	}{{"begin immediate", "store", 503}, {"rollback", "ready", 200}} {
+		if _, err := conn.ExecContext(t.Context(), step.statement); err != nil {
+			t.Fatal(err)
+		}
+		for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+			got := w.Do("GET", "/readyz", "", nil)
+			if got.Status == step.status && got.Text("status") == step.says {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("after %q readyz says %d %q", step.statement, got.Status, got.Text("status"))
+			}
+		}
+	}
 }
 
 // A key without its record would be given to nobody's knowledge: with a full disk there is none.

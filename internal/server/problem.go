@@ -200,7 +200,8 @@ func problemOf(err error) (problem, bool) {
 			detail = sentence(err.Error())
 		}
 		p := newProblem(r.status, r.code, detail)
-		if r.status == http.StatusTooManyRequests || r.status == http.StatusServiceUnavailable {
+		switch r.status {
+		case http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusInsufficientStorage:
 			p.retry = 2
 		}
 		return p, r.status != http.StatusInternalServerError

@@ -67,6 +67,7 @@ type Server struct {
 	cross    *http.CrossOriginProtection
 	waiting  atomic.Int64 // requests that wait for a person
 	huge     atomic.Int64 // huge requests that are being answered
+	away     atomic.Bool  // whether the store took no writes when it was asked last
 
 	stops context.Context // ends when a listener is told to stop
 	stop  context.CancelFunc

@@ -22,7 +22,13 @@ func (s *Server) readyz(ctx context.Context, c *call, _ none) (api.Status, error
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	state := "ready"
-	switch epoch, err := s.store.Epoch(ctx); {
+	err := s.store.Ping(ctx)
+	var epoch int64
+	if err == nil {
+		epoch, err = s.store.Epoch(ctx)
+	}
+	s.noteStore(err)
+	switch {
 	case err != nil:
 		state = "store"
 	case s.store.ClockBehind() > maxBehind:
@@ -34,6 +40,18 @@ func (s *Server) readyz(ctx context.Context, c *call, _ none) (api.Status, error
 		c.status = http.StatusServiceUnavailable
 	}
 	return api.Status{Status: state}, nil
+}
+
+// noteStore writes one line to the log when the store stops taking writes, which says why, and one
+// when it takes them again.
+func (s *Server) noteStore(err error) {
+	switch away := err != nil; {
+	case s.away.Swap(away) == away:
+	case away:
+		s.log.Error().Err(err).Msg("the store takes no writes; nothing is answered until it does")
+	default:
+		s.log.Info().Msg("the store takes writes again")
+	}
 }
 
 // observeState adds what is measured when it is asked for.

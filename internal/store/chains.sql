@@ -18,3 +18,6 @@ on conflict (chain) do update set seq = chains.seq returning {chains}
 
 -- name: move chain
 update chains set seq = @seq, hash = @hash, time = @time where chain = @chain
+
+-- name: move chain nowhere
+update chains set seq = seq where chain = $1

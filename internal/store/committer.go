@@ -12,10 +12,9 @@ import (
 )
 
 const (
-	maxQueue      = 1024
-	maxGroup      = 256
-	commitTimeout = 15 * time.Second
-	touchEvery    = time.Minute
+	maxQueue   = 1024
+	maxGroup   = 256
+	touchEvery = time.Minute
 )
 
 // committer is the one goroutine that writes. It takes what waits and makes it
@@ -37,7 +36,7 @@ type committer struct {
 type job struct {
 	change *Change
 	alone  func(context.Context, conn) error
-	// patience is the time limit of alone, if it is more than commitTimeout.
+	// patience is how long the caller waits, and how long alone may take; 0: the store's.
 	patience time.Duration
 
 	state atomic.Int32 // queued -> taken or left
@@ -73,8 +72,10 @@ func (c *committer) stop() bool {
 
 func (c *committer) commit(ctx context.Context, change Change) (int64, error) {
 	j := &job{change: &change}
-	err := c.wait(ctx, j)
-	return j.first, err
+	if err := c.wait(ctx, j); err != nil {
+		return 0, err
+	}
+	return j.first, nil
 }
 
 // do runs f alone on the committer's connection.
@@ -82,27 +83,43 @@ func (c *committer) do(ctx context.Context, f func(context.Context, conn) error)
 	return c.wait(ctx, &job{alone: f})
 }
 
-// wait queues a job and waits for its answer. Every way out of here has one.
+// wait queues a job and waits for its answer. Every way out of here has one: if the database does
+// not answer in time, ErrUnavailable.
 func (c *committer) wait(ctx context.Context, j *job) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if j.patience == 0 {
+		j.patience = c.store.patience
+	}
+	late := time.NewTimer(j.patience)
+	defer late.Stop()
 	j.done = make(chan struct{})
-	if err := c.enqueue(ctx, j); err != nil {
+	if err := c.enqueue(ctx, j, late.C); err != nil {
 		return err
 	}
-	select {
-	case <-j.done:
-	case <-ctx.Done():
-		if j.state.CompareAndSwap(queued, left) {
-			return ctx.Err()
+	ended := ctx.Done()
+	for {
+		select {
+		case <-j.done:
+			return j.err
+		case <-ended:
+			if j.state.CompareAndSwap(queued, left) {
+				return ctx.Err()
+			}
+			ended = nil
+		case <-late.C:
+			j.state.CompareAndSwap(queued, left)
+			return c.tooLate(j)
 		}
-		<-j.done
 	}
-	return j.err
 }
 
-func (c *committer) enqueue(ctx context.Context, j *job) error {
+func (c *committer) tooLate(j *job) error {
+	return fmt.Errorf("%w: %s did not answer within %v", ErrUnavailable, c.store.where, j.patience)
+}
+
+func (c *committer) enqueue(ctx context.Context, j *job, late <-chan time.Time) error {
 	c.mu.RLock() // the queue isn't closed while we hold it
 	defer c.mu.RUnlock()
 	if c.closed {
@@ -113,6 +130,8 @@ func (c *committer) enqueue(ctx context.Context, j *job) error {
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-late:
+		return c.tooLate(j)
 	}
 }
 
@@ -168,7 +187,7 @@ func (c *committer) serve(jobs []*job) {
 			g.add(j)
 			continue
 		}
-		j.err = c.within(max(j.patience, commitTimeout), func(ctx context.Context) error { return j.alone(ctx, c.conn) })
+		j.err = c.within(j.patience, func(ctx context.Context) error { return j.alone(ctx, c.conn) })
 		close(j.done)
 	}
 	c.write(&g)
@@ -179,7 +198,7 @@ func (c *committer) write(g *group) {
 	if len(g.jobs) == 0 {
 		return
 	}
-	err := c.within(commitTimeout, func(ctx context.Context) error { return g.commit(ctx, c.store, c.conn) })
+	err := c.within(c.store.patience, func(ctx context.Context) error { return g.commit(ctx, c.store, c.conn) })
 	if errors.Is(err, ErrDamaged) && len(g.jobs) > 1 {
 		// Perhaps one wallet's chain only: its neighbours go on without it.
 		for _, j := range g.jobs {
@@ -274,7 +293,7 @@ func (c *committer) writeTouched() {
 		batch = append(batch, touchToken.stmt(touched[token], token))
 	}
 	batch = append(batch, stmt{text: "commit"})
-	_ = c.within(commitTimeout, func(ctx context.Context) error {
+	_ = c.within(c.store.patience, func(ctx context.Context) error {
 		_, err := c.conn.run(ctx, batch)
 		return err
 	})

@@ -23,6 +23,7 @@ type database interface {
 type words struct {
 	begin       string // a transaction to write
 	schemaThere string // answers one row if there is a schema
+	patient     string // within a transaction: its statements may take as long as they need
 	alone       string // within a transaction: waits until no other one migrates
 }
 

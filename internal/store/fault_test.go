@@ -309,19 +309,10 @@ func TestALockHoldsOnEveryReplica(t *testing.T) {
 func TestALostConnectionIsReplaced(t *testing.T) {
 	url := postgres.Start(t)
 	s := made(t, mustOpen(t, url, Options{Create: true}))
-	other := mustOpen(t, url, Options{})
 	must(t, s, "w")
 	for range 3 {
-		conn, err := other.db.(*postgresDB).acquire(t.Context(), true)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, err = conn.Exec(t.Context(), `select pg_terminate_backend(pid) from pg_stat_activity
+		rawScript(t, url, `select pg_terminate_backend(pid) from pg_stat_activity
 			where datname = current_database() and pid <> pg_backend_pid()`)
-		other.db.(*postgresDB).give(conn, true)
-		if err != nil {
-			t.Fatal(err)
-		}
 		if _, err := s.Wallet(t.Context(), "w"); err != nil {
 			t.Errorf("a read: %v", err)
 		}
@@ -337,8 +328,8 @@ func TestADatabaseThatIsGoneIsUnavailable(t *testing.T) {
 	url := postgres.Start(t)
 	s := made(t, mustOpen(t, url, Options{Create: true}))
 	db := s.db.(*postgresDB)
-	name := db.config.Database
-	config := db.config.Copy()
+	config := db.pool.Config().ConnConfig
+	name := config.Database
 	config.Database = "postgres"
 	conn, err := pgx.ConnectConfig(t.Context(), config)
 	if err != nil {

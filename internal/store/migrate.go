@@ -26,7 +26,7 @@ func (s *Store) migrate(ctx context.Context, create bool) (err error) {
 	}
 	defer func() { c.close(err != nil) }() // ends the transaction too
 	words := s.db.words()
-	results, err := c.run(ctx, []stmt{{text: words.begin}, {text: words.alone, rows: true}, {text: words.schemaThere, rows: true}})
+	results, err := c.run(ctx, []stmt{{text: words.begin}, {text: words.patient, rows: true}, {text: words.alone, rows: true}, {text: words.schemaThere, rows: true}})
 	if err != nil {
 		return err
 	}
@@ -36,7 +36,7 @@ func (s *Store) migrate(ctx context.Context, create bool) (err error) {
 	}
 	version := int64(0)
 	switch {
-	case results[2].n > 0:
+	case results[3].n > 0:
 		if version, err = readSchemaVersion(ctx, c); err != nil {
 			return err
 		}

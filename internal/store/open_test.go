@@ -60,11 +60,12 @@ func TestPostgresIsSpokenToOverTLSUnlessLocal(t *testing.T) {
 		{"postgres:///walletd?host=/run/postgresql", false},
 		{"postgres://walletd@db.example/walletd?sslmode=disable", false}, // its operator's word
 	} {
-		c, err := postgresConfig(tt.url)
+		config, err := postgresConfig(tt.url)
 		if err != nil {
 			t.Errorf("%s: %v", tt.url, err)
 			continue
 		}
+		c := config.ConnConfig
 		if got := c.TLSConfig != nil && !c.TLSConfig.InsecureSkipVerify && c.TLSConfig.ServerName != ""; got != tt.tls {
 			t.Errorf("%s: TLS with a verified name = %v", tt.url, got)
 		}
@@ -80,22 +81,23 @@ func TestPostgresSettingsAreOurs(t *testing.T) {
 	u := postgres.Start(t)
 	s := mustOpen(t, u, Options{Create: true})
 	db := s.db.(*postgresDB)
-	conn, err := db.acquire(t.Context(), false)
+	conn, err := db.acquire(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	name := conn.Config().Database
+	name := conn.Conn().Config().Database
 	for _, set := range []string{"synchronous_commit=off", "default_transaction_isolation=serializable"} {
 		if _, err := conn.Exec(t.Context(), "alter database "+name+" set "+set); err != nil {
 			t.Fatal(err)
 		}
 	}
-	db.give(conn, true)
-	conn, err = db.acquire(t.Context(), true)
+	conn.Release()
+	db.pool.Reset()
+	conn, err = db.acquire(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.give(conn, false)
+	defer conn.Release()
 	for setting, want := range map[string]string{"synchronous_commit": "on", "transaction_isolation": "read committed"} {
 		var got string
 		if err := conn.QueryRow(t.Context(), "show "+setting).Scan(&got); err != nil || got != want {

@@ -7,3 +7,6 @@ select hash from records where chain = $1 and seq = $2
 
 -- name: insert record
 insert into records ({records}) values ({@records})
+
+-- name: delete no record
+delete from records where chain = '' and seq < 0

@@ -5,8 +5,10 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"net/url"
 	"sync"
+	"time"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -18,7 +20,9 @@ const readers = 4
 type sqliteDB struct {
 	path           string
 	reader, writer *sql.DB
-	prepared       sync.Map     // text -> *sql.Stmt on reader
+	prepared       sync.Map      // text -> *sql.Stmt on reader
+	reading        chan struct{} // holds a value for each connection of reader in use
+	patience       time.Duration
 	release        func() error // gives the directory back
 }
 
@@ -26,6 +30,7 @@ func (d *sqliteDB) words() words {
 	return words{
 		begin:       "begin immediate", // plain begin would read first, and could then not write
 		schemaThere: "select 1 from sqlite_schema where name = 'walletd_schema'",
+		patient:     "select 1",
 		alone:       "select 1",
 	}
 }
@@ -36,6 +41,10 @@ func (d *sqliteDB) read(ctx context.Context, text string, args []any, each func(
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if err := d.takeReader(ctx); err != nil {
+		return err
+	}
+	defer func() { <-d.reading }()
 	ctx = context.WithoutCancel(ctx)
 	var p *sql.Stmt
 	if found, ok := d.prepared.Load(text); ok {
@@ -62,6 +71,25 @@ func (d *sqliteDB) read(ctx context.Context, text string, args []any, each func(
 		}
 	}
 	return rows.Err()
+}
+
+// takeReader waits for a reader's connection, but not behind a disk that does not answer.
+func (d *sqliteDB) takeReader(ctx context.Context) error {
+	select {
+	case d.reading <- struct{}{}:
+		return nil
+	default:
+	}
+	late := time.NewTimer(d.patience)
+	defer late.Stop()
+	select {
+	case d.reading <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-late.C:
+		return fmt.Errorf("%w: %s did not answer within %v", ErrUnavailable, d.path, d.patience)
+	}
 }
 
 func (d *sqliteDB) conn(ctx context.Context) (conn, error) {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,7 +17,7 @@ import (
 const checkUpTo = 8 << 20
 
 // openSQLite takes the directory and opens the file.
-func openSQLite(ctx context.Context, path string, create bool) (_ *sqliteDB, err error) {
+func openSQLite(ctx context.Context, path string, create bool, patience time.Duration) (_ *sqliteDB, err error) {
 	dir := filepath.Dir(path)
 	if create {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -26,7 +27,7 @@ func openSQLite(ctx context.Context, path string, create bool) (_ *sqliteDB, err
 	if err := closedToOthers(dir, "700"); err != nil {
 		return nil, err
 	}
-	d := &sqliteDB{path: path}
+	d := &sqliteDB{path: path, reading: make(chan struct{}, readers), patience: patience}
 	if d.release, err = takeDirectory(dir); err != nil {
 		return nil, err
 	}

@@ -31,12 +31,12 @@ func prepare(t *testing.T, s *Store, text string) error {
 		}
 		return p.Close()
 	case *postgresDB:
-		conn, err := db.acquire(t.Context(), false)
+		conn, err := db.acquire(t.Context())
 		if err != nil {
 			return err
 		}
-		defer db.give(conn, false)
-		_, err = conn.Prepare(t.Context(), "", text)
+		defer conn.Release()
+		_, err = conn.Conn().Prepare(t.Context(), "", text)
 		return err
 	}
 	return errors.New("which database?")

@@ -33,19 +33,26 @@ type Options struct {
 	Create bool
 	// Clock is the time of day; nil means time.Now.
 	Clock func() time.Time
+	// Patience is how long a call waits for the database before it returns
+	// ErrUnavailable; 0 means 5 seconds.
+	Patience time.Duration
 }
+
+const defaultPatience = 5 * time.Second
 
 // Store is an open store. Its methods may be called concurrently.
 type Store struct {
-	db     database
-	where  string // names the store in errors: the file, or "the PostgreSQL database"
-	dev    bool
-	clock  func() time.Time
-	newest atomic.Int64 // milliseconds; the newest time seen in the store
+	db       database
+	where    string // names the store in errors: the file, or "the PostgreSQL database"
+	dev      bool
+	clock    func() time.Time
+	patience time.Duration
+	newest   atomic.Int64 // milliseconds; the newest time seen in the store
 
 	expanded  map[expansion]string // the committer's alone
 	committer *committer
 	snapshots sync.Mutex // held while one is made
+	pings     pings
 }
 
 // Open opens the store at a URL, "sqlite:PATH" or "postgres://…", and brings
@@ -57,9 +64,12 @@ type Store struct {
 // its name verified unless the URL says otherwise. Besides: ErrNotFound,
 // ErrNewerSchema, ErrDevStore, ErrDamaged, ErrUnavailable.
 func Open(ctx context.Context, url string, o Options) (*Store, error) {
-	s := &Store{dev: o.Dev, clock: o.Clock, expanded: make(map[expansion]string)}
+	s := &Store{dev: o.Dev, clock: o.Clock, expanded: make(map[expansion]string), pings: pings{turn: make(chan struct{}, 1)}}
 	if s.clock == nil {
 		s.clock = time.Now
+	}
+	if s.patience = o.Patience; s.patience == 0 {
+		s.patience = defaultPatience
 	}
 	err := s.connect(ctx, url, o.Create)
 	if err == nil {
@@ -82,14 +92,14 @@ func (s *Store) connect(ctx context.Context, url string, create bool) error {
 			return err
 		}
 		s.where = path
-		db, err := openSQLite(ctx, path, create)
+		db, err := openSQLite(ctx, path, create, s.patience)
 		if err != nil {
 			return err
 		}
 		s.db = db
 	case scheme == "postgres" || scheme == "postgresql":
 		s.where = "the PostgreSQL database"
-		db, err := openPostgres(url)
+		db, err := openPostgres(url, s.patience)
 		if err != nil {
 			return err
 		}
@@ -131,12 +141,6 @@ func (s *Store) Close() error {
 		return fmt.Errorf("closing the store: %w", err)
 	}
 	return nil
-}
-
-// Ping asks the database for an answer.
-func (s *Store) Ping(ctx context.Context) error {
-	var newest int64
-	return s.scalars(ctx, newestTime, nil, &newest)
 }
 
 // Now is the later of the clock and the newest time seen in the store, so that

@@ -79,12 +79,20 @@ func (s *Store) translateSQLite(err *sqlite.Error) error {
 	return fmt.Errorf("%w: %s (SQLite code %d)", kind, s.where, err.Code())
 }
 
+// PostgreSQL's codes for a write, and for the beginning of a transaction that
+// writes, on a server that takes none: one that was demoted, say. Another
+// connection may lead to the one that does.
+const (
+	readOnlyServer = "25006"
+	inRecovery     = "0A000"
+)
+
 func (s *Store) translatePostgres(err *pgconn.PgError) error {
 	kind := ErrUnavailable
 	switch err.Code {
 	case "23505":
 		kind = ErrExists
-	case "40001", "40P01": // serialization, deadlock
+	case "40001", "40P01", readOnlyServer, inRecovery: // serialization, deadlock
 		kind = errGivenUp
 	case "53100": // disk full
 		kind = ErrFull
@@ -94,6 +102,9 @@ func (s *Store) translatePostgres(err *pgconn.PgError) error {
 		if strings.HasPrefix(err.Code, "22") || strings.HasPrefix(err.Code, "23") || err.Code == "54000" /* too long for an index */ {
 			kind = ErrInvalid
 		}
+	}
+	if kind == ErrUnavailable || kind == errGivenUp { // the server's own words name no value of a row
+		return fmt.Errorf("%w: %s: %s (PostgreSQL code %s)", kind, s.where, err.Message, err.Code)
 	}
 	return fmt.Errorf("%w: %s (PostgreSQL code %s)", kind, s.where, err.Code)
 }

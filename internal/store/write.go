@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
 // Write is one change of rows, made by the functions beside each table. It applies
@@ -29,14 +30,14 @@ func (st step) stmt() stmt { return st.query.stmt(st.args...) }
 
 // alone runs one statement in a transaction of its own.
 func (s *Store) alone(ctx context.Context, q *query, args ...any) error {
-	_, err := s.runAlone(ctx, q, args)
+	_, err := s.runWithin(ctx, s.patience, q, args)
 	return err
 }
 
 // answered is alone for a statement that must answer with one row of the
 // columns; ErrNotFound if it answers with none.
 func (s *Store) answered(ctx context.Context, q *query, columns []column, args ...any) error {
-	done, err := s.runAlone(ctx, q, args)
+	done, err := s.runWithin(ctx, s.patience, q, args)
 	switch {
 	case err != nil:
 		return err
@@ -51,22 +52,24 @@ func (s *Store) answered(ctx context.Context, q *query, columns []column, args .
 // sweep runs a statement that deletes some rows until it finds none.
 func (s *Store) sweep(ctx context.Context, q *query, before int64) error {
 	for {
-		done, err := s.runAlone(ctx, q, []any{before})
+		done, err := s.runWithin(ctx, s.patience, q, []any{before})
 		if err != nil || done.n == 0 {
 			return err
 		}
 	}
 }
 
-func (s *Store) runAlone(ctx context.Context, q *query, args []any) (done result, err error) {
-	if err = fit(args); err == nil {
-		err = s.committer.do(ctx, func(ctx context.Context, c conn) error {
-			results, err := c.run(ctx, []stmt{q.stmt(args...)})
+func (s *Store) runWithin(ctx context.Context, patience time.Duration, q *query, args []any) (result, error) {
+	var done result
+	err := fit(args)
+	if err == nil {
+		err = s.committer.wait(ctx, &job{patience: patience, alone: func(ctx context.Context, c conn) error {
+			results, err := c.run(ctx, []stmt{{text: s.db.words().begin}, q.stmt(args...), {text: "commit"}})
 			if err == nil {
-				done = results[0]
+				done = results[1]
 			}
 			return err
-		})
+		}})
 	}
 	if err != nil {
 		return result{}, fmt.Errorf("%s: %w", q.name, err)

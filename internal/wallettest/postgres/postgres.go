@@ -32,14 +32,7 @@ import (
 func Start(t testing.TB) (url string) {
 	t.Helper()
 	s, err := start()
-	switch {
-	case errors.Is(err, errMissing) && os.Getenv("CI") == "true":
-		t.Fatalf("PostgreSQL's server is needed here: %v", err)
-	case errors.Is(err, errMissing):
-		t.Skipf("SKIPPED for want of PostgreSQL: %v", err)
-	case err != nil:
-		t.Fatalf("starting PostgreSQL: %v", err)
-	}
+	require(t, "PostgreSQL", err)
 	name := fmt.Sprintf("test%d", s.databases.Add(1))
 	if err := s.exec("create database " + name); err != nil {
 		t.Fatalf("making a database: %v", err)
@@ -80,17 +73,108 @@ func Away(t testing.TB, url string) (back func()) {
 	}
 }
 
-var errMissing = errors.New("initdb and postgres not found (is pg_config installed?)")
+var errMissing = errors.New("its program was not found")
 
-// server is the process's one server.
+// require skips a test for want of a program, which must be there in CI.
+func require(t testing.TB, what string, err error) {
+	t.Helper()
+	switch {
+	case errors.Is(err, errMissing) && os.Getenv("CI") == "true":
+		t.Fatalf("%s is needed here: %v", what, err)
+	case errors.Is(err, errMissing):
+		t.Skipf("SKIPPED for want of %s: %v", what, err)
+	case err != nil:
+		t.Fatalf("starting %s: %v", what, err)
+	}
+}
+
+// Server is a server of a test's own, which can be restarted.
+type Server struct {
+	t testing.TB
+	*server
+}
+
+// StartServer starts a server that ends with the test.
+func StartServer(t testing.TB) *Server {
+	t.Helper()
+	s, err := newServer()
+	require(t, "PostgreSQL", err)
+	t.Cleanup(func() { s.alive.Close() })
+	return &Server{t, s}
+}
+
+// URL names the server's database.
+func (s *Server) URL() string { return s.url("postgres") }
+
+// Restart ends all connections. As a standby the server takes no writes until Promote.
+func (s *Server) Restart(standby bool) {
+	s.t.Helper()
+	if standby {
+		if err := os.WriteFile(filepath.Join(s.data, "standby.signal"), nil, 0o644); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	s.control("restart", "-m", "fast", "-w")
+}
+
+// Promote makes the server take writes.
+func (s *Server) Promote() {
+	s.t.Helper()
+	s.control("promote", "-w")
+}
+
+// Pause stops all processes of the server until Resume: it goes on to accept connections, and answers nothing.
+func (s *Server) Pause() { s.signal(syscall.SIGSTOP) }
+
+// Resume ends a Pause.
+func (s *Server) Resume() { s.signal(syscall.SIGCONT) }
+
+func (s *Server) signal(sig syscall.Signal) {
+	s.t.Helper()
+	text, err := os.ReadFile(filepath.Join(s.data, "postmaster.pid"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	first, _, _ := strings.Cut(string(text), "\n")
+	pids := []string{first}
+	children, err := os.ReadFile(filepath.Join("/proc", first, "task", first, "children"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, p := range append(pids, strings.Fields(string(children))...) {
+		pid, err := strconv.Atoi(p)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if err := syscall.Kill(pid, sig); err != nil && !errors.Is(err, syscall.ESRCH) {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+func (s *Server) control(args ...string) {
+	s.t.Helper()
+	cmd := exec.Command(filepath.Join(s.bin, "pg_ctl"), append(args, "-D", s.data, "-l", filepath.Join(s.dir, "log"))...)
+	cmd.SysProcAttr, cmd.Dir = &syscall.SysProcAttr{Credential: s.as}, s.dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		s.t.Fatalf("pg_ctl %s: %v\n%s", args[0], err, out)
+	}
+}
+
+// server is a server that runs.
 type server struct {
+	bin       string // the directory of its programs
 	dir       string // holds the socket
+	data      string
+	as        *syscall.Credential // nil: as ourselves
 	databases atomic.Int64
 	alive     io.Closer // kept open: the server ends when it closes
 }
 
-// start starts the server at the first call.
-var start = sync.OnceValues(func() (*server, error) {
+// start starts the process's one server at the first call.
+var start = sync.OnceValues(newServer)
+
+func newServer() (*server, error) {
 	bin, err := binaries()
 	if err != nil {
 		return nil, err
@@ -110,21 +194,22 @@ var start = sync.OnceValues(func() (*server, error) {
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("initdb: %w\n%s", err, out)
 	}
-	s := &server{dir: dir}
-	return s, s.run(bin, data, as)
-})
+	s := &server{bin: bin, dir: dir, data: data, as: as}
+	return s, s.run()
+}
 
 // run starts the server under a shell that waits for this process to end, even
 // by SIGKILL: then its standard input ends, and it stops the server and
 // removes the directory.
-func (s *server) run(bin, data string, as *syscall.Credential) error {
+func (s *server) run() error {
 	const script = `"$1" -D "$2" -k "$3" -c listen_addresses= -c fsync=on -c max_connections=200 -c log_min_messages=fatal \
-		-c shared_buffers=64MB <&- & pg=$!
+		-c shared_buffers=64MB <&- &
 		cat >/dev/null
-		kill -QUIT $pg; wait $pg; cd /; rm -rf "$3"`
-	cmd := exec.Command("/bin/sh", "-c", script, "sh", filepath.Join(bin, "postgres"), data, s.dir)
+		read -r pg <"$2/postmaster.pid" # another one than was started, after a restart
+		kill -QUIT $pg; while kill -0 $pg; do sleep 0.05; done; cd /; rm -rf "$3"`
+	cmd := exec.Command("/bin/sh", "-c", script, "sh", filepath.Join(s.bin, "postgres"), s.data, s.dir)
 	// A group of its own, so that an interrupt at the terminal leaves it to clean up.
-	cmd.SysProcAttr, cmd.Dir = &syscall.SysProcAttr{Credential: as, Setpgid: true}, s.dir
+	cmd.SysProcAttr, cmd.Dir = &syscall.SysProcAttr{Credential: s.as, Setpgid: true}, s.dir
 	alive, err := cmd.StdinPipe()
 	if err != nil {
 		return err
