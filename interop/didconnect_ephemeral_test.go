@@ -65,7 +65,7 @@ func followEphemeral(t *testing.T, s *service, d *dapp) {
 	}
 }
 
-// inNode runs the end-to-end test that README.md shows to developers of dApps.
+// inNode runs the end-to-end test that docs/dapp.md shows to developers of dApps.
 func inNode(t *testing.T, s *service, d *dapp, p peers) {
 	node := exec.CommandContext(t.Context(), p.node, "--test", filepath.Join(p.dir, "didconnect", "login.test.mjs"))
 	node.Env = append(s.environ(""), "WALLETD="+s.bin, "DAPP="+d.url)

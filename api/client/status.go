@@ -2,7 +2,8 @@ package client
 
 import "context"
 
-// Metrics returns the service's metrics in the Prometheus text format. It takes no token.
+// Metrics returns the service's metrics in the Prometheus text format. On the machine itself it takes no
+// token, elsewhere an operator's.
 func (c *Client) Metrics(ctx context.Context) (*Download, error) {
 	return c.download(ctx, request{method: "GET", path: "/metrics"})
 }

@@ -14,6 +14,7 @@ import (
 	"os"
 	"time"
 
+	"walletd/api"
 	"walletd/api/client"
 )
 
@@ -137,12 +138,15 @@ func dialProbe(ctx context.Context, network, address string) (net.Conn, error) {
 	return secure, nil
 }
 
-// metricsCmd shows what a collector of metrics would get.
-type metricsCmd struct{ serviceFlag }
+// metricsCmd shows what a collector of metrics would get. On the machine itself it needs no token.
+type metricsCmd struct{ remote }
 
 // Run prints the metrics.
 func (cmd *metricsCmd) Run(ctx context.Context, out *console) error {
-	c, err := cmd.openBare()
+	c, err := cmd.open(out, api.RoleOperator)
+	if errors.Is(err, errNoToken) {
+		c, err = cmd.openBare()
+	}
 	if err != nil {
 		return err
 	}

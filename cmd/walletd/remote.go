@@ -109,6 +109,8 @@ func (f serviceFlag) place() (base string, dev bool, err error) {
 	return address, true, nil
 }
 
+var errNoToken = errors.New("no token to speak to the service with")
+
 // token finds the credential: the flag, the environment, a file the environment names, and last
 // what serve --dev left, which is for its own service alone.
 func (r remote) token(con *console, dev bool, role api.Role) (secret.Bytes, error) {
@@ -122,7 +124,7 @@ func (r remote) token(con *console, dev bool, role api.Role) (secret.Bytes, erro
 	case dev:
 		return devFile(string(role) + ".token")
 	}
-	return secret.Bytes{}, withHint(errors.New("no token to speak to the service with"),
+	return secret.Bytes{}, withHint(errNoToken,
 		"set WALLETD_TOKEN, or WALLETD_TOKEN_FILE to a file that only you can read",
 		"or start one to try in this directory: walletd serve --dev")
 }
