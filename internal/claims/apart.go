@@ -9,7 +9,6 @@ import (
 
 	"walletd/internal/did"
 	"walletd/internal/keystore"
-	"walletd/internal/secretstorage"
 	"walletd/internal/store"
 )
 
@@ -163,12 +162,8 @@ func (q *question) answerApart(v Verdict) (*Answer, error) {
 	return a, nil
 }
 
-// refuseApart gives the refusals of secret storage their place among the others, and puts an
-// app's on record.
+// refuseApart puts the refusal of an app's request on record.
 func (d *Door) refuseApart(ctx context.Context, c *Caller, err error) error {
-	if refusal, ok := errors.AsType[*secretstorage.Refusal](err); ok {
-		err = did.Refuse(refusal.Code, refusal.Reason)
-	}
 	if err == nil || c.Role != App {
 		return err
 	}

@@ -180,7 +180,7 @@ func (d *Door) sealSecret(ctx context.Context, c *Caller, s NewSecret, r *writeR
 // clients read it as they wrote it.
 func (d *Door) takeRaw(c *Caller, account store.Account, keys []knownKey, s NewSecret, r *writeRequest) error {
 	data, err := secretstorage.ParseSecret(s.Raw, secretstorage.MaxPlaintext)
-	if secretstorage.CodeOf(err) == "not_found" {
+	if did.CodeOf(err) == "not_found" {
 		return did.Refuse("not_encrypted", "an empty object is a secret that was removed; delete it instead")
 	}
 	if err != nil {
@@ -206,7 +206,7 @@ func (d *Door) takeRaw(c *Caller, account store.Account, keys []knownKey, s NewS
 				r.Data, err = data.MarshalJSON()
 				return err
 			}
-			if secretstorage.CodeOf(err) != "bad_mac" {
+			if did.CodeOf(err) != "bad_mac" {
 				refused = err // a copy that cannot be of any key, or opens and is no such secret
 			}
 		}

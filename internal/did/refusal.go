@@ -4,8 +4,9 @@ import "errors"
 
 // Refusal says that something the other side sent was refused by a rule of the
 // protocol. Code is one of the stable codes of DID Connect reference section l
-// ("jwt_expired", "did_invalid"); programs and tests rely on it. Reason is a
-// sentence for people and never holds text of the other side.
+// ("jwt_expired", "did_invalid") or of the Matrix secret storage reference
+// section 12 ("bad_mac"); programs and tests rely on it. Reason is a sentence for
+// people and never holds text of the other side.
 type Refusal struct {
 	Code   string
 	Reason string

@@ -10,6 +10,7 @@ import (
 	"crypto/subtle"
 	"fmt"
 
+	"walletd/internal/did"
 	"walletd/internal/secret"
 )
 
@@ -63,7 +64,7 @@ func (k BackupKey) Public() (BackupPublicKey, error) {
 func (k BackupKey) private() (*ecdh.PrivateKey, error) {
 	private, err := ecdh.X25519().NewPrivateKey(k.key.Reveal())
 	if err != nil {
-		return nil, refuse("bad_key", "there is no backup key")
+		return nil, did.Refuse("bad_key", "there is no backup key")
 	}
 	return private, nil
 }
@@ -88,7 +89,7 @@ type SessionData struct {
 // It is refused with bad_key for a public key of low order.
 func (p BackupPublicKey) Seal(plaintext []byte) (SessionData, error) {
 	if len(plaintext) > MaxPlaintext {
-		return SessionData{}, refuse("too_large", "the session is larger than 64 KiB")
+		return SessionData{}, did.Refuse("too_large", "the session is larger than 64 KiB")
 	}
 	ephemeral, err := ecdh.X25519().GenerateKey(rand.Reader)
 	if err != nil {
@@ -135,9 +136,9 @@ func (k BackupKey) Open(s SessionData) ([]byte, error) {
 	}
 	defer clear(keys.okm)
 	if mac := keys.mac(); !hmac.Equal(mac[:], s.MAC[:]) {
-		return nil, refuse("bad_mac", "the session was sealed for another backup key")
+		return nil, did.Refuse("bad_mac", "the session was sealed for another backup key")
 	}
-	badPadding := refuse("bad_padding", "the session's ciphertext was changed")
+	badPadding := did.Refuse("bad_padding", "the session's ciphertext was changed")
 	if len(s.Ciphertext) == 0 || len(s.Ciphertext)%aes.BlockSize != 0 {
 		return nil, badPadding
 	}
@@ -171,7 +172,7 @@ type sessionKeys struct{ okm []byte }
 
 // agree derives the keys of one session from both sides' keys.
 func agree(private *ecdh.PrivateKey, public []byte) (sessionKeys, error) {
-	bad := refuse("bad_key", "the session's public key is none")
+	bad := did.Refuse("bad_key", "the session's public key is none")
 	remote, err := ecdh.X25519().NewPublicKey(public)
 	if err != nil {
 		return sessionKeys{}, bad

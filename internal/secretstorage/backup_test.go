@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"walletd/internal/did"
 )
 
 type backupVectors struct {
@@ -175,7 +177,7 @@ func TestParseSessionData(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.it, func(t *testing.T) {
-			if _, err := ParseSessionData([]byte(test.raw)); CodeOf(err) != test.code {
+			if _, err := ParseSessionData([]byte(test.raw)); did.CodeOf(err) != test.code {
 				t.Errorf("got %v, want %q", err, test.code)
 			}
 		})

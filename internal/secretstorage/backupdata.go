@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"encoding/base64"
 
+	"walletd/internal/did"
 	"walletd/internal/strictjson"
 )
 
@@ -19,7 +20,7 @@ const (
 // and bad_mac (not 8; some clients take fewer). The rest of the MAC and the padding are for
 // [BackupKey.Open].
 func ParseSessionData(raw []byte) (SessionData, error) {
-	tooLarge := refuse("too_large", "the session is too large")
+	tooLarge := did.Refuse("too_large", "the session is too large")
 	if len(raw) > maxSessionData {
 		return SessionData{}, tooLarge
 	}
@@ -31,7 +32,7 @@ func ParseSessionData(raw []byte) (SessionData, error) {
 	for i, name := range []string{"ephemeral", "ciphertext", "mac"} {
 		text, ok := o.Text(name)
 		if !ok {
-			return SessionData{}, refuse("malformed", "ephemeral, ciphertext and mac must be text")
+			return SessionData{}, did.Refuse("malformed", "ephemeral, ciphertext and mac must be text")
 		}
 		if fields[i], err = decodeBase64(text); err != nil {
 			return SessionData{}, err
@@ -40,9 +41,9 @@ func ParseSessionData(raw []byte) (SessionData, error) {
 	ephemeral, ciphertext, mac := fields[0], fields[1], fields[2]
 	switch {
 	case len(ephemeral) != KeySize:
-		return SessionData{}, refuse("bad_key", "an ephemeral key has 32 bytes")
+		return SessionData{}, did.Refuse("bad_key", "an ephemeral key has 32 bytes")
 	case len(mac) != backupMACSize:
-		return SessionData{}, refuse("bad_mac", "a session's MAC has 8 bytes")
+		return SessionData{}, did.Refuse("bad_mac", "a session's MAC has 8 bytes")
 	case len(ciphertext) > MaxPlaintext+aes.BlockSize:
 		return SessionData{}, tooLarge
 	}
@@ -82,14 +83,14 @@ func NewBackup(public BackupPublicKey) Backup {
 // (version, etag, count) and unknown ones are kept.
 func ParseBackup(raw []byte) (Backup, error) {
 	if len(raw) > maxBackup {
-		return Backup{}, refuse("too_large", "the backup's description is larger than 64 KiB")
+		return Backup{}, did.Refuse("too_large", "the backup's description is larger than 64 KiB")
 	}
 	o, err := parse(raw)
 	if err != nil {
 		return Backup{}, err
 	}
 	if algorithm, _ := o.Text("algorithm"); algorithm != BackupAlgorithm {
-		return Backup{}, refuse("unknown_algorithm", "the backup is not of a known algorithm")
+		return Backup{}, did.Refuse("unknown_algorithm", "the backup is not of a known algorithm")
 	}
 	auth, err := nested(o.Get("auth_data"))
 	if err != nil {
@@ -97,14 +98,14 @@ func ParseBackup(raw []byte) (Backup, error) {
 	}
 	text, ok := auth.Text("public_key")
 	if !ok {
-		return Backup{}, refuse("malformed", "public_key must be text")
+		return Backup{}, did.Refuse("malformed", "public_key must be text")
 	}
 	public, err := decodeBase64(text)
 	if err != nil {
 		return Backup{}, err
 	}
 	if len(public) != KeySize {
-		return Backup{}, refuse("bad_key", "a backup's public key has 32 bytes")
+		return Backup{}, did.Refuse("bad_key", "a backup's public key has 32 bytes")
 	}
 	return Backup{object: o, auth: auth, public: BackupPublicKey(public)}, nil
 }
@@ -120,7 +121,7 @@ func (b Backup) Fits(key BackupKey) error {
 		return err
 	}
 	if !bytes.Equal(public[:], b.public[:]) { // both are public
-		return refuse("no_match", "the key is not that of the backup")
+		return did.Refuse("no_match", "the key is not that of the backup")
 	}
 	return nil
 }

@@ -3,6 +3,8 @@ package secretstorage
 import (
 	"encoding/base64"
 	"strings"
+
+	"walletd/internal/did"
 )
 
 // paddedBase64 is the spelling of the SDK for iv, ciphertext and mac (reference section 4).
@@ -14,7 +16,7 @@ func unpaddedBase64(b []byte) []byte { return base64.RawStdEncoding.AppendEncode
 // decodeBase64 reads standard and URL-safe base64, with all of its padding or none; bits after the
 // last byte are ignored, as all clients but one do. White space is refused: bad_base64.
 func decodeBase64(text string) ([]byte, error) {
-	bad := refuse("bad_base64", "a value is not base64")
+	bad := did.Refuse("bad_base64", "a value is not base64")
 	// The standard library's decoder skips these two. (A search for one byte is far faster than one
 	// for any of two, and a secret is long.)
 	if strings.Contains(text, "\r") || strings.Contains(text, "\n") {

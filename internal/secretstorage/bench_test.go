@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"walletd/internal/did"
 )
 
 // bare is the cryptography of reference section 3 and nothing else: what there is to compare with.
@@ -82,7 +84,7 @@ func BenchmarkSecret(b *testing.B) {
 		run("open/bare", func() error {
 			_, mac := bare(key.Reveal(), name, sealed.IV[:], sealed.Ciphertext, true)
 			if !hmac.Equal(mac, sealed.MAC[:]) {
-				return refuse("bad_mac", "")
+				return did.Refuse("bad_mac", "")
 			}
 			return nil
 		})

@@ -3,6 +3,7 @@ package secretstorage
 import (
 	"strings"
 
+	"walletd/internal/did"
 	"walletd/internal/strictjson"
 )
 
@@ -30,7 +31,7 @@ type DefaultKey struct{ object strictjson.Object }
 // no_default_key.
 func ParseDefaultKey(raw []byte) (DefaultKey, error) {
 	if len(raw) > maxDescription {
-		return DefaultKey{}, refuse("too_large", "the default key's event is larger than 16 KiB")
+		return DefaultKey{}, did.Refuse("too_large", "the default key's event is larger than 16 KiB")
 	}
 	o, err := parse(raw)
 	if err != nil {
@@ -38,10 +39,10 @@ func ParseDefaultKey(raw []byte) (DefaultKey, error) {
 	}
 	id, ok := o.Text("key")
 	if o.Has("key") && !ok {
-		return DefaultKey{}, refuse("malformed", "key must be text")
+		return DefaultKey{}, did.Refuse("malformed", "key must be text")
 	}
 	if id == "" {
-		return DefaultKey{}, refuse("no_default_key", "there is no default key")
+		return DefaultKey{}, did.Refuse("no_default_key", "there is no default key")
 	}
 	if err := CheckKeyID(id); err != nil {
 		return DefaultKey{}, err

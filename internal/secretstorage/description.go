@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode"
 
+	"walletd/internal/did"
 	"walletd/internal/strictjson"
 )
 
@@ -50,7 +51,7 @@ func (r CheckResult) String() string {
 // refused as malformed beyond 255 bytes or with control characters.
 func NewDescription(key Key, name string) (Description, error) {
 	if len(name) > maxName || strings.ToValidUTF8(name, "") != name || strings.ContainsFunc(name, unicode.IsControl) {
-		return Description{}, refuse("malformed", "a key's name is up to 255 bytes of text")
+		return Description{}, did.Refuse("malformed", "a key's name is up to 255 bytes of text")
 	}
 	iv := newIV()
 	check, err := keyCheck(key, iv)
@@ -72,20 +73,20 @@ func NewDescription(key Key, name string) (Description, error) {
 // member does not spoil the description: [Description.Passphrase] tells.
 func ParseDescription(raw []byte) (Description, error) {
 	if len(raw) > maxDescription {
-		return Description{}, refuse("too_large", "the description is larger than 16 KiB")
+		return Description{}, did.Refuse("too_large", "the description is larger than 16 KiB")
 	}
 	o, err := parse(raw)
 	if err != nil {
 		return Description{}, err
 	}
 	if algorithm, _ := o.Text("algorithm"); algorithm != Algorithm {
-		return Description{}, refuse("unknown_algorithm", "the key is not of a known algorithm")
+		return Description{}, did.Refuse("unknown_algorithm", "the key is not of a known algorithm")
 	}
 	var texts [3]string
 	for i, name := range []string{"name", "iv", "mac"} {
 		var ok bool
 		if texts[i], ok = o.Text(name); o.Has(name) && !ok {
-			return Description{}, refuse("malformed", "name, iv and mac must be text")
+			return Description{}, did.Refuse("malformed", "name, iv and mac must be text")
 		}
 	}
 	d := Description{object: o}
@@ -94,7 +95,7 @@ func ParseDescription(raw []byte) (Description, error) {
 		return d, nil
 	}
 	if iv == "" {
-		return Description{}, refuse("malformed", "the description has a mac but no iv")
+		return Description{}, did.Refuse("malformed", "the description has a mac but no iv")
 	}
 	ivBytes, err := decodeBase64(iv)
 	if err != nil {
@@ -104,7 +105,7 @@ func ParseDescription(raw []byte) (Description, error) {
 		return Description{}, err
 	}
 	if len(ivBytes) != len(d.iv) {
-		return Description{}, refuse("bad_iv", "an IV has 16 bytes")
+		return Description{}, did.Refuse("bad_iv", "an IV has 16 bytes")
 	}
 	copy(d.iv[:], ivBytes)
 	return d, nil
@@ -157,7 +158,7 @@ func (d Description) KeyFromText(text []byte) (Key, CheckResult, error) {
 			return key, result, nil
 		}
 		key.Wipe()
-		err = refuse("no_match", "the key does not fit the description")
+		err = did.Refuse("no_match", "the key does not fit the description")
 	}
 	if d.object.Has("passphrase") {
 		err = first
@@ -178,7 +179,7 @@ func (d Description) fromPassphrase(text []byte) (Key, CheckResult, error) {
 	result := d.Check(key)
 	if result == NoMatch {
 		key.Wipe()
-		return Key{}, NoMatch, refuse("no_match", "the passphrase is not that of the key")
+		return Key{}, NoMatch, did.Refuse("no_match", "the passphrase is not that of the key")
 	}
 	return key, result, nil
 }

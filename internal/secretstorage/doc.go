@@ -10,7 +10,13 @@
 // It is pure: nothing is read from clock, disk or network, and chance is drawn only for IVs and
 // ephemeral keys. What parses is strict, bounds sizes before any work, keeps members it does not
 // know, and writes an object back as it was but for white space. (json.Marshal escapes <, > and &
-// besides; the MarshalJSON methods alone do not.) What it refuses is a [Refusal].
+// besides; the MarshalJSON methods alone do not.)
+//
+// What it refuses is a [did.Refusal] with a code of reference section 12: malformed, bad_base64,
+// bad_iv, bad_mac, bad_secret, not_utf8, bad_key, unknown_algorithm, no_match, no_default_key,
+// no_usable_copy, not_encrypted, not_found, bad_passphrase_info, bad_base58, bad_length, bad_prefix,
+// bad_parity, bad_padding. Three codes are our own, for the limits of section 3: bad_name (a secret
+// may not have this name), empty_secret (clients could not read it back), too_large.
 //
 // Three weaknesses belong to the formats and are the caller's to know. The IV of a secret is not
 // authenticated: [Open] of a changed one gives wrong bytes and no error, which is why

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"walletd/internal/did"
 )
 
 // codes are all that this package refuses with.
@@ -18,7 +20,7 @@ var codes = strings.Fields(`malformed bad_base64 bad_iv bad_mac bad_secret not_u
 func refusedOrSame[T json.Marshaler](t *testing.T, raw []byte, read T, err error, parse func([]byte) (T, error)) bool {
 	t.Helper()
 	if err != nil {
-		if !slices.Contains(codes, CodeOf(err)) {
+		if !slices.Contains(codes, did.CodeOf(err)) {
 			t.Fatalf("got %v", err)
 		}
 		return false
@@ -87,7 +89,7 @@ func FuzzParseSecret(f *testing.F) {
 		if got, err := again.Copy(id); err != nil || !bytes.Equal(got.Ciphertext, sealed.Ciphertext) {
 			t.Fatalf("the copy under %q is lost: %v", id, err)
 		}
-		if _, err := again.Without(id).Copy(id); CodeOf(err) != "no_usable_copy" {
+		if _, err := again.Without(id).Copy(id); did.CodeOf(err) != "no_usable_copy" {
 			t.Fatalf("the copy under %q stays: %v", id, err)
 		}
 	})
@@ -100,7 +102,7 @@ func FuzzParseSealed(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		s, err := ParseSealed(raw, 1000)
 		if err != nil {
-			if !slices.Contains(codes, CodeOf(err)) {
+			if !slices.Contains(codes, did.CodeOf(err)) {
 				t.Fatalf("got %v", err)
 			}
 			return
@@ -158,7 +160,7 @@ func FuzzOpenSession(f *testing.F) {
 			}
 		}
 		plaintext, err := openSession(key, raw)
-		if err != nil && !slices.Contains(codes, CodeOf(err)) {
+		if err != nil && !slices.Contains(codes, did.CodeOf(err)) {
 			t.Fatalf("got %v", err)
 		}
 		if err == nil && len(plaintext) >= len(data.Ciphertext) {
@@ -174,7 +176,7 @@ func FuzzDecodeRecoveryKey(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		key, err := DecodeRecoveryKey(text)
 		if err != nil {
-			if !slices.Contains(codes, CodeOf(err)) || !key.IsZero() {
+			if !slices.Contains(codes, did.CodeOf(err)) || !key.IsZero() {
 				t.Fatalf("got %v", err)
 			}
 			return
@@ -191,10 +193,10 @@ func FuzzCheckValue(f *testing.F) {
 		f.Add(NameDehydrated, []byte(v.Text))
 	}
 	f.Fuzz(func(t *testing.T, name string, text []byte) {
-		if err := CheckName(name); err != nil && CodeOf(err) != "bad_name" {
+		if err := CheckName(name); err != nil && did.CodeOf(err) != "bad_name" {
 			t.Fatalf("got %v", err)
 		}
-		if err := CheckValue(name, text); err != nil && !slices.Contains(codes, CodeOf(err)) {
+		if err := CheckValue(name, text); err != nil && !slices.Contains(codes, did.CodeOf(err)) {
 			t.Fatalf("got %v", err)
 		}
 		key, err := ParseValue(text)

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 
+	"walletd/internal/did"
 	"walletd/internal/secret"
 )
 
@@ -20,7 +21,7 @@ type Key struct{ secret.Bytes }
 // any (reference section 3).
 func NewKey(b []byte) (Key, error) {
 	if len(b) != KeySize {
-		return Key{}, refuse("bad_key", "a key has 32 bytes")
+		return Key{}, did.Refuse("bad_key", "a key has 32 bytes")
 	}
 	return Key{secret.New(bytes.Clone(b))}, nil
 }

@@ -3,6 +3,7 @@ package secretstorage
 import (
 	"encoding/json"
 
+	"walletd/internal/did"
 	"walletd/internal/strictjson"
 )
 
@@ -16,7 +17,7 @@ func nested(value json.RawMessage) (strictjson.Object, error) { return read(stri
 // read makes a refusal of what is wrong with an object.
 func read(o strictjson.Object, err error) (strictjson.Object, error) {
 	if err != nil {
-		return nil, refuse("malformed", err.Error())
+		return nil, did.Refuse("malformed", err.Error())
 	}
 	return o, nil
 }

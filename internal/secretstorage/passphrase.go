@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strconv"
 	"unicode/utf8"
+
+	"walletd/internal/did"
 )
 
 const (
@@ -27,7 +29,7 @@ type PassphraseInfo struct {
 // in another way all the same.
 func (d Description) Passphrase() (PassphraseInfo, error) {
 	bad := func(reason string) (PassphraseInfo, error) {
-		return PassphraseInfo{}, refuse("bad_passphrase_info", reason)
+		return PassphraseInfo{}, did.Refuse("bad_passphrase_info", reason)
 	}
 	if !d.object.Has("passphrase") {
 		return bad("the key has no passphrase")
@@ -37,7 +39,7 @@ func (d Description) Passphrase() (PassphraseInfo, error) {
 		return bad("the passphrase member is not an object that can be read")
 	}
 	if algorithm, _ := o.Text("algorithm"); algorithm != passphraseAlgorithm {
-		return PassphraseInfo{}, refuse("unknown_algorithm", "the passphrase is not of a known algorithm")
+		return PassphraseInfo{}, did.Refuse("unknown_algorithm", "the passphrase is not of a known algorithm")
 	}
 	salt, ok := o.Text("salt")
 	if !ok {
@@ -61,7 +63,7 @@ func (d Description) Passphrase() (PassphraseInfo, error) {
 // there are.
 func (p PassphraseInfo) check() error {
 	if p.Iterations < 1 || p.Iterations > maxIterations {
-		return refuse("bad_passphrase_info", "the iterations are not from 1 to 10,000,000")
+		return did.Refuse("bad_passphrase_info", "the iterations are not from 1 to 10,000,000")
 	}
 	return nil
 }
@@ -74,10 +76,10 @@ func (p PassphraseInfo) DeriveKey(passphrase []byte) (Key, error) {
 		return Key{}, err
 	}
 	if len(passphrase) > maxPassphrase {
-		return Key{}, refuse("too_large", "the passphrase is larger than 16 KiB")
+		return Key{}, did.Refuse("too_large", "the passphrase is larger than 16 KiB")
 	}
 	if !utf8.Valid(passphrase) {
-		return Key{}, refuse("not_utf8", "the passphrase is not UTF-8")
+		return Key{}, did.Refuse("not_utf8", "the passphrase is not UTF-8")
 	}
 	// The string is a copy that nobody can wipe; the function takes nothing else.
 	b, err := pbkdf2.Key(sha512.New, string(passphrase), []byte(p.Salt), p.Iterations, KeySize)

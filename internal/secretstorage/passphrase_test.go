@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"walletd/internal/did"
 )
 
 type passphraseVectors struct {
@@ -94,7 +96,7 @@ func TestPassphraseMember(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.it, func(t *testing.T) {
 			d := described(t, key, test.member)
-			if _, err := d.Passphrase(); CodeOf(err) != test.code {
+			if _, err := d.Passphrase(); did.CodeOf(err) != test.code {
 				t.Errorf("got %v, want %q", err, test.code)
 			}
 			if got := d.Check(key); got != Match {
@@ -156,7 +158,7 @@ func TestKeyFromText(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.it, func(t *testing.T) {
 			got, result, err := test.d.KeyFromText([]byte(test.text))
-			if CodeOf(err) != test.code || result != test.result {
+			if did.CodeOf(err) != test.code || result != test.result {
 				t.Fatalf("got %s, %v", result, err)
 			}
 			if test.code != "" {

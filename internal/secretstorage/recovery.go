@@ -3,6 +3,8 @@ package secretstorage
 import (
 	"unicode"
 	"unicode/utf8"
+
+	"walletd/internal/did"
 )
 
 // A recovery key is base58 of two bytes of prefix, the key, and a byte that makes the XOR of all
@@ -51,7 +53,7 @@ func DecodeRecoveryKey(text []byte) (Key, error) {
 		switch {
 		case unicode.IsSpace(r):
 		case r >= utf8.RuneSelf || base58Value(byte(r)) < 0:
-			return Key{}, refuse("bad_base58", "a recovery key has letters and digits only, and no 0, O, I or l")
+			return Key{}, did.Refuse("bad_base58", "a recovery key has letters and digits only, and no 0, O, I or l")
 		case len(digits) == cap(digits):
 			long = true
 		default:
@@ -62,13 +64,13 @@ func DecodeRecoveryKey(text []byte) (Key, error) {
 	defer clear(b[:])
 	// With the prefix 35 bytes have 48 digits; with another they may have fewer, never more.
 	if long || !decodeBase58(&b, digits) {
-		return Key{}, refuse("bad_length", "a recovery key has 48 letters")
+		return Key{}, did.Refuse("bad_length", "a recovery key has 48 letters")
 	}
 	if b[0] != recoveryFirst || b[1] != recoverySecond {
-		return Key{}, refuse("bad_prefix", "this is not a recovery key, or its first letters are wrong")
+		return Key{}, did.Refuse("bad_prefix", "this is not a recovery key, or its first letters are wrong")
 	}
 	if xor(b[:]) != 0 {
-		return Key{}, refuse("bad_parity", "a letter of the recovery key is wrong")
+		return Key{}, did.Refuse("bad_parity", "a letter of the recovery key is wrong")
 	}
 	return NewKey(b[2 : 2+KeySize])
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"strings"
 	"testing"
+
+	"walletd/internal/did"
 )
 
 type recoveryVectors struct {
@@ -70,7 +72,7 @@ func TestDecodeRecoveryKey(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.it, func(t *testing.T) {
-			if _, err := DecodeRecoveryKey([]byte(test.text)); CodeOf(err) != test.code {
+			if _, err := DecodeRecoveryKey([]byte(test.text)); did.CodeOf(err) != test.code {
 				t.Errorf("got %v, want %q", err, test.code)
 			}
 		})

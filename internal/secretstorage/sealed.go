@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"fmt"
 
+	"walletd/internal/did"
 	"walletd/internal/strictjson"
 )
 
@@ -34,10 +35,10 @@ func Seal(key Key, name string, plaintext []byte, limit int) (Sealed, error) {
 		return Sealed{}, err
 	}
 	if len(plaintext) == 0 {
-		return Sealed{}, refuse("empty_secret", "a secret has at least one byte")
+		return Sealed{}, did.Refuse("empty_secret", "a secret has at least one byte")
 	}
 	if len(plaintext) > limit {
-		return Sealed{}, refuse("too_large", "the secret is too large")
+		return Sealed{}, did.Refuse("too_large", "the secret is too large")
 	}
 	if err := CheckValue(name, plaintext); err != nil {
 		return Sealed{}, err
@@ -54,7 +55,7 @@ func Open(key Key, name string, s Sealed) ([]byte, error) {
 	}
 	defer e.wipe()
 	if mac := e.mac(s.Ciphertext); !hmac.Equal(mac[:], s.MAC[:]) {
-		return nil, refuse("bad_mac", "the key, the name or the ciphertext is not the one it was sealed with")
+		return nil, did.Refuse("bad_mac", "the key, the name or the ciphertext is not the one it was sealed with")
 	}
 	return e.crypt(s.IV, s.Ciphertext)
 }
@@ -88,7 +89,7 @@ type envelope struct{ okm []byte }
 
 func newEnvelope(key Key, name string) (envelope, error) {
 	if key.IsZero() {
-		return envelope{}, refuse("bad_key", "there is no key")
+		return envelope{}, did.Refuse("bad_key", "there is no key")
 	}
 	okm, err := expand(key.Reveal(), name, 2*KeySize)
 	return envelope{okm}, err
@@ -130,9 +131,9 @@ func sealedOf(o strictjson.Object, limit int) (Sealed, error) {
 	ciphertext, ciphertextOK := o.Text("ciphertext")
 	mac, macOK := o.Text("mac")
 	if !ivOK || !ciphertextOK || !macOK {
-		return Sealed{}, refuse("malformed", "iv, ciphertext and mac must be text")
+		return Sealed{}, did.Refuse("malformed", "iv, ciphertext and mac must be text")
 	}
-	tooLarge := refuse("too_large", "the secret is too large")
+	tooLarge := did.Refuse("too_large", "the secret is too large")
 	if len(ciphertext) > base64.StdEncoding.EncodedLen(limit) {
 		return Sealed{}, tooLarge
 	}
@@ -150,9 +151,9 @@ func sealedOf(o strictjson.Object, limit int) (Sealed, error) {
 	}
 	switch {
 	case len(ivBytes) != len(s.IV):
-		return Sealed{}, refuse("bad_iv", "an IV has 16 bytes")
+		return Sealed{}, did.Refuse("bad_iv", "an IV has 16 bytes")
 	case len(macBytes) != len(s.MAC):
-		return Sealed{}, refuse("bad_mac", "a MAC has 32 bytes")
+		return Sealed{}, did.Refuse("bad_mac", "a MAC has 32 bytes")
 	case len(s.Ciphertext) > limit:
 		return Sealed{}, tooLarge
 	}

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"walletd/internal/did"
 )
 
 type sealVector struct {
@@ -118,7 +120,7 @@ func TestOpen(t *testing.T) {
 				if err != nil {
 					t.Fatalf("the cipher noticed: %v", err)
 				}
-				if code := CodeOf(checked); code != "bad_secret" && code != "not_utf8" {
+				if code := did.CodeOf(checked); code != "bad_secret" && code != "not_utf8" {
 					t.Errorf("the shape of %q passes: %v", got, checked)
 				}
 			case v.Walletd.Plaintext != nil:
@@ -231,7 +233,7 @@ func TestOpenNoticesEveryChangedBit(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := copied.Open(NameMaster, "k", key); CodeOf(err) != "bad_secret" && CodeOf(err) != "not_utf8" {
+		if _, err := copied.Open(NameMaster, "k", key); did.CodeOf(err) != "bad_secret" && did.CodeOf(err) != "not_utf8" {
 			t.Errorf("IV byte %d: %v", at, err)
 		}
 	}

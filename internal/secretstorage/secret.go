@@ -5,6 +5,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"walletd/internal/did"
 	"walletd/internal/strictjson"
 )
 
@@ -29,18 +30,18 @@ type Secret struct {
 // that cannot be used must not spoil the others.
 func ParseSecret(raw []byte, limit int) (Secret, error) {
 	if len(raw) > maxCopies*(base64.StdEncoding.EncodedLen(limit)+1024) {
-		return Secret{}, refuse("too_large", "the secret is too large")
+		return Secret{}, did.Refuse("too_large", "the secret is too large")
 	}
 	top, err := parse(raw)
 	if err != nil {
 		return Secret{}, err
 	}
 	if len(top) == 0 {
-		return Secret{}, refuse("not_found", "the secret was removed")
+		return Secret{}, did.Refuse("not_found", "the secret was removed")
 	}
 	copies, err := strictjson.Entries(top.Get("encrypted"))
 	if err != nil {
-		return Secret{}, refuse("not_encrypted", "the content is not encrypted")
+		return Secret{}, did.Refuse("not_encrypted", "the content is not encrypted")
 	}
 	return Secret{top: top, copies: copies, limit: limit}, nil
 }
@@ -69,7 +70,7 @@ func (s Secret) KeyIDs() []string {
 func (s Secret) Copy(keyID string) (Sealed, error) {
 	value := s.copies.Get(keyID)
 	if value == nil {
-		return Sealed{}, refuse("no_usable_copy", "the secret has no copy under this key")
+		return Sealed{}, did.Refuse("no_usable_copy", "the secret has no copy under this key")
 	}
 	entry, err := nested(value)
 	if err != nil {
@@ -127,7 +128,7 @@ func (s Secret) MarshalJSON() ([]byte, error) { return s.top.JSON(), nil }
 // bytes, without U+FFFD, which stands for what was not text (see parse).
 func CheckKeyID(id string) error {
 	if id == "" || len(id) > maxKeyID || !utf8.ValidString(id) || strings.Contains(id, "\ufffd") {
-		return refuse("malformed", "a key's id is text of 1 to 255 bytes")
+		return did.Refuse("malformed", "a key's id is text of 1 to 255 bytes")
 	}
 	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"walletd/internal/did"
 )
 
 func TestParseSecret(t *testing.T) {
@@ -66,7 +68,7 @@ func TestCopies(t *testing.T) {
 		"good": "", "empty": "", "longest": "",
 		"short": "bad_iv", "other": "malformed", "null": "malformed", "cases": "malformed", "long": "too_large", "none": "no_usable_copy",
 	} {
-		if _, err := s.Copy(id); CodeOf(err) != code {
+		if _, err := s.Copy(id); did.CodeOf(err) != code {
 			t.Errorf("%s: %v, want %q", id, err, code)
 		}
 	}
@@ -144,7 +146,7 @@ func TestDefaultKey(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.it, func(t *testing.T) {
 			d, err := ParseDefaultKey([]byte(test.raw))
-			if CodeOf(err) != test.code || d.KeyID() != test.id {
+			if did.CodeOf(err) != test.code || d.KeyID() != test.id {
 				t.Errorf("got %q, %v", d.KeyID(), err)
 			}
 			if err == nil && string(mustMarshal(t, d)) != test.raw {

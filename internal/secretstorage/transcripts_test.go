@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"walletd/internal/did"
 )
 
 type transcriptVectors struct {
@@ -42,7 +44,7 @@ func offered(data map[string]json.RawMessage, name string) ([]string, Secret, st
 	}
 	secret, err := ParseSecret(raw, MaxPlaintext)
 	if err != nil {
-		return nil, Secret{}, CodeOf(err)
+		return nil, Secret{}, did.CodeOf(err)
 	}
 	ids := slices.DeleteFunc(secret.KeyIDs(), func(id string) bool {
 		_, err := ParseDescription(data[KeyEvent(id)])
@@ -181,7 +183,7 @@ func checkRoundTrip(t *testing.T, eventType string, content json.RawMessage) {
 		read, err = ParseSecret(content, MaxPlaintext)
 	}
 	if err != nil {
-		if CodeOf(err) == "" || CodeOf(err) == "malformed" {
+		if did.CodeOf(err) == "" || did.CodeOf(err) == "malformed" {
 			t.Errorf("%s: %v", eventType, err)
 		}
 		return

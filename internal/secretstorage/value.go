@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"walletd/internal/did"
 )
 
 // MaxPlaintext is how long a secret may be unless configured otherwise, in bytes. The protocol has
@@ -32,14 +34,14 @@ const nameDehydratedStable = "m.dehydrated_device"
 func CheckName(name string) error {
 	switch {
 	case name == "" || len(name) > maxName:
-		return refuse("bad_name", "a secret's name has 1 to 255 bytes")
+		return did.Refuse("bad_name", "a secret's name has 1 to 255 bytes")
 	case !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl):
-		return refuse("bad_name", "a secret's name is UTF-8 without control characters")
+		return did.Refuse("bad_name", "a secret's name is UTF-8 without control characters")
 	case strings.HasPrefix(name, "m.secret_storage.") || slices.Contains([]string{
 		"m.push_rules", "m.fully_read", "m.direct", "m.ignored_user_list",
 		"m.key_backup", "m.org.matrix.custom.backup_disabled", // look like secrets, are settings
 	}, name):
-		return refuse("bad_name", "this is the name of other account data")
+		return did.Refuse("bad_name", "this is the name of other account data")
 	}
 	return nil
 }
@@ -48,7 +50,7 @@ func CheckName(name string) error {
 // names above 32 bytes in base64 (bad_secret). It is what finds a changed IV.
 func CheckValue(name string, plaintext []byte) error {
 	if !utf8.Valid(plaintext) {
-		return refuse("not_utf8", "the secret is not UTF-8")
+		return did.Refuse("not_utf8", "the secret is not UTF-8")
 	}
 	switch name {
 	case NameMaster, NameSelfSigning, NameUserSigning, NameBackup:
@@ -71,7 +73,7 @@ func ParseValue(text []byte) (Key, error) { return parseKeyText(text, false) }
 // parseKeyText reads 32 bytes of base64; lenient, it takes the URL-safe alphabet and bits after the
 // last byte.
 func parseKeyText(text []byte, lenient bool) (Key, error) {
-	bad := refuse("bad_secret", "the secret is not base64 of 32 bytes, which one of this name must be")
+	bad := did.Refuse("bad_secret", "the secret is not base64 of 32 bytes, which one of this name must be")
 	if len(text) != 43 && (len(text) != 44 || text[43] != '=') {
 		return Key{}, bad
 	}

@@ -3,6 +3,8 @@ package secretstorage
 import (
 	"strings"
 	"testing"
+
+	"walletd/internal/did"
 )
 
 func TestCheckName(t *testing.T) {
@@ -31,7 +33,7 @@ func TestCheckName(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.it, func(t *testing.T) {
-			if err := CheckName(test.name); CodeOf(err) != test.code {
+			if err := CheckName(test.name); did.CodeOf(err) != test.code {
 				t.Errorf("got %v, want %q", err, test.code)
 			}
 		})
@@ -83,7 +85,7 @@ func TestCheckValue(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.it, func(t *testing.T) {
-			if err := CheckValue(test.name, []byte(test.value)); CodeOf(err) != test.code {
+			if err := CheckValue(test.name, []byte(test.value)); did.CodeOf(err) != test.code {
 				t.Errorf("got %v, want %q", err, test.code)
 			}
 		})

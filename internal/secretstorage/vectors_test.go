@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"walletd/internal/did"
 )
 
 // loadVectors reads a file of testdata, made with the real clients.
@@ -63,7 +65,7 @@ func mustKey(t testing.TB, text string) Key {
 // wantCode fails unless err is a refusal with that code.
 func wantCode(t testing.TB, err error, code string) {
 	t.Helper()
-	if err == nil || CodeOf(err) != code {
+	if err == nil || did.CodeOf(err) != code {
 		t.Errorf("got %v, want a refusal %s", err, code)
 	}
 }

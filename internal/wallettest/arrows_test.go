@@ -34,7 +34,7 @@ var arrows = map[string][]string{
 	"internal/derive":        {"internal/did", "internal/secret"},
 	"internal/delegation":    {"internal/did"},
 	"internal/did":           {"internal/secret", "internal/strictjson"},
-	"internal/secretstorage": {"internal/secret", "internal/strictjson"},
+	"internal/secretstorage": {"internal/did", "internal/secret", "internal/strictjson"},
 	"internal/secret":        {},
 	"internal/strictjson":    {},
 	"internal/store":         {},
