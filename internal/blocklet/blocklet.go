@@ -23,6 +23,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"walletd/internal/pkcs7"
 	"walletd/internal/secret"
 )
 
@@ -92,14 +93,9 @@ func (k Key) seal(plain []byte, salt [saltSize]byte) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	pad := aes.BlockSize - len(plain)%aes.BlockSize
-	out := make([]byte, 0, len(magic)+saltSize+len(plain)+pad)
-	out = append(append(out, magic...), salt[:]...)
+	out := append([]byte(magic), salt[:]...)
 	at := len(out)
-	out = append(out, plain...)
-	for range pad {
-		out = append(out, byte(pad))
-	}
+	out = pkcs7.Append(out, plain)
 	cipher.NewCBCEncrypter(block, iv).CryptBlocks(out[at:], out[at:])
 	return base64.StdEncoding.EncodeToString(out), nil
 }
@@ -123,16 +119,12 @@ func (k Key) Open(text string) ([]byte, error) {
 	}
 	plain := raw[len(magic)+saltSize:]
 	cipher.NewCBCDecrypter(block, iv).CryptBlocks(plain, plain)
-	pad := int(plain[len(plain)-1])
-	good := pad > 0 && pad <= aes.BlockSize
-	for i := range min(pad, len(plain)) {
-		good = good && int(plain[len(plain)-1-i]) == pad
-	}
-	if !good || !utf8.Valid(plain[:len(plain)-pad]) {
+	value, padded := pkcs7.Cut(plain)
+	if !padded || !utf8.Valid(value) {
 		clear(plain)
 		return nil, ErrOpen
 	}
-	return plain[:len(plain)-pad], nil
+	return value, nil
 }
 
 // cipher gives the block cipher and the IV of a salt: EVP_BytesToKey of OpenSSL with MD5 and one

@@ -1,8 +1,9 @@
 package did
 
 import (
-	"bytes"
 	"crypto/aes"
+
+	"walletd/internal/pkcs7"
 )
 
 // sealECB is AES-256-ECB with PKCS#7 padding. key has 32 bytes.
@@ -11,8 +12,7 @@ func sealECB(key, plaintext []byte) []byte {
 	if err != nil {
 		panic("did: AES key of wrong length") // the callers hash it
 	}
-	n := aes.BlockSize - len(plaintext)%aes.BlockSize
-	out := append(bytes.Clone(plaintext), bytes.Repeat([]byte{byte(n)}, n)...)
+	out := pkcs7.Append(nil, plaintext)
 	for b := out; len(b) > 0; b = b[aes.BlockSize:] {
 		block.Encrypt(b, b[:aes.BlockSize])
 	}
@@ -33,9 +33,9 @@ func openECB(key, sealed []byte) ([]byte, error) {
 	for i := 0; i < len(sealed); i += aes.BlockSize {
 		block.Decrypt(out[i:], sealed[i:i+aes.BlockSize])
 	}
-	n := int(out[len(out)-1])
-	if n < 1 || n > aes.BlockSize || !bytes.Equal(out[len(out)-n:], bytes.Repeat([]byte{byte(n)}, n)) {
+	plaintext, ok := pkcs7.Cut(out)
+	if !ok {
 		return nil, unreadable
 	}
-	return out[:len(out)-n], nil
+	return plaintext, nil
 }

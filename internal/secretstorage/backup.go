@@ -7,10 +7,10 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
-	"crypto/subtle"
 	"fmt"
 
 	"walletd/internal/did"
+	"walletd/internal/pkcs7"
 	"walletd/internal/secret"
 )
 
@@ -108,11 +108,7 @@ func (p BackupPublicKey) seal(ephemeral *ecdh.PrivateKey, plaintext []byte) (Ses
 	if err != nil {
 		return SessionData{}, fmt.Errorf("starting AES: %w", err)
 	}
-	padding := aes.BlockSize - len(plaintext)%aes.BlockSize
-	ciphertext := make([]byte, len(plaintext)+padding)
-	for i := copy(ciphertext, plaintext); i < len(ciphertext); i++ {
-		ciphertext[i] = byte(padding)
-	}
+	ciphertext := pkcs7.Append(nil, plaintext)
 	cipher.NewCBCEncrypter(block, keys.okm[2*KeySize:]).CryptBlocks(ciphertext, ciphertext)
 	return SessionData{
 		Ephemeral:  [KeySize]byte(ephemeral.PublicKey().Bytes()),
@@ -148,23 +144,12 @@ func (k BackupKey) Open(s SessionData) ([]byte, error) {
 	}
 	padded := make([]byte, len(s.Ciphertext))
 	cipher.NewCBCDecrypter(block, keys.okm[2*KeySize:]).CryptBlocks(padded, s.Ciphertext)
-	n, ok := unpadded(padded)
+	plaintext, ok := pkcs7.Cut(padded)
 	if !ok {
 		clear(padded)
 		return nil, badPadding
 	}
-	return padded[:n], nil
-}
-
-// unpadded gives the length without PKCS #7 padding, in a time that does not depend on the bytes.
-func unpadded(b []byte) (int, bool) {
-	last := b[len(b)-1]
-	good := subtle.ConstantTimeLessOrEq(1, int(last)) & subtle.ConstantTimeLessOrEq(int(last), aes.BlockSize)
-	for i := range aes.BlockSize {
-		beyond := subtle.ConstantTimeLessOrEq(int(last), i)
-		good &= beyond | subtle.ConstantTimeByteEq(b[len(b)-1-i], last)
-	}
-	return len(b) - int(last), good == 1
+	return plaintext, nil
 }
 
 // sessionKeys are 32 bytes for AES, 32 for HMAC and the IV.

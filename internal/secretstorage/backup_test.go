@@ -184,26 +184,6 @@ func TestParseSessionData(t *testing.T) {
 	}
 }
 
-func TestUnpadded(t *testing.T) {
-	for last := range 256 {
-		block := bytes.Repeat([]byte{byte(last)}, 32)
-		n, ok := unpadded(block)
-		if want := last >= 1 && last <= 16; ok != want || ok && n != 32-last {
-			t.Errorf("padding %d: got %d, %t", last, n, ok)
-		}
-		if last < 2 || last > 16 {
-			continue
-		}
-		for at := 2; at <= last; at++ {
-			wrong := bytes.Clone(block)
-			wrong[32-at] ^= 0x10
-			if _, ok := unpadded(wrong); ok {
-				t.Errorf("padding %d: byte %d from the end may be anything", last, at)
-			}
-		}
-	}
-}
-
 func TestParseBackup(t *testing.T) {
 	public := string(unpaddedBase64(make([]byte, KeySize)))
 	auth := `"auth_data":{"public_key":"` + public + `","x":[1]}`
