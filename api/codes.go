@@ -70,6 +70,8 @@ const (
 	CodeJTIMissing                  Code = "jti_missing"                     // 400: A signed request has a jti.
 	CodeJTIInvalid                  Code = "jti_invalid"                     // 400: A jti is 1 to 128 characters.
 	CodeJTIReplayed                 Code = "jti_replayed"                    // 409: This jti was used.
+	CodeApprovalMismatch            Code = "approval_mismatch"               // 403: The request was signed for another use: it names another approval or none, or other claims than were asked for.
+	CodeAlreadyCollected            Code = "already_collected"               // 409: This yes was collected with another challenge.
 	CodeJWTLifetime                 Code = "jwt_lifetime"                    // 403: exp is more than 300 seconds after iat.
 	CodeEKInvalid                   Code = "ek_invalid"                      // 400: _ek_ is not an RSA public key of 1024 to 4096 bits in base58 of its PEM.
 	CodeRequestMalformed            Code = "request_malformed"               // 400: Not a DID Connect request.

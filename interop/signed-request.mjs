@@ -40,7 +40,7 @@ await run(async (input, say) => {
   const channel = input.sealed ? RSA.genKeyPair(1536) : undefined;
   const requestedClaims = need(input, 'requestedClaims');
 
-  const makeBody = async () => {
+  const makeBody = async (approval) => {
     const payload = {
       action: 'responseAuth',
       aud: need(input, 'wallet'),
@@ -50,6 +50,7 @@ await run(async (input, say) => {
       requestedClaims,
       appInfo: {name: 'Interop', description: 'A peer made of the official packages'},
     };
+    if (approval) payload.approval = approval;
     if (channel) payload._ek_ = toBase58(Buffer.from(channel.publicKey));
     if (agent) {
       const content = await certify(app, agent, input.certified ?? requestedClaims.map((c) => c.type), input.certificate);
@@ -73,7 +74,7 @@ await run(async (input, say) => {
     url: need(input, 'url'),
     headers: input.token ? {authorization: `Bearer ${input.token}`} : undefined,
     say,
-    makeBody: async () => (body = input.body ?? await makeBody()),
+    makeBody: async (approval) => (body = input.body ?? await makeBody(approval)),
   });
 
   const {userPk} = answer.body;

@@ -69,7 +69,8 @@ func (c *Client) AskSigned(ctx context.Context, ask api.AskSigned) (api.SignedAn
 	return call[api.SignedAnswer](ctx, c, request{method: "POST", path: "/v1/claims", body: ask})
 }
 
-// CollectSigned gets the answer to what AskSigned asked. The request is signed anew, with another jti.
+// CollectSigned gets the answer to what AskSigned asked. The request is signed anew, with another
+// jti, for the same claims, and names the id in its signed member approval.
 func (c *Client) CollectSigned(ctx context.Context, id string, ask api.AskSigned) (api.SignedAnswer, error) {
 	return call[api.SignedAnswer](ctx, c, request{method: "POST", path: "/v1/claims/" + segment(id), body: ask})
 }

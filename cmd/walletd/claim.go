@@ -144,7 +144,7 @@ func (cmd *claimCmd) signed(ctx context.Context, c *client.Client, out *console)
 		answer, err = c.AskSigned(ctx, ask)
 	}
 	if err != nil {
-		return out.pending(err, "sign the request anew and collect the answer with walletd claim --collect %s --signed FILE")
+		return out.pending(err, "sign the request anew with the id as approval, and collect the answer with walletd claim --collect %s --signed FILE")
 	}
 	return show(out, answer, nil, func(api.SignedAnswer) { _ = out.JSON(answer) })
 }

@@ -83,6 +83,9 @@ func (q *question) checkChoice() error {
 type decision struct {
 	Choice
 	Changed bool `json:"changed,omitempty"` // it ended because its answer changed
+	// Challenge is that of the first collection by a signed request; nil before. One yes is answered
+	// to one challenge, so that it signs no second one of the app's choice.
+	Challenge *string `json:"challenge,omitempty"`
 }
 
 func openDecision(w *keystore.Wallet, row store.Approval) (decision, error) {

@@ -42,6 +42,9 @@ func (d *Door) collectAsked(ctx context.Context, c *Caller, id string, wait time
 	if row.Asker != c.Asker || row.App != c.App.Address() || row.Agent != c.Agent.Address() {
 		return Outcome{}, ErrNotFound
 	}
+	if err := c.forApproval(row.ID, content.Requested); err != nil {
+		return Outcome{}, d.refuse(ctx, c, err)
+	}
 	if row.State == store.Pending && wait > 0 {
 		if row, content, err = d.await(ctx, c, row, wait); err != nil {
 			return Outcome{}, err
@@ -137,21 +140,44 @@ func (d *Door) spendRefused(ctx context.Context, c *Caller, refusal error) error
 
 // collect passes an approved question through the door again.
 func (d *Door) collect(ctx context.Context, c *Caller, row store.Approval, content asked) (*Answer, error) {
-	q, v, err := d.stands(ctx, c, row, content)
+	end, err := openDecision(c.wallet, row)
 	if err != nil {
 		return nil, err
 	}
-	return d.release(ctx, q, v, "claim.collected")
+	fixed, err := d.fixChallenge(ctx, c, row, end)
+	if err != nil {
+		return nil, err
+	}
+	q, v, err := d.stands(ctx, c, row, content, end.Choice)
+	if err != nil {
+		return nil, err
+	}
+	return d.release(ctx, q, v, "claim.collected", fixed...)
+}
+
+// fixChallenge refuses a signed collection with another challenge than the first one had. For the
+// first one it returns the write that keeps the challenge, for the record of the collection.
+func (d *Door) fixChallenge(ctx context.Context, c *Caller, row store.Approval, end decision) ([]store.Write, error) {
+	switch {
+	case c.signed == nil:
+		return nil, nil
+	case end.Challenge == nil:
+		end.Challenge = &c.signed.challenge
+		next, err := end.seal(c.wallet, row)
+		if err != nil {
+			return nil, err
+		}
+		return []store.Write{store.WithdrawApproval(row, next)}, nil
+	case *end.Challenge != c.signed.challenge:
+		return nil, d.refuse(ctx, c, did.Refuse("already_collected", "this yes was collected with another challenge; send that one, or ask again"))
+	}
+	return nil, nil
 }
 
 // stands reads an approved question anew, and returns the verdict by which it is answered if the
 // yes stands: nothing in the way of it came since, and it gives what was shown.
-func (d *Door) stands(ctx context.Context, c *Caller, row store.Approval, content asked) (q *question, v Verdict, err error) {
-	end, err := openDecision(c.wallet, row)
-	if err != nil {
-		return nil, v, err
-	}
-	if q, err = d.readAs(ctx, c, content.Requested, end.Choice, anyKind); err != nil {
+func (d *Door) stands(ctx context.Context, c *Caller, row store.Approval, content asked, choice Choice) (q *question, v Verdict, err error) {
+	if q, err = d.readAs(ctx, c, content.Requested, choice, anyKind); err != nil {
 		return nil, v, d.refuse(ctx, c, err)
 	}
 	policy, err := d.policy(ctx, c)
@@ -170,7 +196,7 @@ func (d *Door) stands(ctx context.Context, c *Caller, row store.Approval, conten
 	if err != nil {
 		return nil, v, err
 	}
-	if !content.Shown.gives(told, end.account()) {
+	if !content.Shown.gives(told, choice.account()) {
 		return nil, v, d.endChanged(ctx, c, row)
 	}
 	if err := q.missing(); err != nil {

@@ -99,6 +99,9 @@ func (d *Door) Answer(ctx context.Context, c *Caller, asked []json.RawMessage) (
 	if c.Role != App {
 		return Outcome{}, ErrForbidden
 	}
+	if err := c.forApproval("", nil); err != nil {
+		return Outcome{}, d.refuse(ctx, c, err)
+	}
 	for try := 1; ; try++ {
 		out, err := d.answerOnce(ctx, c, asked)
 		if try == tries || !errors.Is(err, store.ErrChanged) {

@@ -21,7 +21,7 @@ func TestAJTIIsUsedUpWhateverCameOfIt(t *testing.T) {
 		wantCode(t, err, "jti_replayed")
 	})
 	t.Run("by a poll", func(t *testing.T) {
-		poll := h.request(p, "poll", map[string]any{"requestedClaims": nil})
+		poll := h.request(p, "poll", map[string]any{"approval": question.Pending.ID})
 		if out, err := h.collectSigned(poll, question.Pending.ID); err != nil || out.Pending == nil {
 			t.Fatal(out, err)
 		}
@@ -33,7 +33,7 @@ func TestAJTIIsUsedUpWhateverCameOfIt(t *testing.T) {
 		if out.Answer != nil {
 			t.Error("the poll that was answered before the yes collects the key")
 		}
-		if out, err := h.collectSigned(h.request(p, "fresh", map[string]any{"requestedClaims": nil}), question.Pending.ID); err != nil || out.Answer == nil {
+		if out, err := h.collectSigned(h.request(p, "fresh", map[string]any{"approval": question.Pending.ID}), question.Pending.ID); err != nil || out.Answer == nil {
 			t.Errorf("a fresh request: %v, %v", out, err)
 		}
 	})

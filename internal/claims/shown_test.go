@@ -131,7 +131,7 @@ func (c changing) during(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	q, v, err := h.door.stands(t.Context(), caller, row, content)
+	q, v, err := h.door.stands(t.Context(), caller, row, content, Choice{})
 	if err != nil {
 		if content.Shown.Claims[0].Missing == "" {
 			t.Fatal(err)

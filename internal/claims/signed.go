@@ -1,6 +1,7 @@
 package claims
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -32,6 +33,8 @@ type SignedRequest struct {
 // signedRequest is what the answer of a signed request needs.
 type signedRequest struct {
 	challenge string
+	approval  string            // id of the approval that the request collects; "" for one that asks
+	asked     []json.RawMessage // the claims of the signed body
 	channel   did.ChannelKey
 	sharedKey string // channel, wrapped for the request's `_ek_`; "" without one
 	nonce     store.Nonce
@@ -88,6 +91,7 @@ func (d *Door) AuthenticateSigned(ctx context.Context, r SignedRequest) (*Caller
 			return nil, nil, malformed("requestedClaims must be a list", nil)
 		}
 	}
+	signed.asked = asked
 	return c, asked, nil
 }
 
@@ -107,11 +111,15 @@ func readSigned(t did.Token) (*signedRequest, error) {
 	if err != nil {
 		return nil, err
 	}
+	approval, err := optionalText(t.Body, "approval", maxJTI)
+	if err != nil {
+		return nil, err
+	}
 	seal, err := optionalText(t.Body, "_ek_", 4096)
 	if err != nil {
 		return nil, err
 	}
-	s := &signedRequest{challenge: challenge, nonce: store.Nonce{JTI: jti, Until: t.Expires.Add(keepNonce).Unix()}}
+	s := &signedRequest{challenge: challenge, approval: approval, nonce: store.Nonce{JTI: jti, Until: t.Expires.Add(keepNonce).Unix()}}
 	if seal != "" {
 		// The key of the answer is made and wrapped now: one that can't be is refused before anything is decided.
 		s.channel = did.NewChannelKey()
@@ -120,6 +128,36 @@ func readSigned(t did.Token) (*signedRequest, error) {
 		}
 	}
 	return s, nil
+}
+
+// forApproval refuses a signed request that was signed for another use than this one: to collect the
+// approval with this id and these claims, or, with id "" and nil, to ask. So a request that was
+// signed for one question, and not sent, gets the answer to no other.
+func (c *Caller) forApproval(id string, asked []json.RawMessage) error {
+	if c.signed == nil {
+		return nil
+	}
+	switch {
+	case c.signed.approval == id:
+	case id == "":
+		return did.Refuse("approval_mismatch", "the request is signed to collect an approval; leave approval out to ask")
+	default:
+		return did.Refuse("approval_mismatch", "the signed request must name the approval that it collects in approval")
+	}
+	if id != "" && !sameClaims(c.signed.asked, asked) {
+		return did.Refuse("approval_mismatch", "the signed request must hold the claims that were asked for, as they were")
+	}
+	return nil
+}
+
+// sameClaims reports whether two requests ask for the same: the same JSON, however it is written.
+func sameClaims(a, b []json.RawMessage) bool {
+	one, err := did.MarshalStable(a)
+	if err != nil {
+		return false
+	}
+	other, err := did.MarshalStable(b)
+	return err == nil && bytes.Equal(one, other)
 }
 
 // findAudience finds the wallet that aud names: its own address, or the asking app's account in

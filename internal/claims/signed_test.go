@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -233,7 +234,7 @@ func TestASignedQuestionIsCollectedWithAFreshRequest(t *testing.T) {
 		t.Fatal(err)
 	}
 	collect := func(p peer, jti string) (Outcome, error) {
-		c, _, err := h.door.AuthenticateSigned(t.Context(), h.request(p, jti, map[string]any{"requestedClaims": []any{}}))
+		c, _, err := h.door.AuthenticateSigned(t.Context(), h.request(p, jti, map[string]any{"approval": out.Pending.ID}))
 		if err != nil {
 			return Outcome{}, err
 		}
@@ -309,4 +310,53 @@ func TestAnAgentSpeaksForAnApp(t *testing.T) {
 			t.Errorf("the app itself is answered under its agent's grant: %v, %v", out, err)
 		}
 	})
+}
+
+// One yes signs one challenge: that of whoever collects first.
+func TestTheFirstCollectionFixesTheChallenge(t *testing.T) {
+	h := newHouse(t)
+	p := h.knownPeer(7)
+	h.asset(ticket, h.of(p.did.Address()))
+	claims := raw(`{"type":"asset"}`)
+	challenge := func(n int) string { return strings.Repeat(string(rune('A'+n)), 16) }
+	out, err := h.askSigned(h.request(p, "ask", map[string]any{"requestedClaims": claims, "challenge": challenge(20)}))
+	if err != nil || out.Pending == nil {
+		t.Fatal(out, err)
+	}
+	if err := h.approve(out.Pending.ID, Choice{}); err != nil {
+		t.Fatal(err)
+	}
+	const apps = 8
+	var outs [apps]Outcome
+	var errs [apps]error
+	var wg sync.WaitGroup
+	for i := range apps {
+		c, _, err := h.door.AuthenticateSigned(t.Context(), h.request(p, challenge(i), map[string]any{
+			"requestedClaims": claims, "challenge": challenge(i), "approval": out.Pending.ID,
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(c.Close)
+		wg.Go(func() { outs[i], errs[i] = h.door.Collect(t.Context(), c, out.Pending.ID, 0) })
+	}
+	wg.Wait()
+	first := -1
+	for i := range apps {
+		switch {
+		case errs[i] == nil && first < 0:
+			first = i
+		case errs[i] == nil:
+			t.Errorf("both %d and %d were answered", first, i)
+		default:
+			wantCode(t, errs[i], "already_collected")
+		}
+	}
+	if first < 0 {
+		t.Fatal("nobody was answered")
+	}
+	again, err := h.collectSigned(h.request(p, "again", map[string]any{"requestedClaims": claims, "challenge": challenge(first), "approval": out.Pending.ID}), out.Pending.ID)
+	if err != nil || again.Answer == nil {
+		t.Errorf("the same challenge again: %v, %v", again, err)
+	}
 }

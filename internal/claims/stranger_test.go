@@ -121,7 +121,7 @@ func TestAnAccountIsKeptWithTheQuestionThatNeedsIt(t *testing.T) {
 	if err := h.approve(out.Pending.ID, Choice{}); err != nil {
 		t.Fatal(err)
 	}
-	got, err := h.collectSigned(h.request(p, "collect", map[string]any{"requestedClaims": nil}), out.Pending.ID)
+	got, err := h.collectSigned(h.request(p, "collect", map[string]any{"approval": out.Pending.ID}), out.Pending.ID)
 	if err != nil || got.Answer == nil {
 		t.Fatal(got, err)
 	}

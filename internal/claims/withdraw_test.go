@@ -74,7 +74,7 @@ func TestAnUncollectedYesEndsWithWhatWasWithdrawn(t *testing.T) {
 		if _, err := h.door.NameApp(t.Context(), h.as(h.owner), p.did, "let in again"); err != nil {
 			t.Fatal(err)
 		}
-		_, err = h.collectSigned(h.request(p, "collect", map[string]any{"requestedClaims": nil}), out.Pending.ID)
+		_, err = h.collectSigned(h.request(p, "collect", map[string]any{"approval": out.Pending.ID}), out.Pending.ID)
 		wantErr(t, err, ErrRejected)
 		v, err := h.door.Approval(t.Context(), h.as(h.owner), out.Pending.ID)
 		if err != nil || v.Status != store.Cancelled {

@@ -140,7 +140,7 @@ func codeStatus(code api.Code) (status int, known bool) {
 		"pk_malformed", "agent_pk_missing", "agent_did_missing", "delegation_malformed",
 		"salt_reserved", "credential_invalid", "aud_missing", "url_present", "jti_missing", "jti_invalid", "ek_invalid":
 		return http.StatusBadRequest, true
-	case "aud_mismatch", "app_unknown", "jwt_lifetime", "did_pk_mismatch", "app_pk_mismatch", "agent_pk_mismatch", "jwt_alg_mismatch",
+	case "aud_mismatch", "app_unknown", "approval_mismatch", "jwt_lifetime", "did_pk_mismatch", "app_pk_mismatch", "agent_pk_mismatch", "jwt_alg_mismatch",
 		"jwt_unhashed_ecdsa", "jwt_bad_signature", "authinfo_bad_signature", "jwt_expired", "jwt_no_exp",
 		"jwt_iat_future", "jwt_nbf_future", "delegation_missing", "delegation_issuer_mismatch",
 		"delegation_bad_signature", "delegation_agent_mismatch", "delegation_expired", "delegation_revoked", "final_unauthenticated",
@@ -149,7 +149,7 @@ func codeStatus(code api.Code) (status int, known bool) {
 		"text_is_a_token", "blind_signature", "delegation_is_a_session_message",
 		"chain_broken", "chain_expiry", "chain_too_deep", "scope_widened":
 		return http.StatusForbidden, true
-	case "jti_replayed", "account_collision", "secrets_full":
+	case "jti_replayed", "already_collected", "account_collision", "secrets_full":
 		return http.StatusConflict, true
 	case "malformed", "bad_base64", "bad_iv", "bad_mac", "bad_secret", "not_utf8", "bad_key", "bad_name", "empty_secret",
 		"unknown_algorithm", "no_match", "no_usable_copy", "not_encrypted": // of secret storage, its reference's section 12

@@ -181,7 +181,7 @@ func TestStrangersDoNotAskUnderAnyRule(t *testing.T) {
 	w.Do("PATCH", w.Path(""), w.Owner, members{"strangers": true}).Must(200)
 	asked := stranger.AskSigned(notesKey).Must(202)
 	w.MustApprove(asked.Text("code"))
-	collected := w.Do("POST", "/v1/claims/"+asked.Text("id"), "", stranger.Signed(notesKey))
+	collected := w.Do("POST", "/v1/claims/"+asked.Text("id"), "", stranger.Signed(notesKey, collects(asked)))
 	keyIn(t, open(t, w, collected))
 
 	// Known now, it is under the rule.
@@ -212,15 +212,50 @@ func TestSignedQuestionIsCollectedByItsAskerAlone(t *testing.T) {
 	w := wallettest.New(t)
 	notes, other := w.App("Notes"), w.App("Other")
 	asked := notes.AskSigned(notesKey).Must(202)
-	path := "/v1/claims/" + asked.Text("id")
-	w.Do("POST", path, "", notes.Signed(notesKey)).Must(202)
+	path, of := "/v1/claims/"+asked.Text("id"), collects(asked)
+	w.Do("POST", path, "", notes.Signed(notesKey, of)).Must(202)
 	w.MustApprove(asked.Text("code"))
-	w.Do("POST", path, "", other.Signed(notesKey)).Refused(404, "not_found")
+	w.Do("POST", path, "", other.Signed(notesKey, of)).Refused(404, "not_found")
 	w.Do("GET", path, notes.Token, nil).Refused(404, "not_found") // the token did not ask
-	w.Do("POST", path, notes.Token, notes.Signed(notesKey)).Refused(400, "two_credentials")
-	signed := notes.Signed(notesKey)
+	w.Do("POST", path, notes.Token, notes.Signed(notesKey, of)).Refused(400, "two_credentials")
+	signed := notes.Signed(notesKey, of)
 	keyIn(t, open(t, w, w.Do("POST", path, "", signed)))
 	w.Do("POST", path, "", signed).Refused(409, "jti_replayed")
+}
+
+// collects is the member by which a signed request names the approval that it collects.
+func collects(asked *wallettest.Response) members { return members{"approval": asked.Text("id")} }
+
+// One yes gives one answer: to the request that was signed for it, with one challenge.
+func TestOneYesIsOneAnswer(t *testing.T) {
+	t.Parallel()
+	w := wallettest.New(t)
+	notes := w.App("Notes")
+	asked := notes.AskSigned(notesKey).Must(202)
+	path := "/v1/claims/" + asked.Text("id")
+	w.MustApprove(asked.Text("code"))
+	another := []members{wallettest.EncryptionKey("another")}
+	for name, body := range map[string]members{
+		"to a request that names none":    notes.Signed(notesKey),
+		"to one that names another":       notes.Signed(notesKey, members{"approval": "another"}),
+		"to one for other claims":         notes.Signed(another, collects(asked)),
+		"to one for one claim more":       notes.Signed(append(another, notesKey...), collects(asked)),
+		"to one without claims":           notes.Signed(nil, collects(asked)),
+		"to one with claims said in part": notes.Signed([]members{{"type": "encryptionKey"}}, collects(asked)),
+	} {
+		t.Run("not "+name, func(t *testing.T) {
+			w.In(t).Do("POST", path, "", body).Refused(403, "approval_mismatch")
+			w.In(t).Do("POST", path, "", body).Refused(409, "jti_replayed")
+		})
+	}
+	w.Do("POST", "/v1/claims", "", notes.Signed(notesKey, collects(asked))).Refused(403, "approval_mismatch")
+	keyIn(t, open(t, w, w.Do("POST", path, "", notes.Signed(notesKey, collects(asked), members{"challenge": "A1B2"}))))
+	keyIn(t, open(t, w, w.Do("POST", path, "", notes.Signed(notesKey, collects(asked), members{"challenge": "A1B2"}))))
+	for _, other := range []any{"A1B3", "", nil} {
+		body := notes.Signed(notesKey, collects(asked), members{"challenge": other})
+		w.Do("POST", path, "", body).Refused(409, "already_collected")
+		w.Do("POST", path, "", body).Refused(409, "jti_replayed")
+	}
 }
 
 func TestAgentsSpeakForTheirApp(t *testing.T) {

@@ -276,7 +276,7 @@ func (g *golden) goesOnWithSessions(t *testing.T, w *wallettest.Wallet) {
 
 func (g *golden) answersSigned(t *testing.T, w *wallettest.Wallet) {
 	notes := w.Stranger("Notes", did.Ed25519)
-	body := notes.Signed([]members{wallettest.EncryptionKey("signed, not collected")})
+	body := notes.Signed([]members{wallettest.EncryptionKey("signed, not collected")}, members{"approval": g.Signed.ID})
 	r := w.Do("POST", "/v1/claims/"+g.Signed.ID, "", body)
 	if allowed(t, r) {
 		token, err := did.ReadToken(r.Text("userInfo"))

@@ -41,14 +41,16 @@ export async function askWithToken({url, token, requestedClaims, say}) {
   return {...answer, asked: true};
 }
 
-// askSigned asks without a token. makeBody signs a fresh request each time it is called.
+// askSigned asks without a token. makeBody signs a fresh request each time it is called: one that
+// asks, or with the id of an approval one that collects it.
 export async function askSigned({url, makeBody, say, headers}) {
   let answer = await post(`${url}/v1/claims`, await makeBody(), headers);
   if (answer.status !== 202) return {...answer, asked: false};
   const location = announce(answer, say);
+  const {id} = answer.body;
   while (answer.status === 202) {
     await sleep(250);
-    answer = await post(`${url}${location}`, await makeBody(), headers);
+    answer = await post(`${url}${location}`, await makeBody(id), headers);
   }
   return {...answer, asked: true};
 }
