@@ -18,6 +18,7 @@ type listenFlags struct {
 	TLSCert        string   `name:"tls-cert" type:"path" placeholder:"FILE" help:"Certificate chain, PEM; read anew when it changes."`
 	TLSKey         string   `name:"tls-key" type:"path" placeholder:"FILE" help:"Its key, PEM."`
 	BehindTLSProxy []string `sep:"none" name:"behind-tls-proxy" placeholder:"CIDR" help:"Addresses of a proxy that speaks TLS to the world: nobody else may connect, and its X-Forwarded headers count."`
+	MaxConnections int      `placeholder:"N" help:"How many connections may be open: 1024, or fewer where the process may open fewer files. A few more are kept for operators."`
 	Host           []string `sep:"none" placeholder:"NAME" help:"A name that clients call the service by. May be given again."`
 }
 
@@ -29,6 +30,8 @@ type listenPlan struct {
 	tls     *tls.Config  // nil: in the clear
 	proxies []netip.Prefix
 	hosts   []string
+
+	connections int // how many may be open
 }
 
 // listener is one open address.
@@ -52,6 +55,16 @@ func (f listenFlags) plan() (p listenPlan, err error) {
 		p.proxies = append(p.proxies, prefix.Masked())
 	}
 	p.hosts = f.Host
+	switch most := mostConnections(); {
+	case f.MaxConnections < 0:
+		return p, usagef("--max-connections takes 1 or more")
+	case f.MaxConnections > most:
+		return p, withHint(usagef("--max-connections %d is more than this process may open files for", f.MaxConnections), fmt.Sprintf("at most %d; raise the limit with ulimit -n, or LimitNOFILE of the unit", most))
+	case f.MaxConnections == 0:
+		p.connections = min(most, 1024)
+	default:
+		p.connections = f.MaxConnections
+	}
 	if f.Listen == "" {
 		f.Listen = defaultListen
 	}

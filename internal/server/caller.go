@@ -34,6 +34,9 @@ func (s *Server) identify(c *call, rt route, text []byte, body any) error {
 	if err := s.checkPage(c, rt.callers); err != nil {
 		return err
 	}
+	if onReserve(c.request) && c.caller.Role != claims.Operator {
+		return errFull
+	}
 	if signed == nil && !slices.Contains(rt.callers.roles, c.caller.Role) {
 		return fmt.Errorf("%w: it takes a token of the role %s", claims.ErrForbidden, rt.callers)
 	}

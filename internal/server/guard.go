@@ -95,6 +95,9 @@ func (s *Server) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
 		seen := &recorder{ResponseWriter: w}
+		if c := connectionOf(r); c != nil {
+			defer c.begin()()
+		}
 		next.ServeHTTP(seen, r)
 		route := chi.RouteContext(r.Context()).RoutePattern()
 		if route == "" || route == "/*" {

@@ -88,6 +88,9 @@ func (s *Server) serve(rt route) http.HandlerFunc {
 		if err := s.checkSource(w, r, rt.callers); err != nil {
 			return err
 		}
+		if !rt.callers.mayUseReserve() && onReserve(r) {
+			return errFull
+		}
 		if rt.callers.ofApps() && s.store.ClockBehind() > maxBehind {
 			return errClock // what has ended would seem to live
 		}

@@ -41,6 +41,7 @@ func (s *Server) ServeMetrics(ctx context.Context, l net.Listener) error {
 }
 
 func (s *Server) serveOn(ctx context.Context, l net.Listener, h http.Handler, config *tls.Config) error {
+	l = boundListener{l, s.open}
 	srv := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: headerTime,
@@ -49,6 +50,7 @@ func (s *Server) serveOn(ctx context.Context, l net.Listener, h http.Handler, co
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    maxHeader,
 		TLSConfig:         config,
+		ConnContext:       withConnection,
 		ErrorLog:          stdlog.New(quiet{s}, "", 0),
 	}
 	srv.RegisterOnShutdown(s.stop)

@@ -62,6 +62,10 @@ func (m *Metrics) connectionError() {
 	m.set.GetOrCreateCounter("walletd_connection_errors_total").Inc()
 }
 
+func (m *Metrics) limited(limit string) {
+	m.set.GetOrCreateCounter(fmt.Sprintf("walletd_limited_total{limit=%q}", limit)).Inc()
+}
+
 // gauge adds a value that is read when the metrics are.
 func (m *Metrics) gauge(name string, read func() float64) {
 	m.set.GetOrCreateGauge(name, read)

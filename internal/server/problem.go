@@ -28,6 +28,7 @@ var (
 	errTwoCredentials = errors.New("both a token and a signed request")
 	errClock          = errors.New("the clock is behind the store")
 	errHuge           = errors.New("other huge bodies are being read")
+	errFull           = errors.New("there is room for operators and probes alone")
 	errDeadline       = errors.New("the request was not finished in time")
 )
 
@@ -60,6 +61,7 @@ func refusals() []entry {
 		{errTwoCredentials, 400, "two_credentials", "Send either a token or a signed request, not both."},
 		{errClock, 503, "clock", "The service's clock is more than 5 minutes behind its store. Its operator sets it."},
 		{errHuge, 429, "busy", "Other backups are being sent. Try again when one is done."},
+		{errFull, 503, "unavailable", "The service has as many connections as it may. Try again in a moment."},
 		{errDeadline, 503, "unavailable", "The request took too long. Ask again."},
 
 		{api.ErrNotText, 422, "not_utf8", "The secret holds half of a character, which no UTF-8 can hold."},

@@ -52,6 +52,11 @@ func (c callers) ofPeople() bool {
 	return c.anyone || slices.ContainsFunc(c.roles, func(r claims.Role) bool { return r != claims.App })
 }
 
+// mayUseReserve reports whether the connections kept for operators and probes may serve the route.
+func (c callers) mayUseReserve() bool {
+	return c.probe || c.local || slices.Contains(c.roles, claims.Operator)
+}
+
 // audience says whom a listener answers.
 type audience int
 

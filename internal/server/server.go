@@ -46,6 +46,9 @@ type Config struct {
 	// Proxies are the sources that may connect beside this machine, and whose X-Forwarded-*
 	// headers count (--behind-tls-proxy). Empty: all may connect, no such header counts.
 	Proxies []netip.Prefix
+	// Connections bounds the open connections of all listeners; zero is 1024. A few more are taken
+	// for operators and probes.
+	Connections int
 	// Apps says that apps are served on a listener of their own (--apps-listen): then Handler
 	// answers no app route, and AppsHandler does.
 	Apps bool
@@ -65,6 +68,8 @@ type Server struct {
 	proxies  proxies
 	apps     bool
 	cross    *http.CrossOriginProtection
+	limits   *limits
+	open     *connections
 	waiting  atomic.Int64 // requests that wait for a person
 	huge     atomic.Int64 // huge requests that are being answered
 	away     atomic.Bool  // whether the store took no writes when it was asked last
@@ -85,6 +90,11 @@ func New(c Config) (*Server, error) {
 	if s.metrics == nil {
 		s.metrics = NewMetrics()
 	}
+	s.limits = &limits{metrics: s.metrics, log: s.log}
+	if c.Connections == 0 {
+		c.Connections = defaultConnections
+	}
+	s.open = &connections{limit: c.Connections, bites: s.limits.bite, opened: map[*connection]struct{}{}}
 	s.stops, s.stop = context.WithCancel(context.Background())
 	s.observeState()
 	return s, nil

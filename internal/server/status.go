@@ -62,6 +62,8 @@ func (s *Server) observeState() {
 		}
 		return 0
 	})
+	s.metrics.gauge(`walletd_connections{state="open"}`, func() float64 { open, _ := s.open.count(); return float64(open) })
+	s.metrics.gauge(`walletd_connections{state="answering"}`, func() float64 { _, answering := s.open.count(); return float64(answering) })
 	s.metrics.gauge("walletd_waiting", func() float64 { return float64(s.waiting.Load()) })
 	s.metrics.gauge("walletd_clock_behind_seconds", func() float64 { return s.store.ClockBehind().Seconds() })
 }

@@ -1,0 +1,167 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// defaultConnections bounds the open connections of a Server whose Config does not say.
+const defaultConnections = 1024
+
+// reservedConnections is how many more are taken for operators and probes, when no other can be.
+const reservedConnections = 16
+
+// connections bounds the open connections of all listeners. At the bound one on which nothing is
+// being answered makes room: first of those that never asked anything the oldest, then the one that
+// has been idle longest. Where there is none, a few more are taken for operators and probes alone.
+type connections struct {
+	limit  int
+	bites  func(limit string) // hears when the bound bites
+	mu     sync.Mutex
+	opened map[*connection]struct{}
+}
+
+// connection is one open connection.
+type connection struct {
+	net.Conn
+	all      *connections
+	reserved bool // for operators and probes alone
+
+	// Guarded by all.mu.
+	answering int  // requests that have come whole, with their heads
+	asked     bool // at least one request has come
+	since     time.Time
+}
+
+// take counts a new connection, or returns nil where there is no room.
+func (cs *connections) take(c net.Conn) *connection {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	fresh := &connection{Conn: c, all: cs, since: time.Now()}
+	if !cs.room(false, cs.limit) {
+		cs.bites("connections")
+		if fresh.reserved = true; !cs.room(true, reservedConnections) {
+			return nil
+		}
+	}
+	cs.opened[fresh] = struct{}{}
+	return fresh
+}
+
+// room reports whether there is room for one more, and makes it if it can: of a number of
+// connections that are for operators and probes, or of those that are for all.
+func (cs *connections) room(reserved bool, limit int) bool {
+	n := 0
+	var idle *connection
+	for c := range cs.opened {
+		if c.reserved != reserved {
+			continue
+		}
+		n++
+		switch {
+		case c.answering > 0:
+		case idle == nil, idle.asked && !c.asked, idle.asked == c.asked && c.since.Before(idle.since):
+			idle = c
+		}
+	}
+	if n < limit {
+		return true
+	}
+	if idle == nil {
+		return false
+	}
+	delete(cs.opened, idle)
+	idle.Conn.Close()
+	cs.bites("connections_idle")
+	return true
+}
+
+// Close closes the connection and gives its room back.
+func (c *connection) Close() error {
+	c.all.mu.Lock()
+	delete(c.all.opened, c)
+	c.all.mu.Unlock()
+	return c.Conn.Close()
+}
+
+// begin notes that a request is being answered, until end.
+func (c *connection) begin() (end func()) {
+	c.all.mu.Lock()
+	defer c.all.mu.Unlock()
+	c.answering++
+	c.asked = true
+	return func() {
+		c.all.mu.Lock()
+		defer c.all.mu.Unlock()
+		c.answering--
+		c.since = time.Now()
+	}
+}
+
+// count returns how many connections are open, and on how many of them something is being answered.
+func (cs *connections) count() (open, answering int) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	for c := range cs.opened {
+		if c.answering > 0 {
+			answering++
+		}
+	}
+	return len(cs.opened), answering
+}
+
+// boundListener counts the connections of a listener.
+type boundListener struct {
+	net.Listener
+	all *connections
+}
+
+// Accept returns the next connection that there is room for.
+func (l boundListener) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if taken := l.all.take(c); taken != nil {
+			return taken, nil
+		}
+		c.Close()
+	}
+}
+
+type connectionKey struct{}
+
+// withConnection puts the connection beneath another, of TLS or of HTTP/1, into a context.
+func withConnection(ctx context.Context, c net.Conn) context.Context {
+	for {
+		switch beneath := c.(type) {
+		case *connection:
+			return context.WithValue(ctx, connectionKey{}, beneath)
+		case *framed:
+			c = beneath.Conn
+		case secured:
+			c = beneath.tls
+		case *tls.Conn:
+			c = beneath.NetConn()
+		default:
+			return ctx
+		}
+	}
+}
+
+// connectionOf returns the connection that a request came on, nil in tests without a listener.
+func connectionOf(r *http.Request) *connection {
+	c, _ := r.Context().Value(connectionKey{}).(*connection)
+	return c
+}
+
+// onReserve reports whether a request came on a connection that is for operators and probes alone.
+func onReserve(r *http.Request) bool {
+	c := connectionOf(r)
+	return c != nil && c.reserved
+}

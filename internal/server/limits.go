@@ -1,0 +1,42 @@
+package server
+
+import (
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// bitesEvery is how often the log says that a limit bites.
+const bitesEvery = 10 * time.Second
+
+// limits counts when a limit bites, and says so in the log, each limit once in a while.
+type limits struct {
+	metrics *Metrics
+	log     zerolog.Logger
+
+	mu   sync.Mutex
+	last map[string]bitten
+}
+
+// bitten is when the log last said that a limit bites, and how often it has since.
+type bitten struct {
+	said time.Time
+	more int
+}
+
+// bite notes that a limit was reached. Its name is one of ours.
+func (l *limits) bite(limit string) {
+	l.metrics.limited(limit)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b := l.last[limit]
+	if b.more++; time.Since(b.said) >= bitesEvery {
+		l.log.Warn().Str("limit", limit).Int("times", b.more).Msg("a limit is reached")
+		b = bitten{said: time.Now()}
+	}
+	if l.last == nil {
+		l.last = map[string]bitten{}
+	}
+	l.last[limit] = b
+}
