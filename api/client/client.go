@@ -21,6 +21,7 @@
 //   - *PendingError: the person was asked, and has not answered.
 //   - *UnreachableError: there was no answer; whether the request took effect is not known.
 //   - *AnswerError: something answered that is not walletd.
+//   - api.ErrNotText: a secret that is passed in is not UTF-8, which JSON would change; nothing was sent.
 //   - the context's error, if the context ended the call.
 //
 // No error holds the token, a secret or the body of a request.
@@ -194,7 +195,9 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 		req.ContentLength = r.size
 	case r.body != nil:
 		b, err := json.Marshal(r.body)
-		if err != nil {
+		if errors.Is(err, api.ErrNotText) {
+			return nil, fmt.Errorf("a secret cannot be sent: %w", api.ErrNotText)
+		} else if err != nil {
 			return nil, fmt.Errorf("writing the request: %w", err)
 		}
 		req.ContentLength = int64(len(b))

@@ -34,6 +34,9 @@ If the person has to be asked, it prints what waits and exits with 3; --wait wai
 
 // Validate refuses flags that do not go together.
 func (cmd *claimCmd) Validate() error {
+	if len(cmd.Collect) == 6 {
+		return usagef("--collect takes the id that stood beside the code: the code is for the person")
+	}
 	if cmd.Signed != "" && (cmd.Salt != nil || cmd.With != "" || cmd.DelegationFile != "") {
 		return usagef("--signed has the claims in it: leave the others out")
 	}
@@ -87,21 +90,20 @@ func (cmd *claimCmd) ask(ctx context.Context, c *client.Client) (api.Answered, e
 }
 
 // claim makes the claim of the flags.
-func (cmd *claimCmd) claim() (map[string]any, error) {
-	claim := map[string]any{}
+func (cmd *claimCmd) claim() (map[string]json.RawMessage, error) {
+	claim := map[string]json.RawMessage{} // as they are: what is wrong with them the service says
 	if cmd.With != "" {
-		d := json.NewDecoder(bytes.NewReader([]byte(cmd.With)))
-		d.UseNumber()
-		if err := d.Decode(&claim); err != nil || claim == nil || d.More() {
+		if err := json.Unmarshal([]byte(cmd.With), &claim); err != nil || claim == nil {
 			return nil, withHint(usagef("--with is not a JSON object"), `as in --with '{"items":["fullName"]}'`)
 		}
 	}
-	set := func(member string, value any) error {
+	set := func(member, text string) error {
 		if _, twice := claim[member]; twice {
 			return usagef("--with has %s, for which there is a flag", member)
 		}
+		value, err := json.Marshal(text)
 		claim[member] = value
-		return nil
+		return err
 	}
 	err := set("type", cmd.Type)
 	if cmd.Salt != nil {

@@ -13,11 +13,11 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
 
+	"walletd/api"
 	"walletd/api/client"
 	"walletd/internal/claims"
 	"walletd/internal/connect"
 	"walletd/internal/keystore"
-	"walletd/internal/secret"
 	"walletd/internal/store"
 )
 
@@ -302,7 +302,7 @@ func ephemeral(ctx context.Context, out connect.ClientConfig, do func(*client.Cl
 	if err != nil {
 		return err
 	}
-	c, err := newClient("http://"+listeners[0].Addr().String(), secret.New([]byte(v.OwnerToken)))
+	c, err := client.New(client.Config{URL: "http://" + listeners[0].Addr().String(), Token: api.NewSecretText([]byte(v.OwnerToken))})
 	if err != nil {
 		return err
 	}

@@ -141,6 +141,7 @@ func hintFor(err error) string {
 		hint string
 	}{
 		{client.ErrWhichWallet, "give --wallet z1…; walletd wallet list shows them"},
+		{api.ErrNotText, "it holds bytes that are no text: encode them first, as with base64"},
 		{client.ErrNoSuchCode, "walletd approvals list shows what waits"},
 		{store.ErrInUse, "stop the other one first: one walletd at a time has a data directory"},
 		{store.ErrNotFound, "make it first: walletd init"},

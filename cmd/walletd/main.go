@@ -14,7 +14,9 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
+	"unicode/utf8"
 
 	"github.com/alecthomas/kong"
 )
@@ -74,6 +76,10 @@ func run(args []string) int {
 	parser, err := newParser(&c, con, kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(undone))
 	if err != nil {
 		return con.fail(err)
+	}
+	// The parser would make U+FFFD of what is not UTF-8, and one salt of two.
+	if !utf8.ValidString(strings.Join(args, "")) {
+		return con.fail(withHint(usagef("an argument is not UTF-8"), "bytes of a salt go as --salt-hex; a file of another name goes to the standard input"))
 	}
 	parsed, err := parser.Parse(args)
 	con.json, con.allowShared = c.JSON, c.AllowSharedSecretFiles

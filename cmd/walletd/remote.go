@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -30,7 +32,27 @@ type remote struct {
 
 // serviceFlag says which service is meant.
 type serviceFlag struct {
-	URL string `name:"url" env:"WALLETD_URL" placeholder:"URL" help:"The service. Without it (and WALLETD_URL): the one that serve --dev runs here, or http://127.0.0.1:8080."`
+	URL        string `name:"url" env:"WALLETD_URL" placeholder:"URL" help:"The service. Without it (and WALLETD_URL): the one that serve --dev runs here, or http://127.0.0.1:8080."`
+	CAFile     string `name:"ca-file" env:"WALLETD_CA_FILE" type:"path" placeholder:"FILE" help:"Trust the authority whose certificate this is (PEM), or the service's own certificate, and no other."`
+	ServerName string `env:"WALLETD_SERVER_NAME" placeholder:"NAME" help:"The name that the service's certificate must have, if it is not the one in the URL."`
+}
+
+// tls is how https is spoken; nil is as this machine is set up.
+func (f serviceFlag) tls() (*tls.Config, error) {
+	if f.CAFile == "" && f.ServerName == "" {
+		return nil, nil
+	}
+	c := &tls.Config{ServerName: f.ServerName}
+	if f.CAFile != "" {
+		pem, err := os.ReadFile(f.CAFile)
+		if err != nil {
+			return nil, err
+		}
+		if c.RootCAs = x509.NewCertPool(); !c.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("%s holds no certificate in PEM", shown(f.CAFile))
+		}
+	}
+	return c, nil
 }
 
 type (
@@ -65,7 +87,7 @@ func (r remote) open(con *console, role api.Role) (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newClient(base, token)
+	return r.client(base, token)
 }
 
 // openBare makes a client without a token.
@@ -74,11 +96,15 @@ func (f serviceFlag) openBare() (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newClient(base, secret.Bytes{})
+	return f.client(base, secret.Bytes{})
 }
 
-func newClient(base string, token secret.Bytes) (*client.Client, error) {
-	c, err := client.New(client.Config{URL: base, Token: api.SecretText{Bytes: token}})
+func (f serviceFlag) client(base string, token secret.Bytes) (*client.Client, error) {
+	t, err := f.tls()
+	if err != nil {
+		return nil, err
+	}
+	c, err := client.New(client.Config{URL: base, Token: api.SecretText{Bytes: token}, TLS: t})
 	if errors.Is(err, client.ErrCleartext) {
 		u, _ := url.Parse(base)
 		return nil, withHint(err, "use https://"+shown(u.Host)+", or run walletd on the machine itself")
