@@ -18,7 +18,7 @@ type SessionState string
 const (
 	SessionAsked     SessionState = "asked"
 	SessionWaiting   SessionState = "waiting"
-	SessionAnswering SessionState = "answering"
+	SessionAnswering SessionState = "answering" // the answer was sent, and the app is at work
 	SessionDone      SessionState = "done"
 	SessionDeclined  SessionState = "declined" // by the person, or by the wallet, then with a code
 	SessionRefused   SessionState = "refused"  // the wallet stopped, with a code
@@ -61,6 +61,7 @@ type Session struct {
 	Storages     json.RawMessage `json:"storages,omitempty"`
 	Response     json.RawMessage `json:"response,omitempty"`
 	Credential   string          `json:"credential,omitempty"` // id of a credential that came with the end
+	SentAt       time.Time       `json:"sentAt,omitzero"`      // while it is answering: since when the app is at work
 	CreatedAt    time.Time       `json:"createdAt"`
 	ExpiresAt    time.Time       `json:"expiresAt"`
 	EndedAt      time.Time       `json:"endedAt,omitzero"`

@@ -86,7 +86,20 @@ func (cmd *connectCmd) connect(ctx context.Context, out *console, c *client.Clie
 // follow goes along with a session, and those that follow it, to the end. It returns the id of the
 // session that it was at when something went wrong; one that has ended is not that.
 func (cmd *connectCmd) follow(ctx context.Context, out *console, c *client.Client, s api.Session) (at string, err error) {
+	var working *progress // while the app is at work on the answer
+	quiet := func() {
+		if working != nil {
+			working.end()
+			working = nil
+		}
+	}
+	defer quiet()
 	for asked := ""; ; {
+		if s.State != api.SessionAnswering {
+			quiet()
+		} else if working == nil {
+			working = out.startProgress("the app is at work")
+		}
 		switch {
 		case ended(s) && s.Next != "":
 			out.notef("The app goes on with a second session.\n")

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime/debug"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -24,12 +25,13 @@ type serveCmd struct {
 	storeFlags
 	listenFlags
 	outFlags
-	Passphrase     secretFlags `embed:"" prefix:"passphrase-" group:"What unlocks the keystore (without any it starts locked; systemd's credential \"passphrase\" or \"identity\" is found by itself):"`
-	Identity       secretFlags `embed:"" prefix:"identity-" group:"Or an age identity file:"`
-	RefuseUnsealed bool        `help:"Decline a keyPair or encryptionKey of a session that could have come over the encrypted channel and did not."`
-	AppSessions    int64       `default:"64" placeholder:"N" help:"How many sessions of one app may be open in a wallet: one more, and the app is told that the wallet is busy."`
-	LogLevel       string      `default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
-	Dev            bool        `help:"Try it: a throw-away store in ./.walletd-dev, one wallet, and tokens, all gone at the end."`
+	Passphrase     secretFlags   `embed:"" prefix:"passphrase-" group:"What unlocks the keystore (without any it starts locked; systemd's credential \"passphrase\" or \"identity\" is found by itself):"`
+	Identity       secretFlags   `embed:"" prefix:"identity-" group:"Or an age identity file:"`
+	RefuseUnsealed bool          `help:"Decline a keyPair or encryptionKey of a session that could have come over the encrypted channel and did not."`
+	AppSessions    int64         `default:"64" placeholder:"N" help:"How many sessions of one app may be open in a wallet: one more, and the app is told that the wallet is busy."`
+	AppWait        time.Duration `default:"2m" placeholder:"TIME" help:"How long an app may take to reply to an answer: some do what it is for before they reply. 2m if not given."`
+	LogLevel       string        `default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
+	Dev            bool          `help:"Try it: a throw-away store in ./.walletd-dev, one wallet, and tokens, all gone at the end."`
 }
 
 func (cmd *serveCmd) Run(ctx context.Context, con *console, undone hardening) error {
@@ -88,7 +90,11 @@ func (cmd *serveCmd) sessions() (connect.Config, error) {
 	if cmd.AppSessions < 1 {
 		return connect.Config{}, usagef("--app-sessions takes 1 or more")
 	}
+	if cmd.AppWait < time.Second || cmd.AppWait > 10*time.Minute {
+		return connect.Config{}, usagef("--app-wait takes 1s to 10m")
+	}
 	out, err := cmd.outFlags.config()
+	out.AppWait = cmd.AppWait
 	if cmd.Dev {
 		out = loopbackToo(out)
 	}

@@ -23,6 +23,9 @@ func ended(s api.Session) bool {
 // printSession shows a session, and whose words its text is.
 func (con *console) printSession(s api.Session) {
 	con.printf("%s\n", shown(string(s.State)))
+	if s.State == api.SessionAnswering {
+		con.printf("The answer was sent at %s, and the app is at work.\n", day(s.SentAt))
+	}
 	whose := "walletd says"
 	if s.TextBy == api.ByApp {
 		whose = "app says"

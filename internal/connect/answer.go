@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"walletd/internal/claims"
 	"walletd/internal/delegation"
@@ -230,7 +231,7 @@ func (h *held) decline(ctx context.Context, action string, e ending) error {
 		return err
 	}
 	h.content.Declining = &e
-	_, err = h.send(ctx, signed)
+	_, err = h.send(ctx, signed, h.Client.postDecline)
 	if errors.Is(err, errNotSent) {
 		return err
 	}
@@ -239,13 +240,17 @@ func (h *held) decline(ctx context.Context, action string, e ending) error {
 
 // post sends an answer, once, and reads the reply.
 func (h *held) post(ctx context.Context, a *claims.SignedAnswer) error {
-	resp, err := h.send(ctx, a)
+	resp, err := h.send(ctx, a, h.Client.post)
 	if errors.Is(err, errNotSent) {
 		return err
 	}
 	// What has been sent has been sent: its outcome is written though we are being stopped.
 	ctx = context.WithoutCancel(ctx)
 	if _, lost := errors.AsType[*lostError](err); lost {
+		h.Log.Info().Str("session", h.row.ID).Str("origin", origin(h.request.url)).Err(err).Msg("the app did not reply to its answer")
+		if b, ok := errors.AsType[*BlockedError](err); ok && b.Rule == RuleTime {
+			return h.end(ctx, Unknown, ending{Code: "app_timeout", Text: "The answer was sent, and the app did not say in time whether it took it. It is not sent again."})
+		}
 		return h.lost(ctx)
 	}
 	if err != nil {
@@ -257,9 +262,14 @@ func (h *held) post(ctx context.Context, a *claims.SignedAnswer) error {
 // errNotSent is what send wraps where it did not come to sending.
 var errNotSent = errors.New("nothing was sent")
 
+// stopWait is how long a reply is waited for once we are being stopped.
+const stopWait = 15 * time.Second
+
+var errStopped = errors.New("walletd was stopped")
+
 // send posts an answer (reference d.5) after the row says so, durably. The row then says posting,
 // and whoever finds it so does not post again.
-func (h *held) send(ctx context.Context, a *claims.SignedAnswer) (response, error) {
+func (h *held) send(ctx context.Context, a *claims.SignedAnswer, post func(context.Context, string, []byte) (response, error)) (response, error) {
 	body, err := json.Marshal(struct {
 		UserPK   string `json:"userPk"`
 		UserInfo string `json:"userInfo"`
@@ -268,11 +278,16 @@ func (h *held) send(ctx context.Context, a *claims.SignedAnswer) (response, erro
 	if err != nil {
 		return response{}, fmt.Errorf("%w: %w", errNotSent, err)
 	}
+	h.content.Sent = h.Store.Now().Unix()
 	err = h.write(ctx, "session.answering", "", func(row *store.Session) {
 		row.State, row.Posting, row.App = string(Answering), true, h.request.connect.App.Address()
 	})
 	if err != nil {
 		return response{}, fmt.Errorf("%w: %w", errNotSent, err)
 	}
-	return h.Client.post(context.WithoutCancel(ctx), h.request.url, body)
+	sending, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cancel(nil)
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(stopWait, func() { cancel(errStopped) }) })
+	defer stop()
+	return post(sending, h.request.url, body)
 }

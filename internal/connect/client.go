@@ -2,6 +2,7 @@ package connect
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -21,9 +22,11 @@ import (
 
 // Limits of an exchange (reference d.4).
 const (
-	maxReply  = 1 << 20          // bytes
-	maxWait   = 30 * time.Second // from the first byte sent to the last received
-	maxHops   = 3                // redirects of a GET
+	maxReply = 1 << 20          // bytes
+	maxWait  = 30 * time.Second // from the first byte sent to the last received
+	// appWait is maxWait for an answer: some apps do what it is for before they reply to it.
+	appWait   = 2 * time.Minute
+	maxHops   = 3 // redirects of a GET
 	maxHeader = 64 << 10
 	maxURL    = 16 << 10
 )
@@ -46,6 +49,9 @@ type ClientConfig struct {
 	// Language is sent as Accept-Language, and error texts follow it; "" means en-US. dApps know
 	// that and zh-CN.
 	Language string
+	// AppWait is how long an app may take to reply to an answer; zero is 2 minutes. Whatever else is
+	// requested has 30 seconds.
+	AppWait time.Duration
 }
 
 // Client makes the requests of sessions: to urls that strangers wrote. It is safe for concurrent
@@ -55,6 +61,7 @@ type Client struct {
 	allowHTTP bool
 	language  string
 	wait      time.Duration // maxWait, but for tests
+	appWait   time.Duration
 }
 
 // NewClient returns a client. Nothing of the environment changes where it goes: it uses no proxy.
@@ -63,7 +70,7 @@ func NewClient(c ClientConfig) *Client {
 	if g.resolver == nil {
 		g.resolver = net.DefaultResolver
 	}
-	client := &Client{allowHTTP: c.AllowHTTP, language: c.Language, wait: maxWait}
+	client := &Client{allowHTTP: c.AllowHTTP, language: c.Language, wait: maxWait, appWait: cmp.Or(c.AppWait, appWait)}
 	if client.language == "" {
 		client.language = "en-US"
 	}
@@ -136,21 +143,26 @@ func (e *lostError) Unwrap() error { return e.cause }
 
 // get makes a GET. RuleTime is an app that was reached, and did not answer in time.
 func (c *Client) get(ctx context.Context, url string) (response, error) {
-	return c.do(ctx, http.MethodGet, url, nil)
+	return c.do(ctx, http.MethodGet, url, nil, c.wait)
 }
 
-// post makes a POST of JSON, once: never again, whatever happens. Its error is a *lostError if the
-// request may have arrived.
+// post makes a POST of an answer in JSON, once: never again, whatever happens. Its error is a
+// *lostError if the request may have arrived.
 func (c *Client) post(ctx context.Context, url string, body []byte) (response, error) {
-	return c.do(ctx, http.MethodPost, url, body)
+	return c.do(ctx, http.MethodPost, url, body, c.appWait)
 }
 
-func (c *Client) do(ctx context.Context, method, url string, body []byte) (response, error) {
+// postDecline is post for what is no answer, and gives an app nothing to do.
+func (c *Client) postDecline(ctx context.Context, url string, body []byte) (response, error) {
+	return c.do(ctx, http.MethodPost, url, body, c.wait)
+}
+
+func (c *Client) do(ctx context.Context, method, url string, body []byte, wait time.Duration) (response, error) {
 	u, err := c.parse(url)
 	if err != nil {
 		return response{}, err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, c.wait, blocked(RuleTime))
+	ctx, cancel := context.WithTimeoutCause(ctx, wait, blocked(RuleTime))
 	defer cancel()
 	var sent atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { sent.Store(true) }})

@@ -179,7 +179,7 @@ func TestRepliesThatNeverEnd(t *testing.T) {
 	})
 	defer close(end)
 	c := devClient()
-	c.wait = 30 * time.Millisecond
+	c.wait, c.appWait = 30*time.Millisecond, 30*time.Millisecond
 	for _, path := range []string{"/silent", "/drip"} {
 		_, err := c.get(t.Context(), url+path)
 		wantRule(t, err, RuleTime)

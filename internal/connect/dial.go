@@ -36,7 +36,7 @@ const (
 	RuleURL      Rule = "url"      // no url to request
 	RuleRedirect Rule = "redirect" // to another origin, of a POST, or too often
 	RuleSize     Rule = "size"     // a reply over 1 MiB
-	RuleTime     Rule = "time"     // a reply that took longer than 30 seconds
+	RuleTime     Rule = "time"     // a reply that took longer than it may
 )
 
 // Error names the rule.

@@ -18,7 +18,7 @@ type State string
 const (
 	Asked     State = "asked"       // its link is being opened, or its app's request looked at
 	Waiting   State = store.Waiting // for the person
-	Answering State = "answering"   // the answer is on its way
+	Answering State = "answering"   // the answer was sent, and the app is at work
 	Done      State = "done"        // the app took the answer
 	Declined  State = "declined"    // the person said no, or the wallet did: then with a code
 	Refused   State = "refused"     // the wallet stopped, and said nothing; with a code
@@ -42,6 +42,8 @@ type content struct {
 	Sealed    bool   `json:"sealed,omitempty"`
 	SharedKey string `json:"sharedKey,omitempty"` // the newest that came, wrapped for Key
 
+	// Sent is when what is being posted was sent, in unix seconds.
+	Sent int64 `json:"sent,omitempty"`
 	// Declining says that what is being posted is no answer.
 	Declining *ending `json:"declining,omitempty"`
 
@@ -97,7 +99,9 @@ type View struct {
 	NextWorkflow, NextURL       string
 	Cookies, Storages, Response json.RawMessage
 	Credential                  string // id of a credential that came with the end
-	Created, Expires, Ended     time.Time
+	// Sent is since when the app is at work on the answer; zero in other states than Answering.
+	Sent                    time.Time
+	Created, Expires, Ended time.Time
 }
 
 func (s *Sessions) view(row store.Session, c content) View {
@@ -117,6 +121,9 @@ func (s *Sessions) view(row store.Session, c content) View {
 	}
 	if row.App != "" {
 		v.App = "did:abt:" + row.App
+	}
+	if v.State == Answering && c.Sent != 0 {
+		v.Sent = time.Unix(c.Sent, 0)
 	}
 	if row.Ended != 0 {
 		v.Ended = time.Unix(row.Ended, 0)

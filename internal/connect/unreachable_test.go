@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
 
+	"walletd/internal/claims"
 	"walletd/internal/did"
 )
 
@@ -137,4 +138,58 @@ func TestAppsThatDoNotAnswer(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An app may take its time to reply to an answer, longer than to anything else. The session says
+// that it is at work, and what it says at last counts.
+func TestAnAppThatWorksBeforeItReplies(t *testing.T) {
+	app := newFar(t, 1, did.Ed25519)
+	work := make(chan struct{})
+	end := app.ends(map[string]any{"successMessage": "restored"})
+	for name, tt := range map[string]struct {
+		appWait time.Duration
+		state   State
+		code    string
+	}{
+		"in time":  {time.Hour, Done, ""},
+		"too long": {100 * time.Millisecond, Unknown, "app_timeout"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &script{t: t, replies: []says{app.asks(), func(b []byte) []byte { <-work; return end(b) }}}
+			h := newHouse(t, s)
+			h.client.appWait = tt.appWait
+			h.running()
+			v := h.begin(appURL)
+			h.await(v.ID, Waiting)
+			h.pass(time.Minute)
+			h.approve(h.get(v.ID).Approval, claims.Choice{})
+			if tt.state == Done {
+				h.await(v.ID, Answering)
+				if v = h.get(v.ID); !v.Sent.Equal(h.now()) || v.Text != "" {
+					t.Errorf("while the app is at work: %+v", v)
+				}
+				work <- struct{}{}
+			}
+			h.await(v.ID, tt.state)
+			if v = h.get(v.ID); v.Code != tt.code || !v.Sent.IsZero() || (v.TextBy == ByWallet) != (tt.code != "") {
+				t.Errorf("ended %+v", v)
+			}
+			if tt.state == Unknown {
+				work <- struct{}{}
+			}
+		})
+	}
+}
+
+// Who declines gives an app nothing to do, and does not wait as long.
+func TestADeclineWaitsAsForAnythingElse(t *testing.T) {
+	app := newFar(t, 1, did.Ed25519)
+	work := make(chan struct{})
+	s := &script{t: t, replies: []says{app.asks(claim("swap")), func([]byte) []byte { <-work; return nil }}}
+	h := newHouse(t, s)
+	h.client.wait, h.client.appWait = 100*time.Millisecond, time.Hour
+	if v := h.advance(h.begin(appURL).ID); v.State != Declined || v.Code != "claim_unsupported" {
+		t.Errorf("ended %+v", v)
+	}
+	work <- struct{}{}
 }

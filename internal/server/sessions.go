@@ -14,7 +14,7 @@ func sessionOf(v connect.View) api.Session {
 		App: v.App, AppName: v.AppName, Origin: v.Origin, Account: v.Account, Approval: v.Approval, SkewSeconds: v.Skew.Seconds(),
 		Previous: v.Previous, Next: v.Next, NextWorkflow: v.NextWorkflow, NextURL: v.NextURL,
 		Cookies: v.Cookies, Storages: v.Storages, Response: v.Response, Credential: v.Credential,
-		CreatedAt: utc(v.Created), ExpiresAt: utc(v.Expires), EndedAt: utc(v.Ended),
+		SentAt: utc(v.Sent), CreatedAt: utc(v.Created), ExpiresAt: utc(v.Expires), EndedAt: utc(v.Ended),
 	}
 }
 
