@@ -158,7 +158,7 @@ func fieldsOf(t reflect.Type) map[string]member {
 var types = []any{
 	api.Ask{}, api.AskSigned{}, api.EncryptionKeyClaim{}, api.AuthPrincipalClaim{}, api.TargetType{}, api.Answered{}, api.SignedAnswer{}, api.Pending{},
 	api.Approval{}, api.Requester{}, api.ApprovalClaim{}, api.SaltShown{}, api.DelegationShown{}, api.ItemShown{}, api.TextShown{}, api.AgreementShown{},
-	api.KeyPairShown{}, api.Filter{}, api.Choice{}, api.Remember{}, api.NewSession{}, api.Session{},
+	api.KeyPairShown{}, api.Filter{}, api.Choice{}, api.Remember{}, api.NewSession{}, api.Session{}, api.Member{},
 	api.NewWallet{}, api.CreatedWallet{}, api.Wallet{}, api.WalletSettings{}, api.DeleteWallet{}, api.Account{}, api.NewAccount{}, api.Derive{}, api.DerivedKey{},
 	api.Profile{}, api.Credential{}, api.CredentialWhole{}, api.NewCredential{},
 	api.NewBackup{}, api.Inspection{}, api.Restoration{}, api.BackupView{}, api.RestoredWallet{},
@@ -273,7 +273,7 @@ func TestConstantsAreThoseOfTheContract(t *testing.T) {
 	want := map[string]map[string]bool{
 		"Code": codes, "ClaimName": set(d.Components.Schemas["ClaimName"].Enum), "Role": set(d.Components.Schemas["Role"].Enum),
 		"Decision": set(d.Components.Schemas["Decision"].Enum), "ApprovalState": set(d.Components.Schemas["Approval"].Properties["status"].Enum),
-		"SessionState": set(d.Components.Schemas["Session"].Properties["state"].Enum), "Party": set(d.Components.Schemas["Session"].Properties["textBy"].Enum),
+		"SessionState": set(d.Components.Schemas["Session"].Properties["state"].Enum), "Party": set(d.Components.Schemas["Party"].Enum),
 	}
 	got := map[string]map[string]bool{}
 	for _, file := range parse(t) {

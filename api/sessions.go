@@ -34,7 +34,16 @@ type Party string
 const (
 	ByApp    Party = "app"
 	ByWallet Party = "wallet"
+	ByLink   Party = "link" // whoever made it
 )
+
+// Member is the site that a person is on in a federated login, where the session's app is that of
+// the group's main site.
+type Member struct {
+	Name string `json:"name,omitempty"`
+	Link string `json:"link,omitempty"` // its origin
+	By   Party  `json:"by"`             // who says so
+}
 
 // Session is a DID Connect session. What the app sent is hostile: Text and AppName are made safe
 // to show; Cookies, Storages, Response and the two URLs are data for whoever knows the app.
@@ -49,6 +58,7 @@ type Session struct {
 	Unconfirmed  bool            `json:"unconfirmed,omitempty"` // nothing proves that the app said it
 	App          string          `json:"app,omitempty"`
 	AppName      string          `json:"appName,omitempty"` // what the app calls itself
+	Member       *Member         `json:"member,omitempty"`
 	Origin       string          `json:"origin"`
 	Account      string          `json:"account,omitempty"`     // address that answered
 	Approval     string          `json:"approval,omitempty"`    // id of the approval that waits, or was the last

@@ -204,6 +204,14 @@ func follow(t *testing.T, s *service, d *dapp) {
 	}
 }
 
+// webWallet opens what a page's button opens: the address of a web wallet, with the link in it.
+func webWallet(t *testing.T, s *service, d *dapp) {
+	p := d.open(t, "demo", "login", nil)
+	v := s.connect(t, "https://wallet.example.test/some/path?action=login&locale=en&url="+url.QueryEscape(p.link), "--yes")
+	d.saw(t, seen{Event: "auth", Action: "login", Own: true, Claims: []told{principal}})
+	ended(t, v, session{State: "done", Text: "Welcome " + v.Account}, p, "succeed")
+}
+
 func declineAnonymous(t *testing.T, s *service, d *dapp) {
 	p := d.open(t, "demo", "login", nil)
 	c := s.begin(t, p.link)

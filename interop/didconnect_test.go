@@ -47,6 +47,7 @@ func TestDIDConnect(t *testing.T) {
 				{"ends a session with a number that the page does not show", wrongNumber},
 				{"makes an application and opens its backup", restore},
 				{"goes on with the workflow that follows", follow},
+				{"opens what pages open in a web wallet", webWallet},
 				{"declines as nobody where no account was revealed", declineAnonymous},
 				{"declines as the account that was revealed", declineRevealed},
 				{"shows what the app says went wrong", broken},

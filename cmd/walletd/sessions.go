@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 
 	"walletd/api"
 	"walletd/api/client"
@@ -40,6 +41,9 @@ func (con *console) printSession(s api.Session) {
 // printWholeSession shows a session with who is at its other end.
 func (con *console) printWholeSession(s api.Session) {
 	con.printSession(s)
+	if m := s.Member; m != nil {
+		con.fields([2]string{string(m.By) + " says", strings.TrimSpace("you are at " + m.Name + " " + m.Link)})
+	}
 	con.fields([2]string{"id", s.ID}, [2]string{"wallet", s.Wallet}, [2]string{"app", s.App}, [2]string{"calls itself", s.AppName},
 		[2]string{"at", s.Origin}, [2]string{"approval", s.Approval}, [2]string{"credential", s.Credential},
 		[2]string{"followed", s.Previous}, [2]string{"followed by", s.Next},

@@ -84,6 +84,9 @@ func (q *question) meet(ctx context.Context) error {
 		if standing == withdrawn {
 			q.firstTime("You withdrew this app; a yes lets it in again.")
 		}
+		if q.caller.session.Member != "" {
+			q.unusual = append(q.unusual, q.caller.session.Member)
+		}
 		if q.caller.session.Followed {
 			q.unusual = append(q.unusual, "You did not open this link: the app of the session before led here.")
 		}

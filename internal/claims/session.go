@@ -22,6 +22,9 @@ type Session struct {
 	Challenge string
 	// Origin is where the app was reached, for the person to see.
 	Origin string
+	// Member says, as a sentence for the person, which site they are on in a federated login, and who
+	// says so; "" where nobody does.
+	Member string
 	// Account is the address that answered an earlier step: every later one answers from it
 	// (reference d.6). It is "" before.
 	Account string
@@ -40,6 +43,7 @@ type Session struct {
 type sessionFacts struct {
 	ID      string `json:"id"`
 	Origin  string `json:"origin,omitempty"`
+	Member  string `json:"member,omitempty"`
 	Account string `json:"account,omitempty"`
 	// Followed is sealed so that the question is read again with the note that it was shown with.
 	Followed bool `json:"followed,omitempty"`
@@ -51,14 +55,14 @@ func (s *Session) facts() *sessionFacts {
 	if s == nil {
 		return nil
 	}
-	return &sessionFacts{ID: s.ID, Origin: s.Origin, Account: s.Account, Followed: s.Followed, Offered: s.Offered, Arrived: s.Arrived}
+	return &sessionFacts{ID: s.ID, Origin: s.Origin, Member: s.Member, Account: s.Account, Followed: s.Followed, Offered: s.Offered, Arrived: s.Arrived}
 }
 
 func (f *sessionFacts) session() *Session {
 	if f == nil {
 		return nil
 	}
-	return &Session{ID: f.ID, Origin: f.Origin, Account: f.Account, Followed: f.Followed, Offered: f.Offered, Arrived: f.Arrived}
+	return &Session{ID: f.ID, Origin: f.Origin, Member: f.Member, Account: f.Account, Followed: f.Followed, Offered: f.Offered, Arrived: f.Arrived}
 }
 
 // EnterSession opens the wallet for one request of a session. The session's app is the caller,

@@ -59,7 +59,7 @@ func (h *held) enter(ctx context.Context, v verified) error {
 	return h.insist(ctx, func() error {
 		c, err := h.Door.EnterSession(ctx, claims.Session{
 			ID: h.row.ID, Wallet: h.row.Wallet, Connect: v.connect, Challenge: v.challenge, Origin: v.origin, Account: h.content.Account,
-			Followed: h.content.Previous != "", Offered: h.key != nil, Arrived: h.content.Sealed, Seal: h.channel, Skew: h.content.Skew,
+			Member: h.content.Member.words(), Followed: h.content.Previous != "", Offered: h.key != nil, Arrived: h.content.Sealed, Seal: h.channel, Skew: h.content.Skew,
 		})
 		if err != nil {
 			return err

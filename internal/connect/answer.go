@@ -63,6 +63,9 @@ func (h *held) receive(ctx context.Context, resp response) error {
 	if v.challenge == "" && h.request != nil {
 		v = *h.request // what came is not authentic: the request before is declined, as its account
 	}
+	if m := readMember(v.connect.Token.Body["memberAppInfo"], ByApp); m != nil {
+		h.content.Member = m
+	}
 	if enterErr := h.enter(ctx, v); enterErr != nil {
 		return enterErr
 	}

@@ -34,7 +34,7 @@ func (h *held) last(ctx context.Context, v verified) error {
 	if v.unconfirmed {
 		return h.end(ctx, Done, e)
 	}
-	e.Cookies, e.Storages, e.Response = member(body, "cookies"), member(body, "storages"), member(body, "response")
+	e.Cookies, e.Storages, e.Response = said(body, "cookies"), said(body, "storages"), said(body, "response")
 	if next, _ := body.Text("nextUrl"); isAbsolute(next) {
 		e.URL = next
 	}
@@ -97,14 +97,14 @@ func (h *held) next(body did.Object, e *ending) ([]store.Write, error) {
 	if text == "" {
 		return nil, nil
 	}
-	inner, err := ParseLink(text)
+	inner, beside, err := parseLink(text)
 	if err != nil || !isDeepLink(text) || h.content.Chained >= maxChained || h.Client.CheckURL(inner) != nil {
 		if isAbsolute(text) {
 			e.Workflow = text
 		}
 		return nil, nil
 	}
-	row, err := h.newRow(h.caller, content{URL: inner, Previous: h.row.ID, Chained: h.content.Chained + 1})
+	row, err := h.newRow(h.caller, content{URL: inner, Member: linkMember(beside), Previous: h.row.ID, Chained: h.content.Chained + 1})
 	if err != nil {
 		return nil, err
 	}
@@ -112,8 +112,8 @@ func (h *held) next(body did.Object, e *ending) ([]store.Write, error) {
 	return []store.Write{store.CheckSessions(row, h.Limit, h.Store.Now().Unix()), store.InsertSession(row)}, nil
 }
 
-// member returns a member that says something.
-func member(body did.Object, name string) json.RawMessage {
+// said returns a member that says something.
+func said(body did.Object, name string) json.RawMessage {
 	raw := body[name]
 	if len(raw) == 0 || bytes.Equal(raw, []byte("{}")) || bytes.Equal(raw, []byte("null")) {
 		return nil

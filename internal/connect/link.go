@@ -1,10 +1,14 @@
 package connect
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/url"
 	"strings"
+
+	"walletd/internal/claims"
+	"walletd/internal/did"
 )
 
 // maxLink bounds a link in bytes: previousWorkflowData alone may have 8 KiB, encoded twice.
@@ -15,36 +19,124 @@ var ErrLink = errors.New("not a DID Connect link")
 
 // ParseLink returns the url that a deep link wants opened, in every variant of DID Connect
 // reference d.1: any host and scheme of the link itself, since nothing is ever sent there, the url
-// in it encoded once or twice, whatever else stands beside it left out. The url is absolute, http
-// or https, and as the app wrote it; its fragment is dropped. Errors are ErrLink.
+// in it encoded once or twice, whatever else stands beside it left out. What pages open as the
+// address of a web wallet (reference o), with the deep link for its url, stands for that. The url is
+// absolute, http or https, and as the app wrote it; its fragment is dropped. Errors are ErrLink.
 func ParseLink(link string) (string, error) {
-	link = strings.TrimSpace(link)
-	if len(link) > maxLink {
-		return "", fmt.Errorf("%w: longer than %d bytes", ErrLink, maxLink)
+	inner, _, err := parseLink(link)
+	return inner, err
+}
+
+// parseLink is ParseLink, and what the deep link says beside its url.
+func parseLink(link string) (inner string, beside url.Values, err error) {
+	action, query, err := readLink(link)
+	if err == nil && action == actionLogin {
+		action, query, err = readLink(query.Get("url"))
 	}
-	outer, err := url.Parse(link)
-	if err != nil || outer.Scheme == "" || outer.Host == "" {
-		return "", fmt.Errorf("%w: it begins like https://abtwallet.io/i/?action=requestAuth&url=…", ErrLink)
-	}
-	query, err := url.ParseQuery(outer.RawQuery)
 	if err != nil {
-		return "", fmt.Errorf("%w: its query cannot be read", ErrLink)
+		return "", nil, err
 	}
-	if action := query["action"]; len(action) != 1 || action[0] != "requestAuth" {
-		return "", fmt.Errorf("%w: its action is not requestAuth", ErrLink)
+	if action != actionAuth {
+		return "", nil, fmt.Errorf("%w: its action is not requestAuth", ErrLink)
 	}
-	if len(query["url"]) != 1 {
-		return "", fmt.Errorf("%w: it needs one url", ErrLink)
-	}
-	inner := query["url"][0]
+	inner = query.Get("url")
 	if !isAbsolute(inner) {
 		// Decoding what is absolute already would spoil a %25 of its own query.
 		if inner, err = url.PathUnescape(inner); err != nil || !isAbsolute(inner) {
-			return "", fmt.Errorf("%w: its url is not an absolute http or https url", ErrLink)
+			return "", nil, fmt.Errorf("%w: its url is not an absolute http or https url", ErrLink)
 		}
 	}
 	inner, _, _ = strings.Cut(inner, "#")
-	return inner, nil
+	return inner, query, nil
+}
+
+const (
+	actionAuth  = "requestAuth" // of a deep link
+	actionLogin = "login"       // of a web wallet's address: its url is a deep link
+)
+
+// readLink reads a link that has one action and one url.
+func readLink(link string) (action string, query url.Values, err error) {
+	link = strings.TrimSpace(link)
+	if len(link) > maxLink {
+		return "", nil, fmt.Errorf("%w: longer than %d bytes", ErrLink, maxLink)
+	}
+	outer, err := url.Parse(link)
+	if err != nil || outer.Scheme == "" || outer.Host == "" {
+		return "", nil, fmt.Errorf("%w: it begins like https://abtwallet.io/i/?action=requestAuth&url=…", ErrLink)
+	}
+	if query, err = url.ParseQuery(outer.RawQuery); err != nil {
+		return "", nil, fmt.Errorf("%w: its query cannot be read", ErrLink)
+	}
+	if len(query["action"]) != 1 {
+		return "", nil, fmt.Errorf("%w: its action is not requestAuth", ErrLink)
+	}
+	if len(query["url"]) != 1 {
+		return "", nil, fmt.Errorf("%w: it needs one url", ErrLink)
+	}
+	return query.Get("action"), query, nil
+}
+
+// member is the site that a person is on in a federated login, whose app is that of the group's main
+// site (reference d.3). Name and link are made plain.
+type member struct {
+	Name string `json:"name,omitempty"`
+	Link string `json:"link,omitempty"`
+	By   Party  `json:"by"` // who says so: the app, signed with the rest of its reply, or the link
+}
+
+// maxMember bounds what is read of a member site, in bytes.
+const maxMember = 16 << 10
+
+// readMember reads memberAppInfo; nil where it says nothing.
+func readMember(raw []byte, by Party) *member {
+	if len(raw) > maxMember {
+		return nil
+	}
+	o, err := did.ParseObject(raw)
+	if err != nil {
+		return nil
+	}
+	name, _ := o.Text("name")
+	link, _ := o.Text("link")
+	m := &member{Name: claims.Plain(name, maxName), Link: origin(link), By: by}
+	if m.Name == "" && m.Link == "" {
+		return nil
+	}
+	return m
+}
+
+// words are for the person; "" where there is no member site.
+func (m *member) words() string {
+	if m == nil {
+		return ""
+	}
+	who := "The app says"
+	if m.By == ByLink {
+		who = "The link says, and nobody confirms,"
+	}
+	site := m.Name
+	switch {
+	case site == "":
+		site = m.Link
+	case m.Link != "":
+		site += " (" + m.Link + ")"
+	}
+	return who + " that you are at " + site + ", and log in through the app."
+}
+
+// linkMember reads the memberAppInfo beside a deep link's url: JSON in base64.
+func linkMember(beside url.Values) *member {
+	text := beside.Get("memberAppInfo")
+	if len(text) > 2*maxMember {
+		return nil
+	}
+	text = strings.NewReplacer("-", "+", "_", "/", " ", "+").Replace(strings.TrimRight(text, "="))
+	raw, err := base64.RawStdEncoding.DecodeString(text)
+	if err != nil {
+		return nil
+	}
+	return readMember(raw, ByLink)
 }
 
 // isAbsolute reports whether a text is an http or https url with a host in ASCII, as browsers write

@@ -1,12 +1,18 @@
 package connect
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"walletd/internal/claims"
+	"walletd/internal/did"
 )
 
 // readVectors reads a file of vectors and fails if it holds none.
@@ -125,6 +131,7 @@ func TestOrigin(t *testing.T) {
 func FuzzParseLink(f *testing.F) {
 	for _, v := range readLinks(f).Links {
 		f.Add(v.Link)
+		f.Add("https://wallet.example/?action=login&url=" + url.QueryEscape(v.Link))
 	}
 	f.Fuzz(func(t *testing.T, link string) {
 		inner, err := ParseLink(link)
@@ -138,4 +145,86 @@ func FuzzParseLink(f *testing.F) {
 			t.Errorf("offering makes %q of %q", o, inner)
 		}
 	})
+}
+
+// What pages open in a web wallet stands for the deep link in it.
+func TestPagesOpenTheSameLink(t *testing.T) {
+	var v struct {
+		Inner         string
+		Same, Refused []string
+	}
+	readVectors(t, "pages.json", &v)
+	if len(v.Same) == 0 || len(v.Refused) == 0 {
+		t.Fatal("no links in the vectors")
+	}
+	for _, link := range v.Same {
+		if got, err := ParseLink(link); err != nil || got != v.Inner {
+			t.Errorf("ParseLink(%s) = %q, %v, want %q", link, got, err, v.Inner)
+		}
+	}
+	for _, link := range v.Refused {
+		if got, err := ParseLink(link); !errors.Is(err, ErrLink) {
+			t.Errorf("ParseLink(%s) = %q, %v", link, got, err)
+		}
+	}
+}
+
+// infos is memberAppInfo as links have it.
+func infos(t *testing.T, text string) string {
+	t.Helper()
+	return url.QueryEscape(base64.StdEncoding.EncodeToString([]byte(text)))
+}
+
+// In a federated login the app is of the group's main site: where the person is is shown beside, as
+// what the app or the link says.
+func TestTheMemberSiteIsShown(t *testing.T) {
+	app := newFar(t, 1, did.Ed25519)
+	shop := map[string]any{"memberAppInfo": map[string]any{"name": "Shop\u202e <b>", "link": "https://Shop.example/a?b"}}
+	for name, tt := range map[string]struct {
+		link    string
+		reply   map[string]any
+		name    string
+		site    string
+		by      Party
+		unusual string
+	}{
+		"as the app says": {"", shop, "Shop <b>", "https://shop.example", ByApp,
+			"The app says that you are at Shop <b> (https://shop.example), and log in through the app."},
+		"as the link says": {infos(t, `{"name":"Märkt","link":"https://m.example/"}`), nil, "Märkt", "https://m.example", ByLink,
+			"The link says, and nobody confirms, that you are at Märkt (https://m.example), and log in through the app."},
+		"as the app says, whatever the link does": {infos(t, `{"name":"Evil"}`), shop, "Shop <b>", "https://shop.example", ByApp,
+			"The app says that you are at Shop <b> (https://shop.example), and log in through the app."},
+		"without a link":                  {infos(t, `{"name":"x"}`), nil, "x", "", ByLink, "The link says, and nobody confirms, that you are at x, and log in through the app."},
+		"without a name":                  {infos(t, `{"link":"https://x.example"}`), nil, "", "https://x.example", ByLink, "The link says, and nobody confirms, that you are at https://x.example, and log in through the app."},
+		"not where there is none":         {"", map[string]any{"memberAppInfo": nil}, "", "", "", ""},
+		"not where it is nothing":         {infos(t, `null`), nil, "", "", "", ""},
+		"not where it is no object":       {infos(t, `[1]`), map[string]any{"memberAppInfo": "x"}, "", "", "", ""},
+		"not where it is no base64":       {"%25%25", nil, "", "", "", ""},
+		"not where it is too long":        {infos(t, `{"name":"`+strings.Repeat("x", maxMember)+`"}`), nil, "", "", "", ""},
+		"not where its link is a program": {infos(t, `{"link":"javascript:alert(1)"}`), nil, "", "", "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &script{t: t, replies: []says{app.changed(tt.reply), app.ends(nil)}}
+			h := newHouse(t, s)
+			text := link(appURL)
+			if tt.link != "" {
+				text += "&memberAppInfo=" + tt.link
+			}
+			v, err := h.sessions.Open(t.Context(), h.as(h.owner), text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			v = h.advance(v.ID)
+			if v.MemberName != tt.name || v.MemberLink != tt.site || v.MemberBy != tt.by || v.AppName != "Notes <b>" {
+				t.Errorf("shown are %q and %q, %q, by %q", v.AppName, v.MemberName, v.MemberLink, v.MemberBy)
+			}
+			if unusual := h.approval(v.Approval).Unusual; (tt.unusual != "") != slices.Contains(unusual, tt.unusual) {
+				t.Errorf("the person is told %q", unusual)
+			}
+			h.approve(v.Approval, claims.Choice{})
+			if v = h.advance(v.ID); v.State != Done {
+				t.Errorf("ended %+v", v)
+			}
+		})
+	}
 }

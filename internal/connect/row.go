@@ -34,6 +34,7 @@ type content struct {
 	Skew    time.Duration `json:"skew,omitempty"`    // of the app's clock
 	Account string        `json:"account,omitempty"` // that answered; every later step answers from it
 	Name    string        `json:"name,omitempty"`    // what the app calls itself, made plain
+	Member  *member       `json:"member,omitempty"`  // the site that the person is on, in a federated login
 	Steps   int           `json:"steps,omitempty"`   // requests that came
 
 	// Of the request that is open.
@@ -74,6 +75,8 @@ type Party string
 const (
 	ByApp    Party = "app"
 	ByWallet Party = "wallet"
+	// ByLink is who made the link: anybody.
+	ByLink Party = "link"
 )
 
 // View is a session as its owner sees it. What the app sent is hostile: Text and AppName are made
@@ -89,12 +92,16 @@ type View struct {
 	Unconfirmed bool
 	App         string // did:abt:…; "" before its first reply
 	AppName     string // what it calls itself
-	Origin      string
-	Account     string // that answered
-	Approval    string // id of the question that waits or was the last
-	Skew        time.Duration
-	Previous    string // ids of the sessions before and after this one
-	Next        string
+	// MemberName and MemberLink are of the site that the person is on in a federated login, where
+	// App is of the group's main site, as MemberBy says: the app, or only the link.
+	MemberName, MemberLink string
+	MemberBy               Party
+	Origin                 string
+	Account                string // that answered
+	Approval               string // id of the question that waits or was the last
+	Skew                   time.Duration
+	Previous               string // ids of the sessions before and after this one
+	Next                   string
 	// NextWorkflow and NextURL are for a browser: the wallet never opens them.
 	NextWorkflow, NextURL       string
 	Cookies, Storages, Response json.RawMessage
@@ -111,6 +118,9 @@ func (s *Sessions) view(row store.Session, c content) View {
 		Previous: c.Previous, Next: c.End.Next, NextWorkflow: c.End.Workflow, NextURL: c.End.URL,
 		Cookies: c.End.Cookies, Storages: c.End.Storages, Response: c.End.Response, Credential: c.End.Credential,
 		Created: time.Unix(row.Created, 0), Expires: time.Unix(row.Expires, 0),
+	}
+	if m := c.Member; m != nil {
+		v.MemberName, v.MemberLink, v.MemberBy = m.Name, m.Link, m.By
 	}
 	switch {
 	case v.Text == "":

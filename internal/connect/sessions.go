@@ -85,14 +85,14 @@ func (s *Sessions) Open(ctx context.Context, owner *claims.Caller, link string) 
 	if owner.Role != claims.Owner {
 		return View{}, claims.ErrForbidden
 	}
-	inner, err := ParseLink(link)
+	inner, beside, err := parseLink(link)
 	if err != nil {
 		return View{}, err
 	}
 	if err := s.Client.CheckURL(inner); err != nil {
 		return View{}, err
 	}
-	c := content{URL: inner}
+	c := content{URL: inner, Member: linkMember(beside)}
 	row, err := s.newRow(owner, c)
 	if err != nil {
 		return View{}, err

@@ -11,11 +11,18 @@ import (
 func sessionOf(v connect.View) api.Session {
 	return api.Session{
 		ID: v.ID, Wallet: v.Wallet, State: api.SessionState(v.State), Code: v.Code, Text: v.Text, TextBy: api.Party(v.TextBy), AppStatus: v.AppStatus, Unconfirmed: v.Unconfirmed,
-		App: v.App, AppName: v.AppName, Origin: v.Origin, Account: v.Account, Approval: v.Approval, SkewSeconds: v.Skew.Seconds(),
+		App: v.App, AppName: v.AppName, Member: memberOf(v), Origin: v.Origin, Account: v.Account, Approval: v.Approval, SkewSeconds: v.Skew.Seconds(),
 		Previous: v.Previous, Next: v.Next, NextWorkflow: v.NextWorkflow, NextURL: v.NextURL,
 		Cookies: v.Cookies, Storages: v.Storages, Response: v.Response, Credential: v.Credential,
 		SentAt: utc(v.Sent), CreatedAt: utc(v.Created), ExpiresAt: utc(v.Expires), EndedAt: utc(v.Ended),
 	}
+}
+
+func memberOf(v connect.View) *api.Member {
+	if v.MemberBy == "" {
+		return nil
+	}
+	return &api.Member{Name: v.MemberName, Link: v.MemberLink, By: api.Party(v.MemberBy)}
 }
 
 func (s *Server) openSession(ctx context.Context, c *call, in api.NewSession) (api.Session, error) {
