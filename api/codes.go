@@ -117,8 +117,4 @@ const (
 	CodeFinalUnauthenticated        Code = "final_unauthenticated"           // 403: It is a last reply of an app whose key can't sign one; send a request.
 	CodeLinkInvalid                 Code = "link_invalid"                    // 400: It is no link of a DID Connect session.
 	CodeAddressBlocked              Code = "address_blocked"                 // 422: The link leads where the wallet does not go.
-	CodeChainBroken                 Code = "chain_broken"                    // 403: A link of the delegation chain does not fit.
-	CodeChainExpiry                 Code = "chain_expiry"                    // 403: A link outlives its parent.
-	CodeChainTooDeep                Code = "chain_too_deep"                  // 403: More than 8 links.
-	CodeScopeWidened                Code = "scope_widened"                   // 403: A link gives more than its parent.
 )

@@ -239,10 +239,35 @@ func TestCheckSalt(t *testing.T) {
 	})
 }
 
+// loadDelegationTokens returns the tokens of reference g.iii that the packages make.
+func loadDelegationTokens(t testing.TB) []string {
+	var v struct{ Tokens []struct{ Token string } }
+	load(t, "delegation-token.json", &v)
+	if len(v.Tokens) != 15 {
+		t.Fatalf("found %d tokens", len(v.Tokens))
+	}
+	var tokens []string
+	for _, c := range v.Tokens {
+		tokens = append(tokens, c.Token)
+	}
+	return tokens
+}
+
+func TestVerifyRefusesDelegationTokens(t *testing.T) {
+	server := mustParse(t, loadClaims(t).Server.DID)
+	for _, token := range loadDelegationTokens(t) {
+		_, err := Verify(token, server, now)
+		wantCode(t, err, "delegation_malformed")
+	}
+}
+
 func FuzzVerify(f *testing.F) {
 	v := loadClaims(f)
 	for _, c := range v.Cases {
 		f.Add(c.Delegation)
+	}
+	for _, token := range loadDelegationTokens(f) {
+		f.Add(token)
 	}
 	server := mustParse(f, v.Server.DID)
 	f.Fuzz(func(t *testing.T, token string) {

@@ -2,13 +2,14 @@
 // token in, a verified value out, or a refusal with the code of DID Connect
 // reference section l. It keeps nothing and asks no clock.
 //
-// Four things carry the name, one file each:
+// Three things carry the name, one file each:
 //
 //	claim.go        a delegation that comes with an encryptionKey claim (g.ii.2)
 //	unsigned.go     the same before the wallet signs it                 (g.ii.1)
 //	certificate.go  Delegated Connect: an agent speaks for the app      (g.i),
 //	                as part of who sent a request, in reply.go          (c.8)
-//	token.go        chains of DelegationTokens, with scopes             (g.iii)
+//
+// The DelegationTokens of g.iii are refused: no app is known that uses them.
 //
 // What a token says is only ever used after its signature held, and the checks
 // run in the reference's order, so that a code names the first thing wrong.
@@ -54,8 +55,9 @@ type Delegation struct {
 // hashOf names a token by its text.
 func hashOf(token string) [32]byte { return sha3.Sum256([]byte(token)) }
 
-// isDelegationToken tells the tokens of token.go from all others. The packages
-// write typ; a header that says it under either name means it.
+// isDelegationToken tells the DelegationTokens of reference g.iii, which nothing
+// here takes, from all others. The packages write typ; a header that says it
+// under either name means it.
 func isDelegationToken(header did.Object) bool {
 	for _, name := range []string{"typ", "type"} {
 		if kind, _ := header.Text(name); strings.EqualFold(kind, "DelegationToken") {

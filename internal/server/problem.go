@@ -148,8 +148,7 @@ func codeStatus(code api.Code) (status int, known bool) {
 		"delegation_bad_signature", "delegation_agent_mismatch", "delegation_expired", "delegation_revoked", "final_unauthenticated",
 		"delegation_not_yet_valid", "delegation_no_exp", "delegation_lifetime", "delegation_role_missing",
 		"delegation_claim_not_allowed", "account_not_held", "credential_not_held", "salt_mismatch", "claim_unsupported",
-		"text_is_a_token", "blind_signature", "delegation_is_a_session_message",
-		"chain_broken", "chain_expiry", "chain_too_deep", "scope_widened":
+		"text_is_a_token", "blind_signature", "delegation_is_a_session_message":
 		return http.StatusForbidden, true
 	case "jti_replayed", "already_collected", "account_collision", "secrets_full":
 		return http.StatusConflict, true
