@@ -163,10 +163,11 @@ func TestAccountsOfTheMobileWallets(t *testing.T) {
 		t.Errorf("for an empty app: %s %v, want %s", address, err, v.MobileSdkCheck.Expected)
 	}
 
-	if got := EthereumPath().String(); got != v.MobileEthereumDefault.Path {
+	mobile := Path{purposeBIP44, 60 | hardened, 0 | hardened, 0, 0}
+	if got := mobile.String(); got != v.MobileEthereumDefault.Path {
 		t.Errorf("default ethereum path %s, want %s", got, v.MobileEthereumDefault.Path)
 	}
-	_, address, err = Account(seedOf(t, v.MobileEthereumDefault.Mnemonic), EthereumPath(), ethereum)
+	_, address, err = Account(seedOf(t, v.MobileEthereumDefault.Mnemonic), mobile, ethereum)
 	if err != nil || address.Address() != v.MobileEthereumDefault.Expected {
 		t.Errorf("default ethereum account: %s %v, want %s", address, err, v.MobileEthereumDefault.Expected)
 	}

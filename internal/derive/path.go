@@ -17,7 +17,6 @@ const hardened uint32 = 1 << 31
 const (
 	purposeBIP44 = 44 | hardened
 	coinABT      = 260 | hardened
-	coinEthereum = 60 | hardened
 )
 
 // defaultApp is the name that the wallet's own account is derived for, in place
@@ -44,10 +43,6 @@ func AppPath(app did.DID, index uint32) Path {
 
 // DefaultPath is the path of the wallet's own account, which names the wallet.
 func DefaultPath() Path { return pathOf(did.LooseBytes(defaultApp), 0) }
-
-// EthereumPath is m/44'/60'/0'/0/0, where mobile wallets keep their default
-// Ethereum account.
-func EthereumPath() Path { return Path{purposeBIP44, coinEthereum, 0 | hardened, 0, 0} }
 
 // pathOf is AppPath for the bytes that name an app.
 func pathOf(app []byte, index uint32) Path {
