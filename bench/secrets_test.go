@@ -25,6 +25,7 @@ import (
 	"walletd/internal/secretstorage"
 	"walletd/internal/server"
 	"walletd/internal/wallettest"
+	"walletd/internal/wallettest/matrix"
 )
 
 // bareEnvelope is the cryptography of a secret of Matrix, and of the check of a key (Matrix secret
@@ -155,19 +156,7 @@ func makeKeys(b *testing.B, w *wallettest.Wallet, app *wallettest.App) json.RawM
 	if err != nil {
 		b.Fatal(err)
 	}
-	key, err := secretstorage.NewKey(raw)
-	if err != nil {
-		b.Fatal(err)
-	}
-	description, err := secretstorage.NewDescription(key, "Notes")
-	if err != nil {
-		b.Fatal(err)
-	}
-	text, err := description.MarshalJSON()
-	if err != nil {
-		b.Fatal(err)
-	}
-	return text
+	return matrix.Description(raw, "Notes")
 }
 
 func measureFind(b *testing.B, w *wallettest.Wallet, app *wallettest.App, description json.RawMessage) {

@@ -13,6 +13,7 @@ import (
 	"walletd/internal/did"
 	"walletd/internal/secretstorage"
 	"walletd/internal/store"
+	"walletd/internal/wallettest/matrix"
 )
 
 const matrixApp = "zNKpPiDfyQ5h7LWfhsYHaxdizUx7ung399sm"
@@ -54,13 +55,7 @@ func (h *house) find(token string, described map[string]secretstorage.Key) (Outc
 	h.t.Helper()
 	keys := map[string]json.RawMessage{}
 	for id, key := range described {
-		d, err := secretstorage.NewDescription(key, "")
-		if err != nil {
-			h.t.Fatal(err)
-		}
-		if keys[id], err = d.MarshalJSON(); err != nil {
-			h.t.Fatal(err)
-		}
+		keys[id] = matrix.Description(key.Reveal(), "")
 	}
 	raw, err := json.Marshal(keys)
 	if err != nil {

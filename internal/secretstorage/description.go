@@ -3,8 +3,6 @@ package secretstorage
 import (
 	"crypto/hmac"
 	"fmt"
-	"strings"
-	"unicode"
 
 	"walletd/internal/did"
 	"walletd/internal/strictjson"
@@ -45,26 +43,6 @@ func (r CheckResult) String() string {
 		return "unknown"
 	}
 	return "no_match"
-}
-
-// NewDescription describes a key, with a fresh check. name is for people; "" is left out. It is
-// refused as malformed beyond 255 bytes or with control characters.
-func NewDescription(key Key, name string) (Description, error) {
-	if len(name) > maxName || strings.ToValidUTF8(name, "") != name || strings.ContainsFunc(name, unicode.IsControl) {
-		return Description{}, did.Refuse("malformed", "a key's name is up to 255 bytes of text")
-	}
-	iv := newIV()
-	check, err := keyCheck(key, iv)
-	if err != nil {
-		return Description{}, err
-	}
-	o := strictjson.Object{}.With("algorithm", quote(Algorithm))
-	if name != "" {
-		o = o.With("name", quote(name))
-	}
-	o = o.With("iv", quote(string(paddedBase64(iv[:]))))
-	o = o.With("mac", quote(string(paddedBase64(check.MAC[:]))))
-	return Description{object: o, iv: iv, mac: check.MAC[:]}, nil
 }
 
 // ParseDescription reads a description of at most 16 KiB (too_large). Another algorithm or none, as

@@ -13,7 +13,7 @@
 // besides; the MarshalJSON methods alone do not.)
 //
 // What it refuses is a [did.Refusal] with a code of reference section 12: malformed, bad_base64,
-// bad_iv, bad_mac, bad_secret, not_utf8, bad_key, unknown_algorithm, no_match, no_default_key,
+// bad_iv, bad_mac, bad_secret, not_utf8, bad_key, unknown_algorithm, no_match,
 // no_usable_copy, not_encrypted, not_found, bad_passphrase_info, bad_base58, bad_length, bad_prefix,
 // bad_parity, bad_padding. Three codes are our own, for the limits of section 3: bad_name (a secret
 // may not have this name), empty_secret (clients could not read it back), too_large.

@@ -12,7 +12,7 @@ import (
 
 // codes are all that this package refuses with.
 var codes = strings.Fields(`malformed bad_base64 bad_iv bad_mac bad_secret not_utf8 bad_key unknown_algorithm no_match
-	no_default_key no_usable_copy not_encrypted not_found bad_passphrase_info bad_base58 bad_length bad_prefix bad_parity
+	no_usable_copy not_encrypted not_found bad_passphrase_info bad_base58 bad_length bad_prefix bad_parity
 	bad_padding bad_name empty_secret too_large`)
 
 // refusedOrSame fails unless err is a refusal, or read is written as raw was, and reads again as the
@@ -89,9 +89,6 @@ func FuzzParseSecret(f *testing.F) {
 		if got, err := again.Copy(id); err != nil || !bytes.Equal(got.Ciphertext, sealed.Ciphertext) {
 			t.Fatalf("the copy under %q is lost: %v", id, err)
 		}
-		if _, err := again.Without(id).Copy(id); did.CodeOf(err) != "no_usable_copy" {
-			t.Fatalf("the copy under %q stays: %v", id, err)
-		}
 	})
 }
 
@@ -100,27 +97,16 @@ func FuzzParseSealed(f *testing.F) {
 		f.Add([]byte(v.Data))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		s, err := ParseSealed(raw, 1000)
+		s, err := parseSealed(raw, 1000)
 		if err != nil {
 			if !slices.Contains(codes, did.CodeOf(err)) {
 				t.Fatalf("got %v", err)
 			}
 			return
 		}
-		again, err := ParseSealed(mustMarshal(t, s), 1000)
+		again, err := parseSealed(mustMarshal(t, s), 1000)
 		if err != nil || again.IV != s.IV || again.MAC != s.MAC || !bytes.Equal(again.Ciphertext, s.Ciphertext) {
 			t.Fatalf("%s does not read back: %v", mustMarshal(t, s), err)
-		}
-	})
-}
-
-func FuzzParseDefaultKey(f *testing.F) {
-	f.Add([]byte(`{"key":"a.b"}`))
-	f.Add([]byte(`{}`))
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		d, err := ParseDefaultKey(raw)
-		if refusedOrSame(t, raw, d, err, ParseDefaultKey) && CheckKeyID(d.KeyID()) != nil {
-			t.Fatalf("it names %q", d.KeyID())
 		}
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"walletd/internal/did"
+	"walletd/internal/wallettest/matrix"
 )
 
 type passphraseVectors struct {
@@ -26,12 +27,8 @@ type passphraseVectors struct {
 // described gives a description of key with a passphrase member.
 func described(t testing.TB, key Key, passphrase string) Description {
 	t.Helper()
-	d, err := NewDescription(key, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw := string(mustMarshal(t, d))
-	d, err = ParseDescription([]byte(raw[:len(raw)-1] + `,"passphrase":` + passphrase + `}`))
+	raw := string(matrix.Description(key.Reveal(), ""))
+	d, err := ParseDescription([]byte(raw[:len(raw)-1] + `,"passphrase":` + passphrase + `}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +122,7 @@ func TestKeyFromText(t *testing.T) {
 	}
 	other := mustKey(t, strings.Repeat("a5", KeySize))
 	recovery, wrong := string(key.RecoveryKey()), string(other.RecoveryKey())
-	plain, err := NewDescription(key, "")
+	plain, err := ParseDescription(matrix.Description(key.Reveal(), ""))
 	if err != nil {
 		t.Fatal(err)
 	}

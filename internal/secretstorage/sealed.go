@@ -115,17 +115,9 @@ func (e envelope) mac(ciphertext []byte) [sha256.Size]byte {
 	return mac
 }
 
-// ParseSealed reads one entry of a secret's encrypted map. Members it does not know are ignored. It
+// sealedOf reads one entry of a secret's encrypted map. Members it does not know are ignored. It
 // refuses as malformed, bad_base64, bad_iv (not 16 bytes), bad_mac (not 32), and too_large for a
-// plaintext of more than limit bytes. Callers bound raw.
-func ParseSealed(raw []byte, limit int) (Sealed, error) {
-	o, err := parse(raw)
-	if err != nil {
-		return Sealed{}, err
-	}
-	return sealedOf(o, limit)
-}
-
+// plaintext of more than limit bytes.
 func sealedOf(o strictjson.Object, limit int) (Sealed, error) {
 	iv, ivOK := o.Text("iv")
 	ciphertext, ciphertextOK := o.Text("ciphertext")

@@ -14,6 +14,15 @@ import (
 	"walletd/internal/did"
 )
 
+// parseSealed reads one entry of a secret's encrypted map.
+func parseSealed(raw []byte, limit int) (Sealed, error) {
+	o, err := parse(raw)
+	if err != nil {
+		return Sealed{}, err
+	}
+	return sealedOf(o, limit)
+}
+
 type sealVector struct {
 	ID               string
 	KeyHex           string  `json:"key_hex"`
@@ -92,7 +101,7 @@ type openVectors struct{ Cases []openVector }
 
 // open goes the way of an entry that came from outside.
 func (v openVector) open(t testing.TB) ([]byte, error) {
-	sealed, err := ParseSealed(v.Data, MaxPlaintext)
+	sealed, err := parseSealed(v.Data, MaxPlaintext)
 	if err != nil {
 		return nil, err
 	}

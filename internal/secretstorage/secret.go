@@ -66,7 +66,7 @@ func (s Secret) KeyIDs() []string {
 }
 
 // Copy gives the copy under the key of that id. It fails with no_usable_copy if there is none, and
-// as [ParseSealed] if it is of another form.
+// with malformed, bad_base64, bad_iv, bad_mac or too_large if it is of another form.
 func (s Secret) Copy(keyID string) (Sealed, error) {
 	value := s.copies.Get(keyID)
 	if value == nil {
@@ -109,11 +109,6 @@ func (s Secret) With(keyID string, sealed Sealed) (Secret, error) {
 		return Secret{}, err
 	}
 	return s.withCopies(s.copies.With(keyID, entry), max(s.limit, len(sealed.Ciphertext))), nil
-}
-
-// Without gives the Secret without a copy under the key of that id.
-func (s Secret) Without(keyID string) Secret {
-	return s.withCopies(s.copies.Without(keyID), s.limit)
 }
 
 func (s Secret) withCopies(copies strictjson.Object, limit int) Secret {

@@ -117,9 +117,6 @@ func TestWith(t *testing.T) {
 		t.Errorf("the one it was made of is now %s", got)
 	}
 	opens(with(s, "k", one), "k", key, "one")
-	if diff := cmp.Diff([]string{odd}, s.Without("k").KeyIDs()); diff != "" {
-		t.Error(diff)
-	}
 	if got := string(mustMarshal(t, Secret{})); got != "{}" {
 		t.Errorf("nothing is written %s", got)
 	}
@@ -128,47 +125,5 @@ func TestWith(t *testing.T) {
 	for _, id := range []string{"", strings.Repeat("x", 256), "\xff", "\ufffd"} {
 		_, err := s.With(id, one)
 		wantCode(t, err, "malformed")
-	}
-}
-
-func TestDefaultKey(t *testing.T) {
-	tests := []struct {
-		it, raw, id, code string
-	}{
-		{"names a key", `{"key":"a.b","x":[1]}`, "a.b", ""},
-		{"refuses one that was removed", `{}`, "", "no_default_key"},
-		{"refuses no id", `{"key":""}`, "", "no_default_key"},
-		{"refuses an id that is no text", `{"key":5}`, "", "malformed"},
-		{"refuses an id that no key has", `{"key":"\ud800"}`, "", "malformed"},
-		{"refuses two", `{"key":"a","KEY":"b"}`, "", "malformed"},
-		{"refuses more than 16 KiB", `{"key":"` + strings.Repeat("x", 16<<10) + `"}`, "", "too_large"},
-	}
-	for _, test := range tests {
-		t.Run(test.it, func(t *testing.T) {
-			d, err := ParseDefaultKey([]byte(test.raw))
-			if did.CodeOf(err) != test.code || d.KeyID() != test.id {
-				t.Errorf("got %q, %v", d.KeyID(), err)
-			}
-			if err == nil && string(mustMarshal(t, d)) != test.raw {
-				t.Errorf("it is written %s", mustMarshal(t, d))
-			}
-		})
-	}
-	d, err := DefaultKey{}.With("k")
-	if err != nil || string(mustMarshal(t, d)) != `{"key":"k"}` {
-		t.Errorf("got %s, %v", mustMarshal(t, d), err)
-	}
-	_, err = d.With("")
-	wantCode(t, err, "malformed")
-}
-
-func TestKeyEvents(t *testing.T) {
-	if id, ok := KeyIDOf(KeyEvent("a.b")); !ok || id != "a.b" {
-		t.Errorf("got %q, %t", id, ok)
-	}
-	for _, eventType := range []string{"m.secret_storage.key.", DefaultKeyEvent, NameMaster, ""} {
-		if _, ok := KeyIDOf(eventType); ok {
-			t.Errorf("%q is said to describe a key", eventType)
-		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"walletd/internal/secretstorage"
 	"walletd/internal/server"
 	"walletd/internal/wallettest"
+	"walletd/internal/wallettest/matrix"
 )
 
 var secretsAllowed = []members{
@@ -37,17 +38,8 @@ func storageKey(t *testing.T, r *wallettest.Response) secretstorage.Key {
 }
 
 // describe is what a client puts on its homeserver.
-func describe(t *testing.T, key secretstorage.Key) json.RawMessage {
-	t.Helper()
-	d, err := secretstorage.NewDescription(key, "walletd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw, err := d.MarshalJSON()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return raw
+func describe(key secretstorage.Key) json.RawMessage {
+	return matrix.Description(key.Reveal(), "walletd")
 }
 
 // put writes a secret with headers, given as name and value in turn.
@@ -114,34 +106,34 @@ func TestWhichKeyFits(t *testing.T) {
 	}
 	bare := json.RawMessage(`{"algorithm":"m.secret_storage.v1.aes-hmac-sha2","name":"x"}`)
 	strange := json.RawMessage(`{"algorithm":"org.example.other","mac":7}`)
-	w.Do("PUT", "/v1/secret-storage/keys/noted", notes.Token, members{"keyInfo": describe(t, second)}).Must(204)
+	w.Do("PUT", "/v1/secret-storage/keys/noted", notes.Token, members{"keyInfo": describe(second)}).Must(204)
 
 	many := func(n int) members {
 		m := members{}
 		for i := range n {
-			m[fmt.Sprint("k", i)] = describe(t, foreign)
+			m[fmt.Sprint("k", i)] = describe(foreign)
 		}
 		return m
 	}
 	sixteen := many(15)
-	sixteen["ours"] = describe(t, second)
+	sixteen["ours"] = describe(second)
 	for _, c := range []struct {
 		name string
 		keys any
 		id   string
 		key  secretstorage.Key
 	}{
-		{"answers the default key", members{"a": describe(t, def)}, "a", def},
-		{"answers a key of another salt", members{"a": describe(t, second)}, "a", second},
-		{"answers a key that the owner had made for the app", members{"a": describe(t, nobodys)}, "a", nobodys},
-		{"prefers the default key", members{"a": describe(t, second), "b": describe(t, def), "noted": describe(t, second)}, "b", def},
-		{"prefers an id that was noted", members{"a": describe(t, second), "noted": describe(t, second)}, "noted", second},
-		{"passes over keys of others", members{"a": describe(t, foreign), "b": describe(t, second)}, "b", second},
-		{"passes over what it does not know", members{"a": strange, "b": describe(t, second), "c": 7}, "b", second},
+		{"answers the default key", members{"a": describe(def)}, "a", def},
+		{"answers a key of another salt", members{"a": describe(second)}, "a", second},
+		{"answers a key that the owner had made for the app", members{"a": describe(nobodys)}, "a", nobodys},
+		{"prefers the default key", members{"a": describe(second), "b": describe(def), "noted": describe(second)}, "b", def},
+		{"prefers an id that was noted", members{"a": describe(second), "noted": describe(second)}, "noted", second},
+		{"passes over keys of others", members{"a": describe(foreign), "b": describe(second)}, "b", second},
+		{"passes over what it does not know", members{"a": strange, "b": describe(second), "c": 7}, "b", second},
 		{"believes a description without a check for the key noted under its id", members{"noted": bare}, "noted", second},
-		{"takes an id of any text", members{"m.x/ü 1": describe(t, def)}, "m.x/ü 1", def},
+		{"takes an id of any text", members{"m.x/ü 1": describe(def)}, "m.x/ü 1", def},
 		{"takes sixteen", sixteen, "ours", second},
-		{"keeps members it does not know", members{"a": json.RawMessage(strings.Replace(string(describe(t, def)), "{", `{"passphrase":{"algorithm":"m.other"},"more":[1],`, 1))}, "a", def},
+		{"keeps members it does not know", members{"a": json.RawMessage(strings.Replace(string(describe(def)), "{", `{"passphrase":{"algorithm":"m.other"},"more":[1],`, 1))}, "a", def},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := find(w.In(t), c.keys)
@@ -156,9 +148,9 @@ func TestWhichKeyFits(t *testing.T) {
 		status int
 		code   string
 	}{
-		{"refuses a key of another app", members{"a": describe(t, foreign)}, 404, "no_match"},
+		{"refuses a key of another app", members{"a": describe(foreign)}, 404, "no_match"},
 		{"refuses a description without a check under an id nobody noted", members{"a": bare}, 404, "no_match"},
-		{"refuses a wrong check under an id that was noted", members{"noted": describe(t, foreign)}, 404, "no_match"},
+		{"refuses a wrong check under an id that was noted", members{"noted": describe(foreign)}, 404, "no_match"},
 		{"refuses seventeen", many(17), 400, "member_invalid"},
 		{"refuses none", members{}, 400, "member_invalid"},
 		{"refuses a list", []string{"a"}, 400, "member_invalid"},
@@ -167,7 +159,7 @@ func TestWhichKeyFits(t *testing.T) {
 		{"refuses a mac without iv", members{"a": members{"algorithm": secretstorage.Algorithm, "mac": "AAAA"}}, 422, "malformed"},
 		{"refuses bad base64", members{"a": members{"algorithm": secretstorage.Algorithm, "mac": "!", "iv": "AAAA"}}, 422, "bad_base64"},
 		{"refuses a short iv", members{"a": members{"algorithm": secretstorage.Algorithm, "mac": "AAAA", "iv": "AAAA"}}, 422, "bad_iv"},
-		{"refuses an empty id", members{"": describe(t, def)}, 422, "malformed"},
+		{"refuses an empty id", members{"": describe(def)}, 422, "malformed"},
 		{"refuses a member twice within a description", json.RawMessage(`{"a":{"algorithm":"x","algorithm":"y"}}`), 400, "json_duplicate_member"},
 	} {
 		t.Run(c.name, func(t *testing.T) { find(w.In(t), c.keys).Refused(c.status, c.code) })
@@ -185,9 +177,9 @@ func TestNotingAKeysID(t *testing.T) {
 	note := func(w *wallettest.Wallet, token, id string, info any) *wallettest.Response {
 		return w.Do("PUT", "/v1/secret-storage/keys/"+url.PathEscape(id), token, members{"keyInfo": info})
 	}
-	note(w, notes.Token, "id", describe(t, key)).Must(204)
+	note(w, notes.Token, "id", describe(key)).Must(204)
 	before := w.Do("GET", w.Path("/audit?limit=200"), w.Owner, nil).Must(200).Body
-	note(w, notes.Token, "id", describe(t, key)).Must(204)
+	note(w, notes.Token, "id", describe(key)).Must(204)
 	if after := w.Do("GET", w.Path("/audit?limit=200"), w.Owner, nil).Must(200).Body; !bytes.Equal(before, after) {
 		t.Error("noting the same again is on record")
 	}
@@ -209,16 +201,16 @@ func TestNotingAKeysID(t *testing.T) {
 		status          int
 		code            string
 	}{
-		{"refuses a key of another app", notes.Token, "a", describe(t, foreign), 422, "no_match"},
+		{"refuses a key of another app", notes.Token, "a", describe(foreign), 422, "no_match"},
 		{"refuses no check from a token that had no key made", fresh, "a", bare, 422, "no_match"},
 		{"refuses another algorithm", notes.Token, "a", members{"algorithm": "x"}, 422, "unknown_algorithm"},
 		{"refuses what is no object", notes.Token, "a", "x", 422, "malformed"},
-		{"finds nothing under an id of 256 bytes", notes.Token, strings.Repeat("a", 256), describe(t, key), 404, "not_found"},
-		{"is not for operators", w.Operator, "a", describe(t, key), 403, "forbidden"},
+		{"finds nothing under an id of 256 bytes", notes.Token, strings.Repeat("a", 256), describe(key), 404, "not_found"},
+		{"is not for operators", w.Operator, "a", describe(key), 403, "forbidden"},
 	} {
 		t.Run(c.name, func(t *testing.T) { note(w.In(t), c.token, c.id, c.info).Refused(c.status, c.code) })
 	}
-	note(w, notes.Token, strings.Repeat("ü", 127)+"/", describe(t, key)).Must(204)
+	note(w, notes.Token, strings.Repeat("ü", 127)+"/", describe(key)).Must(204)
 }
 
 func TestOneYesServesTheFlow(t *testing.T) {
@@ -231,7 +223,7 @@ func TestOneYesServesTheFlow(t *testing.T) {
 	}
 	w.MustApprove(asked.Text("code"))
 	key := storageKey(t, notes.Collect(asked.Text("id")))
-	offer := members{"keys": members{"id": describe(t, key)}, "name": "m.cross_signing.master"}
+	offer := members{"keys": members{"id": describe(key)}, "name": "m.cross_signing.master"}
 	for range 3 {
 		if got := w.Do("POST", "/v1/secret-storage/key", notes.Token, offer); !bytes.Equal(storageKey(t, got).Reveal(), key.Reveal()) {
 			t.Error("it is another key")
@@ -249,7 +241,7 @@ func TestRulesOfSecrets(t *testing.T) {
 	w := wallettest.New(t)
 	notes := w.App("Notes")
 	key := storageKey(t, w.Do("POST", "/v1/secret-storage/keys?app="+notes.DID.Address(), w.Owner, members{}))
-	offer := members{"keys": members{"id": describe(t, key)}, "name": ""}
+	offer := members{"keys": members{"id": describe(key)}, "name": ""}
 	make := func() *wallettest.Response {
 		return w.Do("POST", "/v1/secret-storage/keys", notes.Token, members{})
 	}
@@ -268,7 +260,7 @@ func TestRulesOfSecrets(t *testing.T) {
 	w.Rules(members{"app": "*", "claim": "secretStorageKey", "decision": "deny"}, everything)
 	make().Refused(403, "denied")
 	find().Refused(403, "denied")
-	w.Do("PUT", "/v1/secret-storage/keys/id", notes.Token, members{"keyInfo": describe(t, key)}).Refused(403, "denied")
+	w.Do("PUT", "/v1/secret-storage/keys/id", notes.Token, members{"keyInfo": describe(key)}).Refused(403, "denied")
 	w.Rules(members{"app": "*", "claim": "secretStorageKey", "salt": "m.secret_storage", "decision": "deny"}, everything)
 	make().Refused(403, "denied")
 	find().Refused(403, "denied")
