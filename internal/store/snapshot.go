@@ -51,5 +51,9 @@ func (s *Store) Snapshot(ctx context.Context) (_ *os.File, err error) {
 	if _, err := pool.ExecContext(ctx, "vacuum into $1", path); err != nil {
 		return nil, fmt.Errorf("copying the store: %w", s.translateFor(ctx, err))
 	}
+	// Its pages are others than the store's: it must be taken for no other's file.
+	if _, err := file.WriteAt(newFileNumber(), fileNumberAt); err != nil {
+		return nil, fmt.Errorf("numbering the copy: %w", err)
+	}
 	return file, nil
 }

@@ -14,7 +14,14 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-const readers = 4
+const (
+	readers     = 4
+	pageSize    = 4096
+	busyTimeout = 5000 // milliseconds, of a writer in another process
+
+	// Plain begin would read first, and could then not write.
+	sqliteBegin = "begin immediate"
+)
 
 // sqliteDB is one connection to write and a few to read.
 type sqliteDB struct {
@@ -23,12 +30,14 @@ type sqliteDB struct {
 	prepared       sync.Map      // text -> *sql.Stmt on reader
 	reading        chan struct{} // holds a value for each connection of reader in use
 	patience       time.Duration
+	files          openFiles // the writer's alone, as is log
+	log            writeLog
 	release        func() error // gives the directory back
 }
 
 func (d *sqliteDB) words() words {
 	return words{
-		begin:       "begin immediate", // plain begin would read first, and could then not write
+		begin:       sqliteBegin,
 		schemaThere: "select 1 from sqlite_schema where name = 'walletd_schema'",
 		patient:     "select 1",
 		alone:       "select 1",
@@ -93,14 +102,30 @@ func (d *sqliteDB) takeReader(ctx context.Context) error {
 }
 
 func (d *sqliteDB) conn(ctx context.Context) (conn, error) {
+	if err := d.files.check(); err != nil {
+		return nil, err // a connection that is made anew would open what is there now
+	}
 	conn, err := d.writer.Conn(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &sqliteConn{conn, make(map[string]*sql.Stmt)}, nil
+	if _, err := sqlite.Limit(conn, sqlite3.SQLITE_LIMIT_LENGTH, maxRow); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return &sqliteConn{d, conn, make(map[string]*sql.Stmt)}, nil
 }
 
 func (d *sqliteDB) close() error {
+	if d.log.began && d.writer != nil { // the file is closed with an even number, and the last connection empties the log
+		if c, err := d.conn(context.Background()); err == nil {
+			c := c.(*sqliteConn)
+			if n, err := c.fileNumber(context.Background()); err == nil && n%2 == 1 {
+				_ = c.setFileNumber(context.Background(), n+1)
+			}
+			c.close(false)
+		}
+	}
 	return errors.Join(closePool(d.reader), closePool(d.writer), d.release())
 }
 
@@ -113,9 +138,9 @@ func closePool(db *sql.DB) error {
 
 // dataSource names the file to the driver, with what every connection sets.
 func dataSource(path, more string) string {
-	u := url.URL{Scheme: "file", Path: path, RawQuery: more +
-		"&_journal_mode=WAL&_synchronous=FULL&_busy_timeout=5000&_foreign_keys=1" +
-		"&_pragma=temp_store(memory)&_pragma=cell_size_check(on)&_pragma=trusted_schema(off)&_pragma=mmap_size(0)"}
+	u := url.URL{Scheme: "file", Path: path, RawQuery: "mode=rw" + more +
+		fmt.Sprint("&_journal_mode=WAL&_synchronous=FULL&_foreign_keys=1&_busy_timeout=", busyTimeout) +
+		"&_pragma=temp_store(memory)&_pragma=cell_size_check(on)&_pragma=trusted_schema(off)&_pragma=mmap_size(0)&_pragma=wal_autocheckpoint(0)"}
 	return u.String()
 }
 
@@ -150,6 +175,7 @@ func openPool(ctx context.Context, source string, size int) (*sql.DB, error) {
 
 // sqliteConn prepares each text once.
 type sqliteConn struct {
+	db       *sqliteDB
 	conn     *sql.Conn
 	prepared map[string]*sql.Stmt
 }
@@ -157,8 +183,18 @@ type sqliteConn struct {
 // run pays no attention to ctx: a statement waits for nothing but the disk.
 func (c *sqliteConn) run(_ context.Context, batch []stmt) ([]result, error) {
 	ctx := context.Background()
+	if batch[0].text == sqliteBegin {
+		if err := c.prepareLog(ctx); err != nil {
+			return nil, err
+		}
+	}
 	done := make([]result, 0, len(batch))
 	for _, st := range batch {
+		if st.text == "commit" && c.db.log.first != "" {
+			if _, err := c.conn.ExecContext(ctx, c.db.log.first); err != nil {
+				return done, err
+			}
+		}
 		p, ok := c.prepared[st.text]
 		if !ok {
 			var err error
@@ -172,6 +208,13 @@ func (c *sqliteConn) run(_ context.Context, batch []stmt) ([]result, error) {
 			return done, err
 		}
 		done = append(done, r)
+	}
+	if batch[len(batch)-1].text == "commit" {
+		c.db.log.began = c.db.log.began || c.db.log.first != ""
+		c.boundLog(ctx)
+		if err := c.db.files.check(); err != nil {
+			return nil, err // durable, but where it will not be found
+		}
 	}
 	return done, nil
 }

@@ -27,7 +27,7 @@ func openSQLite(ctx context.Context, path string, create bool, patience time.Dur
 	if err := closedToOthers(dir, "700"); err != nil {
 		return nil, err
 	}
-	d := &sqliteDB{path: path, reading: make(chan struct{}, readers), patience: patience}
+	d := &sqliteDB{path: path, reading: make(chan struct{}, readers), patience: patience, files: filesOf(path), log: writeLog{size: logSize}}
 	if d.release, err = takeDirectory(dir); err != nil {
 		return nil, err
 	}
@@ -40,10 +40,16 @@ func openSQLite(ctx context.Context, path string, create bool, patience time.Dur
 	if err != nil {
 		return nil, err
 	}
+	if err := checkLog(path); err != nil {
+		return nil, err
+	}
+	if left, err := os.Stat(path + "-wal"); err == nil {
+		d.log.began = left.Size() > 0
+	}
 	if d.writer, err = openPool(ctx, dataSource(path, ""), 1); err != nil {
 		return nil, err
 	}
-	if d.reader, err = openPool(ctx, dataSource(path, "_query_only=1"), readers); err != nil {
+	if d.reader, err = openPool(ctx, dataSource(path, "&_query_only=1"), readers); err != nil {
 		return nil, err
 	}
 	if size > 0 && size <= checkUpTo {

@@ -1,0 +1,202 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+)
+
+// SQLite's write-ahead log (the file -wal) holds what was committed since the last checkpoint, as
+// pages that belong over those of the database's file. SQLite does not know whether they are pages
+// of that very file: a copy that is put back beside a log that was left is read as a mixture of both.
+//
+// So each log says which file it is over. The number user_version, in the file's first page, is even
+// while there is no log; the first change of a log makes it odd, and before a checkpoint it is made
+// even again. Then the file beneath a log that says n has n itself or, where no checkpoint came so
+// far, the number before. A snapshot, whose pages are ordered anew, has a number of its own.
+//
+// The checkpoints are ours therefore, none is SQLite's own. They also bound the log: one begins it
+// anew when it has grown to logSize, and cuts it off when readers have made it grow far beyond.
+
+const (
+	logSize  = 4 << 20 // bytes
+	logEvery = 32      // commits between two looks at its length
+	logAgain = time.Second
+)
+
+// checkLog refuses a log, left by a process that was killed, that is not over the file.
+func checkLog(path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	log, err := os.Open(path + "-wal")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	said, ok, err := numberInLog(log)
+	if err != nil || !ok {
+		return err
+	}
+	var header [100]byte
+	if _, err := file.ReadAt(header[:], 0); errors.Is(err, io.EOF) {
+		return nil // an empty file; SQLite forgets the log
+	} else if err != nil {
+		return err
+	}
+	is := fileNumber(header[:])
+	first := (said - 1) &^ 1 // the even number before the log
+	if is == said || is >= first && is < said {
+		return nil
+	}
+	return fmt.Errorf("%w: %s-wal is not the log of %[2]s, which may be a copy that was put back beside it; "+
+		"to go on with that copy alone, move %[2]s-wal and %[2]s-shm to another place", ErrDamaged, path)
+}
+
+// fileNumberAt is where user_version is in a database's first page: 4 bytes, big endian.
+const fileNumberAt = 60
+
+func fileNumber(page []byte) int64 { return int64(binary.BigEndian.Uint32(page[fileNumberAt:])) }
+
+// newFileNumber draws an even number above those that a store comes to by counting.
+func newFileNumber() []byte {
+	b := make([]byte, 4)
+	rand.Read(b) // never fails
+	b[0] = b[0]&0x3f | 0x40
+	b[3] &^= 1
+	return b
+}
+
+// numberInLog reads user_version in the newest first page of a log, if it holds one: the header of 32
+// bytes, then frames, each a header of 24 bytes and a page. A frame is of this log if it has its salts, and
+// committed if one after it says so.
+func numberInLog(log io.ReaderAt) (number int64, ok bool, err error) {
+	var header [32]byte
+	if _, err := log.ReadAt(header[:], 0); errors.Is(err, io.EOF) {
+		return 0, false, nil
+	} else if err != nil {
+		return 0, false, err
+	}
+	pageSize := int64(binary.BigEndian.Uint32(header[8:]))
+	if pageSize < 512 || pageSize > 65536 {
+		return 0, false, nil // no log that SQLite would read
+	}
+	var pending int64
+	found := false
+	for at := int64(32); ; at += 24 + pageSize {
+		var frame [24 + 64]byte
+		if _, err := log.ReadAt(frame[:], at); errors.Is(err, io.EOF) {
+			return number, ok, nil
+		} else if err != nil {
+			return 0, false, err
+		}
+		if !bytes.Equal(frame[8:16], header[16:24]) {
+			return number, ok, nil
+		}
+		if binary.BigEndian.Uint32(frame[:]) == 1 {
+			pending, found = fileNumber(frame[24:]), true
+		}
+		if committed := binary.BigEndian.Uint32(frame[4:]) > 0; committed && found {
+			number, ok = pending, true
+		}
+	}
+}
+
+// writeLog is what the writer knows of the log.
+type writeLog struct {
+	size    int64  // the bytes from which on it is checkpointed
+	began   bool   // there is one, of this process or one that was killed
+	first   string // sets the number, as a part of the change that begins one; "" when that waits
+	commits int
+	notYet  time.Time // when a checkpoint is tried again that readers were in the way of
+}
+
+// prepareLog looks, while there is no log, which number the first change of one sets.
+func (c *sqliteConn) prepareLog(ctx context.Context) error {
+	l := &c.db.log
+	if l.first = ""; l.began {
+		return nil
+	}
+	n, err := c.fileNumber(ctx)
+	if err != nil {
+		return err
+	}
+	if n%2 == 1 { // a copy made while there was a log
+		if emptied, err := c.emptyLog(ctx, n, "restart"); err != nil || !emptied {
+			l.began = err == nil
+			return err
+		}
+		n++
+	}
+	l.first = fmt.Sprintf("pragma user_version = %d", int32(n+1))
+	return nil
+}
+
+// boundLog checkpoints a log that has become long. What hinders it is no error of the change that
+// was committed: it is tried again.
+func (c *sqliteConn) boundLog(ctx context.Context) {
+	l := &c.db.log
+	if l.commits++; l.commits%logEvery != 0 || time.Now().Before(l.notYet) {
+		return
+	}
+	var busy, pages, done int64
+	if c.conn.QueryRowContext(ctx, "pragma wal_checkpoint(noop)").Scan(&busy, &pages, &done) != nil || pages*pageSize < l.size {
+		return
+	}
+	mode := "restart" // leaves the file as long as it is, to be written over: cheaper than to let it grow anew
+	if info, err := os.Stat(c.db.path + "-wal"); err == nil && info.Size() > 2*l.size {
+		mode = "truncate"
+	}
+	if n, err := c.fileNumber(ctx); err == nil {
+		_, _ = c.emptyLog(ctx, n, mode)
+	}
+}
+
+// emptyLog ends a log of the number n with an even one, and moves all of it into the file. It reports
+// whether it did: it does not wait long for readers that still need the log.
+func (c *sqliteConn) emptyLog(ctx context.Context, n int64, mode string) (emptied bool, err error) {
+	c.db.log.notYet = time.Now().Add(logAgain)
+	if n%2 == 1 {
+		if err := c.setFileNumber(ctx, n+1); err != nil {
+			return false, err
+		}
+	}
+	if _, err := c.conn.ExecContext(ctx, "pragma busy_timeout = 50"); err != nil {
+		return false, err
+	}
+	var busy, pages, done int64
+	err = c.conn.QueryRowContext(ctx, "pragma wal_checkpoint("+mode+")").Scan(&busy, &pages, &done)
+	if _, e := c.conn.ExecContext(ctx, fmt.Sprint("pragma busy_timeout = ", busyTimeout)); err == nil {
+		err = e
+	}
+	if err != nil || busy != 0 {
+		return false, err
+	}
+	c.db.log.began, c.db.log.notYet = false, time.Time{}
+	return true, nil
+}
+
+func (c *sqliteConn) fileNumber(ctx context.Context) (n int64, err error) {
+	err = c.conn.QueryRowContext(ctx, "pragma user_version").Scan(&n)
+	return n, err
+}
+
+func (c *sqliteConn) setFileNumber(ctx context.Context, n int64) error {
+	_, err := c.conn.ExecContext(ctx, fmt.Sprintf("begin immediate; pragma user_version = %d; commit", int32(n)))
+	if err != nil {
+		_, _ = c.conn.ExecContext(ctx, "rollback") // of a commit that failed; there may be none
+	}
+	return err
+}

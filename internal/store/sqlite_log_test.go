@@ -1,0 +1,223 @@
+package store
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// big commits entries of about that many bytes together.
+func big(t *testing.T, s *Store, size int) {
+	t.Helper()
+	for ; size > 0; size -= 100_000 {
+		c := change("w")
+		c.Entries[0].Sealed = make([]byte, 100_000)
+		if _, err := s.Commit(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func logLength(t *testing.T, path string) int64 {
+	t.Helper()
+	info, err := os.Stat(path + "-wal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Size()
+}
+
+// While a reader needs the log it grows; afterwards it is short again.
+func TestTheWriteAheadLogShrinks(t *testing.T) {
+	u := sqliteURL(t)
+	path := strings.TrimPrefix(u, "sqlite:")
+	s := made(t, mustOpen(t, u, Options{Create: true}))
+	reader, err := openPool(t.Context(), dataSource(path, ""), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	tx, err := reader.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var n int
+	if err := tx.QueryRow("select count(*) from records").Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	big(t, s, 5*logSize)
+	if l := logLength(t, path); l < 4*logSize {
+		t.Errorf("the log has %d bytes while a reader needs it", l)
+	}
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(60 * time.Second); logLength(t, path) > 2*logSize; {
+		if time.Now().After(deadline) {
+			t.Fatalf("the log still has %d bytes", logLength(t, path))
+		}
+		must(t, s, "w")
+	}
+	big(t, s, 5*logSize)
+	if l := logLength(t, path); l > 3*logSize {
+		t.Errorf("the log has %d bytes without readers", l)
+	}
+	fits(t, s, "w")
+}
+
+// place makes a store's directory of copies of a database and of a log.
+func place(t *testing.T, database, log string) (url string) {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "data")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, from := range map[string]string{"walletd.db": database, "walletd.db-wal": log} {
+		if from == "" {
+			continue
+		}
+		content, err := os.ReadFile(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return "sqlite:" + filepath.Join(dir, "walletd.db")
+}
+
+func TestACopyBesideAnothersLogIsRefused(t *testing.T) {
+	u := sqliteURL(t)
+	path := strings.TrimPrefix(u, "sqlite:")
+	s := made(t, mustOpen(t, u, Options{Create: true}))
+	s.db.(*sqliteDB).log.size = 1 // each 32nd commit checkpoints
+	copies := make(map[string]string)
+	keep := func(name string) { // as the snapshot of a running service, and as the bare file
+		file, err := s.Snapshot(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		content, err := io.ReadAll(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		copies["the snapshot of "+name] = filepath.Join(t.TempDir(), "snapshot")
+		if err := os.WriteFile(copies["the snapshot of "+name], content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if content, err = os.ReadFile(path); err != nil {
+			t.Fatal(err)
+		}
+		copies["the file of "+name] = filepath.Join(t.TempDir(), "file")
+		if err := os.WriteFile(copies["the file of "+name], content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	keep("the beginning")
+	commit := func(n int) {
+		for range n {
+			must(t, s, "w", InsertToken(Token{ID: NewID(), Wallet: "w"}))
+		}
+	}
+	commit(40)
+	keep("then")
+	commit(40)
+	keep("now")
+	commit(3)
+	log := filepath.Join(t.TempDir(), "log") // as it is left by a kill
+	content, err := os.ReadFile(path + "-wal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(log, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	total := fits(t, s, "w")
+	for name, copied := range copies {
+		url := place(t, copied, log)
+		if name == "the file of now" { // beneath that very log: nothing is missing
+			if n := fits(t, mustOpen(t, url, Options{}), "w"); n != total {
+				t.Errorf("%s beside its own log has %d records, want %d", name, n, total)
+			}
+			continue
+		}
+		_, err := Open(t.Context(), url, Options{})
+		if !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "walletd.db-wal") {
+			t.Errorf("%s beside a later log: Open = %v", name, err)
+		}
+		if _, err := os.Stat(strings.TrimPrefix(url, "sqlite:") + "-wal"); err != nil {
+			t.Errorf("%s: the log that was refused: %v", name, err)
+		}
+		if strings.HasPrefix(name, "the file") {
+			continue // without any log it is not whole
+		}
+		if err := os.Remove(strings.TrimPrefix(url, "sqlite:") + "-wal"); err != nil {
+			t.Fatal(err)
+		}
+		alone := mustOpen(t, url, Options{})
+		must(t, alone, "w")
+		fits(t, alone, "w")
+	}
+	if len(copies) != 6 {
+		t.Errorf("%d copies", len(copies))
+	}
+}
+
+// A store whose file leads elsewhere by now gives nothing, and goes on once it is put back.
+func TestAFileThatIsTakenAwayIsNoticed(t *testing.T) {
+	for name, take := range map[string]func(path string) (error, func() error){
+		"the file is moved": func(path string) (error, func() error) {
+			return os.Rename(path, path+".away"), func() error { return os.Rename(path+".away", path) }
+		},
+		"the log is moved": func(path string) (error, func() error) {
+			return os.Rename(path+"-wal", path+".away"), func() error { return os.Rename(path+".away", path+"-wal") }
+		},
+		"a copy is in its place": func(path string) (error, func() error) {
+			content, err := os.ReadFile(path)
+			if err == nil {
+				err = os.Rename(path, path+".away")
+			}
+			if err == nil {
+				err = os.WriteFile(path, content, 0o600)
+			}
+			return err, func() error { return os.Rename(path+".away", path) }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := sqliteURL(t)
+			path := strings.TrimPrefix(u, "sqlite:")
+			s := made(t, mustOpen(t, u, Options{Create: true}))
+			must(t, s, "w")
+			err, back := take(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			was, _ := os.Stat(path)
+			for range 3 {
+				if _, err := s.Commit(t.Context(), change("w")); !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), path) {
+					t.Errorf("Commit = %v", err)
+				}
+			}
+			for deadline := time.Now().Add(20 * time.Second); s.Ping(t.Context()) == nil; time.Sleep(50 * time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatal("Ping goes on to succeed")
+				}
+			}
+			if is, err := os.Stat(path); was == nil && err == nil || was != nil && is.Size() != was.Size() {
+				t.Errorf("what is at the path changed: %v, %v", is, err)
+			}
+			if err := back(); err != nil {
+				t.Fatal(err)
+			}
+			heals(t, s)
+			s.Close()
+			fits(t, mustOpen(t, u, Options{}), "w")
+		})
+	}
+}
