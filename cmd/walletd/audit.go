@@ -14,7 +14,7 @@ import (
 
 	"walletd/api"
 	"walletd/api/client"
-	"walletd/internal/claims"
+	"walletd/internal/ledger"
 	"walletd/internal/store"
 )
 
@@ -175,7 +175,7 @@ func (cmd *auditVerifyCmd) offline() (v verification, err error) {
 			}
 		}
 	}
-	found, err := claims.ReadExport(file, known)
+	found, err := ledger.VerifyExport(file, known)
 	if err != nil {
 		return v, withHint(err, "is "+shellQuote(cmd.File)+" what walletd audit export wrote, whole?")
 	}

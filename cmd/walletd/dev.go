@@ -18,6 +18,7 @@ import (
 	"walletd/internal/claims"
 	"walletd/internal/connect"
 	"walletd/internal/keystore"
+	"walletd/internal/policy"
 	"walletd/internal/store"
 )
 
@@ -165,7 +166,7 @@ func (s *service) devWallet(ctx context.Context) (v devService, err error) {
 		}
 	}
 	err = s.as(ctx, v.OwnerToken, func(c *claims.Caller) error {
-		_, err := s.door.SetPolicy(ctx, c, claims.Policy{Rules: []claims.Rule{{App: v.App, Claim: claims.Any, Decision: claims.Allow}}})
+		_, err := s.door.SetPolicy(ctx, c, policy.Policy{Rules: []policy.Rule{{App: v.App, Claim: policy.Any, Decision: policy.Allow}}})
 		return err
 	})
 	return v, err

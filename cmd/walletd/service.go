@@ -63,7 +63,7 @@ func (s *service) serve(ctx context.Context, listeners []listener, besides func(
 	// What signs and sweeps goes on until the last answer is given.
 	background, end := context.WithCancel(context.WithoutCancel(ctx))
 	var behind, front sync.WaitGroup
-	behind.Go(func() { s.door.Run(background) })
+	behind.Go(func() { s.door.Ledger().Run(background) })
 	behind.Go(func() { besides(ctx) })
 	behind.Go(func() {
 		if err := s.sessions.Run(ctx); err != nil && ctx.Err() == nil {
@@ -97,7 +97,7 @@ func (s *service) serve(ctx context.Context, listeners []listener, besides func(
 func (s *service) signEnds(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	if err := s.door.SignHeads(ctx); err != nil {
+	if err := s.door.Ledger().SignHeads(ctx); err != nil {
 		s.log.Error().Err(err).Msg("signing the ends of the records before the stop")
 	}
 }

@@ -8,6 +8,8 @@ import (
 
 	"walletd/internal/did"
 	"walletd/internal/keystore"
+	"walletd/internal/ledger"
+	"walletd/internal/policy"
 	"walletd/internal/store"
 )
 
@@ -18,9 +20,9 @@ func (d *Door) accountOf(ctx context.Context, c *Caller, t did.Type) (store.Acco
 	if err != nil || !made {
 		return a, err
 	}
-	e := c.event("account.created")
+	e := c.event(ledger.AccountCreated)
 	e.Account = a.Address
-	err = d.keptAccount(ctx, c, a, d.record(ctx, c, e, store.InsertAccount(a)))
+	err = d.keptAccount(ctx, c, a, c.record(ctx, e, store.InsertAccount(a)))
 	if errors.Is(err, store.ErrChanged) {
 		a, _, err = d.findAccount(ctx, c, t) // made meanwhile by another request
 		return a, err
@@ -37,11 +39,11 @@ func (d *Door) findAccount(ctx context.Context, c *Caller, t did.Type) (a store.
 	if a := c.asking.Account; a.Address != "" && a.App == c.App.Address() && a.Type == t.String() {
 		return a, false, nil
 	}
-	a, err = d.store.AccountOf(ctx, c.Wallet, c.App.Address(), t.String())
+	a, err = d.store.AccountOf(ctx, c.WalletID, c.App.Address(), t.String())
 	if err == nil || !errors.Is(err, store.ErrNotFound) {
 		return a, false, err
 	}
-	if a, err = c.wallet.DeriveAccount(c.App, t, d.store.Now().Unix()); err != nil {
+	if a, err = c.Wallet.Keys().DeriveAccount(c.App, t, d.store.Now().Unix()); err != nil {
 		return store.Account{}, false, fmt.Errorf("deriving the account: %w", err)
 	}
 	return a, true, nil
@@ -54,11 +56,11 @@ func (d *Door) keptAccount(ctx context.Context, c *Caller, a store.Account, err 
 	case errors.Is(err, store.ErrCollision):
 		return did.Refuse("account_collision", "another app of this wallet has the same derivation path; this app can have no account here")
 	case errors.Is(err, store.ErrExists):
-		if _, err := d.store.AccountOf(ctx, c.Wallet, c.App.Address(), a.Type); err == nil {
+		if _, err := d.store.AccountOf(ctx, c.WalletID, c.App.Address(), a.Type); err == nil {
 			return fmt.Errorf("%w: the account was made by another request", store.ErrChanged)
 		}
-		if _, err := d.store.Account(ctx, c.Wallet, a.Address); err == nil { // it is there as another app's
-			return d.noteForged(ctx, c, &keystore.DamagedError{Table: "accounts", Row: a.Address})
+		if _, err := d.store.Account(ctx, c.WalletID, a.Address); err == nil { // it is there as another app's
+			return c.Wallet.NoteForged(ctx, &keystore.DamagedError{Table: "accounts", Row: a.Address})
 		}
 	}
 	return err
@@ -90,7 +92,7 @@ func (d *Door) Accounts(ctx context.Context, c *Caller, p store.Page) ([]Account
 	if err := c.decides(); err != nil {
 		return nil, "", err
 	}
-	rows, next, err := d.store.Accounts(ctx, c.Wallet, p)
+	rows, next, err := d.store.Accounts(ctx, c.WalletID, p)
 	if err != nil {
 		return nil, "", fmt.Errorf("reading the accounts: %w", err)
 	}
@@ -125,13 +127,13 @@ func (d *Door) ImportAccount(ctx context.Context, c *Caller, secret []byte, t di
 		return AccountView{}, invalid("the secret is not a %s secret key", t.Key)
 	}
 	defer key.Wipe()
-	a, err := c.wallet.ImportAccount(key, t, d.store.Now().Unix())
+	a, err := c.Wallet.Keys().ImportAccount(key, t, d.store.Now().Unix())
 	if err != nil {
 		return AccountView{}, fmt.Errorf("sealing the account: %w", err)
 	}
-	e := c.event("account.imported")
+	e := c.event(ledger.AccountImported)
 	e.Account, e.App = a.Address, prefixed(a.App)
-	err = d.record(ctx, c, e, store.InsertAccount(a))
+	err = c.record(ctx, e, store.InsertAccount(a))
 	if errors.Is(err, store.ErrExists) {
 		return AccountView{}, fmt.Errorf("%w: the wallet holds this account", ErrExists)
 	}
@@ -144,18 +146,19 @@ func (d *Door) Derive(ctx context.Context, c *Caller, salt []byte) (string, erro
 	if err := c.decides(); err != nil {
 		return "", err
 	}
-	if len(salt) > maxSalt {
-		return "", invalid("the salt is longer than %d bytes", maxSalt)
+	if len(salt) > policy.MaxSalt {
+		return "", invalid("the salt is longer than %d bytes", policy.MaxSalt)
 	}
 	if reserved(salt) {
 		return "", did.Refuse("salt_reserved", `salts that begin with "walletd/" are the wallet's own; choose another`)
 	}
-	e := c.event("key.derived")
+	e := c.event(ledger.KeyDerived)
 	e.Salt = hexOf(salt)
-	if err := d.record(ctx, c, e); err != nil {
+	receipt, err := c.commit(ctx, ledger.Change{Event: e})
+	if err != nil {
 		return "", err
 	}
-	key, err := c.wallet.OwnerKey(salt)
+	key, err := c.Wallet.Keys().OwnerKey(receipt, salt)
 	if err != nil {
 		return "", fmt.Errorf("deriving the key: %w", err)
 	}

@@ -6,6 +6,8 @@ import (
 
 	"walletd/internal/did"
 	"walletd/internal/keystore"
+	"walletd/internal/show"
+	"walletd/internal/store"
 )
 
 // AgreementView is what the person is asked to agree to. The wallet has not read it.
@@ -42,7 +44,7 @@ func readAgreement(_ context.Context, q *question, c *claim) error {
 	if err != nil {
 		return err
 	}
-	method, err := optionalText(c.asked, "method", maxName)
+	method, err := optionalText(c.asked, "method", show.MaxName)
 	if err != nil {
 		return err
 	}
@@ -50,10 +52,10 @@ func readAgreement(_ context.Context, q *question, c *claim) error {
 		method = did.SHA2.String()
 	}
 	c.once = "each agreement is agreed to for itself"
-	c.shown.Agreement = &AgreementView{URI: Plain(uri, maxWords), Digest: digest, Method: Plain(method, maxName)}
+	c.shown.Agreement = &AgreementView{URI: show.Plain(uri, maxWords), Digest: digest, Method: show.Plain(method, show.MaxName)}
 	c.unusual = append(c.unusual, "The wallet has not read the document, and cannot know that the digest is of it.")
-	c.answer = func(w *keystore.Wallet) (map[string]any, error) {
-		sig, err := signHashed(w, c.account, []byte(digest))
+	c.answer = func(r store.Receipt, w *keystore.Wallet) (map[string]any, error) {
+		sig, err := signHashed(r, w, c.account, []byte(digest))
 		if err != nil {
 			return nil, fmt.Errorf("signing the agreement: %w", err)
 		}

@@ -9,6 +9,8 @@ import (
 
 	"walletd/internal/did"
 	"walletd/internal/keystore"
+	"walletd/internal/ledger"
+	"walletd/internal/policy"
 	"walletd/internal/store"
 )
 
@@ -29,7 +31,7 @@ type apart struct {
 	refused error
 	// answer makes the body of the answer, and its ETag or "". It runs only after the decision
 	// is on record.
-	answer func(w *keystore.Wallet) (body any, etag string, err error)
+	answer func(r store.Receipt, w *keystore.Wallet) (body any, etag string, err error)
 }
 
 // apartKind is the vocabulary of the routes that have their own: rules may name these kinds, and
@@ -49,6 +51,12 @@ func anyKind(name string) (kind, bool) {
 		return k, true
 	}
 	return apartKind(name)
+}
+
+// isType reports whether a name is a claim type that rules may name.
+func isType(name string) bool {
+	_, known := anyKind(name)
+	return known
 }
 
 // asApp is the caller in the name of the app whose secrets it works on: an app in its own, an
@@ -82,76 +90,74 @@ func (d *Door) askApart(ctx context.Context, c *Caller, request any) (Outcome, e
 		return Outcome{}, d.refuseApart(ctx, c, err)
 	}
 	if c.Role == Owner {
-		return d.give(ctx, q, Verdict{Decision: Allow, Reason: "the owner's own request"}, "claim.own")
+		return d.give(ctx, q, verdict{Verdict: policy.Verdict{Decision: policy.Allow, Reason: "the owner's own request"}}, ledger.ClaimOwn)
 	}
 	v, used, err := d.decideAll(ctx, q)
 	if err != nil {
 		return Outcome{}, err
 	}
-	if v.Decision == Deny {
+	if v.Decision == policy.Deny {
 		return Outcome{}, d.deny(ctx, q, v)
 	}
 	if refused := q.claims[0].apart.refused; refused != nil {
 		return Outcome{}, refused
 	}
-	if v.Decision == Allow {
-		return d.give(ctx, q, v, "claim.allowed", used...)
+	if v.Decision == policy.Allow {
+		return d.give(ctx, q, v, ledger.ClaimAllowed, used...)
 	}
 	yes, agreed, err := d.agreed(ctx, q)
 	if err != nil {
 		return Outcome{}, err
 	}
 	if agreed {
-		return d.give(ctx, q, yes, "claim.collected")
+		return d.give(ctx, q, yes, ledger.ClaimCollected)
 	}
 	return d.ask(ctx, q, v)
 }
 
-func (d *Door) give(ctx context.Context, q *question, v Verdict, event string, writes ...store.Write) (Outcome, error) {
-	a, err := d.release(ctx, q, v, event, writes...)
+func (d *Door) give(ctx context.Context, q *question, v verdict, kind ledger.Kind, uses ...store.Write) (Outcome, error) {
+	a, err := d.release(ctx, q, v, kind, uses...)
 	return Outcome{Answer: a}, d.refuseApart(ctx, q.caller, err)
 }
 
 // agreed returns the yes that the person has just said to the same question. One to another answer
 // than would be given now ends here.
-func (d *Door) agreed(ctx context.Context, q *question) (yes Verdict, agreed bool, err error) {
+func (d *Door) agreed(ctx context.Context, q *question) (yes verdict, agreed bool, err error) {
 	digest, err := q.digest()
 	if err != nil {
 		return yes, false, err
 	}
-	row, err := d.store.FindApproval(ctx, q.caller.Wallet, q.caller.App.Address(), digest, q.now.Add(-collectFor-d.life).Unix())
+	row, err := d.store.FindApproval(ctx, q.caller.WalletID, q.caller.App.Address(), digest, q.now.Add(-collectFor-d.life).Unix())
 	if errors.Is(err, store.ErrNotFound) {
 		return yes, false, nil
 	}
 	if err != nil {
 		return yes, false, fmt.Errorf("looking for the question: %w", err)
 	}
-	if err := q.caller.wallet.CheckMAC("approvals", row.ID, row.Canonical(), row.MAC); err != nil {
-		return yes, false, d.noteForged(ctx, q.caller, err)
+	opened, err := ledger.Open[asked](ctx, q.caller.Wallet, row)
+	if err != nil {
+		return yes, false, err
 	}
 	if row.State != store.Approved || q.now.Sub(time.Unix(row.Decided, 0)) >= collectFor {
 		return yes, false, nil
-	}
-	content, err := openAsked(q.caller.wallet, row)
-	if err != nil {
-		return yes, false, d.noteForged(ctx, q.caller, err)
 	}
 	told, err := q.show(ctx)
 	if err != nil {
 		return yes, false, err
 	}
-	if !content.Shown.gives(told, "") {
+	shown := opened.Content().Shown
+	if !shown.gives(told, "") {
 		if err := d.endChanged(ctx, q.caller, row); !errors.Is(err, ErrAnswerChanged) {
 			return yes, false, err
 		}
 		return yes, false, nil
 	}
-	return Verdict{Decision: Allow, Reason: "approved by the person", approval: row.ID, shown: content.Shown.digest(digest)}, true, nil
+	return approvedBy(opened), true, nil
 }
 
 // answerApart is answer for a request of a route of its own.
-func (q *question) answerApart(v Verdict) (*Answer, error) {
-	body, etag, err := q.claims[0].apart.answer(q.caller.wallet)
+func (q *question) answerApart(r store.Receipt, v verdict) (*Answer, error) {
+	body, etag, err := q.claims[0].apart.answer(r, q.caller.Wallet.Keys())
 	if err != nil {
 		return nil, err
 	}
@@ -176,20 +182,20 @@ func (d *Door) denied(ctx context.Context, c *Caller, k kind) error {
 	if c.Role != App {
 		return nil
 	}
-	policy, err := d.policy(ctx, c)
+	rules, err := d.policy(ctx, c)
 	if err != nil {
 		return err
 	}
-	rule, what := policy.match(fact{app: c.App, agent: c.Agent, known: true, claim: k.name})
-	if rule == 0 || what != Deny {
+	v, denied := rules.Denies(policy.Fact{App: c.App, Agent: c.Agent, Known: true, Claim: k.name})
+	if !denied {
 		return nil
 	}
-	return d.denyApart(ctx, c, k, rule)
+	return d.denyApart(ctx, c, k, v)
 }
 
-func (d *Door) denyApart(ctx context.Context, c *Caller, k kind, rule int) error {
+func (d *Door) denyApart(ctx context.Context, c *Caller, k kind, v policy.Verdict) error {
 	q := &question{door: d, caller: c, claims: []*claim{{kind: k}}}
-	return d.deny(ctx, q, Verdict{Decision: Deny, Rule: rule, Reason: fmt.Sprintf("denied by rule %d", rule)})
+	return d.deny(ctx, q, verdict{Verdict: v})
 }
 
 // again does what may find, at its end, that somebody was faster, and then does it anew.

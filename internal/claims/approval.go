@@ -9,7 +9,8 @@ import (
 	"time"
 
 	"walletd/internal/did"
-	"walletd/internal/keystore"
+	"walletd/internal/ledger"
+	"walletd/internal/show"
 	"walletd/internal/store"
 )
 
@@ -37,13 +38,15 @@ type asked struct {
 	CertificateEnds int64 `json:"certificateEnds,omitempty"`
 }
 
-func approvalPlace(id, field string) keystore.Place {
-	return keystore.Place{Table: "approvals", Row: id, Field: field, Version: 1}
-}
+// openApproval is an approval's row that is authentic, with what was asked.
+type openApproval = ledger.Opened[store.Approval, asked]
+
+// choiceField holds, sealed, what the person chose in approving.
+const choiceField = "choice"
 
 // ask puts the question to the person, or returns the one that waits already, or the no of the
 // last minutes.
-func (d *Door) ask(ctx context.Context, q *question, v Verdict) (Outcome, error) {
+func (d *Door) ask(ctx context.Context, q *question, v verdict) (Outcome, error) {
 	digest, err := q.digest()
 	if err != nil {
 		return Outcome{}, err
@@ -61,33 +64,30 @@ func (d *Door) ask(ctx context.Context, q *question, v Verdict) (Outcome, error)
 		return Outcome{Pending: earlier}, err
 	}
 	content := asked{
-		Requested: q.asked, Name: Plain(q.caller.Name, maxName), Label: Plain(q.caller.Label, maxName), Account: q.account.Address,
+		Requested: q.asked, Name: show.Plain(q.caller.Name, show.MaxName), Label: show.Plain(q.caller.Label, show.MaxName), Account: q.account.Address,
 		Unusual: q.unusual, Reason: v.Reason, CertificateEnds: q.caller.certificateEnds,
 		Token: q.caller.Token, Session: q.caller.session.facts(), Challenge: q.caller.challenged(), Shown: told,
 	}
 	for _, c := range q.claims {
 		content.Claims = append(content.Claims, c.view())
 	}
-	sealed, err := json.Marshal(content)
-	if err != nil {
-		return Outcome{}, fmt.Errorf("writing the question: %w", err)
-	}
-	id := store.NewID()
 	row := store.Approval{
-		ID: id, Wallet: q.caller.Wallet, App: q.caller.App.Address(), Agent: q.caller.Agent.Address(), Asker: q.caller.Asker,
+		ID: store.NewID(), Wallet: q.caller.WalletID, App: q.caller.App.Address(), Agent: q.caller.Agent.Address(), Asker: q.caller.Asker,
 		State: store.Pending, Digest: digest, Created: q.now.Unix(), Expires: q.now.Add(d.life).Unix(),
-		Sealed: q.caller.wallet.Seal(approvalPlace(id, "asked"), sealed), Answer: []byte{},
+		Answer: []byte{},
+	}
+	if row.Sealed, err = q.caller.Wallet.Seal(row, content); err != nil {
+		return Outcome{}, err
 	}
 	budget := store.Budget{PerApp: waitingPerApp, PerWallet: waitingPerWallet, Now: q.now.Unix()}
-	e := q.event("claim.asked", v)
-	e.Approval, e.Digest = id, told.digest(digest)
+	e := q.event(ledger.ClaimAsked, v)
+	e.Approval, e.Digest = row.ID, told.digest(digest)
 	for try := 0; ; try++ {
 		row.Code = newCode()
-		row.MAC = q.caller.wallet.MAC(row.Canonical())
-		err := q.record(ctx, e, store.InsertApproval(row, budget))
+		row.MAC = q.caller.Wallet.MAC(row)
+		_, err := q.record(ctx, e, store.InsertApproval(row, budget))
 		switch {
 		case err == nil:
-			d.changed.notify()
 			return Outcome{Pending: pending(row)}, nil
 		case errors.Is(err, store.ErrCodeTaken) && try < 10:
 			continue
@@ -113,27 +113,24 @@ func (d *Door) ask(ctx context.Context, q *question, v Verdict) (Outcome, error)
 // rejectedFor, the error is ErrRejected. One that waits, and would give another answer by now than
 // the person is shown, ends here, so that it is put anew.
 func (d *Door) earlier(ctx context.Context, q *question, digest []byte) (*Pending, bool, error) {
-	row, err := d.store.FindApproval(ctx, q.caller.Wallet, q.caller.App.Address(), digest, q.now.Add(-rejectedFor-d.life).Unix())
+	row, err := d.store.FindApproval(ctx, q.caller.WalletID, q.caller.App.Address(), digest, q.now.Add(-rejectedFor-d.life).Unix())
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, false, nil
 	}
 	if err != nil {
 		return nil, false, fmt.Errorf("looking for the question: %w", err)
 	}
-	if err := q.caller.wallet.CheckMAC("approvals", row.ID, row.Canonical(), row.MAC); err != nil {
-		return nil, false, d.noteForged(ctx, q.caller, err)
+	a, err := ledger.Open[asked](ctx, q.caller.Wallet, row)
+	if err != nil {
+		return nil, false, err
 	}
 	switch {
 	case row.State == store.Pending && q.now.Unix() < row.Expires:
-		content, err := openAsked(q.caller.wallet, row)
-		if err != nil {
-			return nil, false, d.noteForged(ctx, q.caller, err)
-		}
 		told, err := q.show(ctx)
 		if err != nil {
 			return nil, false, err
 		}
-		if content.Shown.gives(told, "") {
+		if a.Content().Shown.gives(told, "") {
 			return pending(row), true, nil
 		}
 		if err := d.endChanged(ctx, q.caller, row); !errors.Is(err, ErrAnswerChanged) {
@@ -174,13 +171,14 @@ func (d *Door) Approve(ctx context.Context, c *Caller, id string, choice Choice)
 }
 
 func (d *Door) approve(ctx context.Context, c *Caller, id string, choice Choice) (ApprovalView, error) {
-	row, content, err := d.waiting(ctx, c, id)
+	a, err := d.waiting(ctx, c, id)
 	if err != nil {
 		return ApprovalView{}, err
 	}
+	row := a.Row()
 	// What is approved is read again as it will be when collected: a delegation that ran out
 	// while the question waited is refused here, not after the yes.
-	q, err := d.readShown(ctx, c, row, content, choice)
+	q, err := d.readShown(ctx, c, a, choice)
 	if err != nil {
 		return ApprovalView{}, err
 	}
@@ -189,93 +187,78 @@ func (d *Door) approve(ctx context.Context, c *Caller, id string, choice Choice)
 		if choice.Remember != nil {
 			return ApprovalView{}, fmt.Errorf("%w: this can't be remembered: %w", ErrChoice, err)
 		}
-		return d.decided(ctx, c, row, content, store.Approved, "approval.approved", choice, nil)
+		return d.decided(ctx, c, a, store.Approved, ledger.ApprovalApproved, choice, nil)
 	}
 	writes, err := d.remember(ctx, q, row, choice)
 	if err != nil {
 		return ApprovalView{}, err
 	}
-	return d.decided(ctx, c, row, content, store.Approved, "approval.approved", choice, writes)
+	return d.decided(ctx, c, a, store.Approved, ledger.ApprovalApproved, choice, writes)
 }
 
 // Reject says no to a question. It stands for ten minutes against the same question.
 func (d *Door) Reject(ctx context.Context, c *Caller, id string) (ApprovalView, error) {
-	row, content, err := d.waiting(ctx, c, id)
+	a, err := d.waiting(ctx, c, id)
 	if err != nil {
 		return ApprovalView{}, err
 	}
-	v, err := d.decided(ctx, c, row, content, store.Rejected, "approval.rejected", Choice{}, nil)
+	v, err := d.decided(ctx, c, a, store.Rejected, ledger.ApprovalRejected, Choice{}, nil)
 	if errors.Is(err, store.ErrChanged) {
 		err = ErrDecided
 	}
 	return v, err
 }
 
-func (d *Door) decided(ctx context.Context, c *Caller, row store.Approval, content asked, state, kind string, choice Choice, also []store.Write) (ApprovalView, error) {
+func (d *Door) decided(ctx context.Context, c *Caller, a openApproval, state string, kind ledger.Kind, choice Choice, also []store.Write) (ApprovalView, error) {
+	row := a.Row()
 	next, err := d.decide(c, row, state, decision{Choice: choice})
 	if err != nil {
 		return ApprovalView{}, err
 	}
 	e := c.event(kind)
-	e.Approval, e.App, e.Agent, e.Digest = row.ID, prefixed(row.App), prefixed(row.Agent), content.Shown.digest(row.Digest)
-	err = d.record(ctx, c, e, append([]store.Write{store.DecideApproval(row, next)}, also...)...)
+	e.Approval, e.App, e.Agent, e.Digest = row.ID, prefixed(row.App), prefixed(row.Agent), a.Content().Shown.digest(row.Digest)
+	err = c.record(ctx, e, append([]store.Write{store.DecideApproval(row, next)}, also...)...)
 	if err != nil {
 		return ApprovalView{}, err
 	}
-	d.changed.notify()
 	return d.Approval(ctx, c, row.ID)
 }
 
 // waiting returns a question of the caller's wallet that can still be answered.
-func (d *Door) waiting(ctx context.Context, c *Caller, id string) (store.Approval, asked, error) {
+func (d *Door) waiting(ctx context.Context, c *Caller, id string) (openApproval, error) {
 	if err := c.decides(); err != nil {
-		return store.Approval{}, asked{}, err
+		return openApproval{}, err
 	}
-	row, content, err := d.approval(ctx, c, id)
+	a, err := d.approval(ctx, c, id)
 	switch {
 	case err != nil:
-	case row.State == store.Cancelled && endedChanged(c.wallet, row):
+	case a.Row().State == store.Cancelled && endedChanged(ctx, c, a):
 		err = ErrAnswerChanged
-	case row.State != store.Pending:
+	case a.Row().State != store.Pending:
 		err = ErrDecided
-	case d.store.Now().Unix() >= row.Expires:
+	case d.store.Now().Unix() >= a.Row().Expires:
 		err = ErrExpired
 	}
-	return row, content, err
+	return a, err
 }
 
-// approval returns an approval of the caller's wallet, authenticated and opened.
-func (d *Door) approval(ctx context.Context, c *Caller, id string) (store.Approval, asked, error) {
+// approval returns an approval of the caller's wallet.
+func (d *Door) approval(ctx context.Context, c *Caller, id string) (openApproval, error) {
 	row, err := d.store.Approval(ctx, id)
-	if err != nil || row.Wallet != c.Wallet {
-		return row, asked{}, absent(err)
+	if err != nil || row.Wallet != c.WalletID {
+		return openApproval{}, absent(err)
 	}
-	if err := c.wallet.CheckMAC("approvals", row.ID, row.Canonical(), row.MAC); err != nil {
-		return row, asked{}, d.noteForged(ctx, c, err)
-	}
-	content, err := openAsked(c.wallet, row)
-	return row, content, err
-}
-
-func openAsked(w *keystore.Wallet, row store.Approval) (asked, error) {
-	var content asked
-	plain, err := w.Open(approvalPlace(row.ID, "asked"), row.Sealed)
-	if err != nil {
-		return content, err
-	}
-	if err := json.Unmarshal(plain, &content); err != nil {
-		return content, fmt.Errorf("reading approval %s: %w", row.ID, err)
-	}
-	return content, nil
+	return ledger.Open[asked](ctx, c.Wallet, row)
 }
 
 // readShown reads the question of an approval as it stands now and with the person's choice, and
 // refuses one that does not give what was shown. What the choice itself changes is held to what was
 // offered: another account may answer, and everything else must be as it was shown.
-func (d *Door) readShown(ctx context.Context, c *Caller, row store.Approval, content asked, choice Choice) (*question, error) {
+func (d *Door) readShown(ctx context.Context, c *Caller, a openApproval, choice Choice) (*question, error) {
+	shown := a.Content().Shown
 	unchosen := choice
 	unchosen.Account = ""
-	q, err := d.readAgain(ctx, c, row, content, unchosen)
+	q, err := d.readAgain(ctx, c, a, unchosen)
 	if err != nil {
 		return nil, err
 	}
@@ -283,13 +266,13 @@ func (d *Door) readShown(ctx context.Context, c *Caller, row store.Approval, con
 	if err != nil {
 		return nil, err
 	}
-	if !content.Shown.gives(told, "") {
-		return nil, d.endChanged(ctx, c, row)
+	if !shown.gives(told, "") {
+		return nil, d.endChanged(ctx, c, a.Row())
 	}
 	if choice.Account == "" {
 		return q, q.checkChoice()
 	}
-	if q, err = d.readAgain(ctx, c, row, content, choice); err != nil {
+	if q, err = d.readAgain(ctx, c, a, choice); err != nil {
 		return nil, err
 	}
 	if err := q.checkChoice(); err != nil {
@@ -298,14 +281,15 @@ func (d *Door) readShown(ctx context.Context, c *Caller, row store.Approval, con
 	if told, err = q.show(ctx); err != nil {
 		return nil, err
 	}
-	if !content.Shown.gives(told, choice.account()) {
+	if !shown.gives(told, choice.account()) {
 		return nil, fmt.Errorf("%w: with that account the answer would be another than the one shown", ErrChoice)
 	}
 	return q, nil
 }
 
 // readAgain reads the question of an approval as its asker asked it, with the person's choice.
-func (d *Door) readAgain(ctx context.Context, c *Caller, row store.Approval, content asked, choice Choice) (*question, error) {
+func (d *Door) readAgain(ctx context.Context, c *Caller, a openApproval, choice Choice) (*question, error) {
+	row, content := a.Row(), a.Content()
 	app, err := did.Parse(row.App)
 	if err != nil {
 		return nil, fmt.Errorf("reading approval %s: %w", row.ID, err)
@@ -340,10 +324,8 @@ func (d *Door) stillAsks(ctx context.Context, c *Caller, token string) error {
 	case d.over(t):
 		return ErrExpired
 	}
-	if err := c.wallet.CheckMAC("tokens", t.ID, t.Canonical(), t.MAC); err != nil {
-		return d.noteForged(ctx, c, err)
-	}
-	return nil
+	_, err = ledger.Check(ctx, c.Wallet, t)
+	return err
 }
 
 // remember returns the writes that a yes brings: the app and its delegations become known, and a

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"walletd/internal/did"
+	"walletd/internal/policy"
 	"walletd/internal/store"
 )
 
@@ -84,7 +85,7 @@ func TestAYesIsCollected(t *testing.T) {
 		if err := h.approve(p.ID, Choice{}); err != nil {
 			t.Fatal(err)
 		}
-		h.policy(Rule{App: notes, Claim: Any, Decision: Deny})
+		h.policy(policy.Rule{App: notes, Claim: policy.Any, Decision: policy.Deny})
 		_, err := h.collect(token, p.ID)
 		wantErr(t, err, ErrDenied)
 	})

@@ -40,6 +40,7 @@ func assetOrVC() kind {
 // presenter makes the answer to a claim for a credential or an asset.
 type presenter struct {
 	w         *keystore.Wallet
+	r         store.Receipt
 	q         *question
 	account   store.Account // that it belongs to
 	owner     did.DID
@@ -82,7 +83,7 @@ func (p presenter) asset(h holding) (map[string]any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the account: %w", err)
 	}
-	proof, err := signHashed(p.w, p.account, []byte(p.challenge))
+	proof, err := signHashed(p.r, p.w, p.account, []byte(p.challenge))
 	if err != nil {
 		return nil, fmt.Errorf("proving whose asset it is: %w", err)
 	}
@@ -108,7 +109,7 @@ func (p presenter) presentation(h holding) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("writing the presentation: %w", err)
 	}
-	sig, err := signHashed(p.w, p.account, text)
+	sig, err := signHashed(p.r, p.w, p.account, text)
 	if err != nil {
 		return "", fmt.Errorf("signing the presentation: %w", err)
 	}
@@ -129,7 +130,7 @@ func (p presenter) presentation(h holding) (string, error) {
 // app, which accepts it for five minutes (reference f.8).
 func (p presenter) agentProof() (string, error) {
 	nonce := strconv.FormatInt(p.now().Unix(), 10)
-	sig, err := signHashed(p.w, p.account, append([]byte(nonce), p.q.caller.App.Bytes()...))
+	sig, err := signHashed(p.r, p.w, p.account, append([]byte(nonce), p.q.caller.App.Bytes()...))
 	if err != nil {
 		return "", fmt.Errorf("signing for the app: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"walletd/internal/keystore"
+	"walletd/internal/ledger"
 )
 
 // Every head of a chain is signed with one key, whatever becomes of the root key.
@@ -22,7 +23,7 @@ func TestTheRecordFitsAfterTheRootKeyIsRotated(t *testing.T) {
 	const heads = 2 // of either chain, each under another root key
 	for range heads {
 		h.answer(token, keyClaim("diary"))
-		if err := h.door.SignHeads(t.Context()); err != nil {
+		if err := h.door.Ledger().SignHeads(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		rotate()
@@ -37,7 +38,7 @@ func TestTheRecordFitsAfterTheRootKeyIsRotated(t *testing.T) {
 		if err := h.door.ExportRecord(t.Context(), h.as(token), &export); err != nil {
 			t.Fatal(err)
 		}
-		offline, err := ReadExport(&export, live.Head)
+		offline, err := ledger.VerifyExport(&export, live.Head)
 		if err != nil || offline.Bad != nil || offline.Heads != heads {
 			t.Errorf("%s, offline: %+v, %v, want %d heads that fit", when, offline, err, heads)
 		}

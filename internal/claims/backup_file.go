@@ -13,6 +13,7 @@ import (
 	"walletd/internal/derive"
 	"walletd/internal/did"
 	"walletd/internal/keystore"
+	"walletd/internal/policy"
 	"walletd/internal/secretstorage"
 	"walletd/internal/store"
 )
@@ -62,7 +63,7 @@ type backup struct {
 	Created  time.Time       `json:"createdAt"`
 	Settings settings        `json:"settings"`
 	Accounts []keptAccount   `json:"accounts"`
-	Policy   *Policy         `json:"policy,omitempty"`
+	Policy   *policy.Policy  `json:"policy,omitempty"`
 	Profile  Profile         `json:"profile,omitempty"`
 	Apps     []keptApp       `json:"apps"`
 	Revoked  []keptRefusal   `json:"revokedDelegations"`
@@ -270,9 +271,10 @@ func readBackup(plain []byte, wallet string) (*backup, error) {
 	return b, nil
 }
 
-// backupKey gives the key that a wallet's backups are sealed with. The caller wipes it.
-func backupKey(w *keystore.Wallet) (secretstorage.Key, error) {
-	key, err := w.OwnerKey([]byte(backupSalt))
+// backupKey gives the key that a wallet's backups are sealed with, for the entry that says what for. The
+// caller wipes it.
+func backupKey(r store.Receipt, w *keystore.Wallet) (secretstorage.Key, error) {
+	key, err := w.OwnerKey(r, []byte(backupSalt))
 	if err != nil {
 		return secretstorage.Key{}, fmt.Errorf("deriving the backup's key: %w", err)
 	}
@@ -295,14 +297,19 @@ func ReadBackup(file []byte, words string) (BackupView, error) {
 		return BackupView{}, fmt.Errorf("naming the wallet of these words: %w", err)
 	}
 	sk.Wipe()
-	raw := derive.EncryptionKey(seed.Reveal(), []byte(backupSalt), 1)
-	defer clear(raw[:])
-	key, err := secretstorage.NewKey(raw[:])
+	key, err := seedBackupKey(seed)
 	if err != nil {
 		return BackupView{}, err
 	}
 	defer key.Wipe()
 	return inspect(file, own.Address(), key)
+}
+
+// seedBackupKey is backupKey for whoever has the seed. The caller wipes it.
+func seedBackupKey(seed derive.Seed) (secretstorage.Key, error) {
+	raw := derive.EncryptionKey(seed.Reveal(), []byte(backupSalt), 1)
+	defer clear(raw[:])
+	return secretstorage.NewKey(raw[:])
 }
 
 func inspect(file []byte, wallet string, key secretstorage.Key) (BackupView, error) {
@@ -328,9 +335,4 @@ func settingsOf(c keystore.Content) settings {
 // no owner yet: an operator makes the first token, as for a new one.
 func (s settings) content() keystore.Content {
 	return keystore.Content{Name: s.Name, Rounds: s.Rounds, Strangers: s.Strangers}
-}
-
-// restoredOwner is the caller in whose name rows of a wallet are made.
-func restoredOwner(w *keystore.Wallet, row store.Wallet, epoch int64) *Caller {
-	return &Caller{Role: Owner, Wallet: w.ID(), opened: &opened{wallet: w, row: row, epoch: epoch}}
 }

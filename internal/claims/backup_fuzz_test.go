@@ -50,12 +50,12 @@ func FuzzBackup(f *testing.F) {
 		if err != nil {
 			return
 		}
-		m := &remade{door: d, caller: restoredOwner(own, row, 0)}
+		m := &remade{door: d, caller: &Caller{Role: Owner, WalletID: row.ID, Wallet: d.ledger.NewWallet(row, own)}}
 		for _, part := range []func(*backup) error{m.accounts, m.decisions, m.holdings, m.secrets} {
 			part(b)
 		}
 		if b.Record != nil {
-			b.Record.old(own)
+			b.Record.old(m.caller.Wallet)
 		}
 		b.view(0, "")
 		if _, err := json.Marshal(b); err != nil {

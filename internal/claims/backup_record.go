@@ -2,11 +2,9 @@ package claims
 
 import (
 	"context"
-	"encoding/hex"
 	"encoding/json"
-	"fmt"
 
-	"walletd/internal/keystore"
+	"walletd/internal/ledger"
 	"walletd/internal/store"
 )
 
@@ -15,7 +13,7 @@ import (
 // store do not pass in the new. So an entry is carried twice: as it was, sealed bytes and hash,
 // which keeps the chain whole and its heads true; and as what it says, which the restored wallet
 // seals anew, in a row beside, bound to the entry's hash. The chain goes on from the old end with
-// the entry "wallet.restored"; from there on its heads are signed by the new key.
+// the entry ledger.WalletRestored; from there on its heads are signed by the new key.
 
 // keptRecord is a wallet's chain from its first entry.
 type keptRecord struct {
@@ -45,7 +43,7 @@ func (k *keptRecord) rows(chain string) []store.Record {
 
 // check refuses a record that does not hold together.
 func (k *keptRecord) check(chain string) error {
-	v := NewVerifier(chain)
+	v := ledger.NewVerifier(chain)
 	for _, h := range k.Heads {
 		v.AddHead(h)
 	}
@@ -61,15 +59,12 @@ func (k *keptRecord) check(chain string) error {
 // recordUpTo reads the chain of the caller's wallet up to an entry, opened.
 func (d *Door) recordUpTo(ctx context.Context, c *Caller, last int64) (*keptRecord, error) {
 	k := &keptRecord{Entries: []keptEntry{}, Heads: []store.Head{}}
-	old := oldContents{store: d.store, wallet: c.wallet}
-	err := d.walk(ctx, c.Wallet, func(r store.Record) error {
+	err := d.ledger.EachEntry(ctx, c.Wallet, func(r store.Record, content []byte) error {
 		if r.Seq > last {
 			return nil
 		}
 		e := keptEntry{ID: r.ID, Time: r.Time, Kind: r.Kind, Sealed: r.Sealed, Hash: r.Hash}
-		if content, err := old.open(ctx, r); err != nil {
-			return err
-		} else if json.Valid(content) {
+		if json.Valid(content) {
 			e.Content = content
 		}
 		k.Entries = append(k.Entries, e)
@@ -78,7 +73,7 @@ func (d *Door) recordUpTo(ctx context.Context, c *Caller, last int64) (*keptReco
 	if err != nil {
 		return nil, err
 	}
-	err = d.walkHeads(ctx, c.Wallet, func(h store.Head) error {
+	err = d.ledger.EachHead(ctx, c.WalletID, func(h store.Head) error {
 		if h.Seq <= last {
 			k.Heads = append(k.Heads, h)
 		}
@@ -88,52 +83,12 @@ func (d *Door) recordUpTo(ctx context.Context, c *Caller, last int64) (*keptReco
 }
 
 // old gives what the store is to put beneath a wallet that is restored.
-func (k *keptRecord) old(w *keystore.Wallet) store.OldChain {
+func (k *keptRecord) old(w *ledger.Wallet) store.OldChain {
 	old := store.OldChain{Records: k.rows(w.ID()), Heads: k.Heads}
 	for i, r := range old.Records {
 		if content := k.Entries[i].Content; content != nil {
-			old.Contents = append(old.Contents, store.Restored{Chain: r.Chain, Seq: r.Seq, Sealed: w.Seal(restoredPlace(r), content)})
+			old.Contents = append(old.Contents, w.SealRestored(r, content))
 		}
 	}
 	return old
-}
-
-// restoredPlace binds what an entry says to the entry's hash.
-func restoredPlace(r store.Record) keystore.Place {
-	return keystore.Place{Table: "restored", Row: r.ID + " " + hex.EncodeToString(r.Hash), Field: "content", Version: 1}
-}
-
-// oldContents opens entries of a record in their order, also those that came with a backup. It
-// reads the latter's content a page at a time, once there is one.
-type oldContents struct {
-	store  *store.Store
-	wallet *keystore.Wallet
-	page   []store.Restored
-	read   int64 // up to which entry page was read
-}
-
-// open returns what an entry says, nil if it does not open: the chain says whether it was changed.
-func (o *oldContents) open(ctx context.Context, r store.Record) ([]byte, error) {
-	content, err := o.wallet.Open(recordPlace(r.ID), r.Sealed)
-	if err == nil {
-		return content, nil
-	}
-	if r.Seq > o.read {
-		o.page, err = o.store.RestoredRecord(ctx, r.Chain, r.Seq-1, recordPage)
-		if err != nil {
-			return nil, fmt.Errorf("reading the restored record: %w", err)
-		}
-		o.read = r.Seq + recordPage - 1 // no entry up to there is further on
-	}
-	for len(o.page) > 0 && o.page[0].Seq < r.Seq {
-		o.page = o.page[1:]
-	}
-	if len(o.page) == 0 || o.page[0].Seq != r.Seq {
-		return nil, nil
-	}
-	content, err = o.wallet.Open(restoredPlace(r), o.page[0].Sealed)
-	if err != nil {
-		return nil, nil // nobody's; the entry itself is still on the chain
-	}
-	return content, nil
 }

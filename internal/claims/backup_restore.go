@@ -2,7 +2,6 @@ package claims
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -10,6 +9,8 @@ import (
 	"walletd/internal/derive"
 	"walletd/internal/did"
 	"walletd/internal/keystore"
+	"walletd/internal/ledger"
+	"walletd/internal/policy"
 	"walletd/internal/store"
 )
 
@@ -75,35 +76,15 @@ func (d *Door) RestoreWallet(ctx context.Context, c *Caller, r Restoration) (Res
 
 // putBack stores a remade wallet, with the entries that say so, in one transaction.
 func (d *Door) putBack(ctx context.Context, c *Caller, m *remade, view BackupView) error {
-	e := c.event("wallet.restored")
-	e.Wallet = m.caller.Wallet
+	e := c.event(ledger.WalletRestored)
+	e.Wallet = m.caller.WalletID
 	e.Reason = "from a backup of " + view.Created.UTC().Format(time.RFC3339)
-	service, err := d.plainEntry(e)
-	if err != nil {
-		return err
-	}
-	own, err := d.entry(m.caller.wallet, e)
-	if err != nil {
-		return err
-	}
-	err = d.store.Restore(ctx, store.Change{
-		Chain: store.ServiceChain, Entries: []store.Entry{service},
-		Also:  []store.ChainEntries{{Chain: m.caller.Wallet, Entries: []store.Entry{own}}},
-		Epoch: c.epoch, Writes: m.writes,
-	}, m.old)
+	err := d.ledger.Restore(ctx, c.epoch, ledger.Change{Event: e, Writes: m.writes}, m.caller.Wallet, m.old)
 	switch {
 	case errors.Is(err, store.ErrExists):
-		return fmt.Errorf("%w: the wallet %s; delete it first, or keep it", ErrExists, m.caller.Wallet)
-	case err != nil:
-		return fmt.Errorf("restoring the wallet: %w", err)
+		return fmt.Errorf("%w: the wallet %s; delete it first, or keep it", ErrExists, m.caller.WalletID)
 	}
-	d.count(e.Kind)
-	d.changed.notify()
-	select {
-	case d.due <- m.caller.Wallet: // its heads are signed with another key from here on
-	default:
-	}
-	return nil
+	return err
 }
 
 // remade is a wallet made again: rows for the store, sealed with a new key.
@@ -123,13 +104,13 @@ func (d *Door) remake(seed derive.Seed, file []byte) (_ *remade, view BackupView
 	if err != nil {
 		return nil, view, fmt.Errorf("sealing the wallet: %w", err)
 	}
-	m := &remade{door: d, caller: restoredOwner(w, row, 0), now: now}
+	m := &remade{door: d, caller: &Caller{Role: Owner, WalletID: row.ID, Wallet: d.ledger.NewWallet(row, w)}, now: now}
 	defer func() {
 		if err != nil {
 			m.caller.Close()
 		}
 	}()
-	key, err := backupKey(w)
+	key, err := seedBackupKey(seed)
 	if err != nil {
 		return nil, view, err
 	}
@@ -154,7 +135,7 @@ func (d *Door) remake(seed derive.Seed, file []byte) (_ *remade, view BackupView
 		}
 	}
 	if b.Record != nil {
-		m.old = b.Record.old(w)
+		m.old = b.Record.old(m.caller.Wallet)
 	}
 	return m, b.view(len(file), string(plain[:digestSize])), nil
 }
@@ -162,7 +143,7 @@ func (d *Door) remake(seed derive.Seed, file []byte) (_ *remade, view BackupView
 // accounts derives again what the words give, and seals the keys of the others. An account that
 // comes out with another address is refused.
 func (m *remade) accounts(b *backup) error {
-	w := m.caller.wallet
+	w := m.caller.Wallet.Keys()
 	for _, k := range b.Accounts {
 		t, err := did.ParseTypeName(k.Type)
 		if err != nil {
@@ -200,32 +181,32 @@ func (m *remade) accounts(b *backup) error {
 func (m *remade) decisions(b *backup) error {
 	c := m.caller
 	if b.Policy != nil {
-		p, err := b.Policy.check()
+		p, err := b.Policy.Check(isType)
 		if err != nil {
 			return badBackup("its policy is not valid")
 		}
 		for i := range p.Rules {
-			if p.Rules[i].Decision == Allow {
+			if p.Rules[i].Decision == policy.Allow {
 				p.Rules[i].Off = true
 				m.rulesOff++
 			}
 		}
-		sealed, err := sealJSON(c.wallet, policyPlace(c.Wallet), p)
-		if err != nil {
+		row := store.Policy{Wallet: c.WalletID, Version: 1, Updated: m.now}
+		if row.Sealed, err = c.Wallet.Seal(row, p); err != nil {
 			return err
 		}
-		m.writes = append(m.writes, store.PutPolicy(store.Policy{Wallet: c.Wallet, Version: 1, Sealed: sealed, Updated: m.now}))
+		m.writes = append(m.writes, store.PutPolicy(row))
 	}
 	for _, k := range b.Apps {
 		if k.State != store.Approved && k.State != store.Revoked {
 			return badBackup("an app in it is neither approved nor revoked")
 		}
-		sealed, err := sealJSON(c.wallet, appPlace(k.App), appContent{Name: k.Name})
-		if err != nil {
+		row := store.App{Wallet: c.WalletID, App: k.App, State: k.State, Created: k.Created}
+		var err error
+		if row.Sealed, err = c.Wallet.Seal(row, appContent{Name: k.Name}); err != nil {
 			return err
 		}
-		row := store.App{Wallet: c.Wallet, App: k.App, State: k.State, Created: k.Created, Sealed: sealed}
-		row.MAC = c.wallet.MAC(row.Canonical())
+		row.MAC = c.Wallet.MAC(row)
 		m.writes = append(m.writes, store.PutApp(store.App{}, row))
 	}
 	for _, k := range b.Revoked {
@@ -233,10 +214,13 @@ func (m *remade) decisions(b *backup) error {
 			return badBackup("a delegation in it was not withdrawn")
 		}
 		row := store.Delegation{
-			Wallet: c.Wallet, Hash: k.Hash, FromAddr: k.From, ToAddr: k.To, Expires: k.Expires, Approved: k.Approved, Revoked: k.Revoked,
-			Sealed: c.wallet.Seal(delegationPlace(k.Hash), []byte(k.Token)),
+			Wallet: c.WalletID, Hash: k.Hash, FromAddr: k.From, ToAddr: k.To, Expires: k.Expires, Approved: k.Approved, Revoked: k.Revoked,
 		}
-		row.MAC = c.wallet.MAC(row.Canonical())
+		var err error
+		if row.Sealed, err = c.Wallet.Seal(row, ledger.Text(k.Token)); err != nil {
+			return err
+		}
+		row.MAC = c.Wallet.MAC(row)
 		m.writes = append(m.writes, store.PutDelegation(store.Delegation{}, row))
 	}
 	return nil
@@ -250,19 +234,19 @@ func (m *remade) holdings(b *backup) error {
 		if err != nil {
 			return badBackup("its profile is not valid")
 		}
-		sealed, err := sealJSON(c.wallet, profilePlace(c.Wallet), p)
-		if err != nil {
+		row := store.Profile{Wallet: c.WalletID, Version: 1, Updated: m.now}
+		if row.Sealed, err = c.Wallet.Seal(row, p); err != nil {
 			return err
 		}
-		m.writes = append(m.writes, store.PutProfile(store.Profile{Wallet: c.Wallet, Version: 1, Sealed: sealed, Updated: m.now}))
+		m.writes = append(m.writes, store.PutProfile(row))
 	}
 	for _, h := range b.Holdings {
-		id := h.id()
-		sealed, err := sealJSON(c.wallet, holdingPlace(id), h)
-		if err != nil {
+		row := store.Credential{Wallet: c.WalletID, ID: h.id(), Created: h.Stored.Unix()}
+		var err error
+		if row.Sealed, err = c.Wallet.Seal(row, h); err != nil {
 			return err
 		}
-		m.writes = append(m.writes, store.PutCredential(store.Credential{Wallet: c.Wallet, ID: id, Sealed: sealed, Created: h.Stored.Unix()}, maxHeld))
+		m.writes = append(m.writes, store.PutCredential(row, maxHeld))
 	}
 	return nil
 }
@@ -271,32 +255,22 @@ func (m *remade) holdings(b *backup) error {
 func (m *remade) secrets(b *backup) error {
 	c := m.caller
 	for _, k := range b.Keys {
-		row := store.SecretKey{Wallet: c.Wallet, App: k.App, Tag: c.tag("secret key", k.App, did.LooseBytes(k.Content.Salt)), Created: k.Created}
+		row := store.SecretKey{Wallet: c.WalletID, App: k.App, Tag: c.tag("secret key", k.App, did.LooseBytes(k.Content.Salt)), Created: k.Created}
 		var err error
-		if row.Sealed, err = sealJSON(c.wallet, keyPlace(row.App, row.Tag), k.Content); err != nil {
+		if row.Sealed, err = c.Wallet.Seal(row, k.Content); err != nil {
 			return err
 		}
 		m.writes = append(m.writes, store.InsertSecretKey(row, maxSecretKeys))
 	}
 	for _, k := range b.Secrets {
 		row := store.Secret{
-			Wallet: c.Wallet, App: k.App, Tag: c.tag("secret", k.App, []byte(k.Content.Name)), Revision: k.Revision, Created: k.Created, Updated: k.Updated,
+			Wallet: c.WalletID, App: k.App, Tag: c.tag("secret", k.App, []byte(k.Content.Name)), Revision: k.Revision, Created: k.Created, Updated: k.Updated,
 		}
 		var err error
-		if row.Sealed, err = sealJSON(c.wallet, secretPlace(row), k.Content); err != nil {
+		if row.Sealed, err = c.Wallet.Seal(row, k.Content); err != nil {
 			return err
 		}
 		m.writes = append(m.writes, store.PutRestoredSecret(row))
 	}
 	return nil
-}
-
-// sealJSON seals a value as JSON.
-func sealJSON(w *keystore.Wallet, p keystore.Place, v any) ([]byte, error) {
-	plain, err := json.Marshal(v)
-	if err != nil {
-		return nil, fmt.Errorf("writing %s: %w", p.Table, err)
-	}
-	defer clear(plain)
-	return w.Seal(p, plain), nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"walletd/internal/ledger"
 )
 
 // Snapshot gives a copy of the whole store as it is at one moment, sealed as it is, for an operator;
@@ -17,7 +18,7 @@ func (d *Door) Snapshot(ctx context.Context, c *Caller) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a snapshot: %w", err)
 	}
-	if err := d.recordService(ctx, c, c.event("keystore.snapshot"), made{}, nil); err != nil {
+	if _, err := d.ledger.CommitService(ctx, c.epoch, ledger.Change{Event: c.event(ledger.StoreCopied), Once: c.once()}, nil); err != nil {
 		file.Close()
 		return nil, err
 	}

@@ -14,6 +14,8 @@ import (
 
 	"walletd/internal/did"
 	"walletd/internal/keystore"
+	"walletd/internal/ledger"
+	"walletd/internal/policy"
 	"walletd/internal/secretstorage"
 	"walletd/internal/store"
 )
@@ -51,7 +53,7 @@ func furnished(t *testing.T) *house {
 			t.Fatal(typ, err)
 		}
 	}
-	h.policy(Rule{App: notes, Claim: "encryptionKey", Decision: Allow}, Rule{App: Any, Claim: "profile", Decision: Deny})
+	h.policy(policy.Rule{App: notes, Claim: "encryptionKey", Decision: policy.Allow}, policy.Rule{App: policy.Any, Claim: "profile", Decision: policy.Deny})
 	h.profile(wholeProfile())
 	if _, err := h.door.PutAsset(ctx, h.as(h.owner), NewAsset{Asset: parsed(t, ticket), Owner: parsed(t, h.wallet), Issuer: parsed(t, demoIssuer), Tag: "Ticket"}); err != nil {
 		t.Fatal(err)
@@ -78,7 +80,7 @@ func furnished(t *testing.T) *house {
 	if err := h.door.RevokeDelegation(ctx, h.as(h.owner), list[0].Hash); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.door.SignHeads(ctx); err != nil {
+	if err := h.door.Ledger().SignHeads(ctx); err != nil {
 		t.Fatal(err)
 	}
 	return h
@@ -116,7 +118,7 @@ func (h *house) own() {
 func (h *house) contents() string {
 	h.t.Helper()
 	c := h.as(h.owner)
-	b, err := h.door.gather(h.t.Context(), c, 0)
+	b, err := h.door.gather(h.t.Context(), c, h.releases(c), 0)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -129,7 +131,7 @@ func (h *house) contents() string {
 	return string(text)
 }
 
-func (h *house) verified() Verification {
+func (h *house) verified() ledger.Verification {
 	h.t.Helper()
 	v, err := h.door.VerifyRecord(h.t.Context(), h.as(h.owner))
 	if err != nil || v.Bad != nil {
@@ -188,7 +190,7 @@ func TestAWalletIsRestoredIntoAnEmptyStore(t *testing.T) {
 		if next := again[len(entries)]; next.Kind != "wallet.restored" || next.Seq != int64(len(entries))+1 {
 			t.Errorf("goes on with %+v", next)
 		}
-		if err := n.door.SignHeads(t.Context()); err != nil {
+		if err := n.door.Ledger().SignHeads(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		v := n.verified()
@@ -204,7 +206,7 @@ func TestAWalletIsRestoredIntoAnEmptyStore(t *testing.T) {
 			t.Fatal(old, err)
 		}
 		for what, head := range map[string]*store.Head{"the old head": &old[0], "the new head": v.Head, "no head": nil} {
-			if v, err := ReadExport(bytes.NewReader(export.Bytes()), head); err != nil || v.Bad != nil {
+			if v, err := ledger.VerifyExport(bytes.NewReader(export.Bytes()), head); err != nil || v.Bad != nil {
 				t.Errorf("with %s: %+v, %v", what, v.Bad, err)
 			}
 		}
@@ -245,7 +247,7 @@ func TestAWalletIsRestoredIntoAnEmptyStore(t *testing.T) {
 			t.Fatal(err)
 		}
 		third.own()
-		if err := third.door.SignHeads(t.Context()); err != nil {
+		if err := third.door.Ledger().SignHeads(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		third.verified()
@@ -357,7 +359,7 @@ func TestAWalletIsRestoredWhereItWas(t *testing.T) {
 	h := furnished(t)
 	b := h.backup()
 	before := h.contents()
-	if err := h.door.SignHeads(t.Context()); err != nil {
+	if err := h.door.Ledger().SignHeads(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if err := h.door.DeleteWallet(t.Context(), h.as(h.owner), h.wallet); err != nil {
@@ -370,18 +372,18 @@ func TestAWalletIsRestoredWhereItWas(t *testing.T) {
 	if after := h.contents(); strings.ReplaceAll(after, ",\n    \"off\": true", "") != before {
 		t.Error(cmp.Diff(before, after))
 	}
-	if err := h.door.SignHeads(t.Context()); err != nil {
+	if err := h.door.Ledger().SignHeads(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	h.verified()
 }
 
-// Any client that has the key opens the file: it is a Matrix secret.
+// policy.Any client that has the key opens the file: it is a Matrix secret.
 func TestABackupIsAMatrixSecret(t *testing.T) {
 	h := newHouse(t)
 	b := h.backup()
 	c := h.as(h.owner)
-	key, err := backupKey(c.wallet)
+	key, err := backupKey(h.releases(c), c.Wallet.Keys())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -400,7 +402,7 @@ func TestABackupIsAMatrixSecret(t *testing.T) {
 func TestABackupIsOfOneMoment(t *testing.T) {
 	h := newHouse(t)
 	token := h.appToken(notes)
-	h.policy(Rule{App: notes, Claim: "encryptionKey", Decision: Allow})
+	h.policy(policy.Rule{App: notes, Claim: "encryptionKey", Decision: policy.Allow})
 	h.answer(token, keyClaim("a"))
 	end := func() int64 {
 		e, err := h.store.ChainEnd(t.Context(), h.wallet)

@@ -13,7 +13,7 @@ import (
 
 	"walletd/internal/delegation"
 	"walletd/internal/did"
-	"walletd/internal/keystore"
+	"walletd/internal/ledger"
 	"walletd/internal/store"
 )
 
@@ -30,15 +30,15 @@ const (
 // Caller is who asks, proved by a token or a signature. It holds an open wallet (but for an
 // operator's) and serves one request, one goroutine; Close it.
 type Caller struct {
-	Role   Role
-	Token  string  // id of the bearer token; "" without one
-	Asker  string  // who may collect what is asked: the token, the session, or "" for whoever signs as the app
-	Wallet string  // the wallet the credential is for; "" for an operator
-	App    did.DID // of an app
-	Agent  did.DID // who speaks for the app (reference g.i); zero if itself
-	Name   string  // what an app that signs calls itself: hostile text
-	Label  string  // what the token was named by who made it
-	Once   *Once   // an Idempotency-Key, if one came with the request
+	Role     Role
+	Token    string       // id of the bearer token; "" without one
+	Asker    string       // who may collect what is asked: the token, the session, or "" for whoever signs as the app
+	WalletID string       // the wallet the credential is for; "" for an operator
+	App      did.DID      // of an app
+	Agent    did.DID      // who speaks for the app (reference g.i); zero if itself
+	Name     string       // what an app that signs calls itself: hostile text
+	Label    string       // what the token was named by who made it
+	Once     *ledger.Once // an Idempotency-Key, if one came with the request
 
 	signed          *signedRequest
 	session         *Session
@@ -46,16 +46,12 @@ type Caller struct {
 	certificateEnds int64               // unix seconds; 0 without a certificate
 	origins         []string            // of pages that may call with the token
 	challenge       string              // of a question that is read again for its owner
-	*opened
-}
 
-// opened is the caller's wallet as it was last read. Those who act for the same request share it.
-type opened struct {
-	wallet *keystore.Wallet
-	row    store.Wallet
-	epoch  int64
-
-	asking store.CallerRow // what was read of the app that asks, until the wallet is read again
+	// Wallet is the caller's wallet as it was last read; nil for an operator who has entered none. Those
+	// who act for the same request share it, and what was read with it of the app that asks.
+	Wallet *ledger.Wallet
+	asking *store.CallerRow
+	epoch  int64 // of the keystore, as it was read with an operator's token
 }
 
 // challenged is the challenge that the caller's answer is to carry, "" for a bearer token's.
@@ -69,29 +65,57 @@ func (c *Caller) challenged() string {
 	return c.challenge
 }
 
-// Once is an Idempotency-Key: a request with the same key of the same token on the same route is
-// done once (design section 8).
-type Once struct {
-	Route, Key string
-	Digest     [32]byte // of the body
-}
-
 // Close wipes the wallet's keys.
 func (c *Caller) Close() {
 	if c == nil {
 		return
 	}
-	c.close()
+	c.Wallet.Close()
 	if c.signed != nil {
 		c.signed.channel.Wipe()
 	}
 }
 
-func (o *opened) close() {
-	if o.wallet != nil {
-		o.wallet.Close()
-		o.wallet = nil
+// event begins an event of the caller's.
+func (c *Caller) event(kind ledger.Kind) ledger.Event {
+	e := ledger.Event{Kind: kind, By: string(c.Role), Token: c.Token, App: c.App.String(), Agent: c.Agent.String()}
+	if c.session != nil {
+		e.Session, e.Origin = c.session.ID, c.session.Origin
 	}
+	if c.signed != nil {
+		e.JTI = c.signed.nonce.JTI
+	}
+	return e
+}
+
+// commit is ledger.Wallet.Commit with the caller's nonce and Idempotency-Key.
+func (c *Caller) commit(ctx context.Context, change ledger.Change) (store.Receipt, error) {
+	change.Once = c.once()
+	if c.signed == nil {
+		return c.Wallet.Commit(ctx, change)
+	}
+	change.Nonce = &c.signed.nonce
+	receipt, err := c.Wallet.Commit(ctx, change)
+	if err == nil && change.Event.Kind.ConsumesNonce() {
+		c.signed.spent = true
+	}
+	return receipt, err
+}
+
+// record is commit of one event, for what releases nothing.
+func (c *Caller) record(ctx context.Context, e ledger.Event, writes ...store.Write) error {
+	_, err := c.commit(ctx, ledger.Change{Event: e, Writes: writes})
+	return err
+}
+
+// once is the request's Idempotency-Key with the token it came with; nil without either.
+func (c *Caller) once() *ledger.Once {
+	if c.Once == nil || c.Token == "" {
+		return nil
+	}
+	once := *c.Once
+	once.Token = c.Token
+	return &once
 }
 
 // decides returns nil for an owner.
@@ -159,19 +183,18 @@ func (d *Door) Authenticate(ctx context.Context, bearer string) (*Caller, error)
 	if d.over(t) {
 		return nil, ErrUnauthorized
 	}
-	c := &Caller{Role: Role(t.Role), Token: t.ID, Asker: t.ID, Wallet: t.Wallet, Label: t.Name, opened: &opened{row: row.Wallet, epoch: row.Epoch, asking: row}}
+	c := &Caller{Role: Role(t.Role), Token: t.ID, Asker: t.ID, WalletID: t.Wallet, Label: t.Name, asking: &row, epoch: row.Epoch}
 	if c.Role == Operator {
 		d.keystore.Unlocked(row.Epoch) // notices a lock made on another replica
 		d.store.TouchToken(t.ID, d.store.Now().Unix())
 		return c, nil
 	}
-	if err := d.open(c); err != nil {
+	if err := d.open(c, row); err != nil {
 		return nil, err
 	}
-	if err := c.wallet.CheckMAC("tokens", t.ID, t.Canonical(), t.MAC); err != nil {
-		d.noteForged(ctx, c, err)
+	if err := c.checkToken(ctx, t); err != nil {
 		c.Close()
-		return nil, ErrUnauthorized
+		return nil, err
 	}
 	if c.Role == App {
 		c.origins = strings.Fields(t.Origins)
@@ -184,17 +207,24 @@ func (d *Door) Authenticate(ctx context.Context, bearer string) (*Caller, error)
 	return c, nil
 }
 
-// open opens the caller's wallet with the epoch its row was read at.
-func (d *Door) open(c *Caller) error {
-	if c.row.ID == "" {
+// open opens the caller's wallet as it was read.
+func (d *Door) open(c *Caller, row store.CallerRow) (err error) {
+	if row.Wallet.ID == "" {
 		return ErrUnauthorized // the token of a wallet that was deleted
 	}
-	w, err := d.keystore.OpenWallet(c.row, c.epoch)
-	if err != nil {
-		return fmt.Errorf("opening the wallet: %w", err)
+	c.WalletID, c.epoch = row.Wallet.ID, row.Epoch
+	c.Wallet, err = d.ledger.OpenWallet(row.Wallet, row.Epoch)
+	return err
+}
+
+// checkToken is ErrUnauthorized for a token's row that this keystore did not write, which goes on
+// record.
+func (c *Caller) checkToken(ctx context.Context, t store.Token) error {
+	_, err := ledger.Check(ctx, c.Wallet, t)
+	if errors.Is(err, ledger.ErrForged) {
+		return ErrUnauthorized
 	}
-	c.wallet = w
-	return nil
+	return err
 }
 
 // refresh reads the caller's wallet again, after a write found it changed or time went by. A
@@ -207,7 +237,7 @@ func (d *Door) refresh(ctx context.Context, c *Caller) error {
 	if held {
 		row, err = d.store.Caller(ctx, c.Token, did.AccountType().String())
 	} else {
-		row, err = d.store.CallerWallet(ctx, c.Wallet)
+		row, err = d.store.CallerWallet(ctx, c.WalletID)
 	}
 	switch {
 	case errors.Is(err, store.ErrNotFound) && held:
@@ -219,16 +249,14 @@ func (d *Door) refresh(ctx context.Context, c *Caller) error {
 	case held && d.over(row.Token):
 		return ErrUnauthorized
 	}
-	c.close()
-	c.row, c.epoch, c.asking = row.Wallet, row.Epoch, store.CallerRow{}
-	if err := d.open(c); err != nil || !held {
+	if row.Wallet.ID == "" {
+		return ErrUnauthorized // it was deleted
+	}
+	*c.asking, c.epoch = store.CallerRow{}, row.Epoch
+	if err := c.Wallet.Reopen(row.Wallet, row.Epoch); err != nil || !held {
 		return err
 	}
-	if err := c.wallet.CheckMAC("tokens", row.Token.ID, row.Token.Canonical(), row.Token.MAC); err != nil {
-		d.noteForged(ctx, c, err)
-		return ErrUnauthorized
-	}
-	return nil
+	return c.checkToken(ctx, row.Token)
 }
 
 // over reports whether a token was revoked or has expired.
@@ -251,28 +279,24 @@ func (d *Door) knows(ctx context.Context, c *Caller) (standing, error) {
 	if c.Token != "" || c.readAsKnown() {
 		return known, nil
 	}
-	app, err := d.store.App(ctx, c.Wallet, c.App.Address())
+	app, err := d.store.App(ctx, c.WalletID, c.App.Address())
 	if err == nil {
-		if err := c.wallet.CheckMAC("apps", app.App, app.Canonical(), app.MAC); err != nil {
-			d.noteForged(ctx, c, err)
-		} else if app.State == store.Approved {
-			return known, nil
-		} else {
-			return withdrawn, nil
-		}
-	} else if !errors.Is(err, store.ErrNotFound) {
+		_, err = ledger.Check(ctx, c.Wallet, app)
+	}
+	switch {
+	case err == nil && app.State == store.Approved:
+		return known, nil
+	case err == nil:
+		return withdrawn, nil
+	case !errors.Is(err, store.ErrNotFound) && !errors.Is(err, ledger.ErrForged):
 		return stranger, fmt.Errorf("looking for the app: %w", err)
 	}
-	tokens, err := d.store.AppTokens(ctx, c.Wallet, c.App.Address(), d.store.Now().Unix())
+	tokens, err := d.store.AppTokens(ctx, c.WalletID, c.App.Address(), d.store.Now().Unix())
 	if err != nil {
 		return stranger, fmt.Errorf("looking for the app's tokens: %w", err)
 	}
-	for _, t := range tokens {
-		if err := c.wallet.CheckMAC("tokens", t.ID, t.Canonical(), t.MAC); err != nil {
-			d.noteForged(ctx, c, err)
-			continue
-		}
-		return known, nil
+	for _, err := range ledger.EachChecked(ctx, c.Wallet, tokens) {
+		return known, err
 	}
 	return stranger, nil
 }
@@ -283,9 +307,9 @@ func (c *Caller) readAsKnown() bool {
 	app, token := c.asking.App, c.asking.Token
 	switch c.App.Address() {
 	case app.App:
-		return app.State == store.Approved && c.wallet.CheckMAC("apps", app.App, app.Canonical(), app.MAC) == nil
+		return app.State == store.Approved && ledger.IsGenuine(c.Wallet, app)
 	case token.App:
-		return c.wallet.CheckMAC("tokens", token.ID, token.Canonical(), token.MAC) == nil
+		return ledger.IsGenuine(c.Wallet, token)
 	}
 	return false
 }

@@ -1,10 +1,10 @@
 package claims
 
 import (
-	"encoding/json"
+	"context"
 	"fmt"
 
-	"walletd/internal/keystore"
+	"walletd/internal/ledger"
 	"walletd/internal/store"
 )
 
@@ -88,31 +88,23 @@ type decision struct {
 	Challenge *string `json:"challenge,omitempty"`
 }
 
-func openDecision(w *keystore.Wallet, row store.Approval) (decision, error) {
-	var end decision
-	plain, err := w.Open(approvalPlace(row.ID, "choice"), row.Answer)
-	if err != nil {
-		return end, err
-	}
-	if err := json.Unmarshal(plain, &end); err != nil {
-		return end, fmt.Errorf("reading approval %s: %w", row.ID, err)
-	}
-	return end, nil
+// openDecision opens the end of an approval.
+func openDecision(ctx context.Context, c *Caller, a openApproval) (decision, error) {
+	return ledger.OpenField[decision](ctx, c.Wallet, a, choiceField, a.Row().Answer)
 }
 
 // decide returns the row with its end.
 func (d *Door) decide(c *Caller, row store.Approval, state string, end decision) (store.Approval, error) {
 	row.State, row.Decided, row.DecidedBy = state, d.store.Now().Unix(), c.Token
-	return end.seal(c.wallet, row)
+	return end.seal(c.Wallet, row)
 }
 
 // seal returns the row with the decision in it.
-func (end decision) seal(w *keystore.Wallet, row store.Approval) (store.Approval, error) {
-	plain, err := json.Marshal(end)
-	if err != nil {
-		return row, fmt.Errorf("writing the decision: %w", err)
+func (end decision) seal(w *ledger.Wallet, row store.Approval) (store.Approval, error) {
+	var err error
+	if row.Answer, err = w.SealField(row, choiceField, end); err != nil {
+		return row, err
 	}
-	row.Answer = w.Seal(approvalPlace(row.ID, "choice"), plain)
-	row.MAC = w.MAC(row.Canonical())
+	row.MAC = w.MAC(row)
 	return row, nil
 }

@@ -10,13 +10,13 @@ import (
 	"walletd/internal/delegation"
 	"walletd/internal/did"
 	"walletd/internal/keystore"
+	"walletd/internal/policy"
 	"walletd/internal/store"
 )
 
 // Limits of a request, all checked before any cryptography.
 const (
 	maxClaims     = 16
-	maxSalt       = 1024 // bytes of a salt's text
 	maxDelegation = 16 << 10
 	maxWords      = 4096 // bytes of a description
 )
@@ -59,9 +59,9 @@ type claim struct {
 	// prepare makes what is stored in the same write as the record of the answer. It is nil
 	// where nothing is. The label is of this claim in the approval that is collected.
 	prepare func(ctx context.Context, label string) ([]store.Write, error)
-	// answer makes the members that the answer adds to the claim as asked. It runs only after
-	// the decision is on record. It is nil where nothing is added.
-	answer func(w *keystore.Wallet) (map[string]any, error)
+	// answer makes the members that the answer adds to the claim as asked, with the receipt of the
+	// entry that allows it. It is nil where nothing is added.
+	answer func(r store.Receipt, w *keystore.Wallet) (map[string]any, error)
 	apart  *apart // of a route of its own, or nil
 }
 
@@ -150,14 +150,14 @@ func readNumbers(o did.Object) ([]int, error) {
 }
 
 // fact returns what the decision about c rests on.
-func (c *claim) fact(q *question) fact {
-	f := fact{
-		app: q.caller.App, agent: q.caller.Agent, known: q.known,
-		claim: c.kind.name, account: c.account.Address,
-		salt: c.salt, hasSalt: c.hasSalt, about: c.about, never: cmp.Or(c.notYet, c.never), mfa: len(c.mfa) > 0,
+func (c *claim) fact(q *question) policy.Fact {
+	f := policy.Fact{
+		App: q.caller.App, Agent: q.caller.Agent, Known: q.known,
+		Claim: c.kind.name, Account: c.account.Address,
+		Salt: c.salt, HasSalt: c.hasSalt, About: c.about, Never: cmp.Or(c.notYet, c.never), MFA: len(c.mfa) > 0,
 	}
 	if c.delegation != nil {
-		f.delegation = fmt.Sprintf("%x", c.delegation.Hash)
+		f.Delegation = fmt.Sprintf("%x", c.delegation.Hash)
 	}
 	return f
 }

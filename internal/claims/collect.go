@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"walletd/internal/did"
 	"walletd/internal/keystore"
+	"walletd/internal/ledger"
+	"walletd/internal/policy"
 	"walletd/internal/store"
 )
 
@@ -30,25 +31,27 @@ func (d *Door) Collect(ctx context.Context, c *Caller, id string, wait time.Dura
 }
 
 func (d *Door) collectAsked(ctx context.Context, c *Caller, id string, wait time.Duration) (Outcome, error) {
-	if c.wallet == nil { // an earlier wait closed it
+	if !c.Wallet.IsOpen() { // an earlier wait closed it
 		if err := d.refresh(ctx, c); err != nil {
 			return Outcome{}, err
 		}
 	}
-	row, content, err := d.approval(ctx, c, id)
+	a, err := d.approval(ctx, c, id)
 	if err != nil {
 		return Outcome{}, err
 	}
+	row := a.Row()
 	if row.Asker != c.Asker || row.App != c.App.Address() || row.Agent != c.Agent.Address() {
 		return Outcome{}, ErrNotFound
 	}
-	if err := c.forApproval(row.ID, content.Requested); err != nil {
+	if err := c.forApproval(row.ID, a.Content().Requested); err != nil {
 		return Outcome{}, d.refuse(ctx, c, err)
 	}
 	if row.State == store.Pending && wait > 0 {
-		if row, content, err = d.await(ctx, c, row, wait); err != nil {
+		if a, err = d.await(ctx, c, a, wait); err != nil {
 			return Outcome{}, err
 		}
+		row = a.Row()
 	}
 	now := d.store.Now()
 	switch row.State {
@@ -65,37 +68,37 @@ func (d *Door) collectAsked(ctx context.Context, c *Caller, id string, wait time
 			return Outcome{}, ErrExpired
 		}
 		for try := 1; ; try++ {
-			a, err := d.collect(ctx, c, row, content)
+			answer, err := d.collect(ctx, c, a)
 			if try == tries || !errors.Is(err, store.ErrChanged) && !errors.Is(err, store.ErrExists) {
-				return Outcome{Answer: a}, err
+				return Outcome{Answer: answer}, err
 			}
 			// The yes itself, a rule, or a withdrawal changed the wallet since it was read: pass the
 			// door again, if the yes still stands.
 			if err := d.refresh(ctx, c); err != nil {
 				return Outcome{}, err
 			}
-			if row, content, err = d.approval(ctx, c, id); err != nil {
+			if a, err = d.approval(ctx, c, id); err != nil {
 				return Outcome{}, err
 			}
-			if row.State != store.Approved {
-				return Outcome{}, d.ended(ctx, c, row, content)
+			if a.Row().State != store.Approved {
+				return Outcome{}, d.ended(ctx, c, a)
 			}
 		}
 	default:
-		return Outcome{}, d.ended(ctx, c, row, content)
+		return Outcome{}, d.ended(ctx, c, a)
 	}
 }
 
 // ended says why nothing comes of a question that the person, or a withdrawal, ended.
-func (d *Door) ended(ctx context.Context, c *Caller, row store.Approval, content asked) error {
-	if row.State != store.Cancelled {
+func (d *Door) ended(ctx context.Context, c *Caller, a openApproval) error {
+	if a.Row().State != store.Cancelled {
 		return ErrRejected
 	}
-	if endedChanged(c.wallet, row) {
+	if endedChanged(ctx, c, a) {
 		return ErrAnswerChanged
 	}
-	policy, err := d.policy(ctx, c)
-	if err == nil && policy.deniesQuestion(row, content) {
+	rules, err := d.policy(ctx, c)
+	if err == nil && deniesQuestion(rules, a) {
 		err = fmt.Errorf("%w: a rule that was set since", ErrDenied)
 	}
 	if err == nil {
@@ -110,8 +113,8 @@ func (d *Door) spend(ctx context.Context, c *Caller) error {
 	if c.signed == nil || c.signed.spent {
 		return nil
 	}
-	if err := d.store.UseNonce(ctx, c.signed.nonce); err != nil {
-		return d.replayed(err)
+	if err := d.ledger.ConsumeNonce(ctx, c.signed.nonce); err != nil {
+		return err
 	}
 	c.signed.spent = true
 	return nil
@@ -139,20 +142,20 @@ func (d *Door) spendRefused(ctx context.Context, c *Caller, refusal error) error
 }
 
 // collect passes an approved question through the door again.
-func (d *Door) collect(ctx context.Context, c *Caller, row store.Approval, content asked) (*Answer, error) {
-	end, err := openDecision(c.wallet, row)
+func (d *Door) collect(ctx context.Context, c *Caller, a openApproval) (*Answer, error) {
+	end, err := openDecision(ctx, c, a)
 	if err != nil {
 		return nil, err
 	}
-	fixed, err := d.fixChallenge(ctx, c, row, end)
+	fixed, err := d.fixChallenge(ctx, c, a.Row(), end)
 	if err != nil {
 		return nil, err
 	}
-	q, v, err := d.stands(ctx, c, row, content, end.Choice)
+	q, v, err := d.stands(ctx, c, a, end.Choice)
 	if err != nil {
 		return nil, err
 	}
-	return d.release(ctx, q, v, "claim.collected", fixed...)
+	return d.release(ctx, q, v, ledger.ClaimCollected, fixed...)
 }
 
 // fixChallenge refuses a signed collection with another challenge than the first one had. For the
@@ -163,7 +166,7 @@ func (d *Door) fixChallenge(ctx context.Context, c *Caller, row store.Approval, 
 		return nil, nil
 	case end.Challenge == nil:
 		end.Challenge = &c.signed.challenge
-		next, err := end.seal(c.wallet, row)
+		next, err := end.seal(c.Wallet, row)
 		if err != nil {
 			return nil, err
 		}
@@ -176,17 +179,17 @@ func (d *Door) fixChallenge(ctx context.Context, c *Caller, row store.Approval, 
 
 // stands reads an approved question anew, and returns the verdict by which it is answered if the
 // yes stands: nothing in the way of it came since, and it gives what was shown.
-func (d *Door) stands(ctx context.Context, c *Caller, row store.Approval, content asked, choice Choice) (q *question, v Verdict, err error) {
-	if q, err = d.readAs(ctx, c, content.Requested, choice, anyKind); err != nil {
+func (d *Door) stands(ctx context.Context, c *Caller, a openApproval, choice Choice) (q *question, v verdict, err error) {
+	if q, err = d.readAs(ctx, c, a.Content().Requested, choice, anyKind); err != nil {
 		return nil, v, d.refuse(ctx, c, err)
 	}
-	policy, err := d.policy(ctx, c)
+	rules, err := d.policy(ctx, c)
 	if err != nil {
 		return nil, v, err
 	}
 	for _, asked := range q.claims {
-		if rule, what := policy.match(asked.fact(q)); rule > 0 && what == Deny {
-			return nil, v, d.deny(ctx, q, Verdict{Decision: Deny, Rule: rule, Reason: fmt.Sprintf("denied by rule %d", rule)})
+		if denied, is := rules.Denies(asked.fact(q)); is {
+			return nil, v, d.deny(ctx, q, verdict{Verdict: denied})
 		}
 	}
 	if own := q.claims[0].apart; own != nil && own.refused != nil {
@@ -196,65 +199,50 @@ func (d *Door) stands(ctx context.Context, c *Caller, row store.Approval, conten
 	if err != nil {
 		return nil, v, err
 	}
-	if !content.Shown.gives(told, choice.account()) {
-		return nil, v, d.endChanged(ctx, c, row)
+	if !a.Content().Shown.gives(told, choice.account()) {
+		return nil, v, d.endChanged(ctx, c, a.Row())
 	}
 	if err := q.missing(); err != nil {
 		return nil, v, d.refuse(ctx, c, err)
 	}
-	return q, Verdict{Decision: Allow, Reason: "approved by the person", approval: row.ID, shown: content.Shown.digest(row.Digest)}, nil
+	return q, approvedBy(a), nil
+}
+
+// approvedBy is the verdict of an approval.
+func approvedBy(a openApproval) verdict {
+	row := a.Row()
+	return verdict{
+		Verdict:  policy.Verdict{Decision: policy.Allow, Reason: "approved by the person"},
+		approval: row.ID, shown: a.Content().Shown.digest(row.Digest),
+	}
 }
 
 // await waits until the approval is answered, the time is over, or the keystore is locked. It
 // hears of answers given here at once and looks every second for those given on other replicas. The
 // wallet is open only while it looks: closed if nothing came of the wait.
-func (d *Door) await(ctx context.Context, c *Caller, row store.Approval, wait time.Duration) (store.Approval, asked, error) {
+func (d *Door) await(ctx context.Context, c *Caller, a openApproval, wait time.Duration) (openApproval, error) {
 	end := time.NewTimer(wait)
 	defer end.Stop()
 	look := time.NewTicker(time.Second)
 	defer look.Stop()
 	for {
-		news := d.changed.next()
-		current, content, err := d.approval(ctx, c, row.ID)
-		if err != nil || current.State != store.Pending || d.store.Now().Unix() >= current.Expires {
-			return current, content, err
+		news := d.ledger.Changed()
+		current, err := d.approval(ctx, c, a.Row().ID)
+		if err != nil || current.Row().State != store.Pending || d.store.Now().Unix() >= current.Row().Expires {
+			return current, err
 		}
-		c.close()
+		c.Wallet.Close()
 		select {
 		case <-ctx.Done():
-			return current, content, nil
+			return current, nil
 		case <-end.C:
-			return current, content, nil
+			return current, nil
 		case <-news:
 		case <-look.C:
 		}
 		if err := d.refresh(ctx, c); err != nil {
-			return current, content, err
+			return current, err
 		}
-	}
-}
-
-// changes wakes those who wait for an approval of this process. The zero value is ready.
-type changes struct {
-	mu   sync.Mutex
-	wake chan struct{}
-}
-
-func (c *changes) next() <-chan struct{} {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.wake == nil {
-		c.wake = make(chan struct{})
-	}
-	return c.wake
-}
-
-func (c *changes) notify() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.wake != nil {
-		close(c.wake)
-		c.wake = nil
 	}
 }
 
@@ -264,7 +252,7 @@ func (c *changes) notify() {
 func (d *Door) refuse(ctx context.Context, c *Caller, refusal error) error {
 	code := did.CodeOf(refusal)
 	if code == "" {
-		return d.noteForged(ctx, c, refusal) // a row that does not open goes on record
+		return c.Wallet.NoteForged(ctx, refusal) // a row that does not open goes on record
 	}
 	d.count("refused_" + code)
 	switch code {
@@ -280,17 +268,17 @@ func (d *Door) refuse(ctx context.Context, c *Caller, refusal error) error {
 			return refusal
 		}
 	}
-	e := c.event("claim.refused")
+	e := c.event(ledger.ClaimRefused)
 	e.Code = code
-	if err := d.record(ctx, c, e); err != nil {
+	if err := c.record(ctx, e); err != nil {
 		return err
 	}
 	return refusal
 }
 
 // deny records a denial and returns ErrDenied with its reason.
-func (d *Door) deny(ctx context.Context, q *question, v Verdict) error {
-	if err := d.record(ctx, q.caller, q.event("claim.denied", v)); err != nil {
+func (d *Door) deny(ctx context.Context, q *question, v verdict) error {
+	if err := q.caller.record(ctx, q.event(ledger.ClaimDenied, v)); err != nil {
 		return err
 	}
 	return fmt.Errorf("%w: %s", ErrDenied, v.Reason)

@@ -40,7 +40,7 @@ func TestWaitingForThePerson(t *testing.T) {
 			}
 		})
 		out, err := h.door.Collect(watched{ctx, func() {
-			if c.wallet == nil {
+			if !c.Wallet.IsOpen() {
 				once()
 			}
 		}}, c, id, 30*time.Second)
@@ -86,7 +86,7 @@ func TestWaitingForThePerson(t *testing.T) {
 		if err != nil || out.Pending == nil {
 			t.Fatalf("got %+v, %v, want the question", out, err)
 		}
-		if c.wallet != nil {
+		if c.Wallet.Keys() != nil {
 			t.Error("the wallet is open")
 		}
 		if err := h.approve(asked.ID, Choice{}); err != nil {

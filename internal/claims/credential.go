@@ -10,6 +10,7 @@ import (
 
 	"walletd/internal/did"
 	"walletd/internal/keystore"
+	"walletd/internal/store"
 )
 
 // verifiableCredential is the claim for a credential (DID Connect reference f.6): the answer is a
@@ -190,8 +191,8 @@ func (q *question) readHolding(ctx context.Context, c *claim, types string, kind
 	if c.gives, err = h.contents(); err != nil {
 		return err
 	}
-	c.answer = func(w *keystore.Wallet) (map[string]any, error) {
-		p := presenter{w: w, q: q, account: c.account, owner: owner, challenge: challenge}
+	c.answer = func(r store.Receipt, w *keystore.Wallet) (map[string]any, error) {
+		p := presenter{w: w, r: r, q: q, account: c.account, owner: owner, challenge: challenge}
 		if c.kind.name == "assetOrVC" {
 			return p.either(h)
 		}

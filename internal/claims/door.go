@@ -11,6 +11,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"walletd/internal/keystore"
+	"walletd/internal/ledger"
+	"walletd/internal/policy"
 	"walletd/internal/store"
 )
 
@@ -35,20 +37,18 @@ const (
 type Door struct {
 	store    *store.Store
 	keystore *keystore.Keystore
+	ledger   *ledger.Ledger
 	log      zerolog.Logger
 	life     time.Duration
 	longest  time.Duration
 	count    func(string)
 	policies policyCache
-	changed  changes
-	forged   forgeries
-	due      chan string // chains whose end is to be signed now
-	backups  sync.Mutex  // held while a backup is in memory
+	backups  sync.Mutex // held while a backup is in memory
 }
 
 // New returns the door of a keystore.
 func New(st *store.Store, ks *keystore.Keystore, o Options) *Door {
-	d := &Door{store: st, keystore: ks, log: o.Log, life: o.ApprovalLife, longest: o.DelegationLife, count: o.Count, due: make(chan string, 16)}
+	d := &Door{store: st, keystore: ks, log: o.Log, life: o.ApprovalLife, longest: o.DelegationLife, count: o.Count}
 	if d.life == 0 {
 		d.life = 5 * time.Minute
 	}
@@ -58,6 +58,7 @@ func New(st *store.Store, ks *keystore.Keystore, o Options) *Door {
 	if d.count == nil {
 		d.count = func(string) {}
 	}
+	d.ledger = ledger.New(st, ks, ledger.Options{Log: o.Log, Count: d.count})
 	return d
 }
 
@@ -86,6 +87,13 @@ type Pending struct {
 	ID      string
 	Code    string
 	Expires time.Time
+}
+
+// verdict is a decision about a request, and the approval that it collects, if it does.
+type verdict struct {
+	policy.Verdict
+	approval string
+	shown    string // the approval's digest
 }
 
 // tries is how often a request is decided anew because a rule or a grant that its decision rested
@@ -123,10 +131,10 @@ func (d *Door) answerOnce(ctx context.Context, c *Caller, asked []json.RawMessag
 		return Outcome{}, err
 	}
 	switch v.Decision {
-	case Allow:
-		a, err := d.release(ctx, q, v, "claim.allowed", used...)
+	case policy.Allow:
+		a, err := d.release(ctx, q, v, ledger.ClaimAllowed, used...)
 		return Outcome{Answer: a}, err
-	case Ask:
+	case policy.Ask:
 		return d.ask(ctx, q, v)
 	default:
 		return Outcome{}, d.deny(ctx, q, v)
@@ -135,20 +143,23 @@ func (d *Door) answerOnce(ctx context.Context, c *Caller, asked []json.RawMessag
 
 // release is the rule of this package: what was decided is on record, durably, before anything
 // is derived or signed. If the record cannot be written, nothing is given.
-func (d *Door) release(ctx context.Context, q *question, v Verdict, event string, writes ...store.Write) (*Answer, error) {
-	if v.Decision != Allow {
+func (d *Door) release(ctx context.Context, q *question, v verdict, kind ledger.Kind, uses ...store.Write) (*Answer, error) {
+	if v.Decision != policy.Allow {
 		return nil, ErrDenied
 	}
 	made, err := q.prepare(ctx, v.approval)
 	if err != nil {
 		return nil, err
 	}
-	if err := q.record(ctx, q.event(event, v), append(writes, made...)...); err != nil {
+	e := q.event(kind, v)
+	e.Inert = !q.made && len(made) == 0
+	receipt, err := q.record(ctx, e, append(uses, made...)...)
+	if err != nil {
 		return nil, err
 	}
-	a, err := q.answer(v)
+	a, err := q.answer(receipt, v)
 	if err != nil {
-		return nil, d.noteForged(ctx, q.caller, err) // an account's row that does not open
+		return nil, q.caller.Wallet.NoteForged(ctx, err) // an account's row that does not open
 	}
 	return a, nil
 }

@@ -10,14 +10,15 @@ import (
 
 	"walletd/internal/did"
 	"walletd/internal/keystore"
+	"walletd/internal/policy"
 )
 
-var allowAll = Rule{App: Any, Claim: Any, Decision: Allow}
+var allowAll = policy.Rule{App: policy.Any, Claim: policy.Any, Decision: policy.Allow}
 
 func TestEncryptionKeyIsAnsweredUnderARule(t *testing.T) {
 	h := newHouse(t)
 	token := h.appToken(notes)
-	h.policy(Rule{App: notes, Claim: "encryptionKey", Decision: Allow})
+	h.policy(policy.Rule{App: notes, Claim: "encryptionKey", Decision: policy.Allow})
 	sk, account := secret(t, notes, did.AccountType())
 
 	for _, salt := range []string{"", "diary", notes, "zebra", "0xABC", "盐🧂", "nul\x00", " leading"} {
@@ -78,7 +79,7 @@ func TestAnswerIsRefused(t *testing.T) {
 		"for a member that differs in case":     {`{"type":"encryptionKey","salt":"a","Salt":"b"}`, "request_malformed"},
 		"without a salt":                        {`{"type":"encryptionKey"}`, "request_malformed"},
 		"for a salt that is no text":            {`{"type":"encryptionKey","salt":1}`, "request_malformed"},
-		"for a salt that is too long":           {keyClaim(strings.Repeat("s", maxSalt+1)), "request_malformed"},
+		"for a salt that is too long":           {keyClaim(strings.Repeat("s", policy.MaxSalt+1)), "request_malformed"},
 		"for a description that is no text":     {`{"type":"encryptionKey","salt":"a","description":{}}`, "request_malformed"},
 		"for a delegation that is no token":     {`{"type":"encryptionKey","salt":"a","delegation":"x"}`, "delegation_malformed"},
 		"for an mfaCode of two numbers":         {`{"type":"encryptionKey","salt":"a","mfaCode":[11,12]}`, "request_malformed"},
@@ -121,8 +122,8 @@ func TestTheStrictestDecisionHoldsForAll(t *testing.T) {
 	h := newHouse(t)
 	token := h.appToken(notes)
 	h.policy(
-		Rule{App: notes, Claim: "encryptionKey", Salt: text("no"), Decision: Deny},
-		Rule{App: notes, Claim: "encryptionKey", Salt: text("yes"), Decision: Allow},
+		policy.Rule{App: notes, Claim: "encryptionKey", Salt: text("no"), Decision: policy.Deny},
+		policy.Rule{App: notes, Claim: "encryptionKey", Salt: text("yes"), Decision: policy.Allow},
 	)
 	if out, err := h.ask(token, keyClaim("yes"), keyClaim("perhaps")); err != nil || out.Pending == nil {
 		t.Errorf("got %v and %v, want a question", out, err)
@@ -217,8 +218,8 @@ func TestRolesAreKeptApart(t *testing.T) {
 		"an operator approving":             second(h.door.Approve(ctx, operator, p.ID, Choice{})),
 		"an app approving":                  second(h.door.Approve(ctx, app, p.ID, Choice{})),
 		"an operator rejecting":             second(h.door.Reject(ctx, operator, p.ID)),
-		"an operator setting a policy":      second(h.door.SetPolicy(ctx, operator, Policy{})),
-		"an app setting a policy":           second(h.door.SetPolicy(ctx, app, Policy{})),
+		"an operator setting a policy":      second(h.door.SetPolicy(ctx, operator, policy.Policy{})),
+		"an app setting a policy":           second(h.door.SetPolicy(ctx, app, policy.Policy{})),
 		"an operator making an app's token": second(h.door.CreateToken(ctx, h.as(h.operator), NewToken{Role: App, Wallet: h.wallet, App: notes})),
 		"an operator making another owner":  second(h.door.CreateToken(ctx, h.as(h.operator), NewToken{Role: Owner, Wallet: h.wallet})),
 		"an owner making an operator":       second(h.door.CreateToken(ctx, owner, NewToken{Role: Operator})),
@@ -264,39 +265,39 @@ func TestDerive(t *testing.T) {
 func TestAPolicyIsTestedAsThingsStand(t *testing.T) {
 	h := newHouse(t)
 	token := h.appToken(notes)
-	test := func(app, salt string) Verdict {
+	test := func(app, salt string) policy.Verdict {
 		t.Helper()
-		v, err := h.door.TestPolicy(t.Context(), h.as(h.owner), Rule{App: app, Claim: "encryptionKey", Salt: &salt})
+		v, err := h.door.TestPolicy(t.Context(), h.as(h.owner), policy.Rule{App: app, Claim: "encryptionKey", Salt: &salt})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return v
 	}
-	if v := test(notes, "diary"); v.Decision != Ask {
+	if v := test(notes, "diary"); v.Decision != policy.Ask {
 		t.Errorf("without rule and grant: %+v", v)
 	}
 	p := h.pending(token, keyClaim("diary"))
 	if err := h.approve(p.ID, Choice{Remember: &Remember{Until: "withdrawn"}}); err != nil {
 		t.Fatal(err)
 	}
-	if v := test(notes, "diary"); v.Decision != Allow || v.Reason != "allowed by a grant" {
+	if v := test(notes, "diary"); v.Decision != policy.Allow || v.Reason != "allowed by a grant" {
 		t.Errorf("under a grant: %+v", v)
 	}
 	h.policy(allowAll)
-	if v := test(notes, "letters"); v.Decision != Allow || v.Rule != 1 {
+	if v := test(notes, "letters"); v.Decision != policy.Allow || v.Rule != 1 {
 		t.Errorf("under a rule: %+v", v)
 	}
-	if v := test(notes, another); v.Decision != Ask || v.Rule != 0 {
+	if v := test(notes, another); v.Decision != policy.Ask || v.Rule != 0 {
 		t.Errorf("for the salt of another DID: %+v", v)
 	}
-	if v := test(another, "diary"); v.Decision != Deny {
+	if v := test(another, "diary"); v.Decision != policy.Deny {
 		t.Errorf("for an app that is not known: %+v", v)
 	}
 	open := true
 	if _, err := h.door.UpdateWallet(t.Context(), h.as(h.owner), WalletChange{Strangers: &open}); err != nil {
 		t.Fatal(err)
 	}
-	if v := test(another, "diary"); v.Decision != Ask {
+	if v := test(another, "diary"); v.Decision != policy.Ask {
 		t.Errorf("for a stranger, * being for known apps: %+v", v)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"walletd/internal/delegation"
 	"walletd/internal/did"
 	"walletd/internal/keystore"
+	"walletd/internal/policy"
 	"walletd/internal/store"
 )
 
@@ -27,12 +28,12 @@ func readEncryptionKey(ctx context.Context, q *question, c *claim) error {
 	if !ok {
 		return malformed("encryptionKey needs a salt; it may be empty, it may not be absent", nil)
 	}
-	if len(salt) > maxSalt {
-		return malformed(fmt.Sprintf("the salt is longer than %d bytes", maxSalt), nil)
+	if len(salt) > policy.MaxSalt {
+		return malformed(fmt.Sprintf("the salt is longer than %d bytes", policy.MaxSalt), nil)
 	}
 	c.saltText, c.salt, c.hasSalt = salt, did.LooseBytes(salt), true
-	c.answer = func(w *keystore.Wallet) (map[string]any, error) {
-		key, err := w.EncryptionKey(c.account, c.salt)
+	c.answer = func(r store.Receipt, w *keystore.Wallet) (map[string]any, error) {
+		key, err := w.EncryptionKey(r, c.account, c.salt)
 		if err != nil {
 			return nil, fmt.Errorf("deriving the encryption key: %w", err)
 		}
@@ -96,7 +97,7 @@ func readDelegation(ctx context.Context, q *question, c *claim, token string) er
 
 // held returns the wallet's account with exactly this DID, or account_not_held.
 func (q *question) held(ctx context.Context, account did.DID) (store.Account, error) {
-	a, err := q.door.store.Account(ctx, q.caller.Wallet, account.Address())
+	a, err := q.door.store.Account(ctx, q.caller.WalletID, account.Address())
 	if errors.Is(err, store.ErrNotFound) {
 		return store.Account{}, did.Refuse("account_not_held", "this wallet does not hold the account asked for")
 	}

@@ -32,10 +32,6 @@ var (
 	ErrInput = errors.New("the request cannot be used")
 	// ErrSeed: a seed that is imported has another length than 64 bytes.
 	ErrSeed = errors.New("a seed has 64 bytes")
-	// ErrMismatch: an Idempotency-Key came back with another body.
-	ErrMismatch = errors.New("this Idempotency-Key was used with another body")
-	// ErrForged: a row of the database does not carry the wallet's MAC. It is on record.
-	ErrForged = errors.New("a row of the store was changed by somebody else; it is not used")
 )
 
 // WordsError is returned for words that are no BIP-39 phrase. Its text says why and repeats none of
@@ -46,14 +42,6 @@ func (e *WordsError) Error() string { return e.cause.Error() }
 
 // Unwrap returns ErrInput and the refusal of package derive.
 func (e *WordsError) Unwrap() []error { return []error{ErrInput, e.cause} }
-
-// DoneError is returned for a repeated creation whose answer held a secret, which is never shown
-// twice.
-type DoneError struct{ ID string }
-
-func (e *DoneError) Error() string {
-	return "this was done already, and its secret is shown once only"
-}
 
 // malformed is the refusal of a request that is not one (reference l).
 func malformed(reason string, cause error) error {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"walletd/internal/did"
+	"walletd/internal/show"
 )
 
 // maxFilters bounds the filters of a claim, and each list in one.
@@ -136,13 +137,13 @@ func (f FilterView) matches(h holding) bool {
 // shown is the filter with the app's words made plain.
 func (f FilterView) shown() FilterView {
 	for _, text := range []*string{&f.Target, &f.Address, &f.Tag} {
-		*text = Plain(*text, maxName)
+		*text = show.Plain(*text, show.MaxName)
 	}
-	f.AcquireURL = Plain(strings.TrimSpace(f.AcquireURL), maxDescription)
+	f.AcquireURL = show.Plain(strings.TrimSpace(f.AcquireURL), show.MaxDescription)
 	for _, list := range []*[]string{&f.Types, &f.TrustedIssuers, &f.TrustedParents, &f.Owners} {
 		clean := make([]string, len(*list))
 		for i, text := range *list {
-			clean[i] = Plain(text, maxName)
+			clean[i] = show.Plain(text, show.MaxName)
 		}
 		*list = clean
 	}

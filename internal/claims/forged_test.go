@@ -3,10 +3,10 @@ package claims
 import (
 	"database/sql"
 	"encoding/json"
-	"fmt"
 	"testing"
 
 	"walletd/internal/did"
+	"walletd/internal/ledger"
 	"walletd/internal/store"
 )
 
@@ -31,7 +31,7 @@ func (h *house) forged(owner string) (rows []string) {
 		h.t.Fatal(err)
 	}
 	for _, entry := range entries {
-		var e Event
+		var e ledger.Event
 		if err := json.Unmarshal(entry.Entry, &e); err != nil {
 			h.t.Fatal(err)
 		}
@@ -98,18 +98,6 @@ func TestForgedAccountsAreOnRecord(t *testing.T) {
 			}
 			h.wantForgedOnRecord()
 		})
-	}
-}
-
-func TestWhatIsRememberedOfForgeriesIsBounded(t *testing.T) {
-	var f forgeries
-	for i := range 3 * maxForgeries {
-		if one := (forgery{row: fmt.Sprint(i)}); !f.note(one) || f.note(one) {
-			t.Fatalf("forgery %d is not noted once", i)
-		}
-		if len(f.seen) > maxForgeries {
-			t.Fatalf("%d are remembered", len(f.seen))
-		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"walletd/internal/did"
+	"walletd/internal/show"
 )
 
 // Whatever the text, what is signed for an app can't be read as a token by the strict reader, and
@@ -27,7 +28,7 @@ func FuzzCheckText(f *testing.F) {
 		if method == methodNone && len(text) == 32 {
 			t.Errorf("%q is signed as it is", text)
 		}
-		if shownWhole(text) == "" && text != "" {
+		if show.EscapeLines(text) == "" && text != "" {
 			t.Errorf("%q is signed, and nothing is shown", text)
 		}
 	})
@@ -73,7 +74,7 @@ func FuzzReadFilters(f *testing.F) {
 		for _, filter := range filters {
 			filter.matches(holding{Kind: kindCredential})
 			for _, text := range append(filter.shown().Types, filter.shown().Tag) {
-				if text != Plain(text, maxName) {
+				if text != show.Plain(text, show.MaxName) {
 					t.Errorf("%q is shown as it came", text)
 				}
 			}

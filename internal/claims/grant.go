@@ -3,106 +3,60 @@ package claims
 import (
 	"context"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"walletd/internal/did"
-	"walletd/internal/keystore"
+	"walletd/internal/ledger"
+	"walletd/internal/policy"
+	"walletd/internal/show"
 	"walletd/internal/store"
 )
 
-// grantContent is the sealed part of a grant. The row around it, with the app, the count and the
-// end, is authenticated.
-type grantContent struct {
-	Claim      string  `json:"claim"`
-	Account    string  `json:"account"`
-	Salt       *string `json:"salt,omitempty"` // hex of the bytes
-	SaltText   string  `json:"saltText,omitempty"`
-	Delegation string  `json:"delegation,omitempty"` // hash, hex
-	Asker      string  `json:"asker,omitempty"`      // token that asked; revoking it ends the grant
+// openGrant is a grant's row that is authentic, with its content.
+type openGrant = ledger.Opened[store.Grant, policy.GrantContent]
 
-	About string    `json:"about,omitempty"` // what else it is held to (claim.about)
-	Items *[]string `json:"items,omitempty"` // of a profile, those that are given under it
+// grantOf is what a decision may rest on.
+func grantOf(g openGrant) policy.Grant {
+	row := g.Row()
+	return policy.Grant{ID: row.ID, App: row.App, Agent: row.Agent, Ends: row.Ends, Uses: row.Uses, Revoked: row.Revoked, GrantContent: g.Content()}
 }
 
-// live is a grant that was opened: its MAC holds and its content was sealed in its place.
-type live struct {
-	row     store.Grant
-	content grantContent
-}
-
-func grantPlace(id string) keystore.Place {
-	return keystore.Place{Table: "grants", Row: id, Field: "content", Version: 1}
-}
-
-// covers reports whether the grant stands for f at now: the same app, agent, claim, account,
-// salt bytes and delegation, not revoked, not ended, not used up.
-func (g live) covers(f fact, now time.Time) bool {
-	if g.row.Revoked != 0 || g.row.Uses == 0 || g.row.Ends != 0 && now.Unix() >= g.row.Ends {
-		return false
-	}
-	if g.row.App != f.app.Address() || g.row.Agent != f.agent.Address() {
-		return false
-	}
-	if g.content.Claim != f.claim || g.content.Account != f.account || g.content.Delegation != f.delegation || g.content.About != f.about {
-		return false
-	}
-	if g.content.Salt == nil {
-		return !f.hasSalt
-	}
-	return f.hasSalt && *g.content.Salt == hex.EncodeToString(f.salt)
-}
-
-// grants opens the caller's app's grants. A forged one is left out and goes on record.
-func (d *Door) grants(ctx context.Context, c *Caller, w *keystore.Wallet) ([]live, error) {
-	rows, err := d.store.Grants(ctx, w.ID(), c.App.Address(), d.store.Now().Unix())
+// grants opens the grants of the caller's app, and returns their rows by id.
+func (d *Door) grants(ctx context.Context, c *Caller) ([]policy.Grant, map[string]openGrant, error) {
+	rows, err := d.store.Grants(ctx, c.WalletID, c.App.Address(), d.store.Now().Unix())
 	if err != nil {
-		return nil, fmt.Errorf("reading the grants: %w", err)
+		return nil, nil, fmt.Errorf("reading the grants: %w", err)
 	}
-	grants := make([]live, 0, len(rows))
-	for _, row := range rows {
-		g, err := openGrant(w, row)
+	grants, opened := make([]policy.Grant, 0, len(rows)), map[string]openGrant{}
+	for g, err := range ledger.Each[policy.GrantContent](ctx, c.Wallet, rows) {
 		if err != nil {
-			d.noteForged(ctx, c, err)
-			continue
+			return nil, nil, err
 		}
-		grants = append(grants, g)
+		grants = append(grants, grantOf(g))
+		opened[g.Row().ID] = g
 	}
-	return grants, nil
+	return grants, opened, nil
 }
 
-func openGrant(w *keystore.Wallet, row store.Grant) (live, error) {
-	if err := w.CheckMAC("grants", row.ID, row.Canonical(), row.MAC); err != nil {
-		return live{}, err
-	}
-	g := live{row: row}
-	plain, err := w.Open(grantPlace(row.ID), row.Sealed)
-	if err != nil {
-		return live{}, err
-	}
-	if err := json.Unmarshal(plain, &g.content); err != nil {
-		return live{}, fmt.Errorf("reading grant %s: %w", row.ID, err)
-	}
-	return g, nil
-}
-
-// use returns the write that takes one use from a grant, if its uses are counted. The write
+// useGrant returns the write that takes one use from a grant, if its uses are counted. The write
 // fails with store.ErrChanged if somebody else used the grant meanwhile.
-func (d *Door) use(w *keystore.Wallet, g live) (store.Write, bool) {
-	if g.row.Uses < 0 {
+func useGrant(c *Caller, g openGrant) (store.Write, bool) {
+	row := g.Row()
+	if row.Uses < 0 {
 		return store.Write{}, false
 	}
-	next := g.row
+	next := row
 	next.Uses--
-	next.MAC = w.MAC(next.Canonical())
-	return store.UseGrant(g.row, next), true
+	next.MAC = c.Wallet.MAC(next)
+	return store.UseGrant(row, next), true
 }
 
 // grant returns the row that remembers a yes to one claim. It ends with the first of its own
 // end, the certificate's and the delegation's.
 func (q *question) grant(c *claim, r Remember, approval string) (store.Grant, error) {
-	content := grantContent{Claim: c.kind.name, Account: c.account.Address, SaltText: c.saltText, Asker: q.caller.Asker, About: c.about}
+	content := policy.GrantContent{Claim: c.kind.name, Account: c.account.Address, SaltText: c.saltText, Asker: q.caller.Asker, About: c.about}
 	if c.items != nil {
 		content.Items = &c.items
 	}
@@ -111,7 +65,7 @@ func (q *question) grant(c *claim, r Remember, approval string) (store.Grant, er
 		content.Salt = &salt
 	}
 	row := store.Grant{
-		ID: store.NewID(), Wallet: q.caller.Wallet, App: q.caller.App.Address(), Agent: q.caller.Agent.Address(),
+		ID: store.NewID(), Wallet: q.caller.WalletID, App: q.caller.App.Address(), Agent: q.caller.Agent.Address(),
 		Approval: approval, Created: q.now.Unix(), Uses: -1,
 	}
 	if r.Times > 0 {
@@ -127,12 +81,11 @@ func (q *question) grant(c *claim, r Remember, approval string) (store.Grant, er
 	if q.caller.certificateEnds != 0 {
 		row.Ends = earliest(row.Ends, time.Unix(q.caller.certificateEnds, 0))
 	}
-	plain, err := json.Marshal(content)
-	if err != nil {
-		return store.Grant{}, fmt.Errorf("writing the grant: %w", err)
+	var err error
+	if row.Sealed, err = q.caller.Wallet.Seal(row, content); err != nil {
+		return store.Grant{}, err
 	}
-	row.Sealed = q.caller.wallet.Seal(grantPlace(row.ID), plain)
-	row.MAC = q.caller.wallet.MAC(row.Canonical())
+	row.MAC = q.caller.Wallet.MAC(row)
 	return row, nil
 }
 
@@ -164,36 +117,33 @@ func (d *Door) Grants(ctx context.Context, c *Caller, page store.Page) ([]GrantV
 	if err := c.decides(); err != nil {
 		return nil, "", err
 	}
-	rows, next, err := d.store.GrantsPage(ctx, c.Wallet, page)
+	rows, next, err := d.store.GrantsPage(ctx, c.WalletID, page)
 	if err != nil {
 		return nil, "", fmt.Errorf("reading the grants: %w", err)
 	}
 	now := d.store.Now().Unix()
+	rows = slices.DeleteFunc(rows, func(g store.Grant) bool { return g.Revoked != 0 || g.Uses == 0 || g.Ends != 0 && g.Ends <= now })
 	views := make([]GrantView, 0, len(rows))
-	for _, row := range rows {
-		if row.Revoked != 0 || row.Uses == 0 || row.Ends != 0 && row.Ends <= now {
-			continue
-		}
-		g, err := openGrant(c.wallet, row)
+	for g, err := range ledger.Each[policy.GrantContent](ctx, c.Wallet, rows) {
 		if err != nil {
-			d.noteForged(ctx, c, err)
-			continue
+			return nil, "", err
 		}
-		views = append(views, g.view())
+		views = append(views, viewGrant(g))
 	}
 	return views, next, nil
 }
 
-func (g live) view() GrantView {
+func viewGrant(g openGrant) GrantView {
+	row, content := g.Row(), g.Content()
 	v := GrantView{
-		ID: g.row.ID, App: prefixed(g.row.App), Agent: prefixed(g.row.Agent), Claim: g.content.Claim,
-		Account: g.content.Account, Delegation: g.content.Delegation, About: g.content.About, Items: g.content.Items, Created: time.Unix(g.row.Created, 0), Uses: g.row.Uses,
+		ID: row.ID, App: prefixed(row.App), Agent: prefixed(row.Agent), Claim: content.Claim,
+		Account: content.Account, Delegation: content.Delegation, About: content.About, Items: content.Items, Created: time.Unix(row.Created, 0), Uses: row.Uses,
 	}
-	if g.row.Ends != 0 {
-		v.Ends = time.Unix(g.row.Ends, 0)
+	if row.Ends != 0 {
+		v.Ends = time.Unix(row.Ends, 0)
 	}
-	if g.content.Salt != nil {
-		v.Salt = &SaltView{Text: escaped(g.content.SaltText), Hex: *g.content.Salt}
+	if content.Salt != nil {
+		v.Salt = &SaltView{Text: show.Escape(content.SaltText), Hex: *content.Salt}
 	}
 	return v
 }
@@ -217,21 +167,22 @@ func (d *Door) revokeGrant(ctx context.Context, c *Caller, id string) error {
 		return err
 	}
 	row, err := d.store.Grant(ctx, id)
-	if err != nil || row.Wallet != c.Wallet || row.Revoked != 0 {
+	if err != nil || row.Wallet != c.WalletID || row.Revoked != 0 {
 		return absent(err)
 	}
-	if err := c.wallet.CheckMAC("grants", row.ID, row.Canonical(), row.MAC); err != nil {
-		return d.noteForged(ctx, c, err)
+	g, err := ledger.Open[policy.GrantContent](ctx, c.Wallet, row)
+	if err != nil {
+		return err
 	}
-	e := c.event("grant.revoked")
+	e := c.event(ledger.GrantRevoked)
 	e.Grant = id
-	return d.record(ctx, c, e, d.endGrant(c.wallet, row))
+	return c.record(ctx, e, d.endGrant(c, g))
 }
 
 // endGrant returns the write that revokes a grant.
-func (d *Door) endGrant(w *keystore.Wallet, row store.Grant) store.Write {
-	next := row
+func (d *Door) endGrant(c *Caller, g openGrant) store.Write {
+	next := g.Row()
 	next.Revoked = d.store.Now().Unix()
-	next.MAC = w.MAC(next.Canonical())
+	next.MAC = c.Wallet.MAC(next)
 	return store.RevokeGrant(next)
 }

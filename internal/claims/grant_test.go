@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"walletd/internal/policy"
 	"walletd/internal/store"
 )
 
@@ -121,7 +122,7 @@ func TestRevokingEndsWhatHangsOnIt(t *testing.T) {
 	})
 	t.Run("a deny that matches now", func(t *testing.T) {
 		h, token, waiting := setup(t)
-		h.policy(Rule{App: notes, Claim: "encryptionKey", Decision: Deny})
+		h.policy(policy.Rule{App: notes, Claim: "encryptionKey", Decision: policy.Deny})
 		wantErr(t, h.approve(waiting.ID, Choice{}), ErrDecided)
 		h.policy()
 		h.pending(token, keyClaim("granted"))

@@ -10,7 +10,8 @@ import (
 	"time"
 
 	"walletd/internal/did"
-	"walletd/internal/keystore"
+	"walletd/internal/ledger"
+	"walletd/internal/show"
 	"walletd/internal/store"
 )
 
@@ -76,67 +77,43 @@ type HoldingView struct {
 
 func (h holding) view() *HoldingView {
 	v := &HoldingView{
-		ID: h.id(), Kind: h.Kind, DID: Plain(h.DID, maxName), Owner: h.Owner, Issuer: h.Issuer, IssuerName: Plain(h.IssuerName, maxName),
-		Parent: h.Parent, Tag: Plain(h.Tag, maxName), Issued: h.Issued, Expires: h.Expires, From: h.From, Stored: h.Stored,
+		ID: h.id(), Kind: h.Kind, DID: show.Plain(h.DID, show.MaxName), Owner: h.Owner, Issuer: h.Issuer, IssuerName: show.Plain(h.IssuerName, show.MaxName),
+		Parent: h.Parent, Tag: show.Plain(h.Tag, show.MaxName), Issued: h.Issued, Expires: h.Expires, From: h.From, Stored: h.Stored,
 	}
 	for _, name := range h.Types {
-		v.Types = append(v.Types, Plain(name, maxName))
+		v.Types = append(v.Types, show.Plain(name, show.MaxName))
 	}
 	return v
 }
 
-func holdingPlace(id string) keystore.Place {
-	return keystore.Place{Table: "credentials", Row: id, Field: "content", Version: 1}
-}
-
-func openHolding(w *keystore.Wallet, row store.Credential) (holding, error) {
-	var h holding
-	plain, err := w.Open(holdingPlace(row.ID), row.Sealed)
-	if err != nil {
-		return h, err
-	}
-	if err := json.Unmarshal(plain, &h); err != nil {
-		return h, fmt.Errorf("reading credential %s: %w", row.ID, err)
-	}
-	return h, nil
-}
+// openHolding is a credential's row that is authentic, with its content.
+type openHolding = ledger.Opened[store.Credential, holding]
 
 // held returns what the caller's wallet holds, newest first. A row that somebody else wrote is
 // left out and goes on record.
 func (d *Door) held(ctx context.Context, c *Caller) ([]holding, error) {
 	var all []holding
-	for page := (store.Page{}); ; {
-		rows, next, err := d.store.Credentials(ctx, c.Wallet, page)
+	list := func(p store.Page) ([]store.Credential, string, error) { return d.store.Credentials(ctx, c.WalletID, p) }
+	for h, err := range ledger.All[holding](ctx, c.Wallet, list) {
 		if err != nil {
 			return nil, fmt.Errorf("reading the credentials: %w", err)
 		}
-		for _, row := range rows {
-			h, err := openHolding(c.wallet, row)
-			if err != nil {
-				d.noteForged(ctx, c, err)
-				continue
-			}
-			all = append(all, h)
-		}
-		if page.Cursor = next; next == "" {
-			return all, nil
-		}
+		all = append(all, h.Content())
 	}
+	return all, nil
 }
 
 // keep stores a holding, with its record.
 func (d *Door) keep(ctx context.Context, c *Caller, h holding) (HoldingView, error) {
 	h.Stored = time.Unix(d.store.Now().Unix(), 0).UTC()
-	plain, err := json.Marshal(h)
-	if err != nil {
-		return HoldingView{}, fmt.Errorf("writing the credential: %w", err)
+	row := store.Credential{Wallet: c.WalletID, ID: h.id(), Created: h.Stored.Unix()}
+	var err error
+	if row.Sealed, err = c.Wallet.Seal(row, h); err != nil {
+		return HoldingView{}, err
 	}
-	id := h.id()
-	e := c.event("credential.stored")
-	e.Made, e.Account = id, h.Owner
-	err = d.record(ctx, c, e, store.PutCredential(store.Credential{
-		Wallet: c.Wallet, ID: id, Sealed: c.wallet.Seal(holdingPlace(id), plain), Created: h.Stored.Unix(),
-	}, maxHeld))
+	e := c.event(ledger.CredentialStored)
+	e.Made, e.Account = row.ID, h.Owner
+	err = c.record(ctx, e, store.PutCredential(row, maxHeld))
 	if errors.Is(err, store.ErrTooMany) {
 		return HoldingView{}, invalid("the wallet holds %d credentials and assets already; delete some", maxHeld)
 	}
@@ -148,18 +125,16 @@ func (d *Door) Holdings(ctx context.Context, c *Caller, p store.Page) ([]Holding
 	if err := c.decides(); err != nil {
 		return nil, "", err
 	}
-	rows, next, err := d.store.Credentials(ctx, c.Wallet, p)
+	rows, next, err := d.store.Credentials(ctx, c.WalletID, p)
 	if err != nil {
 		return nil, "", fmt.Errorf("reading the credentials: %w", err)
 	}
 	views := make([]HoldingView, 0, len(rows))
-	for _, row := range rows {
-		h, err := openHolding(c.wallet, row)
+	for h, err := range ledger.Each[holding](ctx, c.Wallet, rows) {
 		if err != nil {
-			d.noteForged(ctx, c, err)
-			continue
+			return nil, "", err
 		}
-		views = append(views, *h.view())
+		views = append(views, *h.Content().view())
 	}
 	return views, next, nil
 }
@@ -170,15 +145,15 @@ func (d *Door) Holding(ctx context.Context, c *Caller, id string) (v HoldingView
 	if err := c.decides(); err != nil {
 		return v, nil, err
 	}
-	row, err := d.store.Credential(ctx, c.Wallet, id)
+	row, err := d.store.Credential(ctx, c.WalletID, id)
 	if err != nil {
 		return v, nil, absent(err)
 	}
-	h, err := openHolding(c.wallet, row)
+	h, err := ledger.Open[holding](ctx, c.Wallet, row)
 	if err != nil {
-		return v, nil, d.noteForged(ctx, c, err)
+		return v, nil, err
 	}
-	return *h.view(), h.Data, nil
+	return *h.Content().view(), h.Content().Data, nil
 }
 
 // DeleteHolding forgets a credential or asset, for its owner. The record keeps its id.
@@ -186,9 +161,9 @@ func (d *Door) DeleteHolding(ctx context.Context, c *Caller, id string) error {
 	if err := c.decides(); err != nil {
 		return err
 	}
-	e := c.event("credential.deleted")
+	e := c.event(ledger.CredentialDeleted)
 	e.Made = id
-	return absentOr(d.record(ctx, c, e, store.DeleteCredential(c.Wallet, id)))
+	return absentOr(c.record(ctx, e, store.DeleteCredential(c.WalletID, id)))
 }
 
 // absentOr is ErrNotFound for what the store did not find, and any other error, or nil, as it is.
@@ -245,7 +220,7 @@ func (d *Door) PutAsset(ctx context.Context, c *Caller, n NewAsset) (HoldingView
 }
 
 func readTag(tag string) (string, error) {
-	if len(tag) > maxItem || !isShowable(tag) {
+	if len(tag) > maxItem || !show.IsShowable(tag) {
 		return "", invalid("a tag is text of at most %d bytes", maxItem)
 	}
 	return tag, nil
@@ -253,7 +228,7 @@ func readTag(tag string) (string, error) {
 
 // holdsAccount refuses what belongs to somebody else's account.
 func (d *Door) holdsAccount(ctx context.Context, c *Caller, address string) error {
-	_, err := d.store.Account(ctx, c.Wallet, address)
+	_, err := d.store.Account(ctx, c.WalletID, address)
 	if errors.Is(err, store.ErrNotFound) {
 		return did.Refuse("account_not_held", "it belongs to an account that this wallet does not hold")
 	}
@@ -282,14 +257,14 @@ func (d *Door) StoreCredential(ctx context.Context, c *Caller, attachment json.R
 	if h.Owner != c.session.Account {
 		return HoldingView{}, badCredential("it is about another account than the one of this session")
 	}
-	if tag, _ := o.Text("tag"); len(tag) <= maxItem && isShowable(tag) {
+	if tag, _ := o.Text("tag"); len(tag) <= maxItem && show.IsShowable(tag) {
 		h.Tag = tag
 	}
 	h.From = c.App.String()
-	row, err := d.store.Credential(ctx, c.Wallet, h.id())
+	row, err := d.store.Credential(ctx, c.WalletID, h.id())
 	if err == nil {
-		if old, err := openHolding(c.wallet, row); err == nil && bytes.Equal(old.Data, h.Data) && old.Tag == h.Tag {
-			return *old.view(), nil
+		if old, err := ledger.Open[holding](ctx, c.Wallet, row); err == nil && bytes.Equal(old.Content().Data, h.Data) && old.Content().Tag == h.Tag {
+			return *old.Content().view(), nil
 		}
 	} else if !errors.Is(err, store.ErrNotFound) {
 		return HoldingView{}, fmt.Errorf("looking for the credential: %w", err)

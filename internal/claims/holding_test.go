@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"walletd/internal/did"
+	"walletd/internal/ledger"
 	"walletd/internal/store"
 )
 
@@ -302,7 +303,7 @@ func TestWhatASessionHandsOver(t *testing.T) {
 		for i := range maxHeld {
 			writes = append(writes, store.PutCredential(store.Credential{Wallet: h.wallet, ID: store.NewID(), Sealed: []byte{byte(i)}}, maxHeld+2))
 		}
-		if err := h.door.record(t.Context(), h.as(h.owner), Event{Kind: "test", By: "test"}, writes...); err != nil {
+		if err := h.as(h.owner).record(t.Context(), ledger.Event{Kind: ledger.CredentialStored, By: "test"}, writes...); err != nil {
 			t.Fatal(err)
 		}
 		_, err := h.door.StoreCredential(t.Context(), session, changed(t, handed, func(whole, _ map[string]any) { whole["assetId"] = demoIssuer }))
@@ -342,7 +343,7 @@ func TestTheOwnersCredentials(t *testing.T) {
 			t.Fatal(err)
 		}
 		row.ID = "somewhere else"
-		if err := h.door.record(t.Context(), h.as(h.owner), Event{Kind: "test", By: "test"}, store.PutCredential(row, maxHeld)); err != nil {
+		if err := h.as(h.owner).record(t.Context(), ledger.Event{Kind: ledger.CredentialStored, By: "test"}, store.PutCredential(row, maxHeld)); err != nil {
 			t.Fatal(err)
 		}
 		list, _, err := h.door.Holdings(t.Context(), h.as(h.owner), store.Page{})

@@ -14,6 +14,8 @@ import (
 	"walletd/internal/derive"
 	"walletd/internal/did"
 	"walletd/internal/keystore"
+	"walletd/internal/ledger"
+	"walletd/internal/policy"
 	"walletd/internal/store"
 )
 
@@ -94,6 +96,24 @@ var opener = sync.OnceValue(func() identity {
 	return identity{secret, recipient}
 })
 
+// releases gives the receipt of an entry that lets something leave the caller's wallet, committed to a
+// store of its own, so that the wallet's record stays as it is.
+func (h *house) releases(c *Caller) store.Receipt {
+	h.t.Helper()
+	st, err := store.Open(h.t.Context(), "sqlite:"+filepath.Join(h.t.TempDir(), "data", "receipts.db"), store.Options{Create: true})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer st.Close()
+	receipt, err := st.Commit(h.t.Context(), store.Change{
+		Chain: c.WalletID, Epoch: -1, Entries: []store.Entry{{ID: store.NewID(), Time: 1, Kind: "test", Sealed: []byte("{}"), Releases: true}},
+	})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return receipt
+}
+
 // restart closes the store and opens all of it again.
 func (h *house) restart() {
 	h.t.Helper()
@@ -126,9 +146,9 @@ func (h *house) appToken(app string) string {
 	return h.token(h.owner, NewToken{Role: App, Wallet: h.wallet, App: app, Name: "Notes"}).Text
 }
 
-func (h *house) policy(rules ...Rule) {
+func (h *house) policy(rules ...policy.Rule) {
 	h.t.Helper()
-	if _, err := h.door.SetPolicy(h.t.Context(), h.as(h.owner), Policy{Rules: rules}); err != nil {
+	if _, err := h.door.SetPolicy(h.t.Context(), h.as(h.owner), policy.Policy{Rules: rules}); err != nil {
 		h.t.Fatal(err)
 	}
 }
@@ -241,7 +261,7 @@ func (h *house) events() []string {
 	return kinds
 }
 
-func (h *house) lastEvent() (kind string, e Event) {
+func (h *house) lastEvent() (kind string, e ledger.Event) {
 	h.t.Helper()
 	entries, err := h.door.Record(h.t.Context(), h.as(h.owner), 0, 200)
 	if err != nil {

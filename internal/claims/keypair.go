@@ -65,8 +65,8 @@ func readKeyPair(_ context.Context, q *question, c *claim) error {
 		c.made = pair.Address
 		return writes, err
 	}
-	c.answer = func(w *keystore.Wallet) (map[string]any, error) {
-		secret, err := w.Secret(pair)
+	c.answer = func(r store.Receipt, w *keystore.Wallet) (map[string]any, error) {
+		secret, err := w.Secret(r, pair)
 		if err != nil {
 			return nil, fmt.Errorf("reading the new key: %w", err)
 		}
@@ -83,7 +83,7 @@ func readKeyPair(_ context.Context, q *question, c *claim) error {
 // newKeyPair makes the key of a label and the person's account at the application it is, with the
 // writes that keep those that are not kept yet.
 func (q *question) newKeyPair(ctx context.Context, label string, t did.Type) (pair, user store.Account, writes []store.Write, err error) {
-	w := q.caller.wallet
+	w := q.caller.Wallet.Keys()
 	if pair, err = w.NewKeyPair(label, t, q.now.Unix()); err != nil {
 		return pair, user, nil, fmt.Errorf("making the key pair: %w", err)
 	}
@@ -95,7 +95,7 @@ func (q *question) newKeyPair(ctx context.Context, label string, t did.Type) (pa
 		return pair, user, nil, fmt.Errorf("deriving the account at the new application: %w", err)
 	}
 	for _, a := range []store.Account{pair, user} {
-		_, err := q.door.store.Account(ctx, q.caller.Wallet, a.Address)
+		_, err := q.door.store.Account(ctx, q.caller.WalletID, a.Address)
 		if errors.Is(err, store.ErrNotFound) {
 			writes = append(writes, store.InsertAccount(a))
 		} else if err != nil {

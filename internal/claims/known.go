@@ -3,7 +3,6 @@ package claims
 import (
 	"context"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -11,7 +10,7 @@ import (
 
 	"walletd/internal/delegation"
 	"walletd/internal/did"
-	"walletd/internal/keystore"
+	"walletd/internal/ledger"
 	"walletd/internal/store"
 )
 
@@ -23,64 +22,54 @@ type appContent struct {
 	Name string `json:"name,omitempty"` // the owner's own name for it
 }
 
-func appPlace(app string) keystore.Place {
-	return keystore.Place{Table: "apps", Row: app, Field: "content", Version: 1}
-}
+// openApp is a known app's row that is authentic, with its content.
+type openApp = ledger.Opened[store.App, appContent]
 
-// app returns a known app's row and content; the zero App if there is none.
-func (d *Door) app(ctx context.Context, c *Caller, address string) (store.App, appContent, error) {
-	row, err := d.store.App(ctx, c.Wallet, address)
+// app returns a known app; one with the zero row if there is none.
+func (d *Door) app(ctx context.Context, c *Caller, address string) (openApp, error) {
+	row, err := d.store.App(ctx, c.WalletID, address)
 	if errors.Is(err, store.ErrNotFound) {
-		return store.App{}, appContent{}, nil
+		return openApp{}, nil
 	}
 	if err != nil {
-		return store.App{}, appContent{}, fmt.Errorf("looking for the app: %w", err)
+		return openApp{}, fmt.Errorf("looking for the app: %w", err)
 	}
-	if err := c.wallet.CheckMAC("apps", row.App, row.Canonical(), row.MAC); err != nil {
-		return store.App{}, appContent{}, d.noteForged(ctx, c, err)
-	}
-	var content appContent
-	plain, err := c.wallet.Open(appPlace(row.App), row.Sealed)
-	if err == nil {
-		err = json.Unmarshal(plain, &content)
-	}
-	return row, content, err
+	return ledger.Open[appContent](ctx, c.Wallet, row)
 }
 
 // putApp returns the write that makes an app known, names it, or withdraws it.
 func (d *Door) putApp(c *Caller, old store.App, address, state string, content appContent) (store.Write, error) {
-	plain, err := json.Marshal(content)
-	if err != nil {
-		return store.Write{}, fmt.Errorf("writing the app: %w", err)
-	}
-	row := store.App{Wallet: c.Wallet, App: address, State: state, Created: old.Created}
+	row := store.App{Wallet: c.WalletID, App: address, State: state, Created: old.Created}
 	if old.App == "" {
 		row.Created = d.store.Now().Unix()
 	}
-	row.Sealed = c.wallet.Seal(appPlace(address), plain)
-	row.MAC = c.wallet.MAC(row.Canonical())
+	var err error
+	if row.Sealed, err = c.Wallet.Seal(row, content); err != nil {
+		return store.Write{}, err
+	}
+	row.MAC = c.Wallet.MAC(row)
 	return store.PutApp(old, row), nil
 }
 
 // approveApp returns the writes that make the asking app known, if it is not.
 func (d *Door) approveApp(ctx context.Context, q *question) ([]store.Write, error) {
 	address := q.caller.App.Address()
-	old, content, err := d.app(ctx, q.caller, address)
-	if err != nil || old.State == store.Approved {
+	old, err := d.app(ctx, q.caller, address)
+	if err != nil || old.Row().State == store.Approved {
 		return nil, err
 	}
-	w, err := d.putApp(q.caller, old, address, store.Approved, content)
+	w, err := d.putApp(q.caller, old.Row(), address, store.Approved, old.Content())
 	return []store.Write{w}, err
 }
 
 // readmitApp returns the writes that make an app known again that was withdrawn, now that the
 // owner makes a token for it.
 func (d *Door) readmitApp(ctx context.Context, c *Caller, app did.DID) ([]store.Write, error) {
-	old, content, err := d.app(ctx, c, app.Address())
-	if err != nil || old.State != store.Revoked {
+	old, err := d.app(ctx, c, app.Address())
+	if err != nil || old.Row().State != store.Revoked {
 		return nil, err
 	}
-	w, err := d.putApp(c, old, app.Address(), store.Approved, content)
+	w, err := d.putApp(c, old.Row(), app.Address(), store.Approved, old.Content())
 	return []store.Write{w}, err
 }
 
@@ -97,18 +86,17 @@ func (d *Door) Apps(ctx context.Context, c *Caller, p store.Page) ([]AppView, st
 	if err := c.decides(); err != nil {
 		return nil, "", err
 	}
-	rows, next, err := d.store.Apps(ctx, c.Wallet, p)
+	rows, next, err := d.store.Apps(ctx, c.WalletID, p)
 	if err != nil {
 		return nil, "", fmt.Errorf("reading the apps: %w", err)
 	}
 	views := make([]AppView, 0, len(rows))
-	for _, row := range rows {
-		_, content, err := d.app(ctx, c, row.App)
+	for a, err := range ledger.Each[appContent](ctx, c.Wallet, rows) {
 		if err != nil {
-			d.noteForged(ctx, c, err)
-			continue
+			return nil, "", err
 		}
-		views = append(views, AppView{App: prefixed(row.App), Name: content.Name, Revoked: row.State == store.Revoked, Created: time.Unix(row.Created, 0)})
+		row := a.Row()
+		views = append(views, AppView{App: prefixed(row.App), Name: a.Content().Name, Revoked: row.State == store.Revoked, Created: time.Unix(row.Created, 0)})
 	}
 	return views, next, nil
 }
@@ -121,39 +109,36 @@ func (d *Door) NameApp(ctx context.Context, c *Caller, app did.DID, name string)
 	if len(name) > 200 || !utf8.ValidString(name) {
 		return AppView{}, invalid("an app's name has at most 200 bytes of text")
 	}
-	old, _, err := d.app(ctx, c, app.Address())
+	old, err := d.app(ctx, c, app.Address())
 	if err != nil {
 		return AppView{}, err
 	}
-	w, err := d.putApp(c, old, app.Address(), store.Approved, appContent{Name: name})
+	w, err := d.putApp(c, old.Row(), app.Address(), store.Approved, appContent{Name: name})
 	if err != nil {
 		return AppView{}, err
 	}
-	e := c.event("app.named")
+	e := c.event(ledger.AppNamed)
 	e.App, e.Name = app.String(), name
-	if err := d.record(ctx, c, e, w); err != nil {
+	if err := c.record(ctx, e, w); err != nil {
 		return AppView{}, err
 	}
 	return AppView{App: app.String(), Name: name, Created: d.store.Now()}, nil
 }
 
-func delegationPlace(hash []byte) keystore.Place {
-	return keystore.Place{Table: "delegations", Row: hex.EncodeToString(hash), Field: "token", Version: 1}
-}
+// openDelegation is a delegation's row that is authentic, with its text.
+type openDelegation = ledger.Opened[store.Delegation, ledger.Text]
 
 // delegationRow returns a delegation's row; the zero Delegation if the wallet has not seen it.
 func (d *Door) delegationRow(ctx context.Context, c *Caller, hash []byte) (store.Delegation, error) {
-	row, err := d.store.Delegation(ctx, c.Wallet, hash)
+	row, err := d.store.Delegation(ctx, c.WalletID, hash)
 	if errors.Is(err, store.ErrNotFound) {
 		return store.Delegation{}, nil
 	}
 	if err != nil {
 		return store.Delegation{}, fmt.Errorf("looking for the delegation: %w", err)
 	}
-	if err := c.wallet.CheckMAC("delegations", hex.EncodeToString(hash), row.Canonical(), row.MAC); err != nil {
-		return store.Delegation{}, d.noteForged(ctx, c, err)
-	}
-	return row, nil
+	checked, err := ledger.Check(ctx, c.Wallet, row)
+	return checked.Row(), err
 }
 
 // approvedDelegation reports whether the person has approved this very delegation. One that was
@@ -176,11 +161,13 @@ func (d *Door) approveDelegation(ctx context.Context, q *question, c *claim) ([]
 		return nil, err
 	}
 	row := store.Delegation{
-		Wallet: q.caller.Wallet, Hash: c.delegation.Hash[:], FromAddr: c.delegation.From.Address(), ToAddr: c.delegation.To.Address(),
+		Wallet: q.caller.WalletID, Hash: c.delegation.Hash[:], FromAddr: c.delegation.From.Address(), ToAddr: c.delegation.To.Address(),
 		Expires: c.delegation.Expires.Unix(), Approved: q.now.Unix(),
 	}
-	row.Sealed = q.caller.wallet.Seal(delegationPlace(row.Hash), []byte(c.token))
-	row.MAC = q.caller.wallet.MAC(row.Canonical())
+	if row.Sealed, err = q.caller.Wallet.Seal(row, ledger.Text(c.token)); err != nil {
+		return nil, err
+	}
+	row.MAC = q.caller.Wallet.MAC(row)
 	return []store.Write{store.PutDelegation(old, row)}, nil
 }
 
@@ -197,16 +184,16 @@ func (d *Door) Delegations(ctx context.Context, c *Caller, p store.Page) ([]Dele
 	if err := c.decides(); err != nil {
 		return nil, "", err
 	}
-	rows, next, err := d.store.Delegations(ctx, c.Wallet, p)
+	rows, next, err := d.store.Delegations(ctx, c.WalletID, p)
 	if err != nil {
 		return nil, "", fmt.Errorf("reading the delegations: %w", err)
 	}
 	views := make([]DelegationView, 0, len(rows))
-	for _, row := range rows {
-		if err := c.wallet.CheckMAC("delegations", hex.EncodeToString(row.Hash), row.Canonical(), row.MAC); err != nil {
-			d.noteForged(ctx, c, err)
-			continue
+	for checked, err := range ledger.EachChecked(ctx, c.Wallet, rows) {
+		if err != nil {
+			return nil, "", err
 		}
+		row := checked.Row()
 		views = append(views, DelegationView{
 			Hash: hex.EncodeToString(row.Hash), From: prefixed(row.FromAddr), To: prefixed(row.ToAddr),
 			Expires: time.Unix(row.Expires, 0), Approved: orZero(row.Approved), Revoked: orZero(row.Revoked),

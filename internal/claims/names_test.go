@@ -5,6 +5,7 @@ import (
 
 	"walletd/internal/delegation"
 	"walletd/internal/did"
+	"walletd/internal/policy"
 )
 
 func TestWhoIsAskingIsNamed(t *testing.T) {
@@ -49,7 +50,7 @@ func TestWhoIsAskingIsNamed(t *testing.T) {
 func TestAWithdrawnAppInASessionIsSaidToBe(t *testing.T) {
 	h := newHouse(t)
 	p := h.knownPeer(7)
-	h.policy(allowAll, Rule{App: p.did.String(), Claim: Any, Decision: Allow})
+	h.policy(allowAll, policy.Rule{App: p.did.String(), Claim: policy.Any, Decision: policy.Allow})
 	if err := h.door.RevokeApp(t.Context(), h.as(h.owner), p.did); err != nil {
 		t.Fatal(err)
 	}

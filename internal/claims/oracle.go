@@ -8,6 +8,7 @@ import (
 	"unicode/utf16"
 
 	"walletd/internal/did"
+	"walletd/internal/show"
 )
 
 // What an app chooses and an account signs could be something else than it is called: the bytes
@@ -22,7 +23,7 @@ func checkText(text, method string) error {
 		return did.Refuse("text_is_a_token", "the text is a token: signing it could give away the account")
 	case looksLikePresentation(text):
 		return did.Refuse("text_is_a_token", "the text is a credential or its presentation: signing it would prove what the person never said")
-	case !isShowable(text):
+	case !show.IsShowable(text):
 		return did.Refuse("blind_signature", "what is to be signed is no text that can be shown")
 	case method == methodNone && len(text) == 32:
 		// A token's hash that happens to be printable costs some 2^45 tries: within reach.

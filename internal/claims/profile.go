@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"walletd/internal/keystore"
+	"walletd/internal/show"
+	"walletd/internal/store"
 )
 
 // profileItems are the items that an app can ask for (DID Connect reference f.2). The first is
@@ -64,7 +66,7 @@ func readProfile(ctx context.Context, q *question, c *claim) error {
 		return err
 	}
 	c.keepItems(q.choice.Items)
-	c.answer = func(*keystore.Wallet) (map[string]any, error) {
+	c.answer = func(store.Receipt, *keystore.Wallet) (map[string]any, error) {
 		added := map[string]any{}
 		for _, item := range c.items {
 			added[item] = values[item]
@@ -77,10 +79,10 @@ func readProfile(ctx context.Context, q *question, c *claim) error {
 // shownItem is an item's value for the person who wrote it; a picture is told by its size.
 func shownItem(item, value string) string {
 	if item != itemAvatar || value == "" {
-		return Plain(value, maxDescription)
+		return show.Plain(value, show.MaxDescription)
 	}
 	kind, _, _ := strings.Cut(value, ",")
-	return fmt.Sprintf("%s, %d bytes", Plain(strings.TrimPrefix(kind, "data:"), maxName), len(value))
+	return fmt.Sprintf("%s, %d bytes", show.Plain(strings.TrimPrefix(kind, "data:"), show.MaxName), len(value))
 }
 
 // requestedItems reads the items that a profile claim asks for, each once; nil for another kind

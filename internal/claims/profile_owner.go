@@ -2,14 +2,14 @@ package claims
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"walletd/internal/did"
-	"walletd/internal/keystore"
+	"walletd/internal/ledger"
+	"walletd/internal/show"
 	"walletd/internal/store"
 )
 
@@ -37,7 +37,7 @@ func (p Profile) check() (Profile, error) {
 				return nil, invalid("avatar must be a picture in a data url: data:image/png;base64,…")
 			}
 		}
-		if len(value) > limit || !isShowable(value) {
+		if len(value) > limit || !show.IsShowable(value) {
 			return nil, invalid("%s must be text of at most %d bytes, without control characters", item, limit)
 		}
 		if value != "" {
@@ -58,29 +58,18 @@ func isPicture(text string) bool {
 	return err == nil
 }
 
-func profilePlace(wallet string) keystore.Place {
-	return keystore.Place{Table: "profiles", Row: wallet, Field: "items", Version: 1}
-}
-
 // profileOf returns the profile of the caller's wallet and its version; without one both are
 // empty.
 func (d *Door) profileOf(ctx context.Context, c *Caller) (Profile, int64, error) {
-	row, err := d.store.Profile(ctx, c.Wallet)
+	row, err := d.store.Profile(ctx, c.WalletID)
 	if errors.Is(err, store.ErrNotFound) {
 		return Profile{}, 0, nil
 	}
 	if err != nil {
 		return nil, 0, fmt.Errorf("reading the profile: %w", err)
 	}
-	plain, err := c.wallet.Open(profilePlace(c.Wallet), row.Sealed)
-	if err != nil {
-		return nil, row.Version, d.noteForged(ctx, c, err)
-	}
-	p := Profile{}
-	if err := json.Unmarshal(plain, &p); err != nil {
-		return nil, row.Version, fmt.Errorf("reading the profile: %w", err)
-	}
-	return p, row.Version, nil
+	p, err := ledger.Open[Profile](ctx, c.Wallet, row)
+	return p.Content(), row.Version, err
 }
 
 // Profile returns the wallet's profile, for its owner.
@@ -103,19 +92,18 @@ func (d *Door) SetProfile(ctx context.Context, c *Caller, p Profile) (Profile, e
 		return nil, err
 	}
 	_, version, err := d.profileOf(ctx, c)
-	if err != nil && !errors.Is(err, ErrForged) { // what somebody else put there is replaced
+	if err != nil && !errors.Is(err, ledger.ErrForged) { // what somebody else put there is replaced
 		return nil, err
 	}
-	plain, err := json.Marshal(p)
-	if err != nil {
-		return nil, fmt.Errorf("writing the profile: %w", err)
+	row := store.Profile{Wallet: c.WalletID, Version: version + 1, Updated: d.store.Now().Unix()}
+	if row.Sealed, err = c.Wallet.Seal(row, p); err != nil {
+		return nil, err
 	}
-	row := store.Profile{Wallet: c.Wallet, Version: version + 1, Sealed: c.wallet.Seal(profilePlace(c.Wallet), plain), Updated: d.store.Now().Unix()}
-	e := c.event("profile.set")
+	e := c.event(ledger.ProfileSet)
 	for _, item := range profileItems() {
 		if _, there := p[item]; there {
 			e.Items = append(e.Items, item)
 		}
 	}
-	return p, d.record(ctx, c, e, store.PutProfile(row))
+	return p, c.record(ctx, e, store.PutProfile(row))
 }

@@ -10,6 +10,8 @@ import (
 	"golang.org/x/crypto/sha3"
 
 	"walletd/internal/did"
+	"walletd/internal/ledger"
+	"walletd/internal/policy"
 	"walletd/internal/store"
 )
 
@@ -92,7 +94,7 @@ func (q *question) meet(ctx context.Context) error {
 		}
 	case standing == withdrawn:
 		return did.Refuse("app_unknown", "the wallet's owner withdrew this app; a new token, or naming the app, lets it in again")
-	case standing == stranger && !q.caller.wallet.Content().Strangers:
+	case standing == stranger && !q.caller.Wallet.Settings().Strangers:
 		return did.Refuse("app_unknown", "this app has no token in the wallet and was never approved; its owner can make a token for it")
 	case standing == stranger:
 		q.firstTime("This app is not known to the wallet.")
@@ -177,7 +179,7 @@ func (q *question) digest() ([]byte, error) {
 		asked = own.same
 	}
 	text, err := did.MarshalStable(map[string]any{
-		"wallet": q.caller.Wallet, "asker": q.caller.Asker, "app": q.caller.App.String(), "agent": q.caller.Agent.String(), "claims": asked,
+		"wallet": q.caller.WalletID, "asker": q.caller.Asker, "app": q.caller.App.String(), "agent": q.caller.Agent.String(), "claims": asked,
 	})
 	if err != nil {
 		return nil, malformed("the claims cannot be written in canonical form", err)
@@ -188,17 +190,17 @@ func (q *question) digest() ([]byte, error) {
 	return h.Sum(nil), nil
 }
 
-// answer derives and signs. Only release calls it.
-func (q *question) answer(v Verdict) (*Answer, error) {
+// answer derives and signs, with the receipt of the entry that allows it.
+func (q *question) answer(r store.Receipt, v verdict) (*Answer, error) {
 	if q.claims[0].apart != nil {
-		return q.answerApart(v)
+		return q.answerApart(r, v)
 	}
 	a := &Answer{UserDID: q.account.Address, Reason: v.Reason}
 	for _, c := range q.claims {
 		added := map[string]any{}
 		if c.answer != nil {
 			var err error
-			if added, err = c.answer(q.caller.wallet); err != nil {
+			if added, err = c.answer(r, q.caller.Wallet.Keys()); err != nil {
 				return nil, err
 			}
 		}
@@ -211,16 +213,16 @@ func (q *question) answer(v Verdict) (*Answer, error) {
 		}
 		a.Claims = append(a.Claims, whole)
 	}
-	pk, err := q.caller.wallet.PublicKey(q.account)
+	pk, err := q.caller.Wallet.Keys().PublicKey(q.account)
 	if err != nil {
 		return nil, fmt.Errorf("reading the account: %w", err)
 	}
 	a.UserPK = did.EncodeBase58(pk)
 	switch {
 	case q.caller.signed != nil:
-		a.Signed, err = q.sign(a)
+		a.Signed, err = q.sign(r, a)
 	case q.caller.session != nil:
-		a.Signed, err = q.signSession(a)
+		a.Signed, err = q.signSession(r, a)
 	default:
 		return a, nil
 	}
@@ -256,23 +258,23 @@ func (q *question) missing() error {
 
 // record puts what became of the question on record with what it changes, a new account included:
 // of a question that is refused, or over its budget, nothing stays behind.
-func (q *question) record(ctx context.Context, e Event, writes ...store.Write) error {
+func (q *question) record(ctx context.Context, e ledger.Event, writes ...store.Write) (store.Receipt, error) {
 	d := q.door
 	if !q.made {
-		return d.record(ctx, q.caller, e, writes...)
+		return q.caller.commit(ctx, ledger.Change{Event: e, Writes: writes})
 	}
-	first := q.caller.event("account.created")
+	first := q.caller.event(ledger.AccountCreated)
 	first.Account = q.account.Address
-	err := d.recordAll(ctx, q.caller, []Event{first, e}, made{}, append(writes, store.InsertAccount(q.account))...)
-	return d.keptAccount(ctx, q.caller, q.account, err)
+	receipt, err := q.caller.commit(ctx, ledger.Change{Before: []ledger.Event{first}, Event: e, Writes: append(writes, store.InsertAccount(q.account))})
+	return receipt, d.keptAccount(ctx, q.caller, q.account, err)
 }
 
 // event is the record's view of the question.
-func (q *question) event(kind string, v Verdict) Event {
+func (q *question) event(kind ledger.Kind, v verdict) ledger.Event {
 	e := q.caller.event(kind)
 	e.Decision, e.Reason, e.Rule = v.Decision, v.Reason, v.Rule
-	if v.grant != nil {
-		e.Grant = v.grant.row.ID
+	if v.Grant != nil {
+		e.Grant = v.Grant.ID
 	}
 	e.Approval, e.Digest = v.approval, v.shown
 	for _, c := range q.claims {
@@ -281,8 +283,8 @@ func (q *question) event(kind string, v Verdict) Event {
 	return e
 }
 
-func (c *claim) recorded() ClaimEvent {
-	e := ClaimEvent{Type: c.kind.name, Account: c.account.Address, Items: c.items, About: c.about, Made: c.made}
+func (c *claim) recorded() ledger.ClaimEvent {
+	e := ledger.ClaimEvent{Type: c.kind.name, Account: c.account.Address, Items: c.items, About: c.about, Made: c.made}
 	if c.hasSalt {
 		salt := hex.EncodeToString(c.salt)
 		e.Salt = &salt
@@ -295,44 +297,43 @@ func (c *claim) recorded() ClaimEvent {
 
 // decideAll decides every claim; the strictest decision holds for all. It returns the writes
 // that use up the grants it rests on.
-func (d *Door) decideAll(ctx context.Context, q *question) (Verdict, []store.Write, error) {
-	policy, err := d.policy(ctx, q.caller)
+func (d *Door) decideAll(ctx context.Context, q *question) (verdict, []store.Write, error) {
+	rules, err := d.policy(ctx, q.caller)
 	if err != nil {
-		return Verdict{}, nil, err
+		return verdict{}, nil, err
 	}
-	var grants []live
-	loaded := false
-	all := Verdict{Decision: Allow}
-	used := map[string]live{}
+	var grants []policy.Grant
+	var rows map[string]openGrant
+	all := policy.Verdict{Decision: policy.Allow}
+	used := map[string]bool{}
 	for i, c := range q.claims {
 		f := c.fact(q)
-		v := decide(policy, grants, f, q.now)
-		if v.Decision == Ask && v.Rule == 0 && !loaded {
-			if grants, err = d.grants(ctx, q.caller, q.caller.wallet); err != nil {
-				return Verdict{}, nil, err
+		v := policy.Decide(rules, grants, f, q.now)
+		if v.Decision == policy.Ask && v.Rule == 0 && rows == nil {
+			if grants, rows, err = d.grants(ctx, q.caller); err != nil {
+				return verdict{}, nil, err
 			}
-			loaded = true
-			v = decide(policy, grants, f, q.now)
+			v = policy.Decide(rules, grants, f, q.now)
 		}
-		if s := q.caller.session; v.Decision == Allow && s != nil && s.Followed {
-			v = Verdict{Decision: Ask, Reason: "another app led here, and not the person"}
+		if s := q.caller.session; v.Decision == policy.Allow && s != nil && s.Followed {
+			v = policy.Verdict{Decision: policy.Ask, Reason: "another app led here, and not the person"}
 		}
-		if v.grant != nil {
-			used[v.grant.row.ID] = *v.grant
-			c.keepItems(v.grant.content.Items)
+		if v.Grant != nil {
+			used[v.Grant.ID] = true
+			c.keepItems(v.Grant.Items)
 		}
-		if i == 0 || stricter(all.Decision, v.Decision) != all.Decision {
+		if i == 0 || policy.Stricter(all.Decision, v.Decision) != all.Decision {
 			all = v
 		}
 	}
-	if all.Decision != Allow {
-		return all, nil, nil
+	if all.Decision != policy.Allow {
+		return verdict{Verdict: all}, nil, nil
 	}
 	var writes []store.Write
-	for _, g := range used {
-		if w, counted := d.use(q.caller.wallet, g); counted {
+	for id := range used {
+		if w, counted := useGrant(q.caller, rows[id]); counted {
 			writes = append(writes, w)
 		}
 	}
-	return all, writes, nil
+	return verdict{Verdict: all}, writes, nil
 }

@@ -11,7 +11,7 @@ import (
 // A salt that would give another account's key is refused; one that belongs to another DID is
 // never decided by rule.
 func checkSalt(ctx context.Context, q *question, c *claim) error {
-	if err := q.caller.wallet.CheckSalt(c.account, c.salt); err != nil {
+	if err := q.caller.Wallet.Keys().CheckSalt(c.account, c.salt); err != nil {
 		return err
 	}
 	owner, err := q.saltOwner(ctx, c)

@@ -10,7 +10,9 @@ import (
 
 	"walletd/internal/did"
 	"walletd/internal/keystore"
+	"walletd/internal/ledger"
 	"walletd/internal/secretstorage"
+	"walletd/internal/show"
 	"walletd/internal/store"
 )
 
@@ -31,7 +33,7 @@ func readSecretRead(ctx context.Context, q *question, c *claim) error {
 		return err
 	}
 	c.account, c.about = q.account, r.Name
-	c.description = "Please give the secret " + escaped(r.Name) + "."
+	c.description = "Please give the secret " + show.Escape(r.Name) + "."
 	kept, there, err := q.door.secret(ctx, q.caller, r.Name)
 	if err != nil {
 		return err
@@ -43,11 +45,11 @@ func readSecretRead(ctx context.Context, q *question, c *claim) error {
 		return err
 	}
 	c.prepare = func(context.Context, string) ([]store.Write, error) { return nil, c.apart.refused }
-	c.apart.answer = func(w *keystore.Wallet) (any, string, error) {
+	c.apart.answer = func(receipt store.Receipt, w *keystore.Wallet) (any, string, error) {
 		if r.Raw {
 			return kept.content.Data, kept.row.Revision, nil
 		}
-		plain, err := kept.content.open(w, c.account)
+		plain, err := kept.content.open(receipt, w, c.account)
 		if err != nil {
 			return nil, "", err
 		}
@@ -109,13 +111,13 @@ func readSecretWrite(ctx context.Context, q *question, c *claim) error {
 	}
 	switch {
 	case r.Delete:
-		c.description = "Please delete the secret " + escaped(r.Name) + "."
+		c.description = "Please delete the secret " + show.Escape(r.Name) + "."
 		c.unusual = append(c.unusual, "It deletes a secret that is kept here.")
 	case r.Match != "":
-		c.description = "Please replace the secret " + escaped(r.Name) + "."
+		c.description = "Please replace the secret " + show.Escape(r.Name) + "."
 		c.unusual = append(c.unusual, "It replaces a secret that is kept here.")
 	default:
-		c.description = "Please keep the secret " + escaped(r.Name) + "."
+		c.description = "Please keep the secret " + show.Escape(r.Name) + "."
 	}
 	row := kept.row
 	c.prepare = func(ctx context.Context, _ string) ([]store.Write, error) {
@@ -136,7 +138,7 @@ func readSecretWrite(ctx context.Context, q *question, c *claim) error {
 		}
 		return writes, nil
 	}
-	c.apart.answer = func(*keystore.Wallet) (any, string, error) {
+	c.apart.answer = func(store.Receipt, *keystore.Wallet) (any, string, error) {
 		if r.Delete {
 			return map[string]string{"name": r.Name}, "", nil
 		}
@@ -211,14 +213,14 @@ func (d *Door) Secrets(ctx context.Context, c *Caller, app did.DID, p store.Page
 	if err := d.denied(ctx, c, secretRead()); err != nil {
 		return nil, "", err
 	}
-	rows, next, err := d.store.Secrets(ctx, c.Wallet, c.App.Address(), p)
+	rows, next, err := d.store.Secrets(ctx, c.WalletID, c.App.Address(), p)
 	if err != nil {
 		return nil, "", fmt.Errorf("reading the secrets: %w", err)
 	}
 	views := make([]SecretView, 0, len(rows))
 	for _, row := range rows {
 		s, err := d.openSecret(ctx, c, row)
-		if errors.Is(err, ErrForged) {
+		if errors.Is(err, ledger.ErrForged) {
 			continue
 		}
 		if err != nil {

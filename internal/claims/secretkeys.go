@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	"walletd/internal/did"
+	"walletd/internal/ledger"
+	"walletd/internal/policy"
 	"walletd/internal/secretstorage"
 	"walletd/internal/store"
 )
@@ -56,21 +58,20 @@ func (d *Door) candidates(ctx context.Context, c *Caller) ([]knownKey, error) {
 	if err != nil || c.Role != App {
 		return keys, err
 	}
-	policy, err := d.policy(ctx, c)
+	rules, err := d.policy(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	rule := 0
+	var denied policy.Verdict
 	keys = slices.DeleteFunc(keys, func(k knownKey) bool {
-		n, what := policy.match(fact{app: c.App, agent: c.Agent, known: true, claim: secretStorageKey().name, salt: k.salt, hasSalt: true})
-		if what != Deny {
-			return false
+		v, is := rules.Denies(policy.Fact{App: c.App, Agent: c.Agent, Known: true, Claim: secretStorageKey().name, Salt: k.salt, HasSalt: true})
+		if is {
+			denied = v
 		}
-		rule = n
-		return true
+		return is
 	})
 	if len(keys) == 0 {
-		return nil, d.denyApart(ctx, c, secretStorageKey(), rule)
+		return nil, d.denyApart(ctx, c, secretStorageKey(), denied)
 	}
 	return keys, nil
 }
@@ -94,28 +95,31 @@ func (f fit) rank() int {
 	return rank
 }
 
-// fits derives each key and returns what it may be: every description whose check it meets, and,
+// fits looks what each key may be: every description whose check it meets, and,
 // not proved, every one that has none.
 func (d *Door) fits(ctx context.Context, c *Caller, keys []knownKey, offers []offered) ([]fit, error) {
 	account, err := d.accountOf(ctx, c, did.AccountType())
 	if err != nil {
 		return nil, err
 	}
+	descriptions := make([]secretstorage.Description, len(offers))
+	for i, o := range offers {
+		descriptions[i] = o.description
+	}
 	var all []fit
 	for _, k := range keys {
-		key, err := storageKey(c.wallet, account, k.salt)
+		results, err := c.Wallet.Keys().FitsDescriptions(account, k.salt, descriptions)
 		if did.CodeOf(err) != "" {
 			continue // a salt that this account does not answer for
 		}
 		if err != nil {
 			return nil, err
 		}
-		for _, o := range offers {
-			if result := o.description.Check(key); result != secretstorage.NoMatch {
-				all = append(all, fit{k, o, result == secretstorage.Match})
+		for i, result := range results {
+			if result != secretstorage.NoMatch {
+				all = append(all, fit{k, offers[i], result == secretstorage.Match})
 			}
 		}
-		key.Wipe()
 	}
 	return all, nil
 }
@@ -223,9 +227,9 @@ func (d *Door) noteOnce(ctx context.Context, c *Caller, o offered) error {
 			return err
 		}
 	}
-	e := c.event("secretkey.noted")
-	e.Claims = []ClaimEvent{{Type: secretStorageKey().name, Salt: hexOf(k.salt), About: o.id}}
-	return d.record(ctx, c, e, writes...)
+	e := c.event(ledger.SecretKeyNoted)
+	e.Claims = []ledger.ClaimEvent{{Type: secretStorageKey().name, Salt: hexOf(k.salt), About: o.id}}
+	return c.record(ctx, e, writes...)
 }
 
 // described returns the key that a description is of, and whether its check proves that.

@@ -13,6 +13,7 @@ import (
 
 	"walletd/internal/did"
 	"walletd/internal/keystore"
+	"walletd/internal/ledger"
 	"walletd/internal/secretstorage"
 	"walletd/internal/store"
 )
@@ -35,25 +36,16 @@ type keptSecret struct {
 	content secretContent
 }
 
-func secretPlace(s store.Secret) keystore.Place {
-	return keystore.Place{Table: "secrets", Row: s.App + " " + hex.EncodeToString(s.Tag) + " " + s.Revision, Field: "content", Version: 1}
-}
-
 func (d *Door) openSecret(ctx context.Context, c *Caller, row store.Secret) (keptSecret, error) {
 	s := keptSecret{row: row}
-	plain, err := c.wallet.Open(secretPlace(row), row.Sealed)
-	if err != nil {
-		return s, d.noteForged(ctx, c, err)
-	}
-	if err := json.Unmarshal(plain, &s.content); err != nil {
-		return s, fmt.Errorf("reading a secret's row: %w", err)
-	}
-	return s, nil
+	opened, err := ledger.Open[secretContent](ctx, c.Wallet, row)
+	s.content = opened.Content()
+	return s, err
 }
 
 // secret returns the caller's app's secret of that name, and whether there is one.
 func (d *Door) secret(ctx context.Context, c *Caller, name string) (keptSecret, bool, error) {
-	row, err := d.store.Secret(ctx, c.Wallet, c.tag("secret", c.App.Address(), []byte(name)))
+	row, err := d.store.Secret(ctx, c.WalletID, c.tag("secret", c.App.Address(), []byte(name)))
 	if errors.Is(err, store.ErrNotFound) {
 		return keptSecret{}, false, nil
 	}
@@ -65,57 +57,44 @@ func (d *Door) secret(ctx context.Context, c *Caller, name string) (keptSecret, 
 }
 
 // open gives the plaintext of account data, with the app's key for a salt. The caller wipes it.
-func (s secretContent) open(w *keystore.Wallet, account store.Account) ([]byte, error) {
+func (s secretContent) open(r store.Receipt, w *keystore.Wallet, account store.Account) ([]byte, error) {
 	data, err := secretstorage.ParseSecret(s.Data, secretstorage.MaxPlaintext)
 	if err != nil {
 		return nil, err
 	}
-	key, err := storageKey(w, account, did.LooseBytes(s.Salt))
-	if err != nil {
-		return nil, err
-	}
-	defer key.Wipe()
-	return data.Open(s.Name, s.KeyID, key)
+	return w.OpenSecret(r, account, did.LooseBytes(s.Salt), data, s.Name, s.KeyID)
 }
 
 // opensAgain is what keeps a secret from being replaced by one that could not be opened: what is
 // about to be stored is opened with the key at hand, and compared with what was to be kept.
 func (c *Caller) opensAgain(r writeRequest, account store.Account) error {
-	plain, err := r.content().open(c.wallet, account)
+	data, err := secretstorage.ParseSecret(r.Data, secretstorage.MaxPlaintext)
 	if err != nil {
 		return err
 	}
-	defer clear(plain)
-	if !hmac.Equal([]byte(c.valueName(r.Name, plain)), []byte(r.Value)) {
+	sum, err := c.Wallet.Keys().SecretMAC(account, did.LooseBytes(r.Salt), data, r.Name, r.KeyID)
+	if err != nil {
+		return err
+	}
+	if !hmac.Equal([]byte(hex.EncodeToString(sum)), []byte(r.Value)) {
 		return did.Refuse("bad_secret", "the secret was not sealed as it was given; nothing was changed")
 	}
 	return nil
 }
 
-// valueName names a plaintext so that the same one is known again, and nobody without the
-// wallet's key can guess it.
-func (c *Caller) valueName(name string, plain []byte) string {
-	sum := sha3.New256()
-	sum.Write([]byte(name))
-	sum.Write([]byte{0})
-	sum.Write(plain)
-	return hex.EncodeToString(c.wallet.MAC(append([]byte("walletd secret value v1\x00"), sum.Sum(nil)...)))
-}
-
 // putSecret returns the row that keeps a secret, in the place of old if there is one, and the
 // writes that store it and put the key it is sealed with in use.
 func (d *Door) putSecret(ctx context.Context, c *Caller, old store.Secret, content secretContent) (store.Secret, []store.Write, error) {
-	plain, err := json.Marshal(content)
-	if err != nil {
-		return old, nil, fmt.Errorf("writing the secret: %w", err)
-	}
 	now := d.store.Now().Unix()
 	row := old
 	if old.Tag == nil {
-		row = store.Secret{Wallet: c.Wallet, App: c.App.Address(), Tag: c.tag("secret", c.App.Address(), []byte(content.Name)), Created: now}
+		row = store.Secret{Wallet: c.WalletID, App: c.App.Address(), Tag: c.tag("secret", c.App.Address(), []byte(content.Name)), Created: now}
 	}
 	row.Revision, row.Updated = store.NewID(), now
-	row.Sealed = c.wallet.Seal(secretPlace(row), plain)
+	var err error
+	if row.Sealed, err = c.Wallet.Seal(row, content); err != nil {
+		return old, nil, err
+	}
 	put := store.UpdateSecret(old, row)
 	if old.Tag == nil {
 		put = store.InsertSecret(row, maxSecrets)
@@ -154,12 +133,7 @@ func (d *Door) sealSecret(ctx context.Context, c *Caller, s NewSecret, r *writeR
 		return d.takeRaw(c, account, keys, s, r)
 	}
 	k := keys[0] // the default key
-	key, err := storageKey(c.wallet, account, k.salt)
-	if err != nil {
-		return err
-	}
-	defer key.Wipe()
-	sealed, err := secretstorage.Seal(key, s.Name, s.Value, secretstorage.MaxPlaintext)
+	sealed, err := c.Wallet.Keys().SealSecret(account, k.salt, s.Name, s.Value)
 	if err != nil {
 		return err
 	}
@@ -171,7 +145,7 @@ func (d *Door) sealSecret(ctx context.Context, c *Caller, s NewSecret, r *writeR
 	if err != nil {
 		return err
 	}
-	r.Value = c.valueName(s.Name, s.Value)
+	r.Value = hex.EncodeToString(c.Wallet.Keys().ValueMAC(s.Name, s.Value))
 	r.Data, err = data.MarshalJSON()
 	return err
 }
@@ -190,23 +164,17 @@ func (d *Door) takeRaw(c *Caller, account store.Account, keys []knownKey, s NewS
 	ids = ids[:min(len(ids), maxOffered)]
 	refused := error(did.Refuse("no_usable_copy", "no copy of the secret opens with a key of this app, so it could never be read again"))
 	for _, k := range keys {
-		key, err := storageKey(c.wallet, account, k.salt)
-		if did.CodeOf(err) != "" {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		defer key.Wipe()
 		for _, id := range ids {
-			plain, err := data.Open(s.Name, id, key)
-			if err == nil {
-				r.Salt, r.KeyID, r.Value = k.content.Salt, id, c.valueName(s.Name, plain)
-				clear(plain)
+			sum, err := c.Wallet.Keys().SecretMAC(account, k.salt, data, s.Name, id)
+			switch {
+			case err == nil:
+				r.Salt, r.KeyID, r.Value = k.content.Salt, id, hex.EncodeToString(sum)
 				r.Data, err = data.MarshalJSON()
 				return err
-			}
-			if did.CodeOf(err) != "bad_mac" {
+			case did.CodeOf(err) == "salt_mismatch": // this account does not answer for the salt
+			case did.CodeOf(err) == "":
+				return err
+			case did.CodeOf(err) != "bad_mac":
 				refused = err // a copy that cannot be of any key, or opens and is no such secret
 			}
 		}

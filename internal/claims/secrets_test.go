@@ -3,6 +3,7 @@ package claims
 import (
 	"database/sql"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,8 @@ import (
 	"time"
 
 	"walletd/internal/did"
+	"walletd/internal/ledger"
+	"walletd/internal/policy"
 	"walletd/internal/secretstorage"
 	"walletd/internal/store"
 	"walletd/internal/wallettest/matrix"
@@ -74,8 +77,8 @@ func (h *house) readSecret(token, name string) (Outcome, error) {
 	return h.door.ReadSecret(h.t.Context(), h.as(token), did.DID{}, name, false)
 }
 
-func allowSecrets() []Rule {
-	return []Rule{{App: Any, Claim: "secretStorageKey", Decision: Allow}, {App: Any, Claim: "secret.read", Decision: Allow}, {App: Any, Claim: "secret.write", Decision: Allow}}
+func allowSecrets() []policy.Rule {
+	return []policy.Rule{{App: policy.Any, Claim: "secretStorageKey", Decision: policy.Allow}, {App: policy.Any, Claim: "secret.read", Decision: policy.Allow}, {App: policy.Any, Claim: "secret.write", Decision: policy.Allow}}
 }
 
 func TestAStorageKeyIsOnRecordBeforeItIsGiven(t *testing.T) {
@@ -155,7 +158,7 @@ func TestAYesServesTheFlowForTwoMinutes(t *testing.T) {
 	if err := h.approve(out.Pending.ID, Choice{}); err != nil {
 		t.Fatal(err)
 	}
-	h.policy(Rule{App: Any, Claim: "secretStorageKey", Decision: Deny})
+	h.policy(policy.Rule{App: policy.Any, Claim: "secretStorageKey", Decision: policy.Deny})
 	_, err = h.makeKey(app, nil)
 	wantErr(t, err, ErrDenied)
 	_, err = h.collect(app, out.Pending.ID)
@@ -171,7 +174,7 @@ func TestAYesOfTheDatabaseServesNothing(t *testing.T) {
 	}
 	h.exec(fmt.Sprintf(`update approvals set state = 'approved', decided = %d`, h.clock.Unix()))
 	_, err = h.makeKey(app, nil)
-	wantErr(t, err, ErrForged)
+	wantErr(t, err, ledger.ErrForged)
 }
 
 func TestAnAppHasKeysForAHundredSalts(t *testing.T) {
@@ -214,7 +217,7 @@ func TestSecretsOfAThief(t *testing.T) {
 			forged := 0
 			for _, name := range []string{"one", "two"} {
 				out, err := h.readSecret(app, name)
-				if errors.Is(err, ErrForged) {
+				if errors.Is(err, ledger.ErrForged) {
 					forged++
 				} else if got := own(t, out, err); got["value"] != "value of "+name {
 					t.Errorf("%s holds %q", name, got["value"])
@@ -306,9 +309,11 @@ func TestASecretIsNotReplacedByOneThatDoesNotOpen(t *testing.T) {
 	for name, change := range map[string]func(*writeRequest){
 		"another salt":     func(r *writeRequest) { r.Salt = "other" },
 		"another key's id": func(r *writeRequest) { r.KeyID = "other" },
-		"another value":    func(r *writeRequest) { r.Value = c.valueName("diary", []byte("three")) },
-		"no value":         func(r *writeRequest) { r.Value = "" },
-		"no data":          func(r *writeRequest) { r.Data = json.RawMessage(`{}`) },
+		"another value": func(r *writeRequest) {
+			r.Value = hex.EncodeToString(c.Wallet.Keys().ValueMAC("diary", []byte("three")))
+		},
+		"no value": func(r *writeRequest) { r.Value = "" },
+		"no data":  func(r *writeRequest) { r.Data = json.RawMessage(`{}`) },
 		"a changed mac": func(r *writeRequest) {
 			r.Data = json.RawMessage(strings.Replace(string(r.Data), `"mac":"`, `"mac":"AAAA`, 1))
 		},

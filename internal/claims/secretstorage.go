@@ -15,7 +15,10 @@ import (
 
 	"walletd/internal/did"
 	"walletd/internal/keystore"
+	"walletd/internal/ledger"
+	"walletd/internal/policy"
 	"walletd/internal/secretstorage"
+	"walletd/internal/show"
 	"walletd/internal/store"
 )
 
@@ -60,9 +63,9 @@ func readSecretStorageKey(ctx context.Context, q *question, c *claim) error {
 	c.account = q.account
 	c.apart = &apart{same: map[string]string{"type": r.Type, "salt": hex.EncodeToString(c.salt)}}
 	if r.Make {
-		c.description = "Please give the key for a new secret storage, " + escaped(r.Name) + "."
+		c.description = "Please give the key for a new secret storage, " + show.Escape(r.Name) + "."
 	} else if r.Name != "" {
-		c.description = "Please give the key of the secret storage, for the secret " + escaped(r.Name) + "."
+		c.description = "Please give the key of the secret storage, for the secret " + show.Escape(r.Name) + "."
 	}
 	if err := checkSalt(ctx, q, c); err != nil {
 		return err
@@ -78,8 +81,8 @@ func readSecretStorageKey(ctx context.Context, q *question, c *claim) error {
 		w, err := q.door.madeKey(ctx, q.caller, k, r.Name)
 		return []store.Write{w}, err
 	}
-	c.apart.answer = func(w *keystore.Wallet) (any, string, error) {
-		key, err := storageKey(w, c.account, c.salt)
+	c.apart.answer = func(receipt store.Receipt, w *keystore.Wallet) (any, string, error) {
+		key, err := storageKey(receipt, w, c.account, c.salt)
 		if err != nil {
 			return nil, "", err
 		}
@@ -102,12 +105,11 @@ func (q *question) prepareFound(c *claim, k knownKey, r keyRequest) ([]store.Wri
 	if err != nil {
 		return nil, err
 	}
-	key, err := storageKey(q.caller.wallet, c.account, c.salt)
+	fits, err := q.caller.Wallet.Keys().FitsDescriptions(c.account, c.salt, []secretstorage.Description{description})
 	if err != nil {
 		return nil, err
 	}
-	defer key.Wipe()
-	if fits := description.Check(key); fits == secretstorage.NoMatch || fits == secretstorage.Unknown && !k.noted(r.KeyID) {
+	if fits := fits[0]; fits == secretstorage.NoMatch || fits == secretstorage.Unknown && !k.noted(r.KeyID) {
 		return nil, noKey()
 	}
 	if k.row.Tag != nil {
@@ -135,8 +137,8 @@ func (c *claim) request(into any) error {
 
 // storageKey is the encryptionKey of an account for a salt, as a key of secret storage. The
 // caller wipes it.
-func storageKey(w *keystore.Wallet, account store.Account, salt []byte) (secretstorage.Key, error) {
-	key, err := w.EncryptionKey(account, salt)
+func storageKey(r store.Receipt, w *keystore.Wallet, account store.Account, salt []byte) (secretstorage.Key, error) {
+	key, err := w.EncryptionKey(r, account, salt)
 	if err != nil {
 		return secretstorage.Key{}, fmt.Errorf("deriving the key: %w", err)
 	}
@@ -166,19 +168,15 @@ func (k knownKey) isDefault() bool { return bytes.Equal(k.salt, did.LooseBytes(D
 
 func (k knownKey) noted(id string) bool { return slices.Contains(k.content.IDs, id) }
 
-func keyPlace(app string, tag []byte) keystore.Place {
-	return keystore.Place{Table: "secret_keys", Row: app + " " + hex.EncodeToString(tag), Field: "content", Version: 1}
-}
-
 // tag names a row by what must not stand in the clear. No row's canonical form begins with text.
 func (c *Caller) tag(what, app string, name []byte) []byte {
-	return c.wallet.MAC(append([]byte("walletd "+what+" v1\x00"+app+"\x00"), name...))
+	return c.Wallet.Keys().MAC(append([]byte("walletd "+what+" v1\x00"+app+"\x00"), name...))
 }
 
 // secretKey returns an app's key for a salt; without a row if it is not in use here.
 func (d *Door) secretKey(ctx context.Context, c *Caller, salt string) (knownKey, error) {
 	k := knownKey{content: keyContent{Salt: salt}, salt: did.LooseBytes(salt)}
-	row, err := d.store.SecretKey(ctx, c.Wallet, c.tag("secret key", c.App.Address(), k.salt))
+	row, err := d.store.SecretKey(ctx, c.WalletID, c.tag("secret key", c.App.Address(), k.salt))
 	if errors.Is(err, store.ErrNotFound) {
 		return k, nil
 	}
@@ -190,20 +188,18 @@ func (d *Door) secretKey(ctx context.Context, c *Caller, salt string) (knownKey,
 
 func (d *Door) openKey(ctx context.Context, c *Caller, row store.SecretKey) (knownKey, error) {
 	k := knownKey{row: row}
-	plain, err := c.wallet.Open(keyPlace(row.App, row.Tag), row.Sealed)
+	opened, err := ledger.Open[keyContent](ctx, c.Wallet, row)
 	if err != nil {
-		return k, d.noteForged(ctx, c, err)
+		return k, err
 	}
-	if err := json.Unmarshal(plain, &k.content); err != nil {
-		return k, fmt.Errorf("reading a key's row: %w", err)
-	}
+	k.content = opened.Content()
 	k.salt = did.LooseBytes(k.content.Salt)
 	return k, nil
 }
 
 // secretKeys returns all keys of an app, the default one first, whether it is in use or not.
 func (d *Door) secretKeys(ctx context.Context, c *Caller) ([]knownKey, error) {
-	rows, err := d.store.SecretKeys(ctx, c.Wallet, c.App.Address())
+	rows, err := d.store.SecretKeys(ctx, c.WalletID, c.App.Address())
 	if err != nil {
 		return nil, fmt.Errorf("reading the app's keys: %w", err)
 	}
@@ -211,7 +207,7 @@ func (d *Door) secretKeys(ctx context.Context, c *Caller) ([]knownKey, error) {
 	for _, row := range rows {
 		k, err := d.openKey(ctx, c, row)
 		switch {
-		case errors.Is(err, ErrForged):
+		case errors.Is(err, ledger.ErrForged):
 			continue
 		case err != nil:
 			return nil, err
@@ -226,17 +222,16 @@ func (d *Door) secretKeys(ctx context.Context, c *Caller) ([]knownKey, error) {
 
 // putKey returns the write that puts a key's content down.
 func (d *Door) putKey(c *Caller, k knownKey) (store.Write, error) {
-	plain, err := json.Marshal(k.content)
-	if err != nil {
-		return store.Write{}, fmt.Errorf("writing a key's row: %w", err)
-	}
 	row := k.row
 	if row.Tag == nil {
 		row = store.SecretKey{
-			Wallet: c.Wallet, App: c.App.Address(), Tag: c.tag("secret key", c.App.Address(), k.salt), Created: d.store.Now().Unix(),
+			Wallet: c.WalletID, App: c.App.Address(), Tag: c.tag("secret key", c.App.Address(), k.salt), Created: d.store.Now().Unix(),
 		}
 	}
-	row.Sealed = c.wallet.Seal(keyPlace(row.App, row.Tag), plain)
+	var err error
+	if row.Sealed, err = c.Wallet.Seal(row, k.content); err != nil {
+		return store.Write{}, err
+	}
 	if k.row.Tag == nil {
 		return store.InsertSecretKey(row, maxSecretKeys), nil
 	}
@@ -280,8 +275,8 @@ func (d *Door) MakeSecretKey(ctx context.Context, c *Caller, app did.DID, salt *
 	if salt != nil {
 		r.Salt = *salt
 	}
-	if len(r.Salt) > maxSalt {
-		return Outcome{}, invalid("the salt is longer than %d bytes", maxSalt)
+	if len(r.Salt) > policy.MaxSalt {
+		return Outcome{}, invalid("the salt is longer than %d bytes", policy.MaxSalt)
 	}
 	if len(name) > maxKeyName || !utf8.ValidString(name) {
 		return Outcome{}, invalid("a key's name has at most %d bytes of text", maxKeyName)
@@ -295,7 +290,7 @@ func (d *Door) encryptionKeyInUse(ctx context.Context, q *question) error {
 		if c.kind.name != "encryptionKey" || c.account.Type != did.AccountType().String() {
 			continue
 		}
-		_, err := d.store.SecretKey(ctx, q.caller.Wallet, q.caller.tag("secret key", c.account.App, c.salt))
+		_, err := d.store.SecretKey(ctx, q.caller.WalletID, q.caller.tag("secret key", c.account.App, c.salt))
 		if errors.Is(err, store.ErrNotFound) {
 			continue
 		}

@@ -8,7 +8,7 @@ import (
 
 	"walletd/internal/delegation"
 	"walletd/internal/did"
-	"walletd/internal/keystore"
+	"walletd/internal/ledger"
 	"walletd/internal/store"
 )
 
@@ -73,13 +73,13 @@ func (d *Door) EnterSession(ctx context.Context, s Session) (*Caller, error) {
 		return nil, absent(err)
 	}
 	c := &Caller{
-		Role: App, Asker: "session:" + s.ID, Wallet: s.Wallet, App: s.Connect.App, Agent: s.Connect.Agent,
-		Name: appName(s.Connect.Token.Body), session: &s, opened: &opened{row: row.Wallet, epoch: row.Epoch},
+		Role: App, Asker: "session:" + s.ID, App: s.Connect.App, Agent: s.Connect.Agent,
+		Name: appName(s.Connect.Token.Body), session: &s, asking: &store.CallerRow{},
 	}
 	if s.Connect.Certificate != nil {
 		c.certificate, c.certificateEnds = &s.Connect, s.Connect.Certificate.Expires.Unix()
 	}
-	return c, d.open(c)
+	return c, d.open(c, row)
 }
 
 // What a session can be told besides an answer (reference d.7).
@@ -92,9 +92,10 @@ const (
 // by the account that was revealed, or else by a key that is thrown away, so that declining tells
 // the app nothing.
 func (d *Door) Refuse(ctx context.Context, c *Caller, action, reason string) (*SignedAnswer, error) {
-	e := c.event("session.declined")
+	e := c.event(ledger.SessionDeclined)
 	e.Reason = reason
-	if err := d.record(ctx, c, e); err != nil {
+	receipt, err := c.commit(ctx, ledger.Change{Event: e})
+	if err != nil {
 		return nil, err
 	}
 	s := c.session
@@ -103,15 +104,15 @@ func (d *Door) Refuse(ctx context.Context, c *Caller, action, reason string) (*S
 	if s.Account == "" {
 		return throwAway(payload, now)
 	}
-	account, err := d.store.Account(ctx, c.Wallet, s.Account)
+	account, err := d.store.Account(ctx, c.WalletID, s.Account)
 	if err != nil {
 		return nil, fmt.Errorf("reading the account: %w", err)
 	}
-	token, err := c.wallet.SignToken(account, payload, now)
+	token, err := c.Wallet.Keys().SignToken(receipt, account, payload, now)
 	if err != nil {
 		return nil, fmt.Errorf("signing the refusal: %w", err)
 	}
-	pk, err := c.wallet.PublicKey(account)
+	pk, err := c.Wallet.Keys().PublicKey(account)
 	if err != nil {
 		return nil, fmt.Errorf("reading the account: %w", err)
 	}
@@ -140,25 +141,23 @@ func throwAway(payload map[string]any, now time.Time) (*SignedAnswer, error) {
 
 // RecordSession puts what became of a session on record together with the writes of its row. The
 // caller is the owner who opened it or the session's own. opened is the id of a session that is
-// opened now, else "": a repeated Idempotency-Key opens none, and is a *DoneError with the id of
+// opened now, else "": a repeated Idempotency-Key opens none, and is a *ledger.DoneError with the id of
 // the earlier.
-func (d *Door) RecordSession(ctx context.Context, c *Caller, kind, reason, opened string, writes ...store.Write) error {
+func (d *Door) RecordSession(ctx context.Context, c *Caller, kind ledger.Kind, reason, opened string, writes ...store.Write) error {
 	e := c.event(kind)
 	e.Reason = reason
-	if err := d.recordMade(ctx, c, e, made{id: opened}, writes...); err != nil {
-		return err
-	}
-	d.changed.notify()
-	return nil
+	_, err := c.commit(ctx, ledger.Change{Event: e, Created: opened, Writes: writes})
+	return err
 }
 
 // CancelQuestion ends a question of the caller's session that still waits; one that was answered
 // or is gone is left as it is.
 func (d *Door) CancelQuestion(ctx context.Context, c *Caller, id string) error {
-	row, _, err := d.approval(ctx, c, id)
+	a, err := d.approval(ctx, c, id)
 	if err != nil {
 		return err
 	}
+	row := a.Row()
 	if row.State != store.Pending || row.Asker != c.Asker {
 		return nil
 	}
@@ -166,35 +165,14 @@ func (d *Door) CancelQuestion(ctx context.Context, c *Caller, id string) error {
 	if err != nil {
 		return err
 	}
-	e := c.event("approval.cancelled")
+	e := c.event(ledger.ApprovalCancelled)
 	e.Approval = id
-	err = d.record(ctx, c, e, store.DecideApproval(row, next))
+	err = c.record(ctx, e, store.DecideApproval(row, next))
 	if errors.Is(err, store.ErrChanged) {
 		return nil
 	}
 	return err
 }
 
-// Changed is closed at the next decision made in this process. Decisions of other replicas are
-// found by looking.
-func (d *Door) Changed() <-chan struct{} { return d.changed.next() }
-
-// Seal seals a row of the caller's wallet, for the packages above (keystore.Wallet.Seal).
-func (c *Caller) Seal(p keystore.Place, plain []byte) []byte { return c.wallet.Seal(p, plain) }
-
-// Open opens a row of the caller's wallet.
-func (c *Caller) Open(p keystore.Place, sealed []byte) ([]byte, error) {
-	return c.wallet.Open(p, sealed)
-}
-
-// MAC authenticates a row of the caller's wallet.
-func (c *Caller) MAC(canonical []byte) []byte { return c.wallet.MAC(canonical) }
-
-// CheckMAC returns ErrForged, with the forgery on record, for a row that this keystore did not
-// write.
-func (d *Door) CheckMAC(ctx context.Context, c *Caller, table, row string, canonical, mac []byte) error {
-	if err := c.wallet.CheckMAC(table, row, canonical, mac); err != nil {
-		return d.noteForged(ctx, c, err)
-	}
-	return nil
-}
+// Ledger is where rows of the caller's wallet are opened, and news is heard of.
+func (d *Door) Ledger() *ledger.Ledger { return d.ledger }

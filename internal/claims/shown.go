@@ -11,7 +11,7 @@ import (
 	"golang.org/x/crypto/sha3"
 
 	"walletd/internal/did"
-	"walletd/internal/keystore"
+	"walletd/internal/ledger"
 	"walletd/internal/store"
 )
 
@@ -82,14 +82,14 @@ func (q *question) show(ctx context.Context) (*shown, error) {
 
 // noteFirst says that the person was not asked about the app before, or withdrew it.
 func (q *question) noteFirst(ctx context.Context) error {
-	app, _, err := q.door.app(ctx, q.caller, q.caller.App.Address())
+	app, err := q.door.app(ctx, q.caller, q.caller.App.Address())
 	note := "The first request of this app that you are asked about."
 	switch {
 	case err != nil:
 		return err
-	case app.State == store.Approved:
+	case app.Row().State == store.Approved:
 		return nil
-	case app.State == store.Revoked: // it can ask in a session, whose link the person opened
+	case app.Row().State == store.Revoked: // it can ask in a session, whose link the person opened
 		note = "You withdrew this app. A yes lets it in again."
 	}
 	q.unusual, q.first = append([]string{note}, q.unusual...), append([]string{note}, q.first...)
@@ -176,8 +176,8 @@ func contents(of any) (string, error) {
 }
 
 // endedChanged reports whether an approval ended because its answer changed.
-func endedChanged(w *keystore.Wallet, row store.Approval) bool {
-	end, err := openDecision(w, row)
+func endedChanged(ctx context.Context, c *Caller, a openApproval) bool {
+	end, err := openDecision(ctx, c, a)
 	return err == nil && end.Changed
 }
 
@@ -192,14 +192,14 @@ func (d *Door) endChanged(ctx context.Context, c *Caller, row store.Approval) er
 	if row.State == store.Approved {
 		end = store.WithdrawApproval(row, next)
 	}
-	e := c.event("approval.cancelled")
+	e := c.event(ledger.ApprovalCancelled)
 	e.Approval, e.Code = row.ID, "changed"
 	if c.Role == Owner {
 		e.App, e.Agent = prefixed(row.App), prefixed(row.Agent)
 	}
-	if err := d.record(ctx, c, e, end); err != nil {
+	if err := c.record(ctx, e, end); err != nil {
 		return err
 	}
-	d.changed.notify()
+	d.ledger.Wake()
 	return ErrAnswerChanged
 }

@@ -2,12 +2,13 @@ package claims
 
 import (
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
 
 	"walletd/internal/did"
+	"walletd/internal/ledger"
+	"walletd/internal/policy"
 	"walletd/internal/store"
 )
 
@@ -127,11 +128,12 @@ func (c changing) during(t *testing.T) {
 		t.Fatal(err)
 	}
 	caller := asks.caller()
-	row, content, err := h.door.approval(t.Context(), caller, id)
+	a, err := h.door.approval(t.Context(), caller, id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	q, v, err := h.door.stands(t.Context(), caller, row, content, Choice{})
+	content := a.Content()
+	q, v, err := h.door.stands(t.Context(), caller, a, Choice{})
 	if err != nil {
 		if content.Shown.Claims[0].Missing == "" {
 			t.Fatal(err)
@@ -143,7 +145,7 @@ func (c changing) during(t *testing.T) {
 		t.Fatalf("what was read is not what was shown: %v", err)
 	}
 	change()
-	if _, err := h.door.release(t.Context(), q, v, "claim.collected"); err != nil {
+	if _, err := h.door.release(t.Context(), q, v, ledger.ClaimCollected); err != nil {
 		if !errors.Is(err, store.ErrExists) {
 			wantErr(t, err, store.ErrChanged)
 		}
@@ -241,20 +243,21 @@ func TestWhatAYesChangesItselfIsNoChange(t *testing.T) {
 			t.Fatal(err)
 		}
 		asked := h.pending(token, keyClaim("b"))
-		row, content, err := h.door.approval(t.Context(), h.as(token), asked.ID)
+		a, err := h.door.approval(t.Context(), h.as(token), asked.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
-		old, known, err := h.door.app(t.Context(), h.as(h.owner), row.App)
+		row, content := a.Row(), a.Content()
+		old, err := h.door.app(t.Context(), h.as(h.owner), row.App)
 		if err != nil {
 			t.Fatal(err)
 		}
 		owner := h.as(h.owner)
-		w, err := h.door.putApp(owner, old, row.App, store.Revoked, known)
+		w, err := h.door.putApp(owner, old.Row(), row.App, store.Revoked, old.Content())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := h.door.record(t.Context(), owner, Event{Kind: "test", By: "test"}, w); err != nil {
+		if err := owner.record(t.Context(), ledger.Event{Kind: ledger.AppNamed, By: "test"}, w); err != nil {
 			t.Fatal(err)
 		}
 		wantErr(t, h.approve(asked.ID, Choice{}), ErrAnswerChanged)
@@ -315,7 +318,7 @@ func TestAQuestionAskedAgainIsShownAsItIsNow(t *testing.T) {
 func TestAYesToASecretIsToThatSecret(t *testing.T) {
 	h := newHouse(t)
 	token := h.appToken(notes)
-	h.policy(Rule{App: Any, Claim: "secret.write", Decision: Allow})
+	h.policy(policy.Rule{App: policy.Any, Claim: "secret.write", Decision: policy.Allow})
 	out, err := h.write(token, "diary", "one", "")
 	tag := own(t, out, err)["etag"]
 	if out, err = h.readSecret(token, "diary"); err != nil || out.Pending == nil {
@@ -353,17 +356,16 @@ func TestAnApprovalOfAnEarlierVersionIsAskedAnew(t *testing.T) {
 				}
 			}
 			owner := h.as(h.owner)
-			row, content, err := h.door.approval(t.Context(), owner, p.ID)
+			a, err := h.door.approval(t.Context(), owner, p.ID)
 			if err != nil {
 				t.Fatal(err)
 			}
+			row, content := a.Row(), a.Content()
 			content.Shown = nil
-			plain, err := json.Marshal(content)
-			if err != nil {
+			if row.Sealed, err = owner.Wallet.Seal(row, content); err != nil {
 				t.Fatal(err)
 			}
-			row.Sealed = owner.wallet.Seal(approvalPlace(row.ID, "asked"), plain)
-			h.exec(`update approvals set sealed = x'` + hex.EncodeToString(row.Sealed) + `', mac = x'` + hex.EncodeToString(owner.wallet.MAC(row.Canonical())) + `'`)
+			h.exec(`update approvals set sealed = x'` + hex.EncodeToString(row.Sealed) + `', mac = x'` + hex.EncodeToString(owner.Wallet.MAC(row)) + `'`)
 			if v := h.seen(p.ID); v.Claims[0].Type != "encryptionKey" {
 				t.Errorf("shown is %+v", v)
 			}

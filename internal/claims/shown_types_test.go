@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"walletd/internal/did"
+	"walletd/internal/policy"
 )
 
 // issue makes a credential of a peer's about an account; "" for one that does not end.
@@ -201,7 +202,7 @@ func whatChanges() map[string][]changing {
 		},
 		"secret.read": {
 			{name: "the secret is another", setup: func(t *testing.T, h *house) (again, func()) {
-				h.policy(Rule{App: Any, Claim: "secret.write", Decision: Allow})
+				h.policy(policy.Rule{App: policy.Any, Claim: "secret.write", Decision: policy.Allow})
 				token := h.appToken(notes)
 				out, err := h.write(token, "diary", "one", "")
 				tag := own(t, out, err)["etag"]
@@ -211,7 +212,7 @@ func whatChanges() map[string][]changing {
 				}
 			}},
 			{name: "the secret is gone", refused: ErrNotFound, setup: func(t *testing.T, h *house) (again, func()) {
-				h.policy(Rule{App: Any, Claim: "secret.write", Decision: Allow})
+				h.policy(policy.Rule{App: policy.Any, Claim: "secret.write", Decision: policy.Allow})
 				token := h.appToken(notes)
 				out, err := h.write(token, "diary", "one", "")
 				tag := own(t, out, err)["etag"]

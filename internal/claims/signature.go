@@ -9,6 +9,7 @@ import (
 	"walletd/internal/delegation"
 	"walletd/internal/did"
 	"walletd/internal/keystore"
+	"walletd/internal/show"
 	"walletd/internal/store"
 )
 
@@ -79,13 +80,13 @@ func readSignature(_ context.Context, q *question, c *claim) error {
 	if err != nil {
 		return err
 	}
-	c.shown.Text = &TextView{TypeURL: typeURL, Method: method, Text: shownWhole(text), Display: Plain(display, maxDescription)}
-	c.answer = func(w *keystore.Wallet) (map[string]any, error) {
+	c.shown.Text = &TextView{TypeURL: typeURL, Method: method, Text: show.EscapeLines(text), Display: show.Plain(display, show.MaxDescription)}
+	c.answer = func(r store.Receipt, w *keystore.Wallet) (map[string]any, error) {
 		sign := signHashed
 		if method == methodNone {
-			sign = (*keystore.Wallet).SignBytes
+			sign = signBytes
 		}
-		sig, err := sign(w, c.account, []byte(text))
+		sig, err := sign(r, w, c.account, []byte(text))
 		if err != nil {
 			return nil, fmt.Errorf("signing the text: %w", err)
 		}
@@ -116,7 +117,7 @@ const methodNone = "none"
 // names, whatever method says (reference f.3); other methods than the default, that one and none
 // have no evidence of use.
 func readMethod(o did.Object, own did.HashType) (string, error) {
-	method, err := optionalText(o, "method", maxName)
+	method, err := optionalText(o, "method", show.MaxName)
 	switch {
 	case err != nil:
 		return "", err
@@ -160,7 +161,7 @@ func tellUnsigned(d delegation.Delegation) *DelegationWords {
 	words.Hash = "" // it has none before it is signed
 	var roles []string
 	for _, role := range d.Roles {
-		roles = append(roles, Plain(role, maxName))
+		roles = append(roles, show.Plain(role, show.MaxName))
 	}
 	permissions := strings.Join(roles, ", ")
 	if permissions == "" {
@@ -181,10 +182,15 @@ func cannotShow(what string) error {
 
 // signHashed signs a message as dApps verify it: the bare signature over the hash that the
 // account's DID names (reference f.3).
-func signHashed(w *keystore.Wallet, a store.Account, message []byte) ([]byte, error) {
+func signHashed(r store.Receipt, w *keystore.Wallet, a store.Account, message []byte) (keystore.Signature, error) {
 	account, err := did.Parse(a.Address)
 	if err != nil {
 		return nil, fmt.Errorf("reading the account: %w", err)
 	}
-	return w.SignBytes(a, account.Type().Hash.Sum(message))
+	return w.SignBytes(r, a, account.Type().Hash.Sum(message))
+}
+
+// signBytes signs a message as it is (method none).
+func signBytes(r store.Receipt, w *keystore.Wallet, a store.Account, message []byte) (keystore.Signature, error) {
+	return w.SignBytes(r, a, message)
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"walletd/internal/did"
+	"walletd/internal/show"
 	"walletd/internal/store"
 )
 
@@ -344,7 +345,7 @@ func TestATransactionOfEthereumIsNotSignedAsAText(t *testing.T) {
 	h.policy(allowAll)
 	// A list of nonce 0, gas price, gas, to, value and no data.
 	transaction := "\xe8" + "\x80" + "\x84   \xc3" + "\x82z\xc3" + "\x94" + strings.Repeat("a", 19) + "\xc3" + "\x88!!!!!!!\xc3" + "\x80"
-	if len(transaction) != 1+0x28 || !isShowable(transaction) {
+	if len(transaction) != 1+0x28 || !show.IsShowable(transaction) {
 		t.Fatalf("%q", transaction)
 	}
 	principal := `{"type":"authPrincipal","targetType":{"key":"ethereum"}}`

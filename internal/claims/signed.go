@@ -72,16 +72,18 @@ func (d *Door) AuthenticateSigned(ctx context.Context, r SignedRequest) (*Caller
 	if !ok || aud == "" {
 		return nil, nil, did.Refuse("aud_missing", "the signed request must name the wallet it is for in aud: the wallet's address, or the app's account in it")
 	}
-	c := &Caller{Role: App, App: conn.App, Agent: conn.Agent, Name: appName(body), signed: signed, opened: &opened{}}
+	c := &Caller{Role: App, App: conn.App, Agent: conn.Agent, Name: appName(body), signed: signed}
 	if conn.Certificate != nil {
 		c.certificateEnds = conn.Certificate.Expires.Unix()
 		c.certificate = &conn
 	}
-	if err := d.findAudience(ctx, c, aud); err != nil {
+	row, err := d.findAudience(ctx, c, aud)
+	if err != nil {
 		return nil, nil, err
 	}
-	signed.nonce.Wallet, signed.nonce.Issuer = c.Wallet, c.App.Address()
-	if err := d.open(c); err != nil {
+	c.asking = &row
+	signed.nonce.Wallet, signed.nonce.Issuer = row.Wallet.ID, c.App.Address()
+	if err := d.open(c, row); err != nil {
 		return nil, nil, err
 	}
 	var asked []json.RawMessage
@@ -162,11 +164,11 @@ func sameClaims(a, b []json.RawMessage) bool {
 
 // findAudience finds the wallet that aud names: its own address, or the asking app's account in
 // it. Another app's account is not an address this app can use.
-func (d *Door) findAudience(ctx context.Context, c *Caller, aud string) error {
+func (d *Door) findAudience(ctx context.Context, c *Caller, aud string) (store.CallerRow, error) {
 	mismatch := did.Refuse("aud_mismatch", "aud names no wallet here, nor an account of this app in one")
 	named, err := did.Parse(aud)
 	if err != nil {
-		return mismatch
+		return store.CallerRow{}, mismatch
 	}
 	read := func(wallet string) (store.CallerRow, error) {
 		return d.store.SignedCaller(ctx, wallet, c.App.Address(), did.AccountType().String(), d.store.Now().Unix())
@@ -176,17 +178,16 @@ func (d *Door) findAudience(ctx context.Context, c *Caller, aud string) error {
 		var a store.Account
 		a, err = d.store.AppAccount(ctx, c.App.Address(), named.Address())
 		if errors.Is(err, store.ErrNotFound) {
-			return mismatch
+			return store.CallerRow{}, mismatch
 		}
 		if err == nil {
 			row, err = read(a.Wallet)
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("looking for the wallet: %w", err)
+		return store.CallerRow{}, fmt.Errorf("looking for the wallet: %w", err)
 	}
-	c.Wallet, c.row, c.epoch, c.asking = row.Wallet.ID, row.Wallet, row.Epoch, row
-	return nil
+	return row, nil
 }
 
 // appName returns what an app's signed body says it is called.
@@ -217,9 +218,9 @@ func (c *Caller) certificateAllows(asked []*claim) error {
 }
 
 // sign makes the userInfo of a signed request's answer, sealed if the request brought a key.
-func (q *question) sign(a *Answer) (*SignedAnswer, error) {
+func (q *question) sign(r store.Receipt, a *Answer) (*SignedAnswer, error) {
 	s := q.caller.signed
-	token, err := q.caller.wallet.SignToken(q.account, map[string]any{
+	token, err := q.caller.Wallet.Keys().SignToken(r, q.account, map[string]any{
 		"action": "responseAuth", "challenge": s.challenge, "aud": q.caller.App.String(),
 		"jti": s.nonce.JTI, "requestedClaims": a.Claims,
 	}, q.now)
@@ -234,9 +235,9 @@ func (q *question) sign(a *Answer) (*SignedAnswer, error) {
 
 // signSession makes the userInfo that a session posts (reference d.5), sealed if the session says
 // so (reference e).
-func (q *question) signSession(a *Answer) (*SignedAnswer, error) {
+func (q *question) signSession(r store.Receipt, a *Answer) (*SignedAnswer, error) {
 	s := q.caller.session
-	token, err := q.caller.wallet.SignToken(q.account, map[string]any{
+	token, err := q.caller.Wallet.Keys().SignToken(r, q.account, map[string]any{
 		"action": "responseAuth", "challenge": s.Challenge, "requestedClaims": a.Claims,
 	}, q.now.Add(s.Skew))
 	if err != nil {

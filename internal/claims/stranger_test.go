@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"walletd/internal/did"
+	"walletd/internal/policy"
 	"walletd/internal/store"
 )
 
@@ -152,7 +153,7 @@ func TestAnAccountIsKeptWithTheQuestionThatNeedsIt(t *testing.T) {
 	})
 	t.Run("but not with a no", func(t *testing.T) {
 		token := h.appToken(notes)
-		h.policy(Rule{App: Any, Claim: Any, Decision: Deny})
+		h.policy(policy.Rule{App: policy.Any, Claim: policy.Any, Decision: policy.Deny})
 		before := h.left()
 		_, err := h.ask(token, `{"type":"authPrincipal","targetType":{"key":"secp256k1"}}`)
 		wantErr(t, err, ErrDenied)

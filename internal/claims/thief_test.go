@@ -15,6 +15,8 @@ import (
 
 	"walletd/internal/did"
 	"walletd/internal/keystore"
+	"walletd/internal/ledger"
+	"walletd/internal/policy"
 	"walletd/internal/store"
 )
 
@@ -64,7 +66,7 @@ func TestTheDatabaseCannotSayYes(t *testing.T) {
 		p := h.pending(token, keyClaim("diary"))
 		h.exec(`update approvals set state = 'approved', decided = created`)
 		_, err := h.collect(token, p.ID)
-		wantErr(t, err, ErrForged)
+		wantErr(t, err, ledger.ErrForged)
 		h.wantForgedOnRecord()
 	})
 	t.Run("by turning a no into a yes", func(t *testing.T) {
@@ -76,7 +78,7 @@ func TestTheDatabaseCannotSayYes(t *testing.T) {
 		}
 		h.exec(`update approvals set state = 'approved'`)
 		_, err := h.collect(token, p.ID)
-		wantErr(t, err, ErrForged)
+		wantErr(t, err, ledger.ErrForged)
 	})
 	t.Run("by letting a yes live longer", func(t *testing.T) {
 		h := newHouse(t)
@@ -87,7 +89,7 @@ func TestTheDatabaseCannotSayYes(t *testing.T) {
 		}
 		h.exec(`update approvals set decided = decided + 3600`)
 		_, err := h.collect(token, p.ID)
-		wantErr(t, err, ErrForged)
+		wantErr(t, err, ledger.ErrForged)
 	})
 	t.Run("by putting another question under a yes", func(t *testing.T) {
 		h := newHouse(t)
@@ -130,10 +132,10 @@ func TestTheDatabaseCannotSayYes(t *testing.T) {
 	t.Run("by writing a rule", func(t *testing.T) {
 		h := newHouse(t)
 		token := h.appToken(notes)
-		h.policy(Rule{App: notes, Claim: Any, Decision: Deny})
+		h.policy(policy.Rule{App: notes, Claim: policy.Any, Decision: policy.Deny})
 		h.exec(`update policies set sealed = ?`, []byte(`{"rules":[{"app":"*","claim":"*","decision":"allow"}]}`))
 		_, err := h.ask(token, keyClaim("diary"))
-		wantErr(t, err, ErrForged)
+		wantErr(t, err, ledger.ErrForged)
 		h.policy(allowAll) // the owner can set it right
 		h.answer(token, keyClaim("diary"))
 	})
@@ -145,12 +147,12 @@ func TestTheDatabaseCannotSayYes(t *testing.T) {
 			t.Fatal(err)
 		}
 		mallory := h.token(h.operator, NewToken{Role: Owner, Wallet: w.Wallet}).Text
-		if _, err := h.door.SetPolicy(t.Context(), h.as(mallory), Policy{Rules: []Rule{allowAll}}); err != nil {
+		if _, err := h.door.SetPolicy(t.Context(), h.as(mallory), policy.Policy{Rules: []policy.Rule{allowAll}}); err != nil {
 			t.Fatal(err)
 		}
 		h.exec(`update policies set wallet = ?`, h.wallet)
 		_, err = h.ask(token, keyClaim("diary"))
-		wantErr(t, err, ErrForged)
+		wantErr(t, err, ledger.ErrForged)
 		h.wantForgedOnRecord()
 	})
 	t.Run("by making an app's token an owner's", func(t *testing.T) {
@@ -221,7 +223,7 @@ func TestTheDatabaseCannotSayYes(t *testing.T) {
 		}
 		h.exec(`update delegations set approved = approved + 1`)
 		_, err := h.ask(token, delegatedClaim(account.Address(), first))
-		wantErr(t, err, ErrForged)
+		wantErr(t, err, ledger.ErrForged)
 	})
 	t.Run("by moving an account to another app", func(t *testing.T) {
 		h := newHouse(t)
@@ -272,7 +274,7 @@ func TestAStolenDatabaseHoldsNoSecret(t *testing.T) {
 	h.policy(allowAll)
 	answered := member(t, h.answer(token, keyClaim("diary of a canary")), 0, "key")
 	sk, _ := secret(t, notes, did.AccountType())
-	if err := h.door.SignHeads(t.Context()); err != nil {
+	if err := h.door.Ledger().SignHeads(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	h.store.Close()
@@ -315,12 +317,12 @@ func TestTheRecordIsAChain(t *testing.T) {
 		for range 5 {
 			h.answer(token, keyClaim("diary"))
 		}
-		if err := h.door.SignHeads(t.Context()); err != nil {
+		if err := h.door.Ledger().SignHeads(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		return h, token
 	}
-	verify := func(t *testing.T, h *house) (live, offline Verification) {
+	verify := func(t *testing.T, h *house) (live, offline ledger.Verification) {
 		t.Helper()
 		live, err := h.door.VerifyRecord(t.Context(), h.as(h.owner))
 		if err != nil {
@@ -330,7 +332,7 @@ func TestTheRecordIsAChain(t *testing.T) {
 		if err := h.door.ExportRecord(t.Context(), h.as(h.owner), &export); err != nil {
 			t.Fatal(err)
 		}
-		if offline, err = ReadExport(&export, nil); err != nil {
+		if offline, err = ledger.VerifyExport(&export, nil); err != nil {
 			t.Fatal(err)
 		}
 		return live, offline
@@ -356,7 +358,7 @@ func TestTheRecordIsAChain(t *testing.T) {
 			h, _ := setup(t)
 			h.exec(c.change)
 			live, offline := verify(t, h)
-			for where, v := range map[string]Verification{"asking the service": live, "offline": offline} {
+			for where, v := range map[string]ledger.Verification{"asking the service": live, "offline": offline} {
 				if v.Bad == nil || v.Bad.Seq != c.seq {
 					t.Errorf("%s: got %+v, want entry %d named", where, v.Bad, c.seq)
 				}
@@ -377,11 +379,11 @@ func TestTheRecordIsAChain(t *testing.T) {
 		if err := h.door.ExportRecord(t.Context(), h.as(h.owner), &export); err != nil {
 			t.Fatal(err)
 		}
-		without, err := ReadExport(bytes.NewReader(export.Bytes()), nil)
+		without, err := ledger.VerifyExport(bytes.NewReader(export.Bytes()), nil)
 		if err != nil || without.Bad != nil {
 			t.Errorf("without the head: %+v, %v", without, err)
 		}
-		with, err := ReadExport(bytes.NewReader(export.Bytes()), &heads[0])
+		with, err := ledger.VerifyExport(bytes.NewReader(export.Bytes()), &heads[0])
 		if err != nil || with.Bad == nil {
 			t.Errorf("with the head: %+v, %v, want it not to fit", with, err)
 		}

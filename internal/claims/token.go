@@ -11,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"walletd/internal/did"
+	"walletd/internal/ledger"
+	"walletd/internal/show"
 	"walletd/internal/store"
 )
 
@@ -86,9 +88,12 @@ func (d *Door) createOperator(ctx context.Context, c *Caller, n NewToken, row st
 	if n.Wallet != "" || n.App != "" {
 		return invalid("an operator's token has no wallet and no app")
 	}
-	e := c.event("token.created")
-	e.Made, e.Role, e.Name = row.ID, Operator, Plain(n.Name, maxName)
-	return d.recordService(ctx, c, e, made{row.ID, true}, nil, store.InsertToken(row))
+	e := c.event(ledger.TokenCreated)
+	e.Made, e.Role, e.Name = row.ID, string(Operator), show.Plain(n.Name, show.MaxName)
+	_, err := d.ledger.CommitService(ctx, c.epoch, ledger.Change{
+		Event: e, Once: c.once(), Created: row.ID, Secret: true, Writes: []store.Write{store.InsertToken(row)},
+	}, nil)
+	return err
 }
 
 func (d *Door) createWalletToken(ctx context.Context, c *Caller, n NewToken, row store.Token, created *CreatedToken) error {
@@ -102,9 +107,9 @@ func (d *Door) createWalletToken(ctx context.Context, c *Caller, n NewToken, row
 	if c.Role == Operator {
 		// Beside the sealed mark, the database is asked in the same write: of two first owners
 		// made at once, one is refused.
-		writes = append(writes, store.CheckNoOwner(c.Wallet))
+		writes = append(writes, store.CheckNoOwner(c.WalletID))
 	}
-	row.Wallet, created.Wallet = c.Wallet, c.Wallet
+	row.Wallet, created.Wallet = c.WalletID, c.WalletID
 	switch n.Role {
 	case App:
 		app, err := appOf(n.App)
@@ -127,19 +132,19 @@ func (d *Door) createWalletToken(ctx context.Context, c *Caller, n NewToken, row
 		if n.App != "" {
 			return invalid("an owner's token has no app")
 		}
-		if content := c.wallet.Content(); !content.Owned {
+		if content := c.Wallet.Settings(); !content.Owned {
 			content.Owned = true
-			sealed, err := d.keystore.WithContent(c.row, content)
+			sealed, err := d.keystore.WithContent(c.Wallet.Row(), content)
 			if err != nil {
 				return fmt.Errorf("marking the wallet as owned: %w", err)
 			}
 			writes = append(writes, store.UpdateWallet(sealed))
 		}
 	}
-	row.MAC = c.wallet.MAC(row.Canonical())
-	e := c.event("token.created")
-	e.App, e.Made, e.Role, e.Name = created.App, row.ID, n.Role, Plain(n.Name, maxName)
-	err := d.recordMade(ctx, c, e, made{row.ID, true}, append(writes, store.InsertToken(row))...)
+	row.MAC = c.Wallet.MAC(row)
+	e := c.event(ledger.TokenCreated)
+	e.App, e.Made, e.Role, e.Name = created.App, row.ID, string(n.Role), show.Plain(n.Name, show.MaxName)
+	_, err := c.commit(ctx, ledger.Change{Event: e, Created: row.ID, Secret: true, Writes: append(writes, store.InsertToken(row))})
 	if c.Role == Operator && errors.Is(err, store.ErrChanged) {
 		return fmt.Errorf("%w: the wallet has an owner, who makes its tokens", ErrForbidden)
 	}
@@ -172,7 +177,7 @@ func randomSeed() []byte {
 // enter makes a caller ready to work on a wallet: its owner is there already, an operator may
 // enter while the wallet has no owner. Others are ErrForbidden.
 func (d *Door) enter(ctx context.Context, c *Caller, wallet string) error {
-	if c.Role == Owner && c.Wallet == wallet {
+	if c.Role == Owner && c.WalletID == wallet {
 		return nil
 	}
 	if c.Role != Operator {
@@ -182,11 +187,11 @@ func (d *Door) enter(ctx context.Context, c *Caller, wallet string) error {
 	if err != nil {
 		return absent(err)
 	}
-	c.Wallet, c.row, c.epoch = wallet, row.Wallet, row.Epoch
-	if err := d.open(c); err != nil {
+	c.Wallet.Close() // of an earlier try
+	if err := d.open(c, row); err != nil {
 		return err
 	}
-	if c.wallet.Content().Owned {
+	if c.Wallet.Settings().Owned {
 		return fmt.Errorf("%w: the wallet has an owner, who alone decides about it", ErrForbidden)
 	}
 	return nil
@@ -218,19 +223,26 @@ func (d *Door) Tokens(ctx context.Context, c *Caller, wallet string, p store.Pag
 		return nil, "", fmt.Errorf("reading the tokens: %w", err)
 	}
 	views := make([]TokenView, 0, len(rows))
-	for _, t := range rows {
-		if wallet != "" {
-			if err := c.wallet.CheckMAC("tokens", t.ID, t.Canonical(), t.MAC); err != nil {
-				d.noteForged(ctx, c, err)
-				continue
-			}
+	if wallet == "" { // operators' tokens carry no MAC: they are needed while locked
+		for _, t := range rows {
+			views = append(views, viewToken(t))
 		}
-		views = append(views, TokenView{
-			ID: t.ID, Wallet: t.Wallet, App: prefixed(t.App), Name: t.Name, Origins: strings.Fields(t.Origins), Role: Role(t.Role), Created: time.Unix(t.Created, 0),
-			Expires: orZero(t.Expires), LastUsed: orZero(t.LastUsed), Revoked: orZero(t.Revoked),
-		})
+		return views, next, nil
+	}
+	for t, err := range ledger.EachChecked(ctx, c.Wallet, rows) {
+		if err != nil {
+			return nil, "", err
+		}
+		views = append(views, viewToken(t.Row()))
 	}
 	return views, next, nil
+}
+
+func viewToken(t store.Token) TokenView {
+	return TokenView{
+		ID: t.ID, Wallet: t.Wallet, App: prefixed(t.App), Name: t.Name, Origins: strings.Fields(t.Origins), Role: Role(t.Role), Created: time.Unix(t.Created, 0),
+		Expires: orZero(t.Expires), LastUsed: orZero(t.LastUsed), Revoked: orZero(t.Revoked),
+	}
 }
 
 func orZero(unix int64) time.Time {

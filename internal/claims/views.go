@@ -4,12 +4,16 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"walletd/internal/delegation"
 	"walletd/internal/did"
+	"walletd/internal/ledger"
+	"walletd/internal/show"
 	"walletd/internal/store"
 )
 
@@ -64,10 +68,10 @@ type TextView struct {
 
 func (c *claim) view() ClaimView {
 	v := c.shown
-	v.Type, v.Description, v.Account = c.kind.name, Plain(c.description, maxDescription), c.account.Address
+	v.Type, v.Description, v.Account = c.kind.name, show.Plain(c.description, show.MaxDescription), c.account.Address
 	v.MFACode, v.Unusual = c.mfa, c.unusual
 	if c.hasSalt {
-		v.Salt = &SaltView{Text: escaped(c.saltText), Hex: hex.EncodeToString(c.salt)}
+		v.Salt = &SaltView{Text: show.Escape(c.saltText), Hex: hex.EncodeToString(c.salt)}
 	}
 	if c.delegation != nil {
 		v.Delegation = tell(*c.delegation)
@@ -79,7 +83,7 @@ func (c *claim) view() ClaimView {
 func tell(d delegation.Delegation) *DelegationWords {
 	claims := make([]string, len(d.Claims))
 	for i, c := range d.Claims {
-		claims[i] = Plain(c, maxName)
+		claims[i] = show.Plain(c, show.MaxName)
 	}
 	return &DelegationWords{
 		Hash: hex.EncodeToString(d.Hash[:]), From: d.From.String(), To: d.To.String(), Claims: claims, Expires: d.Expires.UTC(),
@@ -124,7 +128,8 @@ type ApprovalView struct {
 // Expired is the status of a question that nobody answered in time.
 const Expired = "expired"
 
-func (d *Door) viewApproval(ctx context.Context, c *Caller, row store.Approval, content asked) (ApprovalView, error) {
+func (d *Door) viewApproval(ctx context.Context, c *Caller, a openApproval) (ApprovalView, error) {
+	row, content := a.Row(), a.Content()
 	v := ApprovalView{
 		ID: row.ID, Wallet: row.Wallet, Status: d.status(row), Code: row.Code, App: prefixed(row.App), Agent: prefixed(row.Agent),
 		CallsItself: content.Name, Account: content.Account, Claims: content.Claims, Unusual: content.Unusual, Reason: content.Reason,
@@ -134,11 +139,11 @@ func (d *Door) viewApproval(ctx context.Context, c *Caller, row store.Approval, 
 	if content.Session != nil {
 		v.Session, v.Origin = content.Session.ID, content.Session.Origin
 	}
-	_, app, err := d.app(ctx, c, row.App)
+	known, err := d.app(ctx, c, row.App)
 	if err != nil {
 		return v, err
 	}
-	if v.AppName = app.Name; v.AppName == "" {
+	if v.AppName = known.Content().Name; v.AppName == "" {
 		v.AppName = content.Label
 	}
 	return v, nil
@@ -156,11 +161,11 @@ func (d *Door) Approval(ctx context.Context, c *Caller, id string) (ApprovalView
 	if err := c.decides(); err != nil {
 		return ApprovalView{}, err
 	}
-	row, content, err := d.approval(ctx, c, id)
+	a, err := d.approval(ctx, c, id)
 	if err != nil {
 		return ApprovalView{}, err
 	}
-	return d.viewApproval(ctx, c, row, content)
+	return d.viewApproval(ctx, c, a)
 }
 
 // Approvals lists the questions of the caller's wallet with a status ("" or "all": every one),
@@ -174,33 +179,29 @@ func (d *Door) Approvals(ctx context.Context, c *Caller, status string, p store.
 	var err error
 	switch status {
 	case store.Pending:
-		rows, next, err = d.store.PendingApprovals(ctx, c.Wallet, d.store.Now().Unix(), p)
+		rows, next, err = d.store.PendingApprovals(ctx, c.WalletID, d.store.Now().Unix(), p)
 	case "", "all", store.Approved, store.Rejected, store.Cancelled, Expired:
-		rows, next, err = d.store.Approvals(ctx, c.Wallet, p)
+		rows, next, err = d.store.Approvals(ctx, c.WalletID, p)
 	default:
 		return nil, "", invalid("status is pending, approved, rejected, cancelled, expired or all")
 	}
 	if err != nil {
 		return nil, "", fmt.Errorf("reading the approvals: %w", err)
 	}
+	if status != "" && status != "all" {
+		rows = slices.DeleteFunc(rows, func(a store.Approval) bool { return d.status(a) != status })
+	}
 	views := make([]ApprovalView, 0, len(rows))
-	for _, row := range rows {
-		if status != "" && status != "all" && d.status(row) != status {
-			continue
-		}
-		if err := c.wallet.CheckMAC("approvals", row.ID, row.Canonical(), row.MAC); err != nil {
-			d.noteForged(ctx, c, err)
-			continue
-		}
-		content, err := openAsked(c.wallet, row)
+	for a, err := range ledger.Each[asked](ctx, c.Wallet, rows) {
 		if err != nil {
-			d.noteForged(ctx, c, err)
-			continue
+			return nil, "", err
 		}
-		v, err := d.viewApproval(ctx, c, row, content)
-		if err != nil {
-			d.noteForged(ctx, c, err)
+		v, err := d.viewApproval(ctx, c, a)
+		switch {
+		case errors.Is(err, ledger.ErrForged): // the row of its app, which is on record
 			continue
+		case err != nil:
+			return nil, "", err
 		}
 		views = append(views, v)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"walletd/internal/derive"
 	"walletd/internal/keystore"
+	"walletd/internal/ledger"
 	"walletd/internal/store"
 )
 
@@ -56,18 +57,16 @@ func (d *Door) CreateWallet(ctx context.Context, c *Caller, n NewWallet) (Create
 	defer w.Close()
 	created.Wallet = row.ID
 
-	kind := "wallet.created"
+	kind := ledger.WalletCreated
 	if !created.Made {
-		kind = "wallet.imported"
+		kind = ledger.WalletImported
 	}
 	e := c.event(kind)
 	e.Wallet = row.ID
-	entry, err := d.entry(w, e)
-	if err != nil {
-		return CreatedWallet{}, err
-	}
-	also := []store.ChainEntries{{Chain: row.ID, Entries: []store.Entry{entry}}}
-	err = d.recordService(ctx, c, e, made{row.ID, created.Made}, also, store.InsertWallet(row), store.InsertAccount(account))
+	_, err = d.ledger.CommitService(ctx, c.epoch, ledger.Change{
+		Event: e, Once: c.once(), Created: row.ID, Secret: created.Made,
+		Writes: []store.Write{store.InsertWallet(row), store.InsertAccount(account)},
+	}, d.ledger.NewWallet(row, w))
 	if errors.Is(err, store.ErrExists) {
 		err = fmt.Errorf("%w: the wallet %s", ErrExists, row.ID)
 	}
@@ -119,7 +118,7 @@ type WalletView struct {
 // Wallets lists all wallets for an operator, its own for an owner.
 func (d *Door) Wallets(ctx context.Context, c *Caller, p store.Page) ([]WalletView, string, error) {
 	if c.Role == Owner {
-		return []WalletView{viewWallet(c.row, c.wallet)}, "", nil
+		return []WalletView{viewWallet(c.Wallet.Row(), c.Wallet.Settings())}, "", nil
 	}
 	if err := c.operates(); err != nil {
 		return nil, "", err
@@ -138,14 +137,13 @@ func (d *Door) Wallets(ctx context.Context, c *Caller, p store.Page) ([]WalletVi
 		if err != nil {
 			return nil, "", fmt.Errorf("opening wallet %s: %w", row.ID, err)
 		}
-		views = append(views, viewWallet(row, w))
+		views = append(views, viewWallet(row, w.Content()))
 		w.Close()
 	}
 	return views, next, nil
 }
 
-func viewWallet(row store.Wallet, w *keystore.Wallet) WalletView {
-	content := w.Content()
+func viewWallet(row store.Wallet, content keystore.Content) WalletView {
 	return WalletView{
 		Wallet: row.ID, Name: content.Name, Owned: content.Owned, Strangers: content.Strangers, Rounds: content.Rounds,
 		Created: time.Unix(row.Created, 0),
@@ -155,8 +153,8 @@ func viewWallet(row store.Wallet, w *keystore.Wallet) WalletView {
 // Wallet returns one wallet, for its owner or an operator.
 func (d *Door) Wallet(ctx context.Context, c *Caller, id string) (WalletView, error) {
 	switch {
-	case c.Role == Owner && c.Wallet == id:
-		return viewWallet(c.row, c.wallet), nil
+	case c.Role == Owner && c.WalletID == id:
+		return viewWallet(c.Wallet.Row(), c.Wallet.Settings()), nil
 	case c.Role != Operator:
 		return WalletView{}, ErrNotFound
 	}
@@ -169,7 +167,7 @@ func (d *Door) Wallet(ctx context.Context, c *Caller, id string) (WalletView, er
 		return WalletView{}, fmt.Errorf("opening the wallet: %w", err)
 	}
 	defer w.Close()
-	return viewWallet(row.Wallet, w), nil
+	return viewWallet(row.Wallet, w.Content()), nil
 }
 
 // WalletChange changes a wallet's settings; nil leaves one as it is.
@@ -185,7 +183,7 @@ func (d *Door) UpdateWallet(ctx context.Context, c *Caller, change WalletChange)
 	if err := c.decides(); err != nil {
 		return WalletView{}, err
 	}
-	content := c.wallet.Content()
+	content := c.Wallet.Settings()
 	if change.Name != nil {
 		content.Name = *change.Name
 	}
@@ -195,22 +193,22 @@ func (d *Door) UpdateWallet(ctx context.Context, c *Caller, change WalletChange)
 	if change.Rounds != nil {
 		content.Rounds = *change.Rounds
 	}
-	row, err := d.keystore.WithContent(c.row, content)
+	row, err := d.keystore.WithContent(c.Wallet.Row(), content)
 	if errors.Is(err, keystore.ErrContent) {
 		return WalletView{}, fmt.Errorf("%w: %w", ErrInput, err)
 	}
 	if err != nil {
 		return WalletView{}, fmt.Errorf("sealing the wallet: %w", err)
 	}
-	e := c.event("wallet.changed")
+	e := c.event(ledger.WalletChanged)
 	e.Reason = fmt.Sprintf("strangers %t, rounds %d", content.Strangers, content.Rounds)
-	if err := d.record(ctx, c, e, store.UpdateWallet(row)); err != nil {
+	if err := c.record(ctx, e, store.UpdateWallet(row)); err != nil {
 		return WalletView{}, err
 	}
 	if err := d.refresh(ctx, c); err != nil {
 		return WalletView{}, err
 	}
-	return viewWallet(c.row, c.wallet), nil
+	return viewWallet(c.Wallet.Row(), c.Wallet.Settings()), nil
 }
 
 // DeleteWallet removes a wallet and all that is its own but the record, for its owner, or an
@@ -219,13 +217,9 @@ func (d *Door) DeleteWallet(ctx context.Context, c *Caller, id string) error {
 	if err := d.enter(ctx, c, id); err != nil {
 		return err
 	}
-	e := c.event("wallet.deleted")
+	e := c.event(ledger.WalletDeleted)
 	e.Wallet = id
-	if err := d.record(ctx, c, e, store.DeleteWallet(id)); err != nil {
-		return err
-	}
-	d.changed.notify()
-	return nil
+	return c.record(ctx, e, store.DeleteWallet(id))
 }
 
 func hexOf(b []byte) *string {

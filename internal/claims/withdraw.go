@@ -5,8 +5,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 
 	"walletd/internal/did"
+	"walletd/internal/ledger"
+	"walletd/internal/policy"
 	"walletd/internal/store"
 )
 
@@ -23,7 +26,7 @@ func (d *Door) withdraw(ctx context.Context, c *Caller, do func() error) error {
 		if try == withdrawals || !errors.Is(err, store.ErrChanged) {
 			return err
 		}
-		if c.wallet == nil {
+		if c.Wallet == nil {
 			continue // an operator's, of another operator's token
 		}
 		if err := d.refresh(ctx, c); err != nil {
@@ -48,34 +51,31 @@ func (d *Door) revokeToken(ctx context.Context, c *Caller, id string) error {
 	}
 	revoked := row
 	revoked.Revoked = d.store.Now().Unix()
-	e := c.event("token.revoked")
-	e.Made, e.Role, e.App = id, Role(row.Role), prefixed(row.App)
+	e := c.event(ledger.TokenRevoked)
+	e.Made, e.Role, e.App = id, row.Role, prefixed(row.App)
 	if row.Role == store.RoleOperator {
 		if err := c.operates(); err != nil {
 			return err
 		}
-		return d.recordService(ctx, c, e, made{}, nil, store.RevokeToken(row, revoked))
+		_, err := d.ledger.CommitService(ctx, c.epoch, ledger.Change{Event: e, Once: c.once(), Writes: []store.Write{store.RevokeToken(row, revoked)}}, nil)
+		return err
 	}
 	if err := d.enter(ctx, c, row.Wallet); err != nil {
 		return absent(nil)
 	}
-	if err := c.wallet.CheckMAC("tokens", row.ID, row.Canonical(), row.MAC); err != nil {
-		d.noteForged(ctx, c, err) // on record; it is ended all the same
+	if _, err := ledger.Check(ctx, c.Wallet, row); err != nil && !errors.Is(err, ledger.ErrForged) {
+		return err // a forged one is on record; it is revoked all the same
 	}
-	revoked.MAC = c.wallet.MAC(revoked.Canonical())
+	revoked.MAC = c.Wallet.MAC(revoked)
 	writes := []store.Write{store.RevokeToken(row, revoked)}
 	if row.Role == store.RoleApp {
-		ended, err := d.endAll(ctx, c, row.App, func(g live) bool { return g.content.Asker == id }, func(a store.Approval, _ asked) bool { return a.Asker == id })
+		ended, err := d.endAll(ctx, c, row.App, func(g openGrant) bool { return g.Content().Asker == id }, func(a openApproval) bool { return a.Row().Asker == id })
 		if err != nil {
 			return err
 		}
 		writes = append(writes, ended...)
 	}
-	if err := d.record(ctx, c, e, writes...); err != nil {
-		return err
-	}
-	d.changed.notify()
-	return nil
+	return c.record(ctx, e, writes...)
 }
 
 // RevokeApp withdraws an app: its tokens, grants, waiting questions and uncollected answers end in
@@ -88,18 +88,18 @@ func (d *Door) revokeApp(ctx context.Context, c *Caller, app did.DID) error {
 	if err := c.decides(); err != nil {
 		return err
 	}
-	old, content, err := d.app(ctx, c, app.Address())
+	old, err := d.app(ctx, c, app.Address())
 	if err != nil {
 		return err
 	}
-	tokens, err := d.tokensOf(ctx, c.Wallet, app.Address())
+	tokens, err := d.tokensOf(ctx, c.WalletID, app.Address())
 	if err != nil {
 		return err
 	}
-	if old.App == "" && len(tokens) == 0 {
+	if old.Row().App == "" && len(tokens) == 0 {
 		return ErrNotFound
 	}
-	w, err := d.putApp(c, old, app.Address(), store.Revoked, content)
+	w, err := d.putApp(c, old.Row(), app.Address(), store.Revoked, old.Content())
 	if err != nil {
 		return err
 	}
@@ -107,39 +107,31 @@ func (d *Door) revokeApp(ctx context.Context, c *Caller, app did.DID) error {
 	for _, t := range tokens {
 		revoked := t
 		revoked.Revoked = d.store.Now().Unix()
-		revoked.MAC = c.wallet.MAC(revoked.Canonical())
+		revoked.MAC = c.Wallet.MAC(revoked)
 		writes = append(writes, store.RevokeToken(t, revoked))
 	}
-	ended, err := d.endAll(ctx, c, app.Address(), func(live) bool { return true }, func(store.Approval, asked) bool { return true })
+	ended, err := d.endAll(ctx, c, app.Address(), func(openGrant) bool { return true }, func(openApproval) bool { return true })
 	if err != nil {
 		return err
 	}
-	e := c.event("app.revoked")
+	e := c.event(ledger.AppRevoked)
 	e.App = app.String()
-	if err := d.record(ctx, c, e, append(writes, ended...)...); err != nil {
-		return err
-	}
-	d.changed.notify()
-	return nil
+	return c.record(ctx, e, append(writes, ended...)...)
 }
 
 // tokensOf reads every token of an app that was not revoked, however many there are.
 func (d *Door) tokensOf(ctx context.Context, wallet, app string) ([]store.Token, error) {
 	var found []store.Token
-	for page := (store.Page{}); ; {
-		rows, next, err := d.store.Tokens(ctx, wallet, page)
+	list := func(p store.Page) ([]store.Token, string, error) { return d.store.Tokens(ctx, wallet, p) }
+	for t, err := range ledger.Rows(list) {
 		if err != nil {
 			return nil, fmt.Errorf("reading the app's tokens: %w", err)
 		}
-		for _, t := range rows {
-			if t.App == app && t.Revoked == 0 {
-				found = append(found, t)
-			}
-		}
-		if page.Cursor = next; next == "" {
-			return found, nil
+		if t.App == app && t.Revoked == 0 {
+			found = append(found, t)
 		}
 	}
+	return found, nil
 }
 
 // RevokeDelegation withdraws a delegation: the grants made for it, the questions that present it
@@ -165,104 +157,67 @@ func (d *Door) revokeDelegation(ctx context.Context, c *Caller, hash string) err
 	}
 	row := old
 	row.Revoked = d.store.Now().Unix()
-	row.MAC = c.wallet.MAC(row.Canonical())
-	ended, err := d.endAll(ctx, c, "", func(g live) bool { return g.content.Delegation == hash }, func(_ store.Approval, a asked) bool { return a.presents(hash) })
+	row.MAC = c.Wallet.MAC(row)
+	ended, err := d.endAll(ctx, c, "", func(g openGrant) bool { return g.Content().Delegation == hash }, func(a openApproval) bool { return a.Content().presents(hash) })
 	if err != nil {
 		return err
 	}
-	e := c.event("delegation.revoked")
+	e := c.event(ledger.DelegationRevoked)
 	e.Delegation = hash
-	if err := d.record(ctx, c, e, append([]store.Write{store.PutDelegation(old, row)}, ended...)...); err != nil {
-		return err
-	}
-	d.changed.notify()
-	return nil
+	return c.record(ctx, e, append([]store.Write{store.PutDelegation(old, row)}, ended...)...)
 }
 
 // endAll returns the writes that end what a withdrawal ends: the grants of an app ("" for every
 // app), and its questions that wait or whose yes can still be collected, where the functions say so.
-func (d *Door) endAll(ctx context.Context, c *Caller, app string, grant func(live) bool, question func(store.Approval, asked) bool) ([]store.Write, error) {
+// Forged ones are left alone: nothing comes of them.
+func (d *Door) endAll(ctx context.Context, c *Caller, app string, grant func(openGrant) bool, question func(openApproval) bool) ([]store.Write, error) {
 	var writes []store.Write
-	for page := (store.Page{}); ; {
-		rows, next, err := d.store.GrantsPage(ctx, c.Wallet, page)
+	grants := func(p store.Page) ([]store.Grant, string, error) {
+		rows, next, err := d.store.GrantsPage(ctx, c.WalletID, p)
+		return slices.DeleteFunc(rows, func(g store.Grant) bool { return g.Revoked != 0 || app != "" && g.App != app }), next, err
+	}
+	for g, err := range ledger.All[policy.GrantContent](ctx, c.Wallet, grants) {
 		if err != nil {
 			return nil, fmt.Errorf("reading the grants: %w", err)
 		}
-		for _, row := range rows {
-			if row.Revoked != 0 || app != "" && row.App != app {
-				continue
-			}
-			g, err := openGrant(c.wallet, row)
-			if err != nil {
-				d.noteForged(ctx, c, err)
-				continue
-			}
-			if grant(g) {
-				writes = append(writes, d.endGrant(c.wallet, row))
-			}
-		}
-		if page.Cursor = next; next == "" {
-			break
+		if grant(g) {
+			writes = append(writes, d.endGrant(c, g))
 		}
 	}
-	now := d.store.Now()
-	waiting := int64(0)
+	now, waiting := d.store.Now(), int64(0)
+	pending := func(p store.Page) ([]store.Approval, string, error) {
+		rows, next, err := d.store.PendingApprovals(ctx, c.WalletID, now.Unix(), p)
+		rows = ofApp(rows, app)
+		waiting += int64(len(rows))
+		return rows, next, err
+	}
+	approved := func(p store.Page) ([]store.Approval, string, error) {
+		rows, next, err := d.store.CollectableApprovals(ctx, c.WalletID, now.Add(-collectFor).Unix(), p)
+		return ofApp(rows, app), next, err
+	}
 	for _, of := range []struct {
-		state string
-		rows  func(store.Page) ([]store.Approval, string, error)
-		end   func(old, updated store.Approval) store.Write
-	}{
-		{"waiting", func(p store.Page) ([]store.Approval, string, error) {
-			return d.store.PendingApprovals(ctx, c.Wallet, now.Unix(), p)
-		}, store.DecideApproval},
-		{"approved", func(p store.Page) ([]store.Approval, string, error) {
-			return d.store.CollectableApprovals(ctx, c.Wallet, now.Add(-collectFor).Unix(), p)
-		}, store.WithdrawApproval},
-	} {
-		for page := (store.Page{}); ; {
-			rows, next, err := of.rows(page)
+		list ledger.List[store.Approval]
+		end  func(old, updated store.Approval) store.Write
+	}{{pending, store.DecideApproval}, {approved, store.WithdrawApproval}} {
+		for a, err := range ledger.All[asked](ctx, c.Wallet, of.list) {
 			if err != nil {
-				return nil, fmt.Errorf("reading the %s questions: %w", of.state, err)
+				return nil, fmt.Errorf("reading the questions: %w", err)
 			}
-			for _, row := range rows {
-				if app != "" && row.App != app {
-					continue
-				}
-				if row.State == store.Pending {
-					waiting++
-				}
-				ended, ends, err := d.endQuestion(ctx, c, row, question)
-				if err != nil {
-					return nil, err
-				}
-				if ends {
-					writes = append(writes, of.end(row, ended))
-				}
+			if !question(a) {
+				continue
 			}
-			if page.Cursor = next; next == "" {
-				break
+			ended, err := d.decide(c, a.Row(), store.Cancelled, decision{})
+			if err != nil {
+				return nil, err
 			}
+			writes = append(writes, of.end(a.Row(), ended))
 		}
 	}
 	// A question that comes now would wait on.
-	return append([]store.Write{store.CheckWaiting(c.Wallet, app, now.Unix(), waiting)}, writes...), nil
+	return append([]store.Write{store.CheckWaiting(c.WalletID, app, now.Unix(), waiting)}, writes...), nil
 }
 
-// endQuestion returns the row of a question with its end, and whether the function says that it
-// ends. A forged one is left alone: nothing comes of it.
-func (d *Door) endQuestion(ctx context.Context, c *Caller, row store.Approval, question func(store.Approval, asked) bool) (ended store.Approval, ends bool, err error) {
-	if err := c.wallet.CheckMAC("approvals", row.ID, row.Canonical(), row.MAC); err != nil {
-		d.noteForged(ctx, c, err)
-		return row, false, nil
-	}
-	content, err := openAsked(c.wallet, row)
-	if err != nil {
-		d.noteForged(ctx, c, err)
-		return row, false, nil
-	}
-	if !question(row, content) {
-		return row, false, nil
-	}
-	ended, err = d.decide(c, row, store.Cancelled, decision{})
-	return ended, true, err
+// ofApp leaves the approvals of an app; of all apps for "".
+func ofApp(rows []store.Approval, app string) []store.Approval {
+	return slices.DeleteFunc(rows, func(a store.Approval) bool { return app != "" && a.App != app })
 }

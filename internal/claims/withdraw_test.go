@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"walletd/internal/did"
+	"walletd/internal/policy"
 	"walletd/internal/store"
 )
 
@@ -85,7 +86,7 @@ func TestAnUncollectedYesEndsWithWhatWasWithdrawn(t *testing.T) {
 		h := newHouse(t)
 		token := h.appToken(notes)
 		ended, other := yes(t, h, token, keyClaim("diary")), yes(t, h, token, `{"type":"authPrincipal"}`)
-		h.policy(Rule{App: notes, Claim: "encryptionKey", Decision: Deny})
+		h.policy(policy.Rule{App: notes, Claim: "encryptionKey", Decision: policy.Deny})
 		h.policy()
 		_, err := h.collect(token, ended.ID)
 		wantErr(t, err, ErrRejected)
@@ -128,7 +129,7 @@ func TestAnUncollectedYesEndsWithWhatWasWithdrawn(t *testing.T) {
 		token := h.appToken(notes)
 		p := yes(t, h, token, keyClaim("diary"))
 		c := h.as(token) // has read the wallet …
-		h.policy(Rule{App: notes, Claim: Any, Decision: Deny})
+		h.policy(policy.Rule{App: notes, Claim: policy.Any, Decision: policy.Deny})
 		h.policy() // … as it no longer is
 		out, err := h.door.Collect(t.Context(), c, p.ID, 0)
 		wantErr(t, err, ErrRejected)
@@ -240,7 +241,7 @@ func TestNoGrantOutlivesAWithdrawalAtTheSameTime(t *testing.T) {
 		"of a token": func(owner *Caller, token string) error { return h.door.RevokeToken(t.Context(), owner, token) },
 		"of an app":  func(owner *Caller, _ string) error { return h.door.RevokeApp(t.Context(), owner, name) },
 		"by a deny": func(owner *Caller, _ string) error {
-			return second(h.door.SetPolicy(t.Context(), owner, Policy{Rules: []Rule{{App: notes, Claim: Any, Decision: Deny}}}))
+			return second(h.door.SetPolicy(t.Context(), owner, policy.Policy{Rules: []policy.Rule{{App: notes, Claim: policy.Any, Decision: policy.Deny}}}))
 		},
 	} {
 		t.Run(kind, func(t *testing.T) {
@@ -283,7 +284,7 @@ func TestAWithdrawalGoesThroughWhateverTheAppDoes(t *testing.T) {
 			return h.door.RevokeGrant(t.Context(), owner, grant)
 		},
 		"by a deny": func(h *house, owner *Caller, _, _ string) error {
-			return second(h.door.SetPolicy(t.Context(), owner, Policy{Rules: []Rule{{App: Any, Claim: Any, Decision: Deny}}}))
+			return second(h.door.SetPolicy(t.Context(), owner, policy.Policy{Rules: []policy.Rule{{App: policy.Any, Claim: policy.Any, Decision: policy.Deny}}}))
 		},
 	} {
 		t.Run(kind, func(t *testing.T) {

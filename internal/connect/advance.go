@@ -9,6 +9,7 @@ import (
 
 	"walletd/internal/claims"
 	"walletd/internal/did"
+	"walletd/internal/ledger"
 	"walletd/internal/store"
 )
 
@@ -136,7 +137,7 @@ func (h *held) end(ctx context.Context, state State, e ending, also ...store.Wri
 	if e.Code != "" {
 		reason += ": " + e.Code
 	}
-	return h.write(ctx, "session.ended", reason, func(row *store.Session) {
+	return h.write(ctx, ledger.SessionEnded, reason, func(row *store.Session) {
 		row.State, row.Posting, row.Ended = string(state), false, h.Store.Now().Unix()
 		row.Holder, row.HeldUntil = "", 0
 	}, also...)
@@ -165,7 +166,7 @@ func (h *held) withdraw(ctx context.Context) error {
 		return nil
 	}
 	err := h.Door.CancelQuestion(ctx, h.caller, h.row.Approval)
-	if errors.Is(err, claims.ErrNotFound) || errors.Is(err, claims.ErrForged) {
+	if errors.Is(err, claims.ErrNotFound) || errors.Is(err, ledger.ErrForged) {
 		return nil
 	}
 	return err

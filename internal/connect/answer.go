@@ -11,6 +11,8 @@ import (
 	"walletd/internal/claims"
 	"walletd/internal/delegation"
 	"walletd/internal/did"
+	"walletd/internal/ledger"
+	"walletd/internal/show"
 	"walletd/internal/store"
 )
 
@@ -75,8 +77,8 @@ func (h *held) receive(ctx context.Context, resp response) error {
 	if h.content.Steps++; h.content.Steps > maxSteps {
 		return h.decline(ctx, claims.DeclineAuth, ending{Code: "too_many_steps", Text: "The app asks again and again."})
 	}
-	h.content.Name = claims.Plain(h.caller.Name, maxName)
-	err = h.write(ctx, "session.asked", "", func(row *store.Session) {
+	h.content.Name = show.Plain(h.caller.Name, maxName)
+	err = h.write(ctx, ledger.SessionAsked, "", func(row *store.Session) {
 		row.State, row.App, row.Posting, row.Approval = string(Asked), v.connect.App.Address(), false, ""
 		row.Expires = h.Store.Now().Add(sessionLife).Unix()
 	}, h.room(v)...)
@@ -158,7 +160,7 @@ func (h *held) outcome(ctx context.Context, out claims.Outcome, err error) error
 		if h.row.Approval == out.Pending.ID && State(h.row.State) == Waiting {
 			return h.release(ctx)
 		}
-		return h.write(ctx, "session.waiting", "", func(row *store.Session) {
+		return h.write(ctx, ledger.SessionWaiting, "", func(row *store.Session) {
 			row.State, row.Approval, row.Holder, row.HeldUntil = string(Waiting), out.Pending.ID, "", 0
 			row.Expires = max(row.Expires, out.Pending.Expires.Add(sessionLife).Unix())
 		})
@@ -173,7 +175,7 @@ func (h *held) outcome(ctx context.Context, out claims.Outcome, err error) error
 		return h.askAgain(ctx)
 	case errors.Is(err, claims.ErrTooMany):
 		return h.decline(ctx, claims.Busy, ending{Code: "busy", Text: "Too many questions are waiting for the person."})
-	case errors.Is(err, claims.ErrForged):
+	case errors.Is(err, ledger.ErrForged):
 		return h.decline(ctx, claims.DeclineAuth, ending{Code: "forged", Text: "What the answer rests on was changed in the store by somebody else."})
 	case errors.Is(err, claims.ErrDenied):
 		return h.decline(ctx, claims.DeclineAuth, ending{Code: "denied", Text: err.Error()})
@@ -189,7 +191,7 @@ func (h *held) outcome(ctx context.Context, out claims.Outcome, err error) error
 // askAgain puts the open request to the door once more, because the person's question ended with an
 // answer that is not any more what was shown. The person sees a new question; the app only waits.
 func (h *held) askAgain(ctx context.Context) error {
-	return h.write(ctx, "session.asked", "changed", func(row *store.Session) {
+	return h.write(ctx, ledger.SessionAsked, "changed", func(row *store.Session) {
 		row.State, row.Approval = string(Asked), ""
 	})
 }
@@ -282,7 +284,7 @@ func (h *held) send(ctx context.Context, a *claims.SignedAnswer, post func(conte
 		return response{}, fmt.Errorf("%w: %w", errNotSent, err)
 	}
 	h.content.Sent = h.Store.Now().Unix()
-	err = h.write(ctx, "session.answering", "", func(row *store.Session) {
+	err = h.write(ctx, ledger.SessionAnswering, "", func(row *store.Session) {
 		row.State, row.Posting, row.App = string(Answering), true, h.request.connect.App.Address()
 	})
 	if err != nil {

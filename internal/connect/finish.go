@@ -8,6 +8,7 @@ import (
 
 	"walletd/internal/claims"
 	"walletd/internal/did"
+	"walletd/internal/show"
 	"walletd/internal/store"
 )
 
@@ -27,10 +28,10 @@ func (h *held) last(ctx context.Context, v verified) error {
 	status, _ := body.Text("status")
 	if status != "ok" {
 		text, _ := body.Text("errorMessage")
-		return h.end(ctx, Failed, ending{Text: claims.Plain(text, maxText), Unconfirmed: v.unconfirmed})
+		return h.end(ctx, Failed, ending{Text: show.Plain(text, maxText), Unconfirmed: v.unconfirmed})
 	}
 	text, _ := body.Text("successMessage")
-	e := ending{Text: claims.Plain(text, maxText), Unconfirmed: v.unconfirmed}
+	e := ending{Text: show.Plain(text, maxText), Unconfirmed: v.unconfirmed}
 	if v.unconfirmed {
 		return h.end(ctx, Done, e)
 	}

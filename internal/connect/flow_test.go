@@ -15,6 +15,7 @@ import (
 	"walletd/internal/claims"
 	"walletd/internal/did"
 	"walletd/internal/keystore"
+	"walletd/internal/ledger"
 	"walletd/internal/store"
 	"walletd/internal/wallettest/postgres"
 )
@@ -86,7 +87,7 @@ func TestAnAnswerThatNeverLeftIsNotPostedEither(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Killed after the row says posting, before a byte leaves.
-	if err := held.write(t.Context(), "session.answering", "", func(r *store.Session) { r.State, r.Posting = string(Answering), true }); err != nil {
+	if err := held.write(t.Context(), ledger.SessionAnswering, "", func(r *store.Session) { r.State, r.Posting = string(Answering), true }); err != nil {
 		t.Fatal(err)
 	}
 	h.restart()
@@ -401,7 +402,7 @@ func TestAForgedRowIsNotUsed(t *testing.T) {
 			db.Close()
 			h.open(false)
 			h.unlock()
-			if err := h.sessions.Advance(t.Context(), v.ID); !errors.Is(err, claims.ErrForged) {
+			if err := h.sessions.Advance(t.Context(), v.ID); !errors.Is(err, ledger.ErrForged) {
 				t.Errorf("Advance: %v", err)
 			}
 			if _, posts := s.counts(); posts != 0 {

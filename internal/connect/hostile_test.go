@@ -12,6 +12,8 @@ import (
 
 	"walletd/internal/claims"
 	"walletd/internal/did"
+	"walletd/internal/ledger"
+	"walletd/internal/policy"
 	"walletd/internal/store"
 )
 
@@ -285,8 +287,8 @@ func (tt hostile) play(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := h.sessions.openRow(t.Context(), h.as(h.owner), row)
-	if err != nil || c.Key != nil || c.Reply != nil || c.SharedKey != "" || row.Posting {
+	opened, err := ledger.Open[content](t.Context(), h.as(h.owner).Wallet, row)
+	if c := opened.Content(); err != nil || c.Key != nil || c.Reply != nil || c.SharedKey != "" || row.Posting {
 		t.Errorf("what it no longer needs is still there: %v, %+v", err, c)
 	}
 }
@@ -406,8 +408,8 @@ func TestEndlessSteps(t *testing.T) {
 	if _, err := h.door.NameApp(t.Context(), h.as(h.owner), app.did, "notes"); err != nil {
 		t.Fatal(err)
 	}
-	rule := claims.Rule{App: app.did.String(), Claim: "authPrincipal", Decision: claims.Allow}
-	if _, err := h.door.SetPolicy(t.Context(), h.as(h.owner), claims.Policy{Rules: []claims.Rule{rule}}); err != nil {
+	rule := policy.Rule{App: app.did.String(), Claim: "authPrincipal", Decision: policy.Allow}
+	if _, err := h.door.SetPolicy(t.Context(), h.as(h.owner), policy.Policy{Rules: []policy.Rule{rule}}); err != nil {
 		t.Fatal(err)
 	}
 	if v := h.advance(h.begin(appURL).ID); v.State != Declined || v.Code != "too_many_steps" {
@@ -427,8 +429,8 @@ func TestAWorkflowThatFollowsIsAskedAbout(t *testing.T) {
 	if _, err := h.door.NameApp(t.Context(), h.as(h.owner), bank.did, "bank"); err != nil {
 		t.Fatal(err)
 	}
-	rule := claims.Rule{App: bank.did.String(), Claim: "authPrincipal", Decision: claims.Allow}
-	if _, err := h.door.SetPolicy(t.Context(), h.as(h.owner), claims.Policy{Rules: []claims.Rule{rule}}); err != nil {
+	rule := policy.Rule{App: bank.did.String(), Claim: "authPrincipal", Decision: policy.Allow}
+	if _, err := h.door.SetPolicy(t.Context(), h.as(h.owner), policy.Policy{Rules: []policy.Rule{rule}}); err != nil {
 		t.Fatal(err)
 	}
 	v := h.advance(h.advance(h.begin(appURL).ID).Next)

@@ -10,6 +10,7 @@ import (
 
 	"walletd/internal/claims"
 	"walletd/internal/keystore"
+	"walletd/internal/ledger"
 	"walletd/internal/store"
 )
 
@@ -27,7 +28,7 @@ const (
 
 // hold takes a session that nobody holds. The wallet must be open: what is only locked is left as
 // it is. Errors: keystore.ErrLocked, store.ErrChanged where somebody holds it or it has ended,
-// claims.ErrForged.
+// ledger.ErrForged.
 func (s *Sessions) hold(ctx context.Context, row store.Session) (*held, error) {
 	c, err := s.Door.EnterSession(ctx, claims.Session{ID: row.ID, Wallet: row.Wallet})
 	if err != nil {
@@ -54,8 +55,8 @@ func (s *Sessions) handed(ctx context.Context, row store.Session) (*held, error)
 // take opens a row that is leased.
 func (s *Sessions) take(ctx context.Context, c *claims.Caller, row store.Session) (*held, error) {
 	h := &held{Sessions: s, row: row, caller: c}
-	var err error
-	if h.content, err = s.openRow(ctx, c, row); err == nil && !row.Posting {
+	opened, err := ledger.Open[content](ctx, c.Wallet, row)
+	if h.content = opened.Content(); err == nil && !row.Posting {
 		err = h.resume(ctx)
 	}
 	if err != nil {
@@ -130,7 +131,7 @@ func (h *held) release(ctx context.Context) error {
 // write makes the row durable as h.content and the change say, with an entry on the wallet's
 // record. Nothing else of the session is in memory that the row does not hold. While the store is
 // away it is tried again; a try that did happen though nobody heard is found by its MAC.
-func (h *held) write(ctx context.Context, kind, reason string, change func(*store.Session), also ...store.Write) error {
+func (h *held) write(ctx context.Context, kind ledger.Kind, reason string, change func(*store.Session), also ...store.Write) error {
 	for again := false; ; again = true {
 		next := h.row
 		next.HeldUntil = h.until()

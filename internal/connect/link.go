@@ -7,8 +7,8 @@ import (
 	"net/url"
 	"strings"
 
-	"walletd/internal/claims"
 	"walletd/internal/did"
+	"walletd/internal/show"
 )
 
 // maxLink bounds a link in bytes: previousWorkflowData alone may have 8 KiB, encoded twice.
@@ -99,7 +99,7 @@ func readMember(raw []byte, by Party) *member {
 	}
 	name, _ := o.Text("name")
 	link, _ := o.Text("link")
-	m := &member{Name: claims.Plain(name, maxName), Link: origin(link), By: by}
+	m := &member{Name: show.Plain(name, maxName), Link: origin(link), By: by}
 	if m.Name == "" && m.Link == "" {
 		return nil
 	}

@@ -1,13 +1,10 @@
 package connect
 
 import (
-	"context"
 	"encoding/json"
-	"fmt"
 	"time"
 
 	"walletd/internal/claims"
-	"walletd/internal/keystore"
 	"walletd/internal/store"
 )
 
@@ -111,7 +108,7 @@ type View struct {
 	Created, Expires, Ended time.Time
 }
 
-func (s *Sessions) view(row store.Session, c content) View {
+func view(row store.Session, c content) View {
 	v := View{
 		ID: row.ID, Wallet: row.Wallet, State: State(row.State), Code: c.End.Code, Text: c.End.Text, AppStatus: c.End.Status, Unconfirmed: c.End.Unconfirmed,
 		AppName: c.Name, Origin: origin(c.URL), Account: c.Account, Approval: row.Approval, Skew: c.Skew,
@@ -141,44 +138,20 @@ func (s *Sessions) view(row store.Session, c content) View {
 	return v
 }
 
-func place(id string) keystore.Place {
-	return keystore.Place{Table: "sessions", Row: id, Field: "content", Version: 1}
-}
-
 // newRow returns the row of a session that begins.
 func (s *Sessions) newRow(c *claims.Caller, content content) (store.Session, error) {
 	now := s.Store.Now()
 	row := store.Session{
-		ID: store.NewID(), Wallet: c.Wallet, State: string(Asked), Created: now.Unix(), Expires: now.Add(sessionLife).Unix(),
+		ID: store.NewID(), Wallet: c.WalletID, State: string(Asked), Created: now.Unix(), Expires: now.Add(sessionLife).Unix(),
 	}
 	return row, sealRow(c, &row, content)
 }
 
 // sealRow puts content into a row.
-func sealRow(c *claims.Caller, row *store.Session, content content) error {
-	plain, err := json.Marshal(content)
-	if err != nil {
-		return fmt.Errorf("writing the session: %w", err)
+func sealRow(c *claims.Caller, row *store.Session, content content) (err error) {
+	if row.Sealed, err = c.Wallet.Seal(row, content); err != nil {
+		return err
 	}
-	defer clear(plain)
-	row.Sealed = c.Seal(place(row.ID), plain)
-	row.MAC = c.MAC(row.Canonical())
+	row.MAC = c.Wallet.MAC(row)
 	return nil
-}
-
-// openRow reads a row of the caller's wallet. ErrForged if somebody else wrote it.
-func (s *Sessions) openRow(ctx context.Context, c *claims.Caller, row store.Session) (content, error) {
-	var o content
-	if err := s.Door.CheckMAC(ctx, c, "sessions", row.ID, row.Canonical(), row.MAC); err != nil {
-		return o, err
-	}
-	plain, err := c.Open(place(row.ID), row.Sealed)
-	if err != nil {
-		return o, fmt.Errorf("opening the session: %w", err)
-	}
-	defer clear(plain)
-	if err := json.Unmarshal(plain, &o); err != nil {
-		return o, fmt.Errorf("reading session %s: %w", row.ID, err)
-	}
-	return o, nil
 }

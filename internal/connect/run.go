@@ -33,7 +33,7 @@ func (s *Sessions) Run(ctx context.Context) error {
 	var away time.Time
 	failing := false
 	for {
-		news := s.Door.Changed()
+		news := s.Door.Ledger().Changed()
 		var err error
 		if all {
 			err = s.Store.ReleaseSessions(ctx)

@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"walletd/internal/claims"
+	"walletd/internal/ledger"
 	"walletd/internal/store"
 )
 
@@ -102,11 +103,11 @@ func (s *Sessions) Open(ctx context.Context, owner *claims.Caller, link string) 
 		row.Holder, row.HeldUntil = store.NewID(), s.until()
 	}
 	room := store.CheckSessions(row, s.Limit, s.Store.Now().Unix())
-	err = s.Door.RecordSession(ctx, owner, "session.opened", origin(inner), row.ID, room, store.InsertSession(row))
+	err = s.Door.RecordSession(ctx, owner, ledger.SessionOpened, origin(inner), row.ID, room, store.InsertSession(row))
 	if err != nil && begun {
 		s.workers.leave(row.ID, true)
 	}
-	if done, repeated := errors.AsType[*claims.DoneError](err); repeated {
+	if done, repeated := errors.AsType[*ledger.DoneError](err); repeated {
 		return s.Get(ctx, owner, done.ID)
 	}
 	if errors.Is(err, store.ErrTooMany) {
@@ -118,7 +119,7 @@ func (s *Sessions) Open(ctx context.Context, owner *claims.Caller, link string) 
 	if begun {
 		go s.work(working, row, s.handed)
 	}
-	return s.view(row, c), nil
+	return view(row, c), nil
 }
 
 // Get returns a session of the caller's wallet, for its owner.
@@ -127,11 +128,11 @@ func (s *Sessions) Get(ctx context.Context, owner *claims.Caller, id string) (Vi
 	if err != nil {
 		return View{}, err
 	}
-	c, err := s.openRow(ctx, owner, row)
+	opened, err := ledger.Open[content](ctx, owner.Wallet, row)
 	if err != nil {
 		return View{}, err
 	}
-	return s.view(row, c), nil
+	return view(row, opened.Content()), nil
 }
 
 // List lists the sessions of the caller's wallet, newest first, for its owner. Those that somebody
@@ -140,20 +141,16 @@ func (s *Sessions) List(ctx context.Context, owner *claims.Caller, p store.Page)
 	if owner.Role != claims.Owner {
 		return nil, "", claims.ErrForbidden
 	}
-	rows, next, err := s.Store.Sessions(ctx, owner.Wallet, p)
+	rows, next, err := s.Store.Sessions(ctx, owner.WalletID, p)
 	if err != nil {
 		return nil, "", fmt.Errorf("reading the sessions: %w", err)
 	}
 	views := make([]View, 0, len(rows))
-	for _, row := range rows {
-		c, err := s.openRow(ctx, owner, row)
-		if errors.Is(err, claims.ErrForged) {
-			continue
-		}
+	for opened, err := range ledger.Each[content](ctx, owner.Wallet, rows) {
 		if err != nil {
 			return nil, "", err
 		}
-		views = append(views, s.view(row, c))
+		views = append(views, view(opened.Row(), opened.Content()))
 	}
 	return views, next, nil
 }
@@ -201,7 +198,7 @@ func (s *Sessions) ownRow(ctx context.Context, owner *claims.Caller, id string) 
 		return store.Session{}, claims.ErrForbidden
 	}
 	row, err := s.Store.Session(ctx, id)
-	if errors.Is(err, store.ErrNotFound) || err == nil && row.Wallet != owner.Wallet {
+	if errors.Is(err, store.ErrNotFound) || err == nil && row.Wallet != owner.WalletID {
 		return row, ErrNotFound
 	}
 	return row, err

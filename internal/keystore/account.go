@@ -83,11 +83,19 @@ func accountPlace(wallet string, a store.Account) []byte {
 	return p.associated(wallet, a.App, a.Type, a.Path)
 }
 
-// EncryptionKey answers an encryptionKey claim: SHA3-256(sk ‖ salt), with the
-// wallet's rounds; sk is the account's secret in the packages' form and salt
-// the bytes of reference b.1 (DID Connect reference f.10). The caller wipes the
-// key. Errors are *DamagedError and what CheckSalt says.
-func (w *Wallet) EncryptionKey(a store.Account, salt []byte) (key Key, err error) {
+// EncryptionKey answers an encryptionKey claim, for an entry that releases it:
+// SHA3-256(sk ‖ salt), with the wallet's rounds; sk is the account's secret in
+// the packages' form and salt the bytes of reference b.1 (DID Connect reference
+// f.10). The caller wipes the key. Errors are ErrReceipt, *DamagedError and what
+// CheckSalt says.
+func (w *Wallet) EncryptionKey(r store.Receipt, a store.Account, salt []byte) (Key, error) {
+	if err := w.allows(r); err != nil {
+		return Key{}, err
+	}
+	return w.encryptionKey(a, salt)
+}
+
+func (w *Wallet) encryptionKey(a store.Account, salt []byte) (key Key, err error) {
 	guarded(func() {
 		var s accountSecret
 		if s, err = w.openAccount(a); err != nil {
@@ -117,7 +125,7 @@ func (w *Wallet) CheckSalt(a store.Account, salt []byte) error {
 // PublicKey gives the account's public key in the form that identifiers hash
 // (did.SecretKey.Public). It is kept with the secret, so no curve is worked
 // on. The only error is *DamagedError.
-func (w *Wallet) PublicKey(a store.Account) ([]byte, error) {
+func (w *Wallet) PublicKey(a store.Account) (PublicKey, error) {
 	s, err := w.openAccount(a)
 	if err != nil {
 		return nil, err
@@ -127,8 +135,12 @@ func (w *Wallet) PublicKey(a store.Account) ([]byte, error) {
 }
 
 // SignToken signs a token as the account (did.SignToken: what it adds to the
-// payload). Errors are *DamagedError and did's.
-func (w *Wallet) SignToken(a store.Account, payload map[string]any, now time.Time) (token string, err error) {
+// payload), for an entry that releases it. Errors are ErrReceipt, *DamagedError
+// and did's.
+func (w *Wallet) SignToken(r store.Receipt, a store.Account, payload map[string]any, now time.Time) (token string, err error) {
+	if err := w.allows(r); err != nil {
+		return "", err
+	}
 	signer, err := did.Parse(a.Address)
 	if err != nil {
 		return "", &DamagedError{Table: tableAccounts, Row: a.Address}

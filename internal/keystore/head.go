@@ -8,34 +8,32 @@ import (
 )
 
 // SignHead signs a statement of where a chain of this wallet stood (design
-// section 7): seq and hash of its last entry and the time in milliseconds, with
-// an ed25519 key derived from the wallet's for that alone. It gives the public
-// key (32 bytes) and the signature (64 bytes); VerifyHead checks them.
-func (w *Wallet) SignHead(chain string, seq int64, hash []byte, time int64) (pk, sig []byte, err error) {
-	pk, sig = w.keys.signHead(chain, seq, hash, time)
-	return pk, sig, nil
+// section 7): the number and hash of its last entry and the time in
+// milliseconds, with an ed25519 key derived from the wallet's for that alone.
+// VerifyHead checks it.
+func (w *Wallet) SignHead(end store.End, time int64) store.Head {
+	return w.keys.signHead(end, time)
 }
 
 // HeadKey gives the public key (32 bytes) that SignHead signs with. It is the
 // wallet's for good.
-func (w *Wallet) HeadKey() []byte { return w.keys.headKey() }
+func (w *Wallet) HeadKey() PublicKey { return w.keys.headKey() }
 
 // SignServiceHead is SignHead for the service's own chain, with a key derived
 // from the service's, which no rotation of the root key changes. The only error
 // is ErrLocked.
-func (k *Keystore) SignServiceHead(chain string, seq int64, hash []byte, time int64) (pk, sig []byte, err error) {
+func (k *Keystore) SignServiceHead(end store.End, time int64) (store.Head, error) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
 	if k.open == nil {
-		return nil, nil, ErrLocked
+		return store.Head{}, ErrLocked
 	}
-	pk, sig = k.open.service.signHead(chain, seq, hash, time)
-	return pk, sig, nil
+	return k.open.service.signHead(end, time), nil
 }
 
 // ServiceHeadKey gives the public key (32 bytes) that SignServiceHead signs
 // with. The only error is ErrLocked.
-func (k *Keystore) ServiceHeadKey() ([]byte, error) {
+func (k *Keystore) ServiceHeadKey() (PublicKey, error) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
 	if k.open == nil {
@@ -44,12 +42,13 @@ func (k *Keystore) ServiceHeadKey() ([]byte, error) {
 	return k.open.service.headKey(), nil
 }
 
-func (k *keyring) signHead(chain string, seq int64, hash []byte, time int64) (pk, sig []byte) {
+func (k *keyring) signHead(end store.End, time int64) store.Head {
+	h := store.Head{Chain: end.Chain, Seq: end.Seq, Hash: end.Hash, Time: time}
 	k.withHeadKey(func(sk ed25519.PrivateKey) {
-		pk = append(pk, sk[ed25519.SeedSize:]...)
-		sig = ed25519.Sign(sk, headMessage(chain, seq, hash, time))
+		h.PublicKey = append(h.PublicKey, sk[ed25519.SeedSize:]...)
+		h.Signature = ed25519.Sign(sk, headMessage(h.Chain, h.Seq, h.Hash, h.Time))
 	})
-	return pk, sig
+	return h
 }
 
 func (k *keyring) headKey() (pk []byte) {

@@ -16,13 +16,12 @@ func TestHeads(t *testing.T) {
 	// signed gives a head of either chain.
 	signed := func(t *testing.T, chain string) store.Head {
 		t.Helper()
-		head := store.Head{Chain: chain, Seq: 3, Hash: bytes.Repeat([]byte{1}, 32), Time: 5}
-		sign := w.SignHead
-		if chain == store.ServiceChain {
-			sign = h.SignServiceHead
+		end := store.End{Chain: chain, Seq: 3, Hash: bytes.Repeat([]byte{1}, 32), Time: 4}
+		if chain != store.ServiceChain {
+			return w.SignHead(end, 5)
 		}
-		var err error
-		if head.PublicKey, head.Signature, err = sign(head.Chain, head.Seq, head.Hash, head.Time); err != nil {
+		head, err := h.SignServiceHead(end, 5)
+		if err != nil {
 			t.Fatal(err)
 		}
 		return head
@@ -95,7 +94,7 @@ func TestHeads(t *testing.T) {
 		if _, err := h.ServiceHeadKey(); !errors.Is(err, ErrLocked) {
 			t.Errorf("ServiceHeadKey: %v, want ErrLocked", err)
 		}
-		if _, _, err := h.SignServiceHead(store.ServiceChain, 1, nil, 1); !errors.Is(err, ErrLocked) {
+		if _, err := h.SignServiceHead(store.End{Chain: store.ServiceChain, Seq: 1}, 1); !errors.Is(err, ErrLocked) {
 			t.Errorf("SignServiceHead: %v, want ErrLocked", err)
 		}
 		for _, key := range []*[keySize]byte{service.base, service.seal, service.mac} {

@@ -27,6 +27,9 @@ type Place struct {
 	Version           int
 }
 
+// isOwn reports whether the keystore alone seals and opens what lives there.
+func (p Place) isOwn() bool { return p.Table == tableWallets || p.Table == tableAccounts }
+
 // associated gives the associated data of a place, and of more columns of the
 // row that must not be changed, each part after its length (appendParts).
 func (p Place) associated(wallet string, more ...string) []byte {

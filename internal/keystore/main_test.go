@@ -259,3 +259,27 @@ func parseDID(t testing.TB, text string) did.DID {
 }
 
 var now = time.Unix(1_700_000_000, 0)
+
+// releases gives the receipt of an entry on a chain that lets something leave: of a real commit, to a
+// store of its own.
+func releases(tb testing.TB, chain string) store.Receipt {
+	tb.Helper()
+	return receiptOf(tb, chain, true)
+}
+
+func receiptOf(tb testing.TB, chain string, releases bool) store.Receipt {
+	tb.Helper()
+	ctx := context.Background()
+	st, err := store.Open(ctx, "sqlite:"+filepath.Join(tb.TempDir(), "data", "receipts.db"), store.Options{Create: true})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer st.Close()
+	receipt, err := st.Commit(ctx, store.Change{
+		Chain: chain, Epoch: -1, Entries: []store.Entry{{ID: store.NewID(), Time: 1, Kind: "test", Sealed: []byte("{}"), Releases: releases}},
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return receipt
+}

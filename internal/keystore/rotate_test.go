@@ -28,7 +28,7 @@ func TestRotate(t *testing.T) {
 			NewSlot{Name: "second", Passphrase: second}, NewSlot{Name: "paper", Recipient: recipient})
 		h.mustUnlock(firstPass)
 		row, account := h.addWallet(1)
-		key, err := h.opens(row.ID).EncryptionKey(account, []byte("salt"))
+		key, err := h.opens(row.ID).EncryptionKey(releases(t, row.ID), account, []byte("salt"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -43,7 +43,7 @@ func TestRotate(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			again, err := h.opens(row.ID).EncryptionKey(account, []byte("salt"))
+			again, err := h.opens(row.ID).EncryptionKey(releases(t, row.ID), account, []byte("salt"))
 			if err != nil || again.Base58() != key.Base58() {
 				t.Fatalf("the key changed: %v", err)
 			}
@@ -225,7 +225,8 @@ func TestRequestsInFlight(t *testing.T) {
 	h := newHouse(t)
 	h.mustUnlock(firstPass)
 	row, account := h.addWallet(1)
-	key, err := h.opens(row.ID).EncryptionKey(account, []byte("salt"))
+	receipt := releases(t, row.ID)
+	key, err := h.opens(row.ID).EncryptionKey(releases(t, row.ID), account, []byte("salt"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,7 +252,7 @@ func TestRequestsInFlight(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				got, err := w.EncryptionKey(account, []byte("salt"))
+				got, err := w.EncryptionKey(receipt, account, []byte("salt"))
 				if err != nil || got.Base58() != key.Base58() {
 					t.Errorf("another key: %v", err)
 				}
@@ -335,7 +336,7 @@ func TestRotateKilled(t *testing.T) {
 		for i := range resealed + 2 { // two commits' worth
 			row, account := h.addWallet(byte(i + 1))
 			wallets[row.ID] = account
-			key, err := h.opens(row.ID).EncryptionKey(account, []byte("salt"))
+			key, err := h.opens(row.ID).EncryptionKey(releases(t, row.ID), account, []byte("salt"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -371,7 +372,7 @@ func TestRotateKilled(t *testing.T) {
 				if err != nil {
 					t.Fatalf("after %d commits: %v", after, err)
 				}
-				key, err := w.EncryptionKey(account, []byte("salt"))
+				key, err := w.EncryptionKey(releases(t, row.ID), account, []byte("salt"))
 				w.Close()
 				if err != nil || key.Base58() != keys[id] || row.Generation != s.Generation {
 					t.Fatalf("after %d commits: wallet of generation %d, %v", after, row.Generation, err)

@@ -11,9 +11,13 @@ import (
 
 // SignBytes signs a message with the account's bare algorithm (DID Connect
 // reference c.4, did.SecretKey.SignBytes): ed25519 any message, ECDSA a digest
-// of 32 bytes, else did.ErrDigest. Whoever calls it has made sure of what the
-// message means. The other error is *DamagedError.
-func (w *Wallet) SignBytes(a store.Account, message []byte) (signature []byte, err error) {
+// of 32 bytes, else did.ErrDigest. The receipt is of the entry that releases
+// the signature; whoever calls it has made sure of what the message means. The
+// other errors are ErrReceipt and *DamagedError.
+func (w *Wallet) SignBytes(r store.Receipt, a store.Account, message []byte) (signature Signature, err error) {
+	if err := w.allows(r); err != nil {
+		return nil, err
+	}
 	err = w.withKey(a, func(sk did.SecretKey) (err error) {
 		signature, err = sk.SignBytes(message)
 		return err
@@ -22,9 +26,13 @@ func (w *Wallet) SignBytes(a store.Account, message []byte) (signature []byte, e
 }
 
 // Secret gives the account's secret key in the packages' form, which is what a
-// keyPair claim hands out (DID Connect reference f.9): 64 bytes for ed25519, 32
-// for the others. The caller clears it. The only error is *DamagedError.
-func (w *Wallet) Secret(a store.Account) ([]byte, error) {
+// keyPair claim hands out (DID Connect reference f.9), for an entry that
+// releases it: 64 bytes for ed25519, 32 for the others. The caller clears it.
+// Errors are ErrReceipt and *DamagedError.
+func (w *Wallet) Secret(r store.Receipt, a store.Account) ([]byte, error) {
+	if err := w.allows(r); err != nil {
+		return nil, err
+	}
 	s, err := w.openAccount(a)
 	if err != nil {
 		return nil, err

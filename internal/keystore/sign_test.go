@@ -34,7 +34,7 @@ func TestANewKeyPair(t *testing.T) {
 			if err != nil || other.Address == a.Address {
 				t.Errorf("another label gives the same key (%v)", err)
 			}
-			secret, err := w.Secret(a)
+			secret, err := w.Secret(releases(t, row.ID), a)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -43,7 +43,7 @@ func TestANewKeyPair(t *testing.T) {
 				t.Fatal(err)
 			}
 			digest := bytes.Repeat([]byte{7}, 32)
-			sig, err := w.SignBytes(a, digest)
+			sig, err := w.SignBytes(releases(t, row.ID), a, digest)
 			if err != nil || !did.VerifyBytes(typ.Key, sk.Public(), digest, sig) {
 				t.Errorf("its signature does not verify under the secret that was given (%v)", err)
 			}
@@ -61,8 +61,8 @@ func TestSignBytesRefusesARowOfAnotherPlace(t *testing.T) {
 	w := h.opens(row.ID)
 	moved := own
 	moved.App = "somebody else"
-	_, err := w.SignBytes(moved, []byte("text"))
+	_, err := w.SignBytes(releases(t, row.ID), moved, []byte("text"))
 	wantDamaged(t, err, "accounts", own.Address)
-	_, err = w.Secret(moved)
+	_, err = w.Secret(releases(t, row.ID), moved)
 	wantDamaged(t, err, "accounts", own.Address)
 }

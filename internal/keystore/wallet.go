@@ -25,9 +25,6 @@ type Wallet struct {
 	sealedSeed []byte
 }
 
-// ID is the address of the wallet's own account.
-func (w *Wallet) ID() string { return w.id }
-
 // Content is what the wallet's row says about it.
 func (w *Wallet) Content() Content { return w.content }
 
@@ -66,7 +63,7 @@ func (k *Keystore) NewWallet(seed derive.Seed, c Content, now int64) (store.Wall
 
 	id := own.Address()
 	w := &Wallet{id: id, keys: newKeyring(walletKeys, randomKey()), content: c}
-	w.sealedSeed = w.Seal(walletPlace(id, "seed"), seed.Reveal())
+	w.sealedSeed = w.seal(walletPlace(id, "seed"), seed.Reveal())
 	row := store.Wallet{ID: id, Sealed: w.sealContent(c), Version: 1, Created: now}
 	account, err := w.account(sk, own, "", path.String(), now)
 	if err != nil {
@@ -102,7 +99,7 @@ func (k *Keystore) openWallet(row store.Wallet) (w *Wallet, err error) {
 		}
 		w = &Wallet{id: row.ID, keys: newKeyring(walletKeys, key)}
 		var plain []byte
-		if plain, err = w.Open(walletPlace(row.ID, "content"), row.Sealed); err == nil {
+		if plain, err = w.open(walletPlace(row.ID, "content"), row.Sealed); err == nil {
 			var ok bool
 			if w.content, w.sealedSeed, ok = decodeContent(plain); ok {
 				return
@@ -158,12 +155,12 @@ func openWalletKey(root *keyring, row store.Wallet) (*[keySize]byte, error) {
 }
 
 func (w *Wallet) sealContent(c Content) []byte {
-	return w.Seal(walletPlace(w.id, "content"), c.encode(w.sealedSeed))
+	return w.seal(walletPlace(w.id, "content"), c.encode(w.sealedSeed))
 }
 
 // seed opens the wallet's seed. The caller wipes it.
 func (w *Wallet) seed() (derive.Seed, error) {
-	plain, err := w.Open(walletPlace(w.id, "seed"), w.sealedSeed)
+	plain, err := w.open(walletPlace(w.id, "seed"), w.sealedSeed)
 	if err != nil {
 		return derive.Seed{}, err
 	}
@@ -176,9 +173,12 @@ func (w *Wallet) seed() (derive.Seed, error) {
 }
 
 // OwnerKey is SHA3-256(seed ‖ salt), the owner's own key, which no app can
-// reach (design section 5). The caller wipes it. The only error is
-// *DamagedError.
-func (w *Wallet) OwnerKey(salt []byte) (key Key, err error) {
+// reach (design section 5), for an entry that releases it. The caller wipes it.
+// Errors are ErrReceipt and *DamagedError.
+func (w *Wallet) OwnerKey(r store.Receipt, salt []byte) (key Key, err error) {
+	if err := w.allows(r); err != nil {
+		return Key{}, err
+	}
 	guarded(func() {
 		var seed derive.Seed
 		if seed, err = w.seed(); err != nil {
@@ -190,15 +190,31 @@ func (w *Wallet) OwnerKey(salt []byte) (key Key, err error) {
 	return key, err
 }
 
-// Seal seals plaintext for its place in this wallet: 0x01 ‖ nonce (24 bytes) ‖
-// XChaCha20-Poly1305, with the place and the wallet as associated data.
-func (w *Wallet) Seal(p Place, plaintext []byte) []byte {
+// Seal seals plaintext for its place in this wallet, with the place and the
+// wallet as associated data. The tables of wallets and accounts are the
+// keystore's own: it panics for a place in them.
+func (w *Wallet) Seal(p Place, plaintext []byte) Sealed {
+	if p.isOwn() {
+		panic("keystore: " + p.Table + " are sealed by the keystore alone")
+	}
+	return w.seal(p, plaintext)
+}
+
+func (w *Wallet) seal(p Place, plaintext []byte) []byte {
 	return seal(w.keys.seal, p.associated(w.id), plaintext)
 }
 
 // Open opens what Seal made for the same place. The only error is
-// *DamagedError, naming table and row.
-func (w *Wallet) Open(p Place, sealed []byte) ([]byte, error) {
+// *DamagedError, naming table and row; seeds and accounts, which the keystore
+// sealed itself, are damaged to it.
+func (w *Wallet) Open(p Place, sealed []byte) (RowContent, error) {
+	if p.isOwn() {
+		return nil, &DamagedError{Table: p.Table, Row: p.Row}
+	}
+	return w.open(p, sealed)
+}
+
+func (w *Wallet) open(p Place, sealed []byte) ([]byte, error) {
 	plain, err := open(w.keys.seal, p.associated(w.id), sealed)
 	if err != nil {
 		return nil, &DamagedError{Table: p.Table, Row: p.Row, Seen: sha256.Sum256(sealed)}
@@ -208,7 +224,7 @@ func (w *Wallet) Open(p Place, sealed []byte) ([]byte, error) {
 
 // MAC is HMAC-SHA-256 over a row's Canonical bytes, under a key of the wallet
 // that does nothing else: 32 bytes.
-func (w *Wallet) MAC(canonical []byte) []byte { return mac(w.keys.mac, canonical) }
+func (w *Wallet) MAC(canonical []byte) MAC { return mac(w.keys.mac, canonical) }
 
 // CheckMAC says whether this wallet made the row. The only error is
 // *ForgedError, naming table and row.

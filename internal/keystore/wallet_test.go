@@ -65,7 +65,7 @@ func TestVectors(t *testing.T) {
 		}
 		salt := app.Bytes()
 		sum := sha3.Sum256(append(bytes.Clone(secret), salt...))
-		key, err := w.EncryptionKey(account, salt)
+		key, err := w.EncryptionKey(releases(t, row.ID), account, salt)
 		if err != nil || key.Base58() != did.EncodeBase58(sum[:]) {
 			t.Errorf("%s: key %s, want %s (%v)", c.Name, key.Base58(), did.EncodeBase58(sum[:]), err)
 		}
@@ -73,7 +73,7 @@ func TestVectors(t *testing.T) {
 		if err != nil || "0x"+hex.EncodeToString(pk) != c.PK {
 			t.Errorf("%s: public key %x, want %s (%v)", c.Name, pk, c.PK, err)
 		}
-		token, err := w.SignToken(account, map[string]any{"hello": "world"}, now)
+		token, err := w.SignToken(releases(t, row.ID), account, map[string]any{"hello": "world"}, now)
 		if err != nil {
 			t.Errorf("%s: SignToken: %v", c.Name, err)
 			continue
@@ -87,7 +87,7 @@ func TestVectors(t *testing.T) {
 	}
 	seed, _ := hex.DecodeString(v.Seed[2:])
 	sum := sha3.Sum256(append(seed, "salt"...))
-	if key, err := w.OwnerKey([]byte("salt")); err != nil || key.Base58() != did.EncodeBase58(sum[:]) {
+	if key, err := w.OwnerKey(releases(t, row.ID), []byte("salt")); err != nil || key.Base58() != did.EncodeBase58(sum[:]) {
 		t.Errorf("OwnerKey: %v", err)
 	}
 }
@@ -114,15 +114,15 @@ func TestWallet(t *testing.T) {
 		if diff := cmp.Diff(want, after.Content()); diff != "" {
 			t.Error(diff)
 		}
-		one, _ := w.EncryptionKey(own, nil)
-		three, _ := after.EncryptionKey(own, nil)
+		one, _ := w.EncryptionKey(releases(t, row.ID), own, nil)
+		three, _ := after.EncryptionKey(releases(t, row.ID), own, nil)
 		sum := sha3.Sum256(one.Reveal())
 		sum = sha3.Sum256(sum[:])
 		if !bytes.Equal(sum[:], three.Reveal()) {
 			t.Error("three rounds are not one and two more")
 		}
-		a, _ := w.OwnerKey(nil)
-		if b, err := after.OwnerKey(nil); err != nil || a.Base58() != b.Base58() {
+		a, _ := w.OwnerKey(releases(t, row.ID), nil)
+		if b, err := after.OwnerKey(releases(t, row.ID), nil); err != nil || a.Base58() != b.Base58() {
 			t.Errorf("the seed changed with the content: %v", err)
 		}
 		for _, bad := range []Content{{Name: "a"}, {Name: "a", Rounds: 256}, {Name: "\xff", Rounds: 1}, {Name: string(make([]byte, maxName+1)), Rounds: 1}} {
@@ -189,9 +189,9 @@ func TestWallet(t *testing.T) {
 		} {
 			a := account
 			change(&a)
-			_, err1 := w.EncryptionKey(a, nil)
+			_, err1 := w.EncryptionKey(releases(t, row.ID), a, nil)
 			_, err2 := w.PublicKey(a)
-			_, err3 := w.SignToken(a, nil, now)
+			_, err3 := w.SignToken(releases(t, row.ID), a, nil, now)
 			t.Run(name, func(t *testing.T) {
 				for _, err := range []error{err1, err2, err3} {
 					wantDamaged(t, err, "accounts", a.Address)
@@ -230,13 +230,13 @@ func TestWallet(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := w.EncryptionKey(a, salt); did.CodeOf(err) != "salt_mismatch" {
+			if _, err := w.EncryptionKey(releases(t, row.ID), a, salt); did.CodeOf(err) != "salt_mismatch" {
 				t.Errorf("%v: %v, want salt_mismatch", key, err)
 			}
 			if err := w.CheckSalt(a, pk); did.CodeOf(err) != "salt_mismatch" {
 				t.Errorf("%v: %v, want salt_mismatch", key, err)
 			}
-			if _, err := w.EncryptionKey(a, pk[:31]); err != nil {
+			if _, err := w.EncryptionKey(releases(t, row.ID), a, pk[:31]); err != nil {
 				t.Errorf("%v: %v", key, err)
 			}
 		}
@@ -296,14 +296,15 @@ func FuzzOpen(f *testing.F) {
 	}
 	f.Add(Content{Name: "alice", Rounds: 1, Owned: true}.encode([]byte("seed")))
 	f.Add(secret)
-	f.Add(w.Seal(Place{}, []byte("x")))
+	f.Add([]byte(w.Seal(Place{}, []byte("x"))))
 	f.Add([]byte{1, 3, 1, 0, 200})
+	receipt := releases(f, "z1")
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if _, err := w.Open(Place{Table: "t"}, b); err == nil {
 			t.Error("opened what was not sealed there")
 		}
 		a := store.Account{Wallet: "z1", Address: "z2", Sealed: b}
-		if _, err := w.EncryptionKey(a, b); err == nil {
+		if _, err := w.EncryptionKey(receipt, a, b); err == nil {
 			t.Error("a key of no account")
 		}
 		if c, seed, ok := decodeContent(b); ok && !bytes.Equal(c.encode(seed), b) {
@@ -324,13 +325,14 @@ func BenchmarkClaim(b *testing.B) {
 	}
 	w.Close()
 	salt := []byte("salt")
+	receipt := releases(b, row.ID)
 	b.ReportAllocs()
 	for b.Loop() {
 		w, err := k.OpenWallet(row, 1)
 		if err != nil {
 			b.Fatal(err)
 		}
-		key, err := w.EncryptionKey(account, salt)
+		key, err := w.EncryptionKey(receipt, account, salt)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -344,7 +346,7 @@ func BenchmarkSign(b *testing.B) {
 	k := New(nil, Options{})
 	k.open = &opened{generation: 1, epoch: 1, root: newKeyring(rootKeys, randomKey())}
 	for _, typ := range []did.Type{did.AccountType(), {Role: did.RoleAccount, Key: did.Secp256k1, Hash: did.SHA3}} {
-		_, _, w, err := k.NewWallet(seedOf(b, loadAccounts(b).Seed), Content{Name: "alice", Rounds: 1}, 1)
+		row, _, w, err := k.NewWallet(seedOf(b, loadAccounts(b).Seed), Content{Name: "alice", Rounds: 1}, 1)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -352,7 +354,8 @@ func BenchmarkSign(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		secret, err := w.Secret(account)
+		receipt := releases(b, row.ID)
+		secret, err := w.Secret(receipt, account)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -371,7 +374,7 @@ func BenchmarkSign(b *testing.B) {
 		b.Run(typ.Key.String()+"/bytes", func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := w.SignBytes(account, digest); err != nil {
+				if _, err := w.SignBytes(receipt, account, digest); err != nil {
 					b.Fatal(err)
 				}
 			}

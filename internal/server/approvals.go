@@ -42,7 +42,7 @@ func (s *Server) approvals(ctx context.Context, c *call, in api.ApprovalsQuery) 
 	if in.Status == "" {
 		in.Status = api.ApprovalPending
 	}
-	if in.Wallet != "" && in.Wallet != c.caller.Wallet {
+	if in.Wallet != "" && in.Wallet != c.caller.WalletID {
 		return api.List[api.Approval]{Items: []api.Approval{}}, nil // an owner's token is for one wallet
 	}
 	views, next, err := s.door.Approvals(ctx, c.caller, string(in.Status), pageOf(in.Limit, in.Cursor))

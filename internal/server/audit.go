@@ -9,13 +9,13 @@ import (
 	"time"
 
 	"walletd/api"
-	"walletd/internal/claims"
+	"walletd/internal/ledger"
 )
 
 // exportTime bounds the writing of an exported record, which may be long.
 const exportTime = 10 * time.Minute
 
-func recordOf(v claims.EntryView) api.Record {
+func recordOf(v ledger.Entry) api.Record {
 	return api.Record{Seq: v.Seq, ID: v.ID, Time: utc(v.Time), Kind: v.Kind, Entry: v.Entry, Hash: v.Hash}
 }
 

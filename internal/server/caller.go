@@ -11,6 +11,7 @@ import (
 
 	"walletd/api"
 	"walletd/internal/claims"
+	"walletd/internal/ledger"
 )
 
 // identify finds out who calls, by the signature of the body or by the token, and refuses who may
@@ -43,7 +44,7 @@ func (s *Server) identify(c *call, rt route, text []byte, body any) error {
 	if err := c.readNames(); err != nil {
 		return err
 	}
-	if wallet, named := c.names["wallet"]; named && c.caller.Role != claims.Operator && wallet != c.caller.Wallet {
+	if wallet, named := c.names["wallet"]; named && c.caller.Role != claims.Operator && wallet != c.caller.WalletID {
 		return claims.ErrNotFound // as if it did not exist; an operator's token is of no wallet
 	}
 	return nil
@@ -120,8 +121,8 @@ func bearer(r *http.Request) (string, bool) {
 
 // onceOf names a request with an Idempotency-Key. The digest of the body is keyed with the token,
 // which the store does not have: who reads the store cannot guess a short body from it.
-func onceOf(r *http.Request, key, token string, body []byte) *claims.Once {
-	once := &claims.Once{Route: r.Method + " " + r.URL.EscapedPath(), Key: key}
+func onceOf(r *http.Request, key, token string, body []byte) *ledger.Once {
+	once := &ledger.Once{Route: r.Method + " " + r.URL.EscapedPath(), Key: key}
 	mac := hmac.New(sha3.New256, []byte(token))
 	mac.Write(body)
 	mac.Sum(once.Digest[:0])

@@ -103,7 +103,7 @@ func (s *Server) events(ctx context.Context, c *call, _ none) (raw, error) {
 		return raw{}, err
 	}
 	token, _ := bearer(c.request)
-	wallet := c.caller.Wallet
+	wallet := c.caller.WalletID
 	return raw{"text/event-stream", func(w io.Writer) error {
 		s.waiting.Add(1)
 		defer s.waiting.Add(-1)
@@ -145,7 +145,7 @@ func (s *Server) lastEvent(ctx context.Context, c *call) (int64, error) {
 		}
 		return after, nil
 	}
-	end, err := s.store.ChainEnd(ctx, c.caller.Wallet)
+	end, err := s.store.ChainEnd(ctx, c.caller.WalletID)
 	return end.Seq, err
 }
 

@@ -6,10 +6,11 @@ import (
 	"walletd/api"
 	"walletd/internal/claims"
 	"walletd/internal/did"
+	"walletd/internal/policy"
 )
 
-func policyOf(p claims.Policy) api.Policy {
-	return api.Policy{Rules: each(p.Rules, func(r claims.Rule) api.Rule {
+func policyOf(p policy.Policy) api.Policy {
+	return api.Policy{Rules: each(p.Rules, func(r policy.Rule) api.Rule {
 		return api.Rule{App: r.App, Claim: api.ClaimName(r.Claim), Salt: r.Salt, SaltHex: r.SaltHex, Decision: api.Decision(r.Decision), Off: r.Off}
 	})}
 }
@@ -20,15 +21,15 @@ func (s *Server) policy(ctx context.Context, c *call, _ none) (api.Policy, error
 }
 
 func (s *Server) setPolicy(ctx context.Context, c *call, in api.Policy) (api.Policy, error) {
-	rules := each(in.Rules, func(r api.Rule) claims.Rule {
-		return claims.Rule{App: r.App, Claim: string(r.Claim), Salt: r.Salt, SaltHex: r.SaltHex, Decision: claims.Decision(r.Decision), Off: r.Off}
+	rules := each(in.Rules, func(r api.Rule) policy.Rule {
+		return policy.Rule{App: r.App, Claim: string(r.Claim), Salt: r.Salt, SaltHex: r.SaltHex, Decision: policy.Decision(r.Decision), Off: r.Off}
 	})
-	p, err := s.door.SetPolicy(ctx, c.caller, claims.Policy{Rules: rules})
+	p, err := s.door.SetPolicy(ctx, c.caller, policy.Policy{Rules: rules})
 	return policyOf(p), err
 }
 
 func (s *Server) testPolicy(ctx context.Context, c *call, in api.PolicyTest) (api.PolicyVerdict, error) {
-	v, err := s.door.TestPolicy(ctx, c.caller, claims.Rule{App: in.App, Claim: string(in.Claim), Salt: in.Salt, SaltHex: in.SaltHex})
+	v, err := s.door.TestPolicy(ctx, c.caller, policy.Rule{App: in.App, Claim: string(in.Claim), Salt: in.Salt, SaltHex: in.SaltHex})
 	return api.PolicyVerdict{Decision: api.Decision(v.Decision), Reason: v.Reason, Rule: v.Rule}, err
 }
 

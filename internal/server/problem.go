@@ -12,6 +12,8 @@ import (
 	"walletd/internal/connect"
 	"walletd/internal/did"
 	"walletd/internal/keystore"
+	"walletd/internal/ledger"
+	"walletd/internal/policy"
 	"walletd/internal/store"
 	"walletd/internal/strictjson"
 )
@@ -82,13 +84,13 @@ func refusals() []entry {
 		{claims.ErrAnswerChanged, 409, "changed", "What this question would give has changed since it was shown. Nothing was given. Ask again."},
 		{claims.ErrDecided, 409, "already_decided", "This approval was answered already."},
 		{claims.ErrChoice, 422, "choice_invalid", ""},
-		{claims.ErrPolicy, 422, "policy_invalid", ""},
+		{policy.ErrPolicy, 422, "policy_invalid", ""},
 		{claims.ErrTooMany, 429, "rate_limited", "Too many questions wait for the person. Ask again when some are answered."},
-		{claims.ErrMismatch, 422, "idempotency_mismatch", "This Idempotency-Key was used with another body. Use a new one."},
+		{ledger.ErrMismatch, 422, "idempotency_mismatch", "This Idempotency-Key was used with another body. Use a new one."},
 		{claims.ErrExists, 409, "conflict", ""},
 		{claims.ErrNoKey, 404, "no_match", "No key of this app fits any of the descriptions. It may be another account's, or its key was made elsewhere."},
 		{claims.ErrPrecondition, 412, "precondition_failed", "The secret is not as you last saw it. To replace it, send its ETag in If-Match; to create it, nothing."},
-		{claims.ErrForged, 500, "internal", "A row of the store was changed by somebody else and is not used. The record and the log name it."},
+		{ledger.ErrForged, 500, "internal", "A row of the store was changed by somebody else and is not used. The record and the log name it."},
 
 		{claims.ErrSeed, 422, "seed_invalid", "seedHex must be 128 hexadecimal digits: 64 bytes."},
 		{claims.ErrInput, 400, "member_invalid", ""},
@@ -170,7 +172,7 @@ func problemOf(err error) (problem, bool) {
 	if e, ok := errors.AsType[*unknownError](err); ok {
 		return newProblem(400, "json_unknown_member", sentence(e.Error())+" Remove it."), true
 	}
-	if e, ok := errors.AsType[*claims.DoneError](err); ok {
+	if e, ok := errors.AsType[*ledger.DoneError](err); ok {
 		p := newProblem(409, "already_done", "This request made something before. Its secret was shown then.")
 		p.ID = e.ID
 		return p, true

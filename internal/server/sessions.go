@@ -26,7 +26,7 @@ func memberOf(v connect.View) *api.Member {
 }
 
 func (s *Server) openSession(ctx context.Context, c *call, in api.NewSession) (api.Session, error) {
-	if in.Wallet != "" && in.Wallet != c.caller.Wallet {
+	if in.Wallet != "" && in.Wallet != c.caller.WalletID {
 		return api.Session{}, &memberError{"wallet", "must be a wallet of this token"}
 	}
 	v, err := s.sessions.Open(ctx, c.caller, in.Link)

@@ -34,7 +34,7 @@ func tokenOf(v claims.TokenView) api.Token {
 
 func (s *Server) tokens(ctx context.Context, c *call, in api.TokensQuery) (api.List[api.Token], error) {
 	if in.Wallet == "" && c.caller.Role == claims.Owner {
-		in.Wallet = c.caller.Wallet
+		in.Wallet = c.caller.WalletID
 	}
 	views, next, err := s.door.Tokens(ctx, c.caller, in.Wallet, pageOf(in.Limit, in.Cursor))
 	return listOf(views, next, err, tokenOf)

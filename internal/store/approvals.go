@@ -55,6 +55,9 @@ func (a Approval) Key() string       { return a.ID }
 func (a Approval) Canonical() []byte { return canonical(&a) }
 func (a Approval) Sum() []byte       { return a.MAC }
 
+// Content is the sealed field of the row, and its name in the associated data.
+func (a Approval) Content() (field string, sealed []byte) { return "asked", a.Sealed }
+
 func (a Approval) position() position { return position{a.Created, a.ID} }
 
 var (

@@ -28,6 +28,9 @@ func (a App) Key() string       { return a.App }
 func (a App) Canonical() []byte { return canonical(&a) }
 func (a App) Sum() []byte       { return a.MAC }
 
+// Content is the sealed field of the row, and its name in the associated data.
+func (a App) Content() (field string, sealed []byte) { return "content", a.Sealed }
+
 var (
 	getApp    = reads[App]("app")
 	listApps  = reads[App]("apps")

@@ -14,6 +14,9 @@ type Entry struct {
 	Time   int64 // milliseconds
 	Kind   string
 	Sealed []byte
+	// Releases says that the entry is of a kind that lets something secret leave the wallet. It is not
+	// stored; the Receipt carries it.
+	Releases bool
 }
 
 // ChainEntries are entries of one chain.
@@ -42,7 +45,7 @@ type Change struct {
 	Writes  []Write  // in order
 }
 
-// Commit makes the change durable and returns the number of the first entry on
+// Commit makes the change durable and returns the Receipt of the last entry on
 // Chain. What several callers commit at once goes into one transaction; one
 // that fails does not touch the others.
 //
@@ -50,15 +53,16 @@ type Change struct {
 // written Commit waits for the outcome, whatever ctx says. ErrUnavailable means
 // that the outcome is not known: act on nothing. Besides the errors of the
 // Change's parts: ErrInvalid, ErrFull, ErrDamaged.
-func (s *Store) Commit(ctx context.Context, c Change) (first int64, err error) {
+func (s *Store) Commit(ctx context.Context, c Change) (Receipt, error) {
 	if err := c.check(); err != nil {
-		return 0, fmt.Errorf("committing: %w", err)
+		return Receipt{}, fmt.Errorf("committing: %w", err)
 	}
-	first, err = s.committer.commit(ctx, c)
+	first, err := s.committer.commit(ctx, c)
 	if err != nil {
-		return 0, fmt.Errorf("committing: %w", err)
+		return Receipt{}, fmt.Errorf("committing: %w", err)
 	}
-	return first, nil
+	last := len(c.Entries) - 1
+	return Receipt{chain: c.Chain, seq: first + int64(last), releases: c.Entries[last].Releases}, nil
 }
 
 // check refuses what could only fail: a Change without an entry, with a Write that

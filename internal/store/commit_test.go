@@ -45,6 +45,29 @@ func fits(t *testing.T, s *Store, chain string) int64 {
 	return c.Seq
 }
 
+func TestAReceiptSaysWhatItsEntryIsFor(t *testing.T) {
+	each(t, func(t *testing.T, open func() *Store) {
+		s := open()
+		c := change("w")
+		c.Entries = append(c.Entries, entry("second")...)
+		c.Entries[0].Releases = true // the last one counts
+		if receipt, err := s.Commit(t.Context(), c); err != nil || receipt.Releases() {
+			t.Errorf("Commit = %+v, %v: its last entry does not release", receipt, err)
+		}
+		c.Entries[1].Releases = true
+		if receipt, err := s.Commit(t.Context(), c); err != nil || !receipt.Releases() {
+			t.Errorf("Commit = %+v, %v: its last entry releases", receipt, err)
+		}
+		c.Nonce = &Nonce{Wallet: "w", Issuer: "i", JTI: "1", Until: 1}
+		for _, want := range []error{nil, ErrReplayed} {
+			receipt, err := s.Commit(t.Context(), c)
+			if !errors.Is(err, want) || (err != nil) != (receipt == Receipt{}) {
+				t.Errorf("Commit = %+v, %v, want %v", receipt, err, want)
+			}
+		}
+	})
+}
+
 func TestCommitPutsEntriesOnTheirChains(t *testing.T) {
 	each(t, func(t *testing.T, open func() *Store) {
 		s := open()
@@ -52,9 +75,9 @@ func TestCommitPutsEntriesOnTheirChains(t *testing.T) {
 		c.Entries = append(c.Entries, entry("second")...)
 		c.Also = []ChainEntries{{ServiceChain, entry("service")}, {"v", entry("other")}}
 		for i := range int64(3) {
-			first, err := s.Commit(t.Context(), c)
-			if err != nil || first != 2*i+1 {
-				t.Fatalf("Commit = %d, %v", first, err)
+			receipt, err := s.Commit(t.Context(), c)
+			if err != nil || receipt.Chain() != "w" || receipt.Seq() != 2*i+2 || receipt.Releases() {
+				t.Fatalf("Commit = %+v, %v", receipt, err)
 			}
 		}
 		for chain, want := range map[string]int64{"w": 6, ServiceChain: 3, "v": 3} {

@@ -22,6 +22,9 @@ func (c *Credential) columns() []column {
 func (Credential) Table() string { return "credentials" }
 func (c Credential) Key() string { return c.ID }
 
+// Content is the sealed field of the row, and its name in the associated data.
+func (c Credential) Content() (field string, sealed []byte) { return "content", c.Sealed }
+
 var (
 	getCredential     = reads[Credential]("credential")
 	listCredentials   = reads[Credential]("credentials")

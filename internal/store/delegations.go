@@ -38,6 +38,9 @@ func (d Delegation) Key() string       { return hex.EncodeToString(d.Hash) }
 func (d Delegation) Canonical() []byte { return canonical(&d) }
 func (d Delegation) Sum() []byte       { return d.MAC }
 
+// Content is the sealed field of the row, and its name in the associated data.
+func (d Delegation) Content() (field string, sealed []byte) { return "token", d.Sealed }
+
 var (
 	getDelegation    = reads[Delegation]("delegation")
 	listDelegations  = reads[Delegation]("delegations")

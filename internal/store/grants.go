@@ -38,6 +38,9 @@ func (g Grant) Key() string       { return g.ID }
 func (g Grant) Canonical() []byte { return canonical(&g) }
 func (g Grant) Sum() []byte       { return g.MAC }
 
+// Content is the sealed field of the row, and its name in the associated data.
+func (g Grant) Content() (field string, sealed []byte) { return "content", g.Sealed }
+
 var (
 	getGrant    = reads[Grant]("grant")
 	grantsOfApp = reads[Grant]("grants of app")

@@ -22,6 +22,9 @@ func (p *Policy) columns() []column {
 func (Policy) Table() string { return "policies" }
 func (p Policy) Key() string { return p.Wallet }
 
+// Content is the sealed field of the row, and its name in the associated data.
+func (p Policy) Content() (field string, sealed []byte) { return "rules", p.Sealed }
+
 var (
 	getPolicy    = reads[Policy]("policy")
 	insertPolicy = writes[Policy]("insert policy")

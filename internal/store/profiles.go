@@ -22,6 +22,9 @@ func (p *Profile) columns() []column {
 func (Profile) Table() string { return "profiles" }
 func (p Profile) Key() string { return p.Wallet }
 
+// Content is the sealed field of the row, and its name in the associated data.
+func (p Profile) Content() (field string, sealed []byte) { return "items", p.Sealed }
+
 var (
 	getProfile    = reads[Profile]("profile")
 	insertProfile = writes[Profile]("insert profile")

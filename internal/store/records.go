@@ -40,6 +40,9 @@ func (r *Record) columns() []column {
 func (Record) Table() string { return "records" }
 func (r Record) Key() string { return r.ID }
 
+// Content is the sealed field of the row, and its name in the associated data.
+func (r Record) Content() (field string, sealed []byte) { return "content", r.Sealed }
+
 var (
 	listRecords  = reads[Record]("records")
 	insertRecord = writes[Record]("insert record")

@@ -28,6 +28,9 @@ func (k *SecretKey) columns() []column {
 func (SecretKey) Table() string { return "secret_keys" }
 func (k SecretKey) Key() string { return k.App + " " + hex.EncodeToString(k.Tag) }
 
+// Content is the sealed field of the row, and its name in the associated data.
+func (k SecretKey) Content() (field string, sealed []byte) { return "content", k.Sealed }
+
 var (
 	getSecretKey     = reads[SecretKey]("secret key")
 	secretKeysOfApp  = reads[SecretKey]("secret keys")

@@ -32,6 +32,9 @@ func (s *Secret) columns() []column {
 func (Secret) Table() string { return "secrets" }
 func (s Secret) Key() string { return s.App + " " + hex.EncodeToString(s.Tag) + " " + s.Revision }
 
+// Content is the sealed field of the row, and its name in the associated data.
+func (s Secret) Content() (field string, sealed []byte) { return "content", s.Sealed }
+
 func (s Secret) position() position { return position{s.Created, string(s.Tag)} }
 
 var (

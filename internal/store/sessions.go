@@ -52,6 +52,9 @@ func (s Session) Key() string       { return s.ID }
 func (s Session) Canonical() []byte { return canonical(&s) }
 func (s Session) Sum() []byte       { return s.MAC }
 
+// Content is the sealed field of the row, and its name in the associated data.
+func (s Session) Content() (field string, sealed []byte) { return "content", s.Sealed }
+
 var (
 	getSession      = reads[Session]("session")
 	listSessions    = reads[Session]("sessions")

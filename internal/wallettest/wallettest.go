@@ -154,7 +154,7 @@ func (w *Wallet) start(create bool) {
 	w.URL = "http://" + l.Addr().String()
 	ctx, cancel := context.WithCancel(context.Background())
 	var work sync.WaitGroup
-	work.Go(func() { w.Door.Run(ctx) })
+	work.Go(func() { w.Door.Ledger().Run(ctx) })
 	work.Go(func() {
 		if err := sessions.Run(ctx); err != nil {
 			w.t.Errorf("running sessions: %v", err)

@@ -1,13 +1,60 @@
-package claims
+package ledger
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 
 	"walletd/internal/keystore"
 	"walletd/internal/store"
 )
+
+// Verification is what checking a record found.
+type Verification struct {
+	Entries, Heads int64
+	Head           *store.Head // the last head that fits
+	Bad            *BadEntry   // the first entry, or head, that does not fit
+	Unknown        string      // what cannot be known
+}
+
+// BadEntry names what does not fit.
+type BadEntry struct {
+	Seq int64
+	Why string
+}
+
+// Verify checks a chain from its first entry, and that every signed head fits it: of the service's
+// with a nil wallet, else of the wallet's. It says what it cannot know: whether entries were cut off
+// after the last head.
+func (l *Ledger) Verify(ctx context.Context, w *Wallet) (Verification, error) {
+	chain := ChainOf(w)
+	key, err := l.headKey(w)
+	if err != nil {
+		return Verification{}, err
+	}
+	v := NewVerifier(chain)
+	v.Key, v.Own = key, key != nil
+	if err := l.EachHead(ctx, chain, func(h store.Head) error { v.AddHead(h); return nil }); err != nil {
+		return Verification{}, err
+	}
+	if err := l.walk(ctx, chain, func(r store.Record) error { v.Add(r); return nil }); err != nil {
+		return Verification{}, err
+	}
+	return v.Result(), nil
+}
+
+// headKey returns the public key that signs a chain; nil for the service's while locked.
+func (l *Ledger) headKey(w *Wallet) ([]byte, error) {
+	if w != nil {
+		return w.keys.HeadKey(), nil
+	}
+	pk, err := l.keystore.ServiceHeadKey()
+	if errors.Is(err, keystore.ErrLocked) {
+		return nil, nil
+	}
+	return pk, err
+}
 
 // Verifier checks a chain and its heads as they are read: all heads first, then the entries in
 // order. It needs no key; with the public key of the chain's heads it also knows that the heads
@@ -38,9 +85,10 @@ func NewVerifier(chain string) *Verifier {
 	return &Verifier{checker: store.Checker{Chain: chain}, heads: map[int64]store.Head{}}
 }
 
-// begins reports whether a part of a wallet's record begins with the entry.
-func begins(r store.Record) bool {
-	return r.Chain != store.ServiceChain && (r.Kind == "wallet.restored" || r.Kind == "wallet.imported")
+// beginsPart reports whether a part of a wallet's record begins with the entry.
+func beginsPart(r store.Record) bool {
+	k, known := kindOf(r.Kind)
+	return known && k.is(begins) && r.Chain != store.ServiceChain
 }
 
 // AddHead notes a head. One that was not signed does not fit.
@@ -66,7 +114,7 @@ func (v *Verifier) Add(r store.Record) {
 		v.fault(err.Seq, err.Why)
 		return
 	}
-	if begins(r) {
+	if beginsPart(r) {
 		v.part++
 	}
 	h, signed := v.heads[r.Seq]

@@ -1,4 +1,4 @@
-package claims
+package ledger
 
 import (
 	"bufio"
@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 
@@ -54,26 +55,23 @@ func (h *hexBytes) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// ExportRecord writes the caller's chain as JSON lines, entries as they are kept and then the
-// heads, to be verified by ReadExport without keys.
-func (d *Door) ExportRecord(ctx context.Context, c *Caller, w io.Writer) error {
-	chain, err := c.chain()
-	if err != nil {
-		return err
-	}
+// Export writes a chain as JSON lines, entries as they are stored and then the heads, to be verified
+// by VerifyExport without keys: of the service's with a nil wallet, else of the wallet's.
+func (l *Ledger) Export(ctx context.Context, wallet *Wallet, w io.Writer) error {
+	chain := ChainOf(wallet)
 	e := json.NewEncoder(w)
-	err = d.walk(ctx, chain, func(r store.Record) error {
+	err := l.walk(ctx, chain, func(r store.Record) error {
 		return e.Encode(exported{Record: &exportedRecord{r.Chain, r.Seq, r.ID, r.Time, r.Kind, r.Sealed, r.Prev, r.Hash}})
 	})
 	if err != nil {
 		return err
 	}
-	return d.walkHeads(ctx, chain, func(h store.Head) error {
+	return l.EachHead(ctx, chain, func(h store.Head) error {
 		return e.Encode(exported{Head: &exportedHead{h.Chain, h.Seq, h.Hash, h.Time, h.PublicKey, h.Signature}})
 	})
 }
 
-// readExported reads one line, which must be what ExportRecord writes to the byte.
+// readExported reads one line, which must be what Export writes to the byte.
 func readExported(text []byte) (line exported, ok bool) {
 	if json.Unmarshal(text, &line) != nil || (line.Record == nil) == (line.Head == nil) {
 		return exported{}, false
@@ -90,17 +88,19 @@ func (h *exportedHead) row() store.Head {
 	return store.Head{Chain: h.Chain, Seq: h.Seq, Hash: h.Hash, Time: h.Time, PublicKey: h.PublicKey, Signature: h.Signature}
 }
 
-// ReadExport checks an exported record, without keys. head, if not nil, is a head known from
-// elsewhere, the log for one, that the record must contain. ErrInput names a line that is none of
-// an exported record.
-func ReadExport(r io.Reader, head *store.Head) (Verification, error) {
+// ErrExport is returned for a file that is not an exported record; the wrapping error names the line.
+var ErrExport = errors.New("this is not an exported record")
+
+// VerifyExport checks an exported record, without keys. head, if not nil, is a head known from
+// elsewhere, the log for one, that the record must contain.
+func VerifyExport(r io.Reader, head *store.Head) (Verification, error) {
 	var lines []exported
 	s := bufio.NewScanner(r)
 	s.Buffer(nil, maxExportLine)
 	for n := 1; s.Scan(); n++ {
 		line, ok := readExported(s.Bytes())
 		if !ok {
-			return Verification{}, fmt.Errorf("%w: line %d is not a line of an exported record", ErrInput, n)
+			return Verification{}, fmt.Errorf("%w: line %d is not a line of one", ErrExport, n)
 		}
 		lines = append(lines, line)
 	}

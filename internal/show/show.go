@@ -1,4 +1,7 @@
-package claims
+// Package show makes the texts of others fit to be shown. Whatever an app or an issuer sends is
+// hostile until it has passed one of these functions: a person must see what is there, and two
+// texts that differ must not look the same for a reason that can't be seen.
+package show
 
 import (
 	"fmt"
@@ -7,13 +10,13 @@ import (
 	"unicode/utf8"
 )
 
-// Longest texts of a dApp that are shown, in runes. A dApp's words are hostile until read.
+// Longest texts of an app that are shown, in runes.
 const (
-	maxName        = 80
-	maxDescription = 500
+	MaxName        = 80
+	MaxDescription = 500
 )
 
-// Plain makes a dApp's text fit to be shown: control, bidirectional and other invisible
+// Plain returns a text as one line that does nothing: control, bidirectional and other invisible
 // characters are removed, white space is folded to single blanks, and what is longer than limit
 // runes is cut with an ellipsis.
 func Plain(text string, limit int) string {
@@ -33,9 +36,9 @@ func Plain(text string, limit int) string {
 	return text
 }
 
-// escaped shows a salt as it is: what a person could not see is written as an escape, so that
-// two salts that differ never look the same for that reason.
-func escaped(text string) string {
+// Escape returns a salt or a name as it is: what a person could not see is written as an escape, so
+// that two that differ never look the same for that reason.
+func Escape(text string) string {
 	var b strings.Builder
 	for i, r := range text {
 		switch {
@@ -56,26 +59,26 @@ func escaped(text string) string {
 	return b.String()
 }
 
-// isShowable reports whether a text holds nothing that a person could not be shown: valid UTF-8
-// without control characters but tabs and ends of lines.
-func isShowable(text string) bool {
+// IsShowable reports whether a text can be shown whole: it is valid UTF-8 without control
+// characters other than tabs and ends of lines.
+func IsShowable(text string) bool {
 	if !utf8.ValidString(text) {
 		return false
 	}
 	return !strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) && !strings.ContainsRune("\t\n\r", r) })
 }
 
-// shownWhole shows a text that is to be signed, all of it: lines and tabs as they are, and what a
-// person could not see as an escape.
-func shownWhole(text string) string {
+// EscapeLines is Escape for a text of several lines, such as one that is to be signed: ends of
+// lines and tabs stay as they are.
+func EscapeLines(text string) string {
 	var b strings.Builder
 	for rest := text; rest != ""; {
 		i := strings.IndexAny(rest, "\t\n")
 		if i < 0 {
-			b.WriteString(escaped(rest))
+			b.WriteString(Escape(rest))
 			break
 		}
-		b.WriteString(escaped(rest[:i]))
+		b.WriteString(Escape(rest[:i]))
 		b.WriteByte(rest[i])
 		rest = rest[i+1:]
 	}

@@ -1,4 +1,4 @@
-package claims
+package ledger
 
 import (
 	"context"
@@ -9,10 +9,18 @@ import (
 	"walletd/internal/keystore"
 )
 
-// noteForged puts a row that was not written by this keystore on record, each forgery of it once
-// per process, and returns ErrForged. Other errors are returned as they are.
-func (d *Door) noteForged(ctx context.Context, c *Caller, cause error) error {
-	seen := forgery{wallet: c.Wallet}
+// ErrForged is returned for a row that does not carry the wallet's MAC, or whose sealed bytes are not
+// this row's: somebody else wrote or moved it. It is on record.
+var ErrForged = errors.New("a row of the store was changed by somebody else; it is not used")
+
+// NoteForged appends a forgery to the wallet's audit log, each one once per process, and returns
+// ErrForged. cause is what the keystore said of the row; another error is returned as it is. If the
+// forgery cannot be recorded, that error is returned.
+func (w *Wallet) NoteForged(ctx context.Context, cause error) error { return w.noteForged(ctx, cause) }
+
+func (w *Wallet) noteForged(ctx context.Context, cause error) error {
+	l := w.ledger
+	seen := forgery{wallet: w.ID()}
 	if forged, ok := errors.AsType[*keystore.ForgedError](cause); ok {
 		seen.row, seen.content = forged.Table+" "+forged.Row, forged.Seen
 	} else if damaged, ok := errors.AsType[*keystore.DamagedError](cause); ok {
@@ -20,11 +28,10 @@ func (d *Door) noteForged(ctx context.Context, c *Caller, cause error) error {
 	} else {
 		return cause
 	}
-	if d.forged.note(seen) {
-		d.log.Error().Str("wallet", c.Wallet).Str("row", seen.row).Msg("a row of the store was changed by somebody else")
-		e := Event{Kind: "row.forged", By: "walletd", Row: seen.row}
-		if err := d.record(ctx, c, e); err != nil {
-			d.forged.forget(seen)
+	if l.forged.note(seen) {
+		l.log.Error().Str("wallet", w.ID()).Str("row", seen.row).Msg("a row of the store was changed by somebody else")
+		if _, err := w.Commit(ctx, Change{Event: Event{Kind: RowForged, By: "walletd", Row: seen.row}}); err != nil {
+			l.forged.forget(seen)
 			return err
 		}
 	}
@@ -43,7 +50,7 @@ type forgeries struct {
 	seen map[forgery]bool
 }
 
-// maxForgeries bounds them; after that many they are recorded anew.
+// maxForgeries bounds them; after that many they are recorded again.
 const maxForgeries = 4096
 
 // note reports whether the forgery is new.

@@ -1,0 +1,119 @@
+package ledger
+
+import (
+	"encoding/json"
+	"slices"
+)
+
+// Kind is a kind of entry, with what it means for safety. The kinds below are all there are: no other
+// package can make one.
+type Kind struct {
+	name  string
+	means meaning
+}
+
+// meaning is a set of what holds for the entries of a kind.
+type meaning uint
+
+const (
+	// fresh: the decision rests on the wallet as it was read. If the wallet's version was raised
+	// since, the commit fails with store.ErrChanged, and the decision is made again.
+	fresh meaning = 1 << iota
+	// consumes: the nonce of a signed request is consumed in the same write.
+	consumes
+	// releases: the entry allows a key, a signature or a plaintext to leave the wallet.
+	releases
+	// incidental: the entry is made on the way to what was asked, whose Idempotency-Key it leaves
+	// alone.
+	incidental
+	// wakes: those who wait for a decision, or for events, look again.
+	wakes
+	// begins: a part of a wallet's record begins here, whose heads are signed with another key.
+	begins
+)
+
+// The kinds. An entry of a kind that releases is on record before anything leaves.
+var (
+	ClaimAllowed   = Kind{"claim.allowed", fresh | consumes | releases}
+	ClaimCollected = Kind{"claim.collected", fresh | consumes | releases}
+	ClaimOwn       = Kind{"claim.own", releases}
+	ClaimAsked     = Kind{"claim.asked", fresh | consumes | wakes}
+	ClaimDenied    = Kind{"claim.denied", consumes}
+	ClaimRefused   = Kind{"claim.refused", consumes}
+
+	ApprovalApproved  = Kind{"approval.approved", fresh | wakes}
+	ApprovalRejected  = Kind{"approval.rejected", wakes}
+	ApprovalCancelled = Kind{"approval.cancelled", 0}
+
+	PolicySet         = Kind{"policy.set", fresh | wakes}
+	GrantRevoked      = Kind{"grant.revoked", fresh}
+	TokenRevoked      = Kind{"token.revoked", fresh | wakes}
+	AppRevoked        = Kind{"app.revoked", fresh | wakes}
+	DelegationRevoked = Kind{"delegation.revoked", fresh | wakes}
+	TokenCreated      = Kind{"token.created", 0}
+	AppNamed          = Kind{"app.named", 0}
+
+	WalletCreated  = Kind{"wallet.created", 0}
+	WalletImported = Kind{"wallet.imported", begins}
+	WalletRestored = Kind{"wallet.restored", begins | wakes}
+	WalletChanged  = Kind{"wallet.changed", 0}
+	WalletDeleted  = Kind{"wallet.deleted", wakes}
+
+	AccountCreated    = Kind{"account.created", incidental}
+	AccountImported   = Kind{"account.imported", 0}
+	ProfileSet        = Kind{"profile.set", 0}
+	CredentialStored  = Kind{"credential.stored", 0}
+	CredentialDeleted = Kind{"credential.deleted", 0}
+	SecretKeyNoted    = Kind{"secretkey.noted", 0}
+
+	KeyDerived      = Kind{"key.derived", releases}
+	BackupCreated   = Kind{"backup.created", releases}
+	BackupInspected = Kind{"backup.inspected", releases}
+	StoreCopied     = Kind{"keystore.snapshot", 0}
+
+	SessionOpened    = Kind{"session.opened", wakes}
+	SessionAsked     = Kind{"session.asked", wakes}
+	SessionWaiting   = Kind{"session.waiting", wakes}
+	SessionAnswering = Kind{"session.answering", wakes}
+	SessionEnded     = Kind{"session.ended", wakes}
+	SessionDeclined  = Kind{"session.declined", releases}
+
+	RowForged = Kind{"row.forged", incidental}
+)
+
+// kinds are all of them, in no order.
+func kinds() []Kind {
+	return []Kind{
+		ClaimAllowed, ClaimCollected, ClaimOwn, ClaimAsked, ClaimDenied, ClaimRefused,
+		ApprovalApproved, ApprovalRejected, ApprovalCancelled,
+		PolicySet, GrantRevoked, TokenRevoked, AppRevoked, DelegationRevoked, TokenCreated, AppNamed,
+		WalletCreated, WalletImported, WalletRestored, WalletChanged, WalletDeleted,
+		AccountCreated, AccountImported, ProfileSet, CredentialStored, CredentialDeleted, SecretKeyNoted,
+		KeyDerived, BackupCreated, BackupInspected, StoreCopied,
+		SessionOpened, SessionAsked, SessionWaiting, SessionAnswering, SessionEnded, SessionDeclined,
+		RowForged,
+	}
+}
+
+// String is the kind's name in the record.
+func (k Kind) String() string { return k.name }
+
+// Releases reports whether an entry of the kind allows something secret to leave the wallet.
+func (k Kind) Releases() bool { return k.is(releases) }
+
+// ConsumesNonce reports whether an entry of the kind consumes the nonce of a signed request.
+func (k Kind) ConsumesNonce() bool { return k.is(consumes) }
+
+func (k Kind) is(m meaning) bool { return k.means&m != 0 }
+
+// kindOf finds the kind of an entry that was read; other programs, and other packages, write others.
+func kindOf(name string) (Kind, bool) {
+	i := slices.IndexFunc(kinds(), func(k Kind) bool { return k.name == name })
+	if i < 0 {
+		return Kind{}, false
+	}
+	return kinds()[i], true
+}
+
+// MarshalJSON keeps a Kind out of an entry's content: it is a column of its own.
+func (k Kind) MarshalJSON() ([]byte, error) { return json.Marshal(k.name) }

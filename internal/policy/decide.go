@@ -1,0 +1,117 @@
+package policy
+
+import (
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"walletd/internal/did"
+)
+
+// Fact is all that a decision about one claim rests on; the rest of the claim cannot matter.
+type Fact struct {
+	App     did.DID // the requester
+	Agent   did.DID // who speaks for it, or zero
+	Known   bool    // the app has a token in the wallet, or the owner approved it
+	Claim   string  // the claim's type
+	Account string  // address of the account whose key would answer
+	Salt    []byte
+	HasSalt bool
+	// About is what else a grant for such a claim is held to, or "".
+	About string
+	// Delegation is the hash, in hex, of the delegation presented, or "".
+	Delegation string
+	// Never says why no rule may decide, or is "".
+	Never string
+	// MFA is set if a number shown on the app's page must be chosen: nothing but a person can.
+	MFA bool
+}
+
+// GrantContent is the sealed part of a grant.
+type GrantContent struct {
+	Claim      string  `json:"claim"`
+	Account    string  `json:"account"`
+	Salt       *string `json:"salt,omitempty"` // hex of the bytes
+	SaltText   string  `json:"saltText,omitempty"`
+	Delegation string  `json:"delegation,omitempty"` // hash, hex
+	Asker      string  `json:"asker,omitempty"`      // token that asked; revoking it ends the grant
+
+	About string    `json:"about,omitempty"` // what else it is held to (Fact.About)
+	Items *[]string `json:"items,omitempty"` // of a profile, those that are given under it
+}
+
+// Grant is an approval that stands for more than one request. Whoever makes one has checked that its
+// row is authentic.
+type Grant struct {
+	ID         string
+	App, Agent string // bare addresses; Agent "" if the app speaks for itself
+	Ends       int64  // unix seconds; 0: never by time
+	Uses       int64  // left; -1: not counted
+	Revoked    int64  // unix seconds; 0: not revoked
+	GrantContent
+}
+
+// Covers reports whether the grant stands for f at now: the same app, agent, claim, account,
+// salt bytes and delegation, not revoked, not expired, not used up.
+func (g Grant) Covers(f Fact, now time.Time) bool {
+	if g.Revoked != 0 || g.Uses == 0 || g.Ends != 0 && now.Unix() >= g.Ends {
+		return false
+	}
+	if g.App != f.App.Address() || g.Agent != f.Agent.Address() {
+		return false
+	}
+	if g.Claim != f.Claim || g.Account != f.Account || g.Delegation != f.Delegation || g.About != f.About {
+		return false
+	}
+	if g.Salt == nil {
+		return !f.HasSalt
+	}
+	return f.HasSalt && *g.Salt == hex.EncodeToString(f.Salt)
+}
+
+// Verdict is a decision with its reason, which goes on record and into the answer.
+type Verdict struct {
+	Decision Decision
+	Reason   string
+	Rule     int    // the rule that decided, counted from one; zero if none did
+	Grant    *Grant // the grant that decided, if one did
+}
+
+// Decide follows the order of design section 7: deny; what no rule may decide; an allow or an
+// explicit ask; a grant; otherwise the owner is asked.
+func Decide(p Policy, grants []Grant, f Fact, now time.Time) Verdict {
+	if denied, is := p.Denies(f); is {
+		return denied
+	}
+	if f.MFA {
+		return Verdict{Decision: Ask, Reason: "a number shown on the app's page must be chosen"}
+	}
+	if f.Never != "" {
+		// A grant counts here only if it was made for this very delegation.
+		if f.Delegation != "" {
+			if g := find(grants, f, now); g != nil {
+				return Verdict{Decision: Allow, Grant: g, Reason: "allowed by a grant for this delegation"}
+			}
+		}
+		return Verdict{Decision: Ask, Reason: f.Never}
+	}
+	if rule, d := p.match(f); rule > 0 {
+		if d == Allow {
+			return Verdict{Decision: Allow, Rule: rule, Reason: fmt.Sprintf("allowed by rule %d", rule)}
+		}
+		return Verdict{Decision: Ask, Rule: rule, Reason: fmt.Sprintf("rule %d says to ask", rule)}
+	}
+	if g := find(grants, f, now); g != nil {
+		return Verdict{Decision: Allow, Grant: g, Reason: "allowed by a grant"}
+	}
+	return Verdict{Decision: Ask, Reason: "no rule and no grant covers this"}
+}
+
+func find(grants []Grant, f Fact, now time.Time) *Grant {
+	for i := range grants {
+		if grants[i].Covers(f, now) {
+			return &grants[i]
+		}
+	}
+	return nil
+}

@@ -1,0 +1,171 @@
+// Package policy decides from values alone: the rules of a wallet's owner, the grants they gave,
+// and the facts of one claim. It reads nothing, keeps nothing and knows no clock.
+//
+//	Decide   deny -> what no rule may decide -> allow or an explicit ask -> a grant -> ask
+//
+// The order is that of design section 7.
+package policy
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"walletd/internal/did"
+)
+
+// Decision is what becomes of a claim.
+type Decision string
+
+// The decisions, from the mildest to the strictest.
+const (
+	Allow Decision = "allow"
+	Ask   Decision = "ask"
+	Deny  Decision = "deny"
+)
+
+// Stricter returns the stricter of two decisions: all claims of a request have one outcome.
+func Stricter(a, b Decision) Decision {
+	rank := map[Decision]int{Allow: 0, Ask: 1, Deny: 2}
+	if rank[b] > rank[a] {
+		return b
+	}
+	return a
+}
+
+// Any in a rule's App or Claim matches every registered app, or every claim.
+const Any = "*"
+
+const (
+	// MaxSalt is the most bytes of a salt, as text or as bytes.
+	MaxSalt = 1024
+	// maxRules bounds a policy: it is read on every claim.
+	maxRules = 200
+)
+
+// ErrPolicy is returned when a policy cannot be saved; its text names the rule.
+var ErrPolicy = errors.New("the policy is not valid")
+
+// Rule is one line of a policy. App is a DID or Any; Claim a claim type or Any; Salt, when set,
+// holds the rule to one salt, compared by its bytes (design section 5: a salt is its bytes). Off is
+// an allow that came back with a backup and counts for nothing until the owner confirms it.
+type Rule struct {
+	App      string   `json:"app"`
+	Claim    string   `json:"claim"`
+	Salt     *string  `json:"salt,omitempty"`
+	SaltHex  *string  `json:"saltHex,omitempty"`
+	Decision Decision `json:"decision"`
+	Off      bool     `json:"off,omitempty"`
+}
+
+// Policy is a wallet's ordered list of rules. The first that matches wins; without a match the
+// owner is asked.
+type Policy struct {
+	Rules []Rule `json:"rules"`
+}
+
+// Check reads a policy as a person wrote it and returns it in canonical form (apps as
+// did:abt:…). isType reports whether a name is a claim type that the wallet answers. The error
+// wraps ErrPolicy and names the rule.
+func (p Policy) Check(isType func(string) bool) (Policy, error) {
+	if len(p.Rules) > maxRules {
+		return Policy{}, fmt.Errorf("%w: %d rules, at most %d are stored", ErrPolicy, len(p.Rules), maxRules)
+	}
+	clean := Policy{Rules: make([]Rule, len(p.Rules))}
+	for i, r := range p.Rules {
+		if err := r.Check(isType); err != nil {
+			return Policy{}, fmt.Errorf("%w: rule %d: %w", ErrPolicy, i+1, err)
+		}
+		if r.App != Any {
+			app, _ := did.Parse(r.App)
+			r.App = app.String()
+		}
+		clean.Rules[i] = r
+	}
+	return clean, nil
+}
+
+// Check refuses a rule that could never match, or not be understood.
+func (r Rule) Check(isType func(string) bool) error {
+	switch r.Decision {
+	case Allow, Ask, Deny:
+	default:
+		return errors.New(`decision must be "allow", "ask" or "deny"`)
+	}
+	if r.Off && r.Decision != Allow {
+		return errors.New("only an allow can be off")
+	}
+	if r.App != Any {
+		if _, err := did.Parse(r.App); err != nil {
+			return fmt.Errorf(`app must be a DID or "*": %w`, err)
+		}
+	}
+	if r.Claim != Any && !isType(r.Claim) {
+		return errors.New(`claim must be a claim type this wallet answers, or "*"`)
+	}
+	if r.Salt != nil && r.SaltHex != nil {
+		return errors.New("salt and saltHex exclude each other")
+	}
+	if r.Salt != nil && len(*r.Salt) > MaxSalt {
+		return fmt.Errorf("salt is longer than %d bytes", MaxSalt)
+	}
+	if r.SaltHex != nil {
+		if b, err := hex.DecodeString(*r.SaltHex); err != nil || len(b) > MaxSalt {
+			return fmt.Errorf("saltHex must be hexadecimal digits, at most %d bytes", MaxSalt)
+		}
+	}
+	return nil
+}
+
+// SaltBytes returns the bytes that the rule is held to, and whether it is held to any.
+func (r Rule) SaltBytes() ([]byte, bool) {
+	switch {
+	case r.Salt != nil:
+		return did.LooseBytes(*r.Salt), true
+	case r.SaltHex != nil:
+		b, err := hex.DecodeString(*r.SaltHex)
+		return b, err == nil
+	}
+	return nil, false
+}
+
+func (r Rule) matches(f Fact) bool {
+	if r.Off {
+		return false
+	}
+	if !f.Known && (r.App == Any || r.Decision == Allow) {
+		return false // the owner is asked about an app that is not registered
+	}
+	if r.App != Any && r.App != f.App.String() {
+		return false
+	}
+	if r.Claim != Any && r.Claim != f.Claim {
+		return false
+	}
+	if salt, held := r.SaltBytes(); held {
+		return f.HasSalt && bytes.Equal(salt, f.Salt)
+	}
+	return true
+}
+
+// match returns the first rule that matches, counted from one, or zero.
+func (p Policy) match(f Fact) (rule int, d Decision) {
+	for i, r := range p.Rules {
+		if r.matches(f) {
+			return i + 1, r.Decision
+		}
+	}
+	return 0, Ask
+}
+
+// Denies returns the verdict of the rule that denies a claim, if the first rule that matches does.
+// It needs no more of the fact than who asks, the claim's type and its salt, so that nothing has to be
+// looked up or derived before it.
+func (p Policy) Denies(f Fact) (Verdict, bool) {
+	rule, d := p.match(f)
+	if rule == 0 || d != Deny {
+		return Verdict{}, false
+	}
+	return Verdict{Decision: Deny, Rule: rule, Reason: fmt.Sprintf("denied by rule %d", rule)}, true
+}
