@@ -149,6 +149,10 @@ func TestAWalletIsRestoredIntoAnEmptyStore(t *testing.T) {
 	if kind, e := h.lastEvent(); kind != "backup.created" || e.By != "owner" {
 		t.Errorf("on record: %s %+v", kind, e)
 	}
+	entries, err := h.door.Record(t.Context(), h.as(h.owner), 0, 200)
+	if err != nil {
+		t.Fatal(err)
+	}
 	shown, err := h.door.InspectBackup(t.Context(), h.as(h.owner), b.File)
 	if diff := cmp.Diff(b.BackupView, shown); err != nil || diff != "" {
 		t.Errorf("inspecting it: %v %s", err, diff)
@@ -157,11 +161,10 @@ func TestAWalletIsRestoredIntoAnEmptyStore(t *testing.T) {
 	if diff := cmp.Diff(b.BackupView, shown); err != nil || diff != "" {
 		t.Errorf("inspecting it with the words: %v %s", err, diff)
 	}
-	before := h.contents()
-	entries, err := h.door.Record(t.Context(), h.as(h.owner), 0, 200)
-	if err != nil {
-		t.Fatal(err)
+	if kind, e := h.lastEvent(); kind != "backup.inspected" || e.By != "owner" {
+		t.Errorf("on record: %s %+v", kind, e)
 	}
+	before := h.contents()
 
 	n := place(t)
 	n.wallet = h.wallet

@@ -25,11 +25,14 @@ type listed struct {
 // arrows say which packages of the house each may import (design section 3): one way, and the
 // leaves nothing. Who is not named here may import nothing.
 var arrows = map[string][]string{
-	"cmd/walletd":            {"api", "internal/blocklet", "internal/server", "internal/connect", "internal/claims", "internal/keystore", "internal/derive", "internal/did", "internal/store", "api/client", "internal/secret"},
-	"internal/server":        {"api", "internal/connect", "internal/claims", "internal/keystore", "internal/did", "internal/store", "internal/strictjson"},
-	"internal/connect":       {"internal/claims", "internal/keystore", "internal/delegation", "internal/did", "internal/store"},
-	"internal/claims":        {"internal/keystore", "internal/derive", "internal/delegation", "internal/did", "internal/secretstorage", "internal/store"},
-	"internal/keystore":      {"internal/derive", "internal/did", "internal/secret", "internal/store"},
+	"cmd/walletd":            {"api", "api/client", "internal/secret", "internal/blocklet", "internal/server", "internal/connect", "internal/claims", "internal/ledger", "internal/policy", "internal/keystore", "internal/derive", "internal/did", "internal/show", "internal/store"},
+	"internal/server":        {"api", "internal/connect", "internal/claims", "internal/ledger", "internal/policy", "internal/keystore", "internal/did", "internal/store", "internal/strictjson"},
+	"internal/connect":       {"internal/claims", "internal/ledger", "internal/show", "internal/keystore", "internal/delegation", "internal/did", "internal/store"},
+	"internal/claims":        {"internal/ledger", "internal/policy", "internal/show", "internal/keystore", "internal/derive", "internal/delegation", "internal/did", "internal/secretstorage", "internal/store"},
+	"internal/ledger":        {"internal/keystore", "internal/policy", "internal/did", "internal/store"},
+	"internal/policy":        {"internal/did"},
+	"internal/show":          {},
+	"internal/keystore":      {"internal/derive", "internal/did", "internal/secret", "internal/secretstorage", "internal/store"},
 	"internal/blocklet":      {"internal/pkcs7", "internal/secret"},
 	"internal/derive":        {"internal/did", "internal/secret"},
 	"internal/delegation":    {"internal/did"},
@@ -101,7 +104,7 @@ func TestOnlyTheDoorOpensWallets(t *testing.T) {
 					if n.Sel.Name != "OpenWallet" {
 						break
 					}
-					if found = true; p.ImportPath != "internal/claims" {
+					if found = true; p.ImportPath != "internal/claims" && p.ImportPath != "internal/ledger" {
 						t.Errorf("%s in %s opens a wallet", name, p.ImportPath)
 					}
 				case *ast.FuncDecl:
