@@ -207,7 +207,7 @@ func (s *Sessions) until() int64 { return s.Store.Now().Add(leaseFor).Unix() }
 
 // isAway tells errors of a store that may come back.
 func isAway(err error) bool {
-	return errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrFull)
+	return errors.Is(err, store.ErrUnavailable) && !errors.Is(err, store.ErrClosed) || errors.Is(err, store.ErrFull)
 }
 
 // retriable tells errors that say nothing about the session: it can go on at once.

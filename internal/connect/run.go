@@ -22,6 +22,11 @@ const (
 // ended long ago. It returns when what was at work has come to a rest; an answer that is being
 // posted is waited for.
 func (s *Sessions) Run(ctx context.Context) error {
+	// Whatever a process before this one leased is given back before a session is begun here, or one
+	// that is at work would lose its lease.
+	if !s.releaseAll(ctx) {
+		return nil
+	}
 	s.workers.start(ctx)
 	defer s.workers.stop()
 	s.workers.going.Go(func() { s.keys.fill(ctx) })
@@ -29,19 +34,11 @@ func (s *Sessions) Run(ctx context.Context) error {
 
 	tick := time.NewTicker(look)
 	defer tick.Stop()
-	all := s.Alone // whatever is leased is to be given back first
 	var away time.Time
 	failing := false
 	for {
 		news := s.Door.Ledger().Changed()
-		var err error
-		if all {
-			err = s.Store.ReleaseSessions(ctx)
-			all = err != nil
-		}
-		if err == nil {
-			err = s.due(ctx, away)
-		}
+		err := s.due(ctx, away)
 		switch {
 		case err != nil && ctx.Err() == nil:
 			away = s.Store.Now()
@@ -112,5 +109,27 @@ func (s *Sessions) work(ctx context.Context, row store.Session, take func(contex
 	s.workers.leave(row.ID, err == nil)
 	if err != nil && ctx.Err() == nil && !retriable(err) {
 		s.Log.Error().Err(err).Str("session", row.ID).Str("code", did.CodeOf(err)).Msg("a session does not go on")
+	}
+}
+
+// releaseAll gives back what is leased, if no other process works on the store; while the store is
+// away it tries again each second. It reports whether it did before the context ended.
+func (s *Sessions) releaseAll(ctx context.Context) bool {
+	if !s.Alone {
+		return true
+	}
+	for failing := false; ; failing = true {
+		err := s.Store.ReleaseSessions(ctx)
+		if err == nil {
+			return true
+		}
+		if !failing && ctx.Err() == nil {
+			s.Log.Error().Err(err).Msg("the leases of sessions that a restart left cannot be given back; it is tried again each second")
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(look):
+		}
 	}
 }

@@ -123,7 +123,7 @@ func (c *committer) enqueue(ctx context.Context, j *job, late <-chan time.Time) 
 	c.mu.RLock() // the queue isn't closed while we hold it
 	defer c.mu.RUnlock()
 	if c.closed {
-		return fmt.Errorf("%w: it was closed", ErrUnavailable)
+		return ErrClosed
 	}
 	select {
 	case c.queue <- j:

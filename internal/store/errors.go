@@ -1,6 +1,9 @@
 package store
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 var (
 	// ErrNotFound: no such row; of Open, no store there yet.
@@ -38,6 +41,9 @@ var (
 	// ErrUnavailable: the database can't be reached or didn't answer in time, or
 	// the store was closed. A write may or may not have happened; act on nothing.
 	ErrUnavailable = errors.New("the store is unavailable")
+	// ErrClosed: the store was closed in this process, and does not come back. It
+	// is ErrUnavailable too.
+	ErrClosed = fmt.Errorf("%w: it was closed", ErrUnavailable)
 	// ErrInUse: another process has the SQLite store's directory.
 	ErrInUse = errors.New("the store is in use by another walletd")
 	// ErrExposed: others can read the SQLite store's file or directory.
