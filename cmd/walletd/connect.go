@@ -19,7 +19,7 @@ type connectCmd struct {
 	Link      string   `arg:"" help:"The link, as the app shows it."`
 	Wallet    string   `placeholder:"WALLET" help:"The wallet to open it with, if the token is for more than one."`
 	Yes       bool     `help:"Say yes to all that is asked, without asking, in the sessions that this one leads to as well: for tests."`
-	MFA       *int     `name:"mfa" placeholder:"N" help:"The number that the app shows, for a question that wants one."`
+	MFA       *int     `name:"mfa" placeholder:"N" help:"The number that the app shows, for an approval that asks for one."`
 	Items     []string `placeholder:"NAME" help:"Items of the profile to give, when the app asks for some. Without it: asked at the terminal, or with --yes all that there are."`
 	Ephemeral bool     `help:"Be a wallet for the length of this session: no service is needed, and nothing is kept."`
 	Profile   string   `type:"path" placeholder:"FILE" help:"With --ephemeral: what the wallet can tell about its person, as profile set takes it. - reads the standard input."`

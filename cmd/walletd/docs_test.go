@@ -271,9 +271,9 @@ var docVaries = regexp.MustCompile(strings.Join([]string{
 	`wd_(?:app|owner|operator)_[a-z2-7_]+…?`,
 	`AGE-SECRET-KEY-[0-9A-Z-]+…?`,
 	`did:abt:z[1-9A-HJ-NP-Za-km-z]{20,}`,
+	`\b[a-z2-7]{26}\b`,
 	`\bz[1-9A-HJ-NP-Za-km-z]{20,}`,
 	`\b[0-9a-f]{64,128}\b`,
-	`\b[a-z2-7]{26}\b`,
 	`\b[A-Z2-9]{6}\b`,
 	`\b20\d\d-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?Z?`,
 	`\b127\.0\.0\.1:\d+`,
@@ -284,6 +284,8 @@ var docVaries = regexp.MustCompile(strings.Join([]string{
 // docKinds says what kind each alternative of docVaries is of, by how it begins.
 func docKind(s string) string {
 	switch {
+	case len(s) == 26 && !strings.ContainsAny(s, "-_:"):
+		return "ID" // which may begin with any letter
 	case strings.HasPrefix(s, "wd_"):
 		return s[:strings.Index(s[3:], "_")+4]
 	case strings.HasPrefix(s, "AGE-"):
