@@ -1,7 +1,6 @@
 package secretstorage
 
 import (
-	"strings"
 	"unicode"
 	"unicode/utf8"
 
@@ -28,8 +27,9 @@ func (k Key) RecoveryKey() []byte {
 	b[0], b[1] = recoveryFirst, recoverySecond
 	copy(b[2:], k.Reveal())
 	b[recoverySize-1] = xor(b[:])
-	digits := did.AppendBase58(nil, b[:])
-	defer clear(digits)
+	var digits [recoveryDigits]byte
+	defer clear(digits[:])
+	encodeBase58(&digits, &b)
 	text := make([]byte, 0, recoveryDigits+recoveryDigits/4-1)
 	for i, c := range digits {
 		if i > 0 && i%4 == 0 {
@@ -52,7 +52,7 @@ func DecodeRecoveryKey(text []byte) (Key, error) {
 		text = text[size:]
 		switch {
 		case unicode.IsSpace(r):
-		case r >= utf8.RuneSelf || strings.IndexByte(did.Base58Digits, byte(r)) < 0:
+		case r >= utf8.RuneSelf || base58Value(byte(r)) < 0:
 			return Key{}, did.Refuse("bad_base58", "a recovery key has letters and digits only, and no 0, O, I or l")
 		case len(digits) == cap(digits):
 			long = true
@@ -60,16 +60,16 @@ func DecodeRecoveryKey(text []byte) (Key, error) {
 			digits = append(digits, byte(r))
 		}
 	}
-	b, err := did.ParseBase58(digits, recoverySize)
-	defer clear(b)
+	var b [recoverySize]byte
+	defer clear(b[:])
 	// With the prefix 35 bytes have 48 digits; with another they may have fewer, never more.
-	if long || err != nil || len(b) != recoverySize {
+	if long || !decodeBase58(&b, digits) {
 		return Key{}, did.Refuse("bad_length", "a recovery key has 48 letters")
 	}
 	if b[0] != recoveryFirst || b[1] != recoverySecond {
 		return Key{}, did.Refuse("bad_prefix", "this is not a recovery key, or its first letters are wrong")
 	}
-	if xor(b) != 0 {
+	if xor(b[:]) != 0 {
 		return Key{}, did.Refuse("bad_parity", "a letter of the recovery key is wrong")
 	}
 	return NewKey(b[2 : 2+KeySize])

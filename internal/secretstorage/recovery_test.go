@@ -85,7 +85,7 @@ func TestDecodeRecoveryKeyHasOneTextForOneKey(t *testing.T) {
 	good := bytes.ReplaceAll(key.RecoveryKey(), []byte(" "), nil)
 	noticed, total := 0, 0
 	for i := range good {
-		for _, c := range []byte(did.Base58Digits) {
+		for _, c := range []byte(base58Alphabet) {
 			if c == good[i] {
 				continue
 			}
