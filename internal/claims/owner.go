@@ -173,7 +173,7 @@ func (d *Door) TestPolicy(ctx context.Context, c *Caller, r policy.Rule) (policy
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return policy.Verdict{}, fmt.Errorf("looking for the app's account: %w", err)
 	}
-	k, _ := kindOf(r.Claim) // checked above
+	k, _ := anyKind(r.Claim) // checked above
 	probe := &claim{kind: k, never: k.never, account: q.account}
 	if probe.salt, probe.hasSalt = r.SaltBytes(); r.Salt != nil {
 		probe.saltText = *r.Salt

@@ -91,3 +91,37 @@ func TestAPolicyDiesWithItsWallet(t *testing.T) {
 	_, err = h.ask(token, keyClaim("diary"))
 	wantErr(t, err, ErrDenied)
 }
+
+// A test of the policy says of each of the thirteen types what the service does with it.
+func TestAPolicyTestKnowsEveryType(t *testing.T) {
+	types := []string{
+		"authPrincipal", "encryptionKey", "profile", "signature", "agreement", "verifiableCredential", "asset", "assetOrVC", "keyPair", "prepareTx",
+		"secretStorageKey", "secret.read", "secret.write",
+	}
+	never := map[string]bool{"agreement": true, "keyPair": true} // only a person decides these
+	for _, decision := range []policy.Decision{policy.Deny, policy.Allow, policy.Ask} {
+		h := newHouse(t)
+		h.appToken(notes)
+		for _, name := range types {
+			h.policy(policy.Rule{App: notes, Claim: name, Decision: decision})
+			v, err := h.door.TestPolicy(t.Context(), h.as(h.owner), policy.Rule{App: notes, Claim: name})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, rule := decision, 1
+			if never[name] && decision != policy.Deny {
+				want, rule = policy.Ask, 0
+			}
+			if v.Decision != want || v.Rule != rule {
+				t.Errorf("%s of %s: %+v", decision, name, v)
+			}
+		}
+	}
+	t.Run("and denies a secret as the service does", func(t *testing.T) {
+		h := newHouse(t)
+		token := h.appToken(notes)
+		h.policy(policy.Rule{App: notes, Claim: "secret.read", Decision: policy.Deny})
+		_, err := h.door.ReadSecret(t.Context(), h.as(token), did.DID{}, "m.test", false)
+		wantErr(t, err, ErrDenied)
+	})
+}

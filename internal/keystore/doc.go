@@ -16,7 +16,9 @@
 //
 // The package has two faces. Keystore unlocks, locks, rotates and makes the
 // rows of wallets. Wallet, one opened row for the length of a request, derives
-// and signs; only package claims calls OpenWallet.
+// and signs. An operation whose result can leave the process takes the
+// store.Receipt of the entry that allows it, and a test holds every exported
+// method to that (release.go).
 //
 // What somebody who can write to the database can do: delete rows; put back
 // what all of the database once was; undo a lock for the replicas that have not
