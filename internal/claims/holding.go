@@ -86,9 +86,6 @@ func (h holding) view() *HoldingView {
 	return v
 }
 
-// openHolding is a credential's row that is authentic, with its content.
-type openHolding = ledger.Opened[store.Credential, holding]
-
 // held returns what the caller's wallet holds, newest first. A row that somebody else wrote is
 // left out and goes on record.
 func (d *Door) held(ctx context.Context, c *Caller) ([]holding, error) {

@@ -125,9 +125,6 @@ func (d *Door) NameApp(ctx context.Context, c *Caller, app did.DID, name string)
 	return AppView{App: app.String(), Name: name, Created: d.store.Now()}, nil
 }
 
-// openDelegation is a delegation's row that is authentic, with its text.
-type openDelegation = ledger.Opened[store.Delegation, ledger.Text]
-
 // delegationRow returns a delegation's row; the zero Delegation if the wallet has not seen it.
 func (d *Door) delegationRow(ctx context.Context, c *Caller, hash []byte) (store.Delegation, error) {
 	row, err := d.store.Delegation(ctx, c.WalletID, hash)

@@ -171,14 +171,14 @@ func TestACopyBesideAnothersLogIsRefused(t *testing.T) {
 
 // A store whose file leads elsewhere by now gives nothing, and goes on once it is put back.
 func TestAFileThatIsTakenAwayIsNoticed(t *testing.T) {
-	for name, take := range map[string]func(path string) (error, func() error){
-		"the file is moved": func(path string) (error, func() error) {
-			return os.Rename(path, path+".away"), func() error { return os.Rename(path+".away", path) }
+	for name, take := range map[string]func(path string) (func() error, error){
+		"the file is moved": func(path string) (func() error, error) {
+			return func() error { return os.Rename(path+".away", path) }, os.Rename(path, path+".away")
 		},
-		"the log is moved": func(path string) (error, func() error) {
-			return os.Rename(path+"-wal", path+".away"), func() error { return os.Rename(path+".away", path+"-wal") }
+		"the log is moved": func(path string) (func() error, error) {
+			return func() error { return os.Rename(path+".away", path+"-wal") }, os.Rename(path+"-wal", path+".away")
 		},
-		"a copy is in its place": func(path string) (error, func() error) {
+		"a copy is in its place": func(path string) (func() error, error) {
 			content, err := os.ReadFile(path)
 			if err == nil {
 				err = os.Rename(path, path+".away")
@@ -186,7 +186,7 @@ func TestAFileThatIsTakenAwayIsNoticed(t *testing.T) {
 			if err == nil {
 				err = os.WriteFile(path, content, 0o600)
 			}
-			return err, func() error { return os.Rename(path+".away", path) }
+			return func() error { return os.Rename(path+".away", path) }, err
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -194,7 +194,7 @@ func TestAFileThatIsTakenAwayIsNoticed(t *testing.T) {
 			path := strings.TrimPrefix(u, "sqlite:")
 			s := made(t, mustOpen(t, u, Options{Create: true}))
 			must(t, s, "w")
-			err, back := take(path)
+			back, err := take(path)
 			if err != nil {
 				t.Fatal(err)
 			}
