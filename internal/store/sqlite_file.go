@@ -3,6 +3,8 @@ package store
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
@@ -41,4 +43,25 @@ func (o openFiles) check() error {
 		}
 	}
 	return nil
+}
+
+// noRoom says whether it is for want of room that a file beside this one, as long as the longest of the
+// store, can't be written: on the disk, of a quota, or of a process's limit.
+func noRoom(path string) bool {
+	at := int64(0)
+	for _, name := range []string{path, path + "-wal"} {
+		if info, err := os.Stat(name); err == nil {
+			at = max(at, info.Size())
+		}
+	}
+	file, err := os.OpenFile(filepath.Join(filepath.Dir(path), "walletd-probe.tmp"), os.O_CREATE|os.O_RDWR|os.O_TRUNC, 0o600)
+	if err == nil {
+		_, err = file.WriteAt(make([]byte, pageSize), at)
+		if e := file.Sync(); err == nil {
+			err = e
+		}
+		file.Close()
+		os.Remove(file.Name())
+	}
+	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EFBIG)
 }
