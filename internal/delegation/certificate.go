@@ -33,6 +33,9 @@ func verifyCertificate(outer did.Object, app, agent did.DID, key []byte, now tim
 	if !ok {
 		return nil, did.Refuse("delegation_missing", "the agent shows no certificate of the app")
 	}
+	if len(content) > maxToken {
+		return nil, malformed("the certificate is longer than 64 KiB")
+	}
 	unverified, err := did.ReadToken(content)
 	if err != nil || isDelegationToken(unverified.Header) {
 		return nil, malformed("the certificate is not a signed token")

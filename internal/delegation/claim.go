@@ -20,6 +20,9 @@ const claimEncryptionKey = "encryptionKey"
 // the request: the agent's in Delegated Connect, else the app's. Check 8 is the
 // wallet's (account_not_held), check 9 is [Delegation.CheckSalt].
 func Verify(token string, asker did.DID, now time.Time) (Delegation, error) {
+	if len(token) > maxToken {
+		return Delegation{}, malformed("it is longer than 64 KiB")
+	}
 	unverified, err := did.ReadToken(token)
 	if err != nil {
 		return Delegation{}, malformed("it is not a signed token")

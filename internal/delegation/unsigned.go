@@ -8,9 +8,14 @@ import (
 	"walletd/internal/did"
 )
 
-// maxUnsigned bounds an unsigned token before any work is done on it, in bytes:
-// what a signature may add still fits the 64 KiB of a token.
-const maxUnsigned = 60 << 10
+const (
+	// maxToken bounds a delegation or a certificate before any work is done on it,
+	// in bytes.
+	maxToken = 64 << 10
+	// maxUnsigned is maxToken for what is not signed yet: what a signature may add
+	// still fits.
+	maxUnsigned = 60 << 10
+)
 
 // CheckUnsigned makes the checks of DID Connect reference g.ii.1 on the text
 // header64.body64 that a signature claim of type fg:x:delegation wants signed.

@@ -16,7 +16,8 @@ import (
 
 // Bounds of the channel, in bytes.
 const (
-	maxSealed  = maxToken + aes.BlockSize
+	maxOpened  = 64 << 10 // a token; base58 takes time quadratic in the length
+	maxSealed  = maxOpened + aes.BlockSize
 	maxWrapped = 512  // RSA of 4096 bits
 	maxPEM     = 1024 // SPKI of 4096 bits is 799 bytes of PEM
 )

@@ -158,7 +158,7 @@ func TestOpenRefuses(t *testing.T) {
 			wantCode(t, err, "sealed_reply_unreadable")
 		})
 	}
-	long := bytes.Repeat([]byte{0xff}, maxToken)
+	long := bytes.Repeat([]byte{0xff}, maxOpened)
 	if got, err := key.Open(key.Seal(long)); err != nil || !bytes.Equal(got, long) {
 		t.Errorf("does not open 64 KiB: %v", err)
 	}

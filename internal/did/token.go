@@ -8,8 +8,9 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// maxToken bounds a token before any work is done on it, in bytes.
-const maxToken = 64 << 10
+// MaxToken bounds a token before any work is done on it, in bytes. The last replies of sessions
+// hand over credentials with pictures in them.
+const MaxToken = 2 << 20
 
 // Token is a DID Connect token (DID Connect reference c).
 type Token struct {
@@ -106,8 +107,8 @@ func ReadToken(token string) (Token, error) {
 // takeApart is step 1 of c.8. The signer is not read yet.
 func takeApart(token string) (Token, error) {
 	malformed := Refuse("jwt_malformed", "the token is not well formed")
-	if len(token) > maxToken {
-		return Token{}, Refuse("jwt_malformed", "the token is longer than 64 KiB")
+	if len(token) > MaxToken {
+		return Token{}, Refuse("jwt_malformed", "the token is longer than 2 MiB")
 	}
 	segments := strings.Split(token, ".")
 	if len(segments) != 3 {

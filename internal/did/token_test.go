@@ -280,7 +280,7 @@ func TestVerifyTokenSegments(t *testing.T) {
 		{"other trailing bits", token[:len(token)-1] + string(token[len(token)-1]+1)},
 		{"an empty header", "." + parts[1] + "." + parts[2]},
 		{"an empty body", parts[0] + ".." + parts[2]},
-		{"more than 64 KiB", parts[0] + "." + parts[1] + "." + strings.Repeat("A", maxToken)},
+		{"more than 2 MiB", parts[0] + "." + parts[1] + "." + strings.Repeat("A", MaxToken)},
 	} {
 		t.Run("refuses "+c.name, func(t *testing.T) {
 			_, err := VerifyToken(c.token, check)
