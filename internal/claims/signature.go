@@ -13,8 +13,12 @@ import (
 	"walletd/internal/store"
 )
 
-// maxText is the most bytes that are signed for an app: what a person can read.
-const maxText = 16 << 10
+const (
+	// maxText is the most bytes that are signed for an app: what a person can read.
+	maxText = 16 << 10
+	// maxDisplay is the most bytes of what an app would show instead; those of passports are large.
+	maxDisplay = 64 << 10
+)
 
 const (
 	typeText       = "mime:text/plain"
@@ -76,7 +80,7 @@ func readSignature(_ context.Context, q *question, c *claim) error {
 	} else if account.Type().Hash == did.Keccak && looksLikeTransaction(text) {
 		return did.Refuse("blind_signature", "the text is a transaction of Ethereum, which this wallet cannot show")
 	}
-	display, err := optionalText(c.asked, "display", maxText)
+	display, err := optionalText(c.asked, "display", maxDisplay)
 	if err != nil {
 		return err
 	}

@@ -179,12 +179,8 @@ func (h *held) outcome(ctx context.Context, out claims.Outcome, err error) error
 		return h.decline(ctx, claims.DeclineAuth, ending{Code: "forged", Text: "What the answer rests on was changed in the store by somebody else."})
 	case errors.Is(err, claims.ErrDenied):
 		return h.decline(ctx, claims.DeclineAuth, ending{Code: "denied", Text: err.Error()})
-	case did.CodeOf(err) == "":
-		return err
-	case stops(err, h.content.Account != ""):
-		return h.refuse(ctx, err)
 	default:
-		return h.declineFor(ctx, err)
+		return h.declineFor(ctx, err) // the request is authentic: its app hears that it is not accepted
 	}
 }
 

@@ -146,8 +146,8 @@ func hostileCodes(t testing.TB) []hostile {
 		{"declines a delegation of another account than it is from", []says{start, presents(map[string]any{"from": other.did.Address()})}, Declined, "delegation_issuer_mismatch", 2},
 		{"refuses a certificate that the app did not sign", []says{shows(unsound(app.certifies(agent, nil)))}, Refused, "delegation_bad_signature", 0},
 		{"declines where the app did not sign the certificate", []says{start, shows(unsound(app.certifies(agent, nil)))}, Declined, "delegation_bad_signature", 2},
-		{"refuses a delegation that nobody signed", []says{unsigned}, Refused, "delegation_bad_signature", 0},
-		{"declines a delegation that nobody signed", []says{start, unsigned}, Declined, "delegation_bad_signature", 2},
+		{"declines a delegation that nobody signed", []says{unsigned}, Declined, "delegation_bad_signature", 1},
+		{"declines a delegation that nobody signed at the second step", []says{start, unsigned}, Declined, "delegation_bad_signature", 2},
 		{"refuses a certificate for another agent", []says{changed(map[string]any{"agentDid": other.did.String()})}, Refused, "delegation_agent_mismatch", 0},
 		{"declines where a certificate is for another agent", []says{start, changed(map[string]any{"agentDid": other.did.String()})}, Declined, "delegation_agent_mismatch", 2},
 
@@ -176,7 +176,7 @@ func hostileCodes(t testing.TB) []hostile {
 const (
 	stop     = "stop"    // nothing is sent
 	declines = "decline" // the app is told no
-	either   = "either"  // stop, or decline once the session has started
+	either   = "either"  // stop where the reply is at fault, decline where an authentic request is, or once the session has started
 	never    = "never"   // as a code of a session
 )
 
@@ -194,8 +194,8 @@ func TestEachCodeHasAHostileApp(t *testing.T) {
 		{"jwt_no_signer", stop, ""},
 		{"jwt_version", stop, ""},
 		{"jwt_time_invalid", stop, ""},
-		{"request_malformed", stop, ""},
-		{"did_invalid", stop, ""},
+		{"request_malformed", either, ""},
+		{"did_invalid", either, ""},
 		{"did_pk_mismatch", never, "a session knows whose key it is: app_pk_mismatch, agent_pk_mismatch, or delegation_issuer_mismatch"},
 		{"pk_malformed", never, "a key that is none is not the app's or the agent's: app_pk_mismatch, agent_pk_mismatch"},
 		{"app_pk_mismatch", stop, ""},

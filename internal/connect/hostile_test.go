@@ -5,6 +5,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -201,6 +202,9 @@ func hostileApps(t testing.TB) []hostile {
 	app, other := newFar(t, 1, did.Ed25519), newFar(t, 2, did.Ed25519)
 	eth := newFar(t, 3, did.Ethereum)
 	held := newFar(t, heldSeed, did.Ed25519)
+	signs := func(text string, display int) map[string]any {
+		return claim("signature", "typeUrl", "mime:text/plain", "origin", did.EncodeBase58([]byte(text)), "display", strings.Repeat("d", display))
+	}
 	keyOf := func(salt, delegation string) says {
 		return app.asks(claim("encryptionKey", "salt", salt, "delegation", delegation))
 	}
@@ -247,7 +251,15 @@ func hostileApps(t testing.TB) []hostile {
 		{"declines a delegation of an account it does not hold", []says{app.asks(), keyOf(other.did.Address(), other.delegates(app, nil))}, Declined, "account_not_held", 2},
 		{"declines where a certificate expired before the second step", []says{app.certified(other, []string{"authPrincipal"}, principal),
 			app.sends(app.by(other, app.certifies(other, map[string]any{"exp": vectorStart.Add(-time.Minute).Unix()}), nil, principal))}, Declined, "delegation_expired", 2},
-		{"refuses a claim that is no object", []says{app.changed(map[string]any{"requestedClaims": []any{7}})}, Refused, "request_malformed", 0},
+		{"declines a claim that is no object", []says{app.changed(map[string]any{"requestedClaims": []any{7}})}, Declined, "request_malformed", 1},
+		{"declines too many claims", []says{app.asks(slices.Repeat([]map[string]any{claim("profile")}, 17)...)}, Declined, "request_malformed", 1},
+		{"declines no claims", []says{app.changed(map[string]any{"requestedClaims": []any{}})}, Declined, "request_malformed", 1},
+		{"declines a description that is too long", []says{app.asks(claim("profile", "description", strings.Repeat("x", 4097)))}, Declined, "request_malformed", 1},
+		{"declines a description that is too long at the second step", []says{app.asks(), app.asks(claim("profile", "description", strings.Repeat("x", 4097)))}, Declined, "request_malformed", 2},
+		{"takes a display as large as those of passports", []says{app.asks(signs("a text", 20<<10)), app.ends(nil)}, Done, "", 1},
+		{"declines a display that is too large", []says{app.asks(signs("a text", 64<<10+1))}, Declined, "request_malformed", 1},
+		{"declines a text that is too long", []says{app.asks(signs(strings.Repeat("x", 16<<10+1), 0))}, Declined, "request_malformed", 1},
+		{"declines a target that is none", []says{app.asks(claim("authPrincipal", "target", "nobody"))}, Declined, "did_invalid", 1},
 		{"shows what the app says went wrong", []says{app.asks(), app.ends(map[string]any{"status": "error", "errorMessage": "no"})}, Failed, "", 1},
 		{"takes the end of an ECDSA app for what it is", []says{eth.asks(), eth.ends(nil)}, Done, "", 1},
 		{"refuses the end of another ECDSA app", []says{app.asks(), eth.ends(nil)}, Refused, "app_changed", 1},

@@ -253,9 +253,9 @@ func learnSkew(w wire, e expected, refusal error) (time.Duration, bool) {
 	return skew, skew.Abs() <= maxSkew
 }
 
-// stops reports whether a refusal ends the session in silence. Otherwise it is declined: what was
-// asked is authentic, and the wallet says no (reference l). A delegation that fails is met with
-// silence only as long as nothing was said at all.
+// stops reports whether the refusal of a reply ends the session in silence. Otherwise it is declined:
+// what was asked is authentic, and the wallet says no (reference l). A certificate that fails is met
+// with silence only as long as nothing was said at all.
 func stops(err error, started bool) bool {
 	if _, is := errors.AsType[*did.Refusal](err); !is {
 		return true
