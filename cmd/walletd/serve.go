@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/rs/zerolog"
 
 	"walletd/internal/connect"
@@ -45,6 +46,7 @@ func (cmd *serveCmd) Run(ctx context.Context, con *console, undone hardening) er
 	for _, err := range undone {
 		log.Warn().Err(err).Msg("keys in memory are less protected than they should be")
 	}
+	limitMemory(log, memlimit.FromCgroup)
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
