@@ -29,6 +29,14 @@ func (s *Server) collectSigned(ctx context.Context, c *call, _ api.AskSigned) (a
 }
 
 func (s *Server) collected(ctx context.Context, c *call, wait time.Duration) (any, error) {
+	if wait > 0 {
+		give, ok := s.waits.take(c.caller)
+		if !ok {
+			wait = 0 // it hears how things stand, and asks again
+		} else {
+			defer give()
+		}
+	}
 	s.waiting.Add(1)
 	defer s.waiting.Add(-1)
 	waits, cancel := s.stopping(ctx)

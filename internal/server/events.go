@@ -102,9 +102,14 @@ func (s *Server) events(ctx context.Context, c *call, _ none) (raw, error) {
 	if err != nil {
 		return raw{}, err
 	}
+	give, ok := s.streams.take(c.caller)
+	if !ok {
+		return raw{}, errStreams
+	}
 	token, _ := bearer(c.request)
 	wallet := c.caller.WalletID
 	return raw{"text/event-stream", func(w io.Writer) error {
+		defer give()
 		s.waiting.Add(1)
 		defer s.waiting.Add(-1)
 		ctx, cancel := s.stopping(ctx)

@@ -139,37 +139,6 @@ func (s *Server) serve(rt route) http.HandlerFunc {
 	})
 }
 
-// maxParts bounds the members and elements in a huge body, which is a few long texts: each part
-// takes its reader thirty times its own size.
-const maxParts = 1000
-
-// maxHuge bounds the huge bodies in memory at one time.
-const maxHuge = 2
-
-// admit identifies the caller before the body comes. A huge body is counted, errHuge where others
-// take the room, and has largeTime to come; its caller is identified once more when it is there,
-// so that no keys are held meanwhile. done gives the room back.
-func (s *Server) admit(w http.ResponseWriter, c *call, rt route) (done func(), err error) {
-	if err := s.identify(c, rt, nil, nil); err != nil {
-		return nil, err
-	}
-	if rt.body != huge {
-		return func() {}, nil
-	}
-	if c.caller.Once != nil {
-		return nil, &memberError{"the header Idempotency-Key", "is not taken here: a body of this size is not remembered"}
-	}
-	if s.huge.Add(1) > maxHuge {
-		s.huge.Add(-1)
-		return nil, errHuge
-	}
-	c.caller.Close()
-	c.caller = nil
-	slowly(w)
-	http.NewResponseController(w).SetReadDeadline(time.Now().Add(largeTime))
-	return func() { s.huge.Add(-1) }, nil
-}
-
 // read returns the body of a request that has one.
 func read(w http.ResponseWriter, r *http.Request, limit body) ([]byte, error) {
 	if limit == bodiless {

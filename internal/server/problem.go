@@ -29,6 +29,7 @@ var (
 	errMethod         = errors.New("the route has no such method")
 	errTwoCredentials = errors.New("both a token and a signed request")
 	errClock          = errors.New("the clock is behind the store")
+	errStreams        = errors.New("the token, or the wallet, has as many streams as it may")
 	errHuge           = errors.New("other huge bodies are being read")
 	errFull           = errors.New("there is room for operators and probes alone")
 	errDeadline       = errors.New("the request was not finished in time")
@@ -62,6 +63,7 @@ func refusals() []entry {
 		{errMethod, 405, "method_not_allowed", "See Allow for the methods of this route."},
 		{errTwoCredentials, 400, "two_credentials", "Send either a token or a signed request, not both."},
 		{errClock, 503, "clock", "The service's clock is more than 5 minutes behind its store. Its operator sets it."},
+		{errStreams, 429, "rate_limited", "This token, or this wallet, has as many streams of events as it may. Close one."},
 		{errHuge, 429, "busy", "Other backups are being sent. Try again when one is done."},
 		{errFull, 503, "unavailable", "The service has as many connections as it may. Try again in a moment."},
 		{errDeadline, 503, "unavailable", "The request took too long. Ask again."},

@@ -71,8 +71,10 @@ type Server struct {
 	limits   *limits
 	open     *connections
 	waiting  atomic.Int64 // requests that wait for a person
-	huge     atomic.Int64 // huge requests that are being answered
-	away     atomic.Bool  // whether the store took no writes when it was asked last
+	waits    shares       // of those that may wait
+	streams  shares       // of events
+	huge     hugeBodies
+	away     atomic.Bool // whether the store took no writes when it was asked last
 
 	stops context.Context // ends when a listener is told to stop
 	stop  context.CancelFunc
@@ -95,6 +97,9 @@ func New(c Config) (*Server, error) {
 		c.Connections = defaultConnections
 	}
 	s.open = &connections{limit: c.Connections, bites: s.limits.bite, opened: map[*connection]struct{}{}}
+	s.waits = shares{name: "waits", ofToken: waitsOfToken, ofWallet: waitsOfWallet, bites: s.limits.bite}
+	s.streams = shares{name: "streams", ofToken: streamsOfToken, ofWallet: streamsOfWallet, bites: s.limits.bite}
+	s.huge = hugeBodies{shares: shares{name: "huge_bodies", ofToken: hugeOfToken, ofWallet: hugeOfWallet, bites: s.limits.bite}}
 	s.stops, s.stop = context.WithCancel(context.Background())
 	s.observeState()
 	return s, nil
