@@ -18,7 +18,9 @@ type listenFlags struct {
 	TLSCert        string   `name:"tls-cert" type:"path" placeholder:"FILE" help:"Certificate chain, PEM; read anew when it changes."`
 	TLSKey         string   `name:"tls-key" type:"path" placeholder:"FILE" help:"Its key, PEM."`
 	BehindTLSProxy []string `sep:"none" name:"behind-tls-proxy" placeholder:"CIDR" help:"Addresses of a proxy that speaks TLS to the world: nobody else may connect, and its X-Forwarded headers count."`
-	MaxConnections int      `placeholder:"N" help:"How many connections may be open: 1024, or fewer where the process may open fewer files. A few more are kept for operators."`
+	MaxConnections int      `env:"WALLETD_MAX_CONNECTIONS" placeholder:"N" help:"How many connections may be open: 1024, or fewer where the process may open fewer files. A few more are kept for operators."`
+	TokenRate      int      `env:"WALLETD_TOKEN_RATE" default:"1000" placeholder:"N" help:"How many requests a second one token may make; 0 for no bound."`
+	AddressRate    int      `env:"WALLETD_ADDRESS_RATE" default:"2000" placeholder:"N" help:"How many requests a second may come from one address; 0 for no bound."`
 	Host           []string `sep:"none" placeholder:"NAME" help:"A name that clients call the service by. May be given again."`
 }
 
@@ -32,6 +34,7 @@ type listenPlan struct {
 	hosts   []string
 
 	connections int // how many may be open
+	rates       server.Rates
 }
 
 // listener is one open address.
@@ -55,6 +58,9 @@ func (f listenFlags) plan() (p listenPlan, err error) {
 		p.proxies = append(p.proxies, prefix.Masked())
 	}
 	p.hosts = f.Host
+	if p.rates = (server.Rates{Token: f.TokenRate, Address: f.AddressRate}); f.TokenRate < 0 || f.AddressRate < 0 {
+		return p, usagef("--token-rate and --address-rate take 0 or more")
+	}
 	switch most := mostConnections(); {
 	case f.MaxConnections < 0:
 		return p, usagef("--max-connections takes 1 or more")

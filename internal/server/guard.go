@@ -31,7 +31,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		}
 		path := r.URL.EscapedPath()
 		if len(path) > maxPath {
-			if err := s.checkUnrouted(r); err != nil {
+			if err := s.checkUnrouted(w, r); err != nil {
 				return err
 			}
 			return store.ErrNotFound

@@ -13,10 +13,15 @@ import (
 // is allowed for an origin that any living token lists, and the request itself is held to its own
 // token's list. No cookie and no address gives a page anything here: it must have the token.
 
-// checkSource refuses a request for another Host, and one that a page of another origin made the
+// checkSource refuses a request where too many came, one for another Host, and one that a page of another origin made the
 // browser send, unless apps may call. Then the page may read the answer if any token lists its
 // origin.
 func (s *Server) checkSource(w http.ResponseWriter, r *http.Request, by callers) error {
+	if !by.probe {
+		if err := s.rates.check(w, r, s.proxies.client(r)); err != nil {
+			return err
+		}
+	}
 	switch host := s.proxies.host(r); {
 	case by.probe: // probes name whatever they happen to connect to
 	case by.local && isAddress(host): // and scrapers the address of a pod; a name that was made to lead here is none
@@ -34,12 +39,15 @@ func (s *Server) checkSource(w http.ResponseWriter, r *http.Request, by callers)
 }
 
 // checkUnrouted is checkSource for a request that no route answers.
-func (s *Server) checkUnrouted(r *http.Request) error {
-	return s.checkSource(nil, r, callers{})
+func (s *Server) checkUnrouted(w http.ResponseWriter, r *http.Request) error {
+	return s.checkSource(w, r, callers{})
 }
 
 // preflight answers what a browser asks in advance of a request by a page of another origin.
 func (s *Server) preflight(w http.ResponseWriter, r *http.Request, origin string) error {
+	if err := s.rates.check(w, r, s.proxies.client(r)); err != nil {
+		return err
+	}
 	if !s.hosts.answers(s.proxies.host(r)) {
 		return errHost
 	}

@@ -31,6 +31,7 @@ var (
 	errClock          = errors.New("the clock is behind the store")
 	errStreams        = errors.New("the token, or the wallet, has as many streams as it may")
 	errHuge           = errors.New("other huge bodies are being read")
+	errRate           = errors.New("the token, or the address, has asked too often")
 	errFull           = errors.New("there is room for operators and probes alone")
 	errDeadline       = errors.New("the request was not finished in time")
 )
@@ -65,6 +66,7 @@ func refusals() []entry {
 		{errClock, 503, "clock", "The service's clock is more than 5 minutes behind its store. Its operator sets it."},
 		{errStreams, 429, "rate_limited", "This token, or this wallet, has as many streams of events as it may. Close one."},
 		{errHuge, 429, "busy", "Other backups are being sent. Try again when one is done."},
+		{errRate, 429, "rate_limited", "Too many requests came from this token or this address. Ask again in a moment."},
 		{errFull, 503, "unavailable", "The service has as many connections as it may. Try again in a moment."},
 		{errDeadline, 503, "unavailable", "The request took too long. Ask again."},
 

@@ -195,14 +195,14 @@ func (s *Server) routes() []route {
 func (s *Server) router(listener audience) *chi.Mux {
 	r := chi.NewRouter()
 	r.Use(s.observe, s.guard)
-	r.NotFound(s.answer(func(_ http.ResponseWriter, req *http.Request) error {
-		if err := s.checkUnrouted(req); err != nil {
+	r.NotFound(s.answer(func(w http.ResponseWriter, req *http.Request) error {
+		if err := s.checkUnrouted(w, req); err != nil {
 			return err
 		}
 		return store.ErrNotFound
 	}))
 	notAllowed := func(w http.ResponseWriter, req *http.Request) error {
-		if err := s.checkUnrouted(req); err != nil {
+		if err := s.checkUnrouted(w, req); err != nil {
 			return err
 		}
 		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} {

@@ -49,6 +49,8 @@ type Config struct {
 	// Connections bounds the open connections of all listeners; zero is 1024. A few more are taken
 	// for operators and probes.
 	Connections int
+	// Rates bounds requests of each token and address, but not those of probes.
+	Rates Rates
 	// Apps says that apps are served on a listener of their own (--apps-listen): then Handler
 	// answers no app route, and AppsHandler does.
 	Apps bool
@@ -70,6 +72,7 @@ type Server struct {
 	cross    *http.CrossOriginProtection
 	limits   *limits
 	open     *connections
+	rates    rates
 	waiting  atomic.Int64 // requests that wait for a person
 	waits    shares       // of those that may wait
 	streams  shares       // of events
@@ -97,6 +100,7 @@ func New(c Config) (*Server, error) {
 		c.Connections = defaultConnections
 	}
 	s.open = &connections{limit: c.Connections, bites: s.limits.bite, opened: map[*connection]struct{}{}}
+	s.rates = newRates(c.Rates, s.limits.bite)
 	s.waits = shares{name: "waits", ofToken: waitsOfToken, ofWallet: waitsOfWallet, bites: s.limits.bite}
 	s.streams = shares{name: "streams", ofToken: streamsOfToken, ofWallet: streamsOfWallet, bites: s.limits.bite}
 	s.huge = hugeBodies{shares: shares{name: "huge_bodies", ofToken: hugeOfToken, ofWallet: hugeOfWallet, bites: s.limits.bite}}
