@@ -116,7 +116,7 @@ func bearer(r *http.Request) (string, bool) {
 		return "", false
 	}
 	scheme, token, ok := strings.Cut(fields[0], " ")
-	return token, ok && strings.EqualFold(scheme, "Bearer")
+	return strings.TrimLeft(token, " "), ok && strings.EqualFold(scheme, "Bearer") // one blank or more (RFC 9110, section 11.4)
 }
 
 // onceOf names a request with an Idempotency-Key. The digest of the body is keyed with the token,

@@ -106,6 +106,8 @@ func TestBodies(t *testing.T) {
 		{"refuses text", "text/plain", fits, 415, "content_type"},
 		{"refuses a form", "application/x-www-form-urlencoded", []byte("a=b"), 415, "content_type"},
 		{"refuses no type", "", fits, 415, "content_type"},
+		{"takes a charset by its other name", "application/json;charset=utf8", fits, 202, ""},
+		{"takes a charset in quotes", `application/json; charset="utf-8"`, fits, 202, ""},
 		{"refuses another charset", "application/json; charset=latin1", fits, 415, "content_type"},
 		{"refuses JSON that is a list", "application/json", []byte(`[]`), 400, "json_malformed"},
 		{"refuses a member twice", "application/json", []byte(`{"requestedClaims":[],"requestedClaims":[]}`), 400, "json_duplicate_member"},
@@ -133,6 +135,13 @@ func TestBodies(t *testing.T) {
 			got.Refused(c.status, c.code)
 		})
 	}
+	t.Run("refuses a body that is compressed", func(t *testing.T) {
+		w := w.In(t)
+		r := w.Request("POST", "/v1/claims", fits)
+		r.Header.Set("Authorization", "Bearer "+notes.Token)
+		r.Header.Set("Content-Encoding", "gzip")
+		w.Send(r).Refused(415, "content_type")
+	})
 	t.Run("refuses a body over 64 KiB that does not say its length", func(t *testing.T) {
 		w := w.In(t)
 		r := w.Request("POST", "/v1/claims", big)
@@ -194,4 +203,30 @@ func TestPaths(t *testing.T) {
 		w.Do("GET", "/v1/wallets?cursor=%00%00", w.Operator, nil).Refused(400, "member_invalid")
 		w.Do("GET", "/v1/claims/x?wait=31", w.App("Notes").Token, nil).Refused(400, "member_invalid")
 	})
+}
+
+func TestTokensAreReadAsTheStandardWritesThem(t *testing.T) {
+	w := wallettest.New(t)
+	for _, c := range []struct {
+		name   string
+		fields []string
+		status int
+	}{
+		{"takes one blank", []string{"Bearer " + w.Owner}, 200},
+		{"takes two blanks", []string{"Bearer  " + w.Owner}, 200},
+		{"takes blanks around it", []string{"  Bearer   " + w.Owner + "  "}, 200},
+		{"takes the scheme in any case", []string{"bEARER " + w.Owner}, 200},
+		{"refuses no blank", []string{"Bearer" + w.Owner}, 401},
+		{"refuses another scheme", []string{"Basic " + w.Owner}, 401},
+		{"refuses two tokens", []string{"Bearer " + w.Owner, "Bearer " + w.Owner}, 401},
+		{"refuses two tokens in one", []string{"Bearer " + w.Owner + ", Bearer " + w.Owner}, 401},
+		{"refuses nothing", []string{"Bearer "}, 401},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := w.In(t)
+			r := w.Request("GET", "/v1/wallets", nil)
+			r.Header["Authorization"] = c.fields
+			w.Send(r).Must(c.status)
+		})
+	}
 }

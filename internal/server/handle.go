@@ -145,7 +145,11 @@ func read(w http.ResponseWriter, r *http.Request, limit body) ([]byte, error) {
 		return nil, nil
 	}
 	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if charset, given := params["charset"]; err != nil || media != "application/json" || given && !strings.EqualFold(charset, "utf-8") || len(r.Header["Content-Type"]) != 1 {
+	charset := strings.ToLower(params["charset"])
+	if err != nil || media != "application/json" || charset != "" && charset != "utf-8" && charset != "utf8" || len(r.Header["Content-Type"]) != 1 {
+		return nil, errContentType
+	}
+	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
 		return nil, errContentType
 	}
 	if r.ContentLength > int64(limit) {

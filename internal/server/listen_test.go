@@ -239,7 +239,7 @@ func TestBehindAProxy(t *testing.T) {
 		c.Proxies = []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}
 		c.Hosts = []string{"wallet.example"}
 	}))
-	get := func(from, forwarded string) (*http.Response, error) {
+	get := func(from string, forwarded ...string) (*http.Response, error) {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
@@ -253,8 +253,8 @@ func TestBehindAProxy(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.Host = "inside.example"
-		r.Header.Set("X-Forwarded-Host", forwarded)
-		r.Header.Set("X-Forwarded-For", "203.0.113.5, 198.51.100.7, 10.1.2.3")
+		r.Header["X-Forwarded-Host"] = forwarded
+		r.Header.Set("X-Forwarded-For", "203.0.113.5, 198.51.100.7:61234, 10.1.2.3")
 		r.Header.Set("Authorization", "Bearer "+w.Owner)
 		r.Close = true
 		answer, err := http.DefaultTransport.RoundTrip(r)
@@ -268,6 +268,14 @@ func TestBehindAProxy(t *testing.T) {
 	}
 	if !strings.Contains(w.Log.String(), `"from":"198.51.100.7"`) {
 		t.Error("the log does not name the client behind the proxy")
+	}
+	for _, list := range [][]string{{"rebound.example, wallet.example"}, {"rebound.example", "wallet.example"}, {"rebound.example,wallet.example:443,"}} {
+		if answer, err := get("10.1.2.3:5000", list...); err != nil || answer.StatusCode != 200 {
+			t.Errorf("the proxy gets %v, %v for the list %q", answer, err, list)
+		}
+	}
+	if answer, err := get("10.1.2.3:5000", "wallet.example, rebound.example"); err != nil || answer.StatusCode != 421 {
+		t.Errorf("the proxy gets %v, %v for a list whose last name is another", answer, err)
 	}
 	if answer, err := get("10.1.2.3:5000", "rebound.example"); err != nil || answer.StatusCode != 421 {
 		t.Errorf("the proxy gets %v, %v for another name", answer, err)

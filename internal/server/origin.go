@@ -76,10 +76,22 @@ func (s *Server) crossOrigin(r *http.Request) (origin string, cross bool) {
 	return said[0], err != nil || u.Host == "" || !strings.EqualFold(u.Host, s.proxies.host(r))
 }
 
+// originOf writes an origin as browsers do: its scheme and host are the same in any case, and the
+// port of the scheme goes without saying (RFC 6454).
+func originOf(text string) string {
+	text = strings.ToLower(text)
+	for scheme, port := range map[string]string{"https://": ":443", "http://": ":80"} {
+		if bare, ok := strings.CutSuffix(text, port); ok && strings.HasPrefix(text, scheme) {
+			return bare
+		}
+	}
+	return text
+}
+
 // allowOrigin lets pages of an origin read the answer if any living token lists it, and refuses
 // them otherwise.
 func (s *Server) allowOrigin(w http.ResponseWriter, r *http.Request, origin string) error {
-	listed, err := s.store.OriginListed(r.Context(), origin, s.store.Now().Unix())
+	listed, err := s.store.OriginListed(r.Context(), originOf(origin), s.store.Now().Unix())
 	if err != nil {
 		return err
 	}
@@ -87,7 +99,7 @@ func (s *Server) allowOrigin(w http.ResponseWriter, r *http.Request, origin stri
 		return errCrossOrigin
 	}
 	h := w.Header()
-	h.Set("Access-Control-Allow-Origin", origin)
+	h.Set("Access-Control-Allow-Origin", origin) // as it was sent, for browsers compare bytes
 	h.Set("Access-Control-Expose-Headers", "Date, ETag, Location, Retry-After")
 	h.Add("Vary", "Origin")
 	return nil
@@ -97,7 +109,7 @@ func (s *Server) allowOrigin(w http.ResponseWriter, r *http.Request, origin stri
 // origin. Only routes of apps come here with one: checkSource refuses it elsewhere.
 func (s *Server) checkPage(c *call, by callers) error {
 	origin, cross := s.crossOrigin(c.request)
-	if !cross || !by.ofApps() || c.caller.Lists(origin) {
+	if !cross || !by.ofApps() || c.caller.Lists(originOf(origin)) {
 		return nil
 	}
 	if c.caller.Role == claims.App {

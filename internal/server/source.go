@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -61,12 +62,26 @@ func (p proxies) contains(a netip.Addr) bool {
 	return false
 }
 
-// host returns the Host that the client asked for.
+// host returns the Host that the client asked for: of a list, what the trusted proxy itself added,
+// which is the last.
 func (p proxies) host(r *http.Request) string {
-	if said := r.Header.Values("X-Forwarded-Host"); len(said) == 1 && p.trusts(r) {
-		return said[0]
+	if said := forwarded(r, "X-Forwarded-Host"); len(said) > 0 && p.trusts(r) {
+		return said[len(said)-1]
 	}
 	return r.Host
+}
+
+// forwarded returns the elements of a header that proxies add to.
+func forwarded(r *http.Request, name string) []string {
+	var all []string
+	for _, line := range r.Header.Values(name) {
+		for one := range strings.SplitSeq(line, ",") {
+			if one = strings.TrimSpace(one); one != "" {
+				all = append(all, one)
+			}
+		}
+	}
+	return all
 }
 
 // client returns the address of who asked, for the log: the last one in X-Forwarded-For that is
@@ -80,9 +95,8 @@ func (p proxies) client(r *http.Request) string {
 	if !p.contains(client) {
 		return client.String()
 	}
-	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for i := len(hops) - 1; i >= 0; i-- {
-		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+	for _, text := range slices.Backward(forwarded(r, "X-Forwarded-For")) {
+		hop, err := netip.ParseAddr(withoutPort(text)) // some add the port
 		if err != nil {
 			break
 		}

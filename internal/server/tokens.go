@@ -14,7 +14,10 @@ func (s *Server) createToken(ctx context.Context, c *call, in api.NewToken) (api
 	if err != nil {
 		return api.CreatedToken{}, err
 	}
-	n := claims.NewToken{Role: claims.Role(in.Role), Wallet: in.Wallet, Name: in.Name, ExpiresIn: time.Duration(in.ExpiresIn) * time.Second, Origins: in.Origins}
+	n := claims.NewToken{Role: claims.Role(in.Role), Wallet: in.Wallet, Name: in.Name, ExpiresIn: time.Duration(in.ExpiresIn) * time.Second}
+	for _, origin := range in.Origins {
+		n.Origins = append(n.Origins, originOf(origin))
+	}
 	if !app.IsZero() {
 		n.App = app.String()
 	}
