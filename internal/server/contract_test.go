@@ -55,7 +55,7 @@ func routes(t *testing.T, h http.Handler) []string {
 	t.Helper()
 	var all []string
 	err := chi.Walk(h.(chi.Routes), func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
-		if method != http.MethodOptions { // a browser's question in advance, no operation
+		if method != http.MethodOptions && method != http.MethodHead { // what HTTP itself asks is no operation
 			all = append(all, method+" "+route)
 		}
 		return nil

@@ -230,3 +230,17 @@ func TestTokensAreReadAsTheStandardWritesThem(t *testing.T) {
 		})
 	}
 }
+
+func TestHeadOfWhatAnybodyMayGet(t *testing.T) {
+	w := wallettest.New(t)
+	for path, status := range map[string]int{"/healthz": 200, "/readyz": 200, "/openapi.yaml": 200, "/metrics": 200, "/v1/wallets": 405, "/v1/events": 405, "/nowhere": 404} {
+		got := w.Do("HEAD", path, w.Operator, nil)
+		if got.Status != status || status == 200 && len(got.Body) != 0 {
+			t.Errorf("HEAD %s: %d with %d bytes, want %d", path, got.Status, len(got.Body), status)
+		}
+	}
+	w.LockKeystore()
+	if got := w.Do("HEAD", "/readyz", "", nil); got.Status != 503 {
+		t.Errorf("HEAD /readyz while locked: %d", got.Status)
+	}
+}

@@ -50,7 +50,7 @@ func plainLabel(text string) bool {
 
 func (m *Metrics) request(method, route string, status int, took time.Duration) {
 	switch method {
-	case "GET", "POST", "PUT", "PATCH", "DELETE":
+	case "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE":
 	default:
 		method = "other" // a method is any text of a client's
 	}

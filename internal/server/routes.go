@@ -224,7 +224,11 @@ func (s *Server) router(listener audience) *chi.Mux {
 		if rt.callers, here = rt.callers.on(listener); !here {
 			continue
 		}
-		r.Method(rt.method, rt.path, s.serve(rt))
+		handler := s.serve(rt)
+		r.Method(rt.method, rt.path, handler)
+		if rt.method == http.MethodGet && (rt.callers.anyone || rt.callers.local) {
+			r.Head(rt.path, handler) // some probes ask so; a GET of the others does more than answer
+		}
 		if rt.callers.ofApps() {
 			r.Options(rt.path, preflight)
 		}
