@@ -88,6 +88,9 @@ func (c *connection) Close() error {
 	return c.Conn.Close()
 }
 
+// CloseWrite ends what is sent and leaves what is read open.
+func (c *connection) CloseWrite() error { return closeWrite(c.Conn) }
+
 // begin notes that a request is being answered, until end.
 func (c *connection) begin() (end func()) {
 	c.all.mu.Lock()

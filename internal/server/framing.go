@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 )
 
@@ -74,6 +75,18 @@ func (f *framed) begin(rest []byte) []byte {
 		}
 	}
 	return nil
+}
+
+// CloseWrite ends what is sent and leaves what is read open.
+func (f *framed) CloseWrite() error { return closeWrite(f.Conn) }
+
+// closeWrite closes one half of a connection: net/http does it after a refusal, so that the client
+// reads the answer before it learns that nobody reads the rest of what it sends.
+func closeWrite(c net.Conn) error {
+	if half, ok := c.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
 }
 
 // secured is a framed connection over TLS, as which net/http knows it by ConnectionState.

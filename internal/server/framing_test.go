@@ -110,6 +110,34 @@ func TestRequestsThatCouldBeReadInTwoWays(t *testing.T) {
 	}
 }
 
+// A client that is still sending when it is refused reads why, and no reset.
+func TestRefusalsAreReadBeforeTheConnectionEnds(t *testing.T) {
+	t.Parallel()
+	w := wallettest.New(t)
+	address := serving(t, func(ctx context.Context, l net.Listener) error {
+		return w.Server.Serve(ctx, l, w.Server.Handler(), nil)
+	})
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	go func() {
+		fmt.Fprintf(conn, "GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Long: %s\r\n\r\n", strings.Repeat("x", 4<<20))
+	}()
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	if answer.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+		t.Errorf("got %d", answer.StatusCode)
+	}
+	if _, err := io.Copy(io.Discard, conn); err != nil && !strings.Contains(err.Error(), "reset") {
+		t.Error(err)
+	}
+}
+
 func TestHTTP2OverTLS(t *testing.T) {
 	t.Parallel()
 	w := wallettest.New(t)
