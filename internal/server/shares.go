@@ -27,13 +27,13 @@ const (
 // take takes one for a caller, until it is given back; false where the caller has its share. A
 // signed request without a token is counted to its app.
 func (s *shares) take(c *claims.Caller) (give func(), ok bool) {
-	token, wallet := "token "+c.Token, "wallet "+c.Wallet
+	token, wallet := "token "+c.Token, "wallet "+c.WalletID
 	if c.Token == "" {
-		token = "app " + c.Wallet + " " + c.App.Address()
+		token = "app " + c.WalletID + " " + c.App.Address()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.held[token] >= s.ofToken || c.Wallet != "" && s.held[wallet] >= s.ofWallet {
+	if s.held[token] >= s.ofToken || c.WalletID != "" && s.held[wallet] >= s.ofWallet {
 		s.bites(s.name)
 		return nil, false
 	}

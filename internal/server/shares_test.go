@@ -13,9 +13,9 @@ import (
 func TestSharesAreOfTokensAndOfWallets(t *testing.T) {
 	bitten := 0
 	s := shares{name: "tests", ofToken: 2, ofWallet: 3, bites: func(string) { bitten++ }}
-	one := &claims.Caller{Role: claims.App, Token: "one", Wallet: "z1a"}
-	two := &claims.Caller{Role: claims.App, Token: "two", Wallet: "z1a"}
-	other := &claims.Caller{Role: claims.App, Token: "three", Wallet: "z1b"}
+	one := &claims.Caller{Role: claims.App, Token: "one", WalletID: "z1a"}
+	two := &claims.Caller{Role: claims.App, Token: "two", WalletID: "z1a"}
+	other := &claims.Caller{Role: claims.App, Token: "three", WalletID: "z1b"}
 	take := func(c *claims.Caller, want bool) func() {
 		t.Helper()
 		give, ok := s.take(c)
@@ -37,7 +37,7 @@ func TestSharesAreOfTokensAndOfWallets(t *testing.T) {
 	if bitten != 3 {
 		t.Errorf("the limit was heard to bite %d times", bitten)
 	}
-	signer := &claims.Caller{Role: claims.App, Wallet: "z1c"}
+	signer := &claims.Caller{Role: claims.App, WalletID: "z1c"}
 	a, b := take(signer, true), take(signer, true)
 	take(signer, false)
 	a()
@@ -50,7 +50,7 @@ func TestSharesAreOfTokensAndOfWallets(t *testing.T) {
 func TestHugeBodiesOfOwnersLeaveRoomForOperators(t *testing.T) {
 	h := hugeBodies{shares: shares{name: "huge_bodies", ofToken: hugeOfToken, ofWallet: hugeOfWallet, bites: func(string) {}}}
 	owner := func(name string) *claims.Caller {
-		return &claims.Caller{Role: claims.Owner, Token: "token of " + name, Wallet: name}
+		return &claims.Caller{Role: claims.Owner, Token: "token of " + name, WalletID: name}
 	}
 	operator := &claims.Caller{Role: claims.Operator, Token: "operator"}
 	give, ok := h.take(owner("alice"))
