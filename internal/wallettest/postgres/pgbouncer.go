@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -75,7 +76,9 @@ pool_mode = transaction
 	})
 	socket := filepath.Join(dir, ".s.PGSQL.6432")
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		if _, err := os.Stat(socket); err == nil {
+		// The socket's file is there before anybody listens on it.
+		if conn, err := net.Dial("unix", socket); err == nil {
+			conn.Close()
 			break
 		}
 		if time.Now().After(deadline) {
