@@ -7,21 +7,23 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"time"
 
 	"walletd/internal/server"
 )
 
 type listenFlags struct {
-	Listen         string   `env:"WALLETD_LISTEN" placeholder:"HOST:PORT" help:"Address to answer on: ${listen} if not given, with --dev a free port."`
-	AppsListen     string   `placeholder:"HOST:PORT" help:"Answer what apps may reach on this address, and nothing of theirs on the other."`
-	MetricsListen  string   `env:"WALLETD_METRICS_LISTEN" placeholder:"HOST:PORT" help:"Answer /metrics on this address too, in the clear and to whoever asks. Elsewhere it takes an operator's token, but from this machine."`
-	TLSCert        string   `name:"tls-cert" type:"path" placeholder:"FILE" help:"Certificate chain, PEM; read anew when it changes."`
-	TLSKey         string   `name:"tls-key" type:"path" placeholder:"FILE" help:"Its key, PEM."`
-	BehindTLSProxy []string `sep:"none" name:"behind-tls-proxy" placeholder:"CIDR" help:"Addresses of a proxy that speaks TLS to the world: nobody else may connect, and its X-Forwarded headers count."`
-	MaxConnections int      `env:"WALLETD_MAX_CONNECTIONS" placeholder:"N" help:"How many connections may be open: 1024, or fewer where the process may open fewer files. A few more are kept for operators."`
-	TokenRate      int      `env:"WALLETD_TOKEN_RATE" default:"1000" placeholder:"N" help:"How many requests a second one token may make; 0 for no bound."`
-	AddressRate    int      `env:"WALLETD_ADDRESS_RATE" default:"2000" placeholder:"N" help:"How many requests a second may come from one address; 0 for no bound."`
-	Host           []string `sep:"none" placeholder:"NAME" help:"A name that clients call the service by. May be given again."`
+	Listen         string        `env:"WALLETD_LISTEN" placeholder:"HOST:PORT" help:"Address to answer on: ${listen} if not given, with --dev a free port."`
+	AppsListen     string        `placeholder:"HOST:PORT" help:"Answer what apps may reach on this address, and nothing of theirs on the other."`
+	MetricsListen  string        `env:"WALLETD_METRICS_LISTEN" placeholder:"HOST:PORT" help:"Answer /metrics on this address too, in the clear and to whoever asks. Elsewhere it takes an operator's token, but from this machine."`
+	TLSCert        string        `name:"tls-cert" type:"path" placeholder:"FILE" help:"Certificate chain, PEM; read anew when it changes."`
+	TLSKey         string        `name:"tls-key" type:"path" placeholder:"FILE" help:"Its key, PEM."`
+	BehindTLSProxy []string      `sep:"none" name:"behind-tls-proxy" placeholder:"CIDR" help:"Addresses of a proxy that speaks TLS to the world: nobody else may connect, and its X-Forwarded headers count."`
+	MaxConnections int           `env:"WALLETD_MAX_CONNECTIONS" placeholder:"N" help:"How many connections may be open: 1024, or fewer where the process may open fewer files. A few more are kept for operators."`
+	TokenRate      int           `env:"WALLETD_TOKEN_RATE" default:"1000" placeholder:"N" help:"How many requests a second one token may make; 0 for no bound."`
+	AddressRate    int           `env:"WALLETD_ADDRESS_RATE" default:"2000" placeholder:"N" help:"How many requests a second may come from one address; 0 for no bound."`
+	IdleTimeout    time.Duration `env:"WALLETD_IDLE_TIMEOUT" default:"2m" placeholder:"TIME" help:"How long a connection may be idle before it is closed. A proxy in front must close its own before."`
+	Host           []string      `sep:"none" placeholder:"NAME" help:"A name that clients call the service by. May be given again."`
 }
 
 // listenPlan is where to listen, checked.
@@ -35,6 +37,7 @@ type listenPlan struct {
 
 	connections int // how many may be open
 	rates       server.Rates
+	idle        time.Duration
 }
 
 // listener is one open address.
@@ -58,6 +61,9 @@ func (f listenFlags) plan() (p listenPlan, err error) {
 		p.proxies = append(p.proxies, prefix.Masked())
 	}
 	p.hosts = f.Host
+	if p.idle = f.IdleTimeout; p.idle < 0 {
+		return p, usagef("--idle-timeout takes a time, as in 2m")
+	}
 	if p.rates = (server.Rates{Token: f.TokenRate, Address: f.AddressRate}); f.TokenRate < 0 || f.AddressRate < 0 {
 		return p, usagef("--token-rate and --address-rate take 0 or more")
 	}

@@ -40,7 +40,7 @@ func openService(ctx context.Context, url string, o store.Options, plan listenPl
 	s.sessions = connect.New(sessions)
 	s.server, err = server.New(server.Config{
 		Door: s.door, Keystore: s.keystore, Store: st, Sessions: s.sessions, Log: log, Metrics: count, OpenAPI: api.OpenAPI,
-		Hosts: plan.hosts, Proxies: plan.proxies, Apps: plan.apps != nil, Connections: plan.connections, Rates: plan.rates,
+		Hosts: plan.hosts, Proxies: plan.proxies, Apps: plan.apps != nil, Connections: plan.connections, Rates: plan.rates, Idle: plan.idle,
 	})
 	if err != nil {
 		st.Close()

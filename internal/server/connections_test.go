@@ -151,3 +151,19 @@ func TestRoomIsKeptForOperators(t *testing.T) {
 		return one.answer() == 200
 	})
 }
+
+func TestIdleConnectionsEnd(t *testing.T) {
+	t.Parallel()
+	w := wallettest.New(t, wallettest.Config(func(c *server.Config) { c.Idle = 50 * time.Millisecond }))
+	address := serving(t, func(ctx context.Context, l net.Listener) error {
+		return w.Server.Serve(ctx, l, w.Server.Handler(), nil)
+	})
+	one := dial(t, address)
+	one.send("GET", "/healthz", "")
+	if got := one.answer(); got != 200 {
+		t.Fatalf("got %d", got)
+	}
+	if n, err := io.Copy(io.Discard, one.r); err != nil || n != 0 {
+		t.Errorf("it did not end as it should: %d bytes, %v", n, err)
+	}
+}

@@ -18,10 +18,13 @@ const (
 	headerTime = 5 * time.Second
 	bodyTime   = 20 * time.Second
 	answerTime = 75 * time.Second
-	idleTime   = 60 * time.Second
 	drainTime  = 35 * time.Second
 	maxHeader  = 16 << 10 // bytes
 )
+
+// defaultIdle is how long a connection may be idle if a Config does not say: longer than proxies keep
+// one of theirs, which is a minute for most.
+const defaultIdle = 2 * time.Minute
 
 // Serve answers on a listener until ctx ends, then drains: nothing new is taken, those who wait
 // for a person are answered at once, and what is under way has 35 s to finish. With a TLS
@@ -47,7 +50,7 @@ func (s *Server) serveOn(ctx context.Context, l net.Listener, h http.Handler, co
 		ReadHeaderTimeout: headerTime,
 		ReadTimeout:       bodyTime,
 		WriteTimeout:      answerTime,
-		IdleTimeout:       idleTime,
+		IdleTimeout:       s.idle,
 		MaxHeaderBytes:    maxHeader,
 		TLSConfig:         config,
 		ConnContext:       withConnection,

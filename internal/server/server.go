@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync/atomic"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -49,6 +50,9 @@ type Config struct {
 	// Connections bounds the open connections of all listeners; zero is 1024. A few more are taken
 	// for operators and probes.
 	Connections int
+	// Idle is how long a connection may be idle before it is closed; zero is 2 minutes. A proxy in
+	// front must close its own before, or it sends a request on one that is just being closed.
+	Idle time.Duration
 	// Rates bounds requests of each token and address, but not those of probes.
 	Rates Rates
 	// Apps says that apps are served on a listener of their own (--apps-listen): then Handler
@@ -73,6 +77,7 @@ type Server struct {
 	limits   *limits
 	open     *connections
 	rates    rates
+	idle     time.Duration
 	waiting  atomic.Int64 // requests that wait for a person
 	waits    shares       // of those that may wait
 	streams  shares       // of events
@@ -100,6 +105,9 @@ func New(c Config) (*Server, error) {
 		c.Connections = defaultConnections
 	}
 	s.open = &connections{limit: c.Connections, bites: s.limits.bite, opened: map[*connection]struct{}{}}
+	if s.idle = c.Idle; s.idle == 0 {
+		s.idle = defaultIdle
+	}
 	s.rates = newRates(c.Rates, s.limits.bite)
 	s.waits = shares{name: "waits", ofToken: waitsOfToken, ofWallet: waitsOfWallet, bites: s.limits.bite}
 	s.streams = shares{name: "streams", ofToken: streamsOfToken, ofWallet: streamsOfWallet, bites: s.limits.bite}
