@@ -11,6 +11,10 @@ type RecordsQuery struct {
 	Limit int   `json:"limit,omitempty" min:"1" max:"200"`
 }
 
+// StreamReset is the kind of the first event of a stream that was resumed after an entry that the
+// log never had. Its Seq is the number after which the stream goes on; it has no other member.
+const StreamReset = "stream.reset"
+
 // Record is an entry of the audit log, opened.
 type Record struct {
 	Seq  int64     `json:"seq"` // from 1

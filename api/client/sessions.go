@@ -40,7 +40,8 @@ const maxEvent = 1 << 20
 // Events streams what is added to the audit log of the token's wallet, as it is added: after entry
 // number after, or with 0 what is new from now on. It ends with an error: that of the context, or an
 // *UnreachableError when the service ends the stream, as it does when it stops, is locked, or the
-// token is revoked. Whoever goes on passes the Seq of the last event, and misses none. Owner.
+// token is revoked. Whoever goes on passes the Seq of the last event, and misses none; where the log never
+// had such an entry, the first event is of the kind api.StreamReset. Owner.
 func (c *Client) Events(ctx context.Context, after int64) iter.Seq2[api.Record, error] {
 	return func(yield func(api.Record, error) bool) {
 		r := request{method: "GET", path: "/v1/events"}

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"walletd/api"
 	"walletd/internal/store"
 )
 
@@ -95,12 +96,22 @@ func (n *news) tell(chain string) {
 
 // events streams what is new on the owner's record (server-sent events): each entry is an event
 // with its kind as name, its number as id and the entry as data. A client that comes back with
-// Last-Event-ID misses nothing; one without begins with what is new. The stream ends when the
-// token does or the keystore is locked.
+// Last-Event-ID misses nothing; one without begins with what is new; one with an id that the record
+// never had is told so, and begins with what is new. The stream ends when the token does or the
+// keystore is locked.
 func (s *Server) events(ctx context.Context, c *call, _ none) (raw, error) {
-	after, err := s.lastEvent(ctx, c)
+	end, err := s.store.ChainEnd(ctx, c.caller.WalletID)
 	if err != nil {
-		return raw{}, err
+		return raw{}, fmt.Errorf("looking for the end of the record: %w", err)
+	}
+	after, greeting := end.Seq, ": walletd\n\n"
+	if id := c.request.Header.Get("Last-Event-ID"); id != "" {
+		seq, err := strconv.ParseInt(id, 10, 64)
+		if err == nil && seq >= 0 && seq <= end.Seq {
+			after = seq
+		} else {
+			greeting = fmt.Sprintf("event: %s\nid: %d\ndata: {\"seq\":%d,\"kind\":%q}\n\n", api.StreamReset, end.Seq, end.Seq, api.StreamReset)
+		}
 	}
 	give, ok := s.streams.take(c.caller)
 	if !ok {
@@ -108,6 +119,7 @@ func (s *Server) events(ctx context.Context, c *call, _ none) (raw, error) {
 	}
 	token, _ := bearer(c.request)
 	wallet := c.caller.WalletID
+	c.header.Set("X-Accel-Buffering", "no") // nginx would hold the events back
 	return raw{"text/event-stream", func(w io.Writer) error {
 		defer give()
 		s.waiting.Add(1)
@@ -119,7 +131,7 @@ func (s *Server) events(ctx context.Context, c *call, _ none) (raw, error) {
 		c.caller.Close() // no keys are held between events
 		alive := time.NewTicker(aliveEvery)
 		defer alive.Stop()
-		if err := write(w, ": walletd\n\n"); err != nil {
+		if err := write(w, greeting); err != nil {
 			return nil
 		}
 		for {
@@ -139,19 +151,6 @@ func (s *Server) events(ctx context.Context, c *call, _ none) (raw, error) {
 			}
 		}
 	}}, nil
-}
-
-// lastEvent is where the stream goes on.
-func (s *Server) lastEvent(ctx context.Context, c *call) (int64, error) {
-	if text := c.request.Header.Get("Last-Event-ID"); text != "" {
-		after, err := strconv.ParseInt(text, 10, 64)
-		if err != nil || after < 0 {
-			return 0, &memberError{"the header Last-Event-ID", "must be the id of an event"}
-		}
-		return after, nil
-	}
-	end, err := s.store.ChainEnd(ctx, c.caller.WalletID)
-	return end.Seq, err
 }
 
 // sendEvents writes what came after a number and returns the last one written. The token is looked

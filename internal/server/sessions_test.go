@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -158,5 +159,46 @@ func TestARepeatedRequestOpensNoSecondSession(t *testing.T) {
 	var listed struct{ Items []json.RawMessage }
 	if err := json.Unmarshal(w.Do("GET", "/v1/sessions", w.Owner, nil).Must(http.StatusOK).Body, &listed); err != nil || len(listed.Items) != 2 {
 		t.Errorf("%d sessions were opened, %v", len(listed.Items), err)
+	}
+}
+
+func TestAStreamIsNeverSilentWhereThereIsNews(t *testing.T) {
+	t.Parallel()
+	w := wallettest.New(t)
+	end := len(w.Do("GET", w.Path("/audit?limit=200"), w.Owner, nil).Must(200).Members()["items"].([]any))
+	for _, id := range []string{"999999", "18446744073709551616", "-1", "x", "1.5"} {
+		t.Run(id, func(t *testing.T) {
+			r, err := http.NewRequestWithContext(t.Context(), "GET", w.URL+"/v1/events", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Authorization", "Bearer "+w.Owner)
+			r.Header.Set("Last-Event-ID", id)
+			answer, err := http.DefaultTransport.RoundTrip(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer answer.Body.Close()
+			if answer.StatusCode != 200 || answer.Header.Get("X-Accel-Buffering") != "no" {
+				t.Fatalf("got %d, X-Accel-Buffering %q", answer.StatusCode, answer.Header.Get("X-Accel-Buffering"))
+			}
+			lines := bufio.NewScanner(answer.Body)
+			event := func() string {
+				var all []string
+				for lines.Scan() && lines.Text() != "" {
+					all = append(all, lines.Text())
+				}
+				return strings.Join(all, "\n")
+			}
+			if got, want := event(), fmt.Sprintf("event: stream.reset\nid: %d\ndata: {\"seq\":%d,\"kind\":\"stream.reset\"}", end, end); got != want {
+				t.Errorf("it begins with %q, want %q", got, want)
+			}
+			w := w.In(t)
+			w.Do("PUT", w.Path("/apps/zNKpPiDfyQ5h7LWfhsYHaxdizUx7ung399sm"), w.Owner, members{"name": "x" + id}).Must(200)
+			end++
+			if got := event(); !strings.Contains(got, fmt.Sprintf("\nid: %d\n", end)) {
+				t.Errorf("then comes %q, want entry %d", got, end)
+			}
+		})
 	}
 }
