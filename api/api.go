@@ -49,6 +49,6 @@ type Empty struct{}
 
 // Status is the answer of the probes.
 type Status struct {
-	// Status is "ok" (/healthz), "ready", or why not: "locked", "clock", "store" (/readyz).
+	// Status is "ok" (/healthz), "ready", or why not: "locked", "clock", "store", "stopping" (/readyz).
 	Status string `json:"status"`
 }

@@ -131,7 +131,7 @@ func (s *service) start(b *testing.B, status int, says string, args ...string) (
 	l.Close()
 	s.address = address
 	cmd := exec.Command(s.binary, append([]string{"serve", "--data", s.data, "--listen", address}, args...)...)
-	cmd.Env = append(os.Environ(), "WALLETD_TOKEN_RATE=0", "WALLETD_ADDRESS_RATE=0") // the service is measured, not its bounds
+	cmd.Env = append(os.Environ(), "WALLETD_TOKEN_RATE=0", "WALLETD_ADDRESS_RATE=0", "WALLETD_DRAIN=0s") // the service is measured, not its bounds
 	var log bytes.Buffer
 	cmd.Stderr = &log
 	began := time.Now()

@@ -78,6 +78,7 @@ func (cmd *serveCmd) devPlan() (listenPlan, error) {
 		cmd.Listen = "127.0.0.1:0"
 	}
 	plan, err := cmd.plan()
+	plan.drain = 0 // nobody else is there to go elsewhere
 	if err == nil && !plan.main.IP.IsLoopback() {
 		err = usagef("--dev listens on this machine alone")
 	}

@@ -183,7 +183,7 @@ func newDocShell(t *testing.T) *docShell {
 			shell.Env = append(shell.Env, e)
 		}
 	}
-	shell.Env = append(shell.Env, "TZ=UTC", "LC_ALL=C.UTF-8", "WALLETD_LISTEN="+s.address)
+	shell.Env = append(shell.Env, "TZ=UTC", "LC_ALL=C.UTF-8", "WALLETD_DRAIN=0s", "WALLETD_LISTEN="+s.address)
 	shell.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := shell.Start(); err != nil {
 		t.Fatal(err)

@@ -23,6 +23,7 @@ type listenFlags struct {
 	TokenRate      int           `env:"WALLETD_TOKEN_RATE" default:"1000" placeholder:"N" help:"How many requests a second one token may make; 0 for no bound."`
 	AddressRate    int           `env:"WALLETD_ADDRESS_RATE" default:"2000" placeholder:"N" help:"How many requests a second may come from one address; 0 for no bound."`
 	IdleTimeout    time.Duration `env:"WALLETD_IDLE_TIMEOUT" default:"2m" placeholder:"TIME" help:"How long a connection may be idle before it is closed. A proxy in front must close its own before."`
+	Drain          time.Duration `env:"WALLETD_DRAIN" default:"5s" placeholder:"TIME" help:"How long to go on answering after a signal to stop, while /readyz says that it is not ready: longer than a proxy needs to notice."`
 	Host           []string      `sep:"none" placeholder:"NAME" help:"A name that clients call the service by. May be given again."`
 }
 
@@ -38,6 +39,7 @@ type listenPlan struct {
 	connections int // how many may be open
 	rates       server.Rates
 	idle        time.Duration
+	drain       time.Duration
 }
 
 // listener is one open address.
@@ -61,6 +63,9 @@ func (f listenFlags) plan() (p listenPlan, err error) {
 		p.proxies = append(p.proxies, prefix.Masked())
 	}
 	p.hosts = f.Host
+	if p.drain = f.Drain; p.drain < 0 {
+		return p, usagef("--drain takes a time, as in 5s")
+	}
 	if p.idle = f.IdleTimeout; p.idle < 0 {
 		return p, usagef("--idle-timeout takes a time, as in 2m")
 	}

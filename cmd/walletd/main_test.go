@@ -58,6 +58,7 @@ func runScripts(t *testing.T, dir, store string) {
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("TZ", "UTC")
+			env.Setenv("WALLETD_DRAIN", "0s")
 			env.Setenv("STORE", store)
 			env.Setenv("GOLDEN", golden)
 			return nil

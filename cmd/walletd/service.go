@@ -23,6 +23,7 @@ type service struct {
 	door     *claims.Door
 	sessions *connect.Sessions
 	server   *server.Server
+	drain    time.Duration // how long to go on answering when told to stop
 	log      zerolog.Logger
 }
 
@@ -33,7 +34,7 @@ func openService(ctx context.Context, url string, o store.Options, plan listenPl
 	if err != nil {
 		return nil, err
 	}
-	s := &service{store: st, keystore: keystore.New(st, keystore.Options{Dev: o.Dev}), log: log}
+	s := &service{store: st, keystore: keystore.New(st, keystore.Options{Dev: o.Dev}), drain: plan.drain, log: log}
 	count := server.NewMetrics()
 	s.door = claims.New(st, s.keystore, claims.Options{Log: log, Count: count.Count})
 	sessions.Door, sessions.Store, sessions.Log, sessions.SingleKey, sessions.Alone = s.door, st, log, o.Dev, isSQLite(url)
@@ -58,7 +59,7 @@ func (s *service) close() {
 // serve answers until ctx ends or a listener fails, then drains. What is given besides
 // runs meanwhile.
 func (s *service) serve(ctx context.Context, listeners []listener, besides func(context.Context)) error {
-	ctx, stop := context.WithCancel(ctx)
+	ctx, stop := context.WithCancel(s.draining(ctx))
 	defer stop()
 	// What signs and sweeps goes on until the last answer is given.
 	background, end := context.WithCancel(context.WithoutCancel(ctx))
@@ -91,6 +92,20 @@ func (s *service) serve(ctx context.Context, listeners []listener, besides func(
 	behind.Wait()
 	s.log.Info().Msg("stopped")
 	return errors.Join(failed...)
+}
+
+// draining returns a context that ends some time after another: until then requests are answered,
+// and proxies learn that they had better go elsewhere.
+func (s *service) draining(ctx context.Context) context.Context {
+	drained, end := context.WithCancel(context.WithoutCancel(ctx))
+	context.AfterFunc(ctx, func() {
+		if s.drain > 0 {
+			s.log.Info().Stringer("for", s.drain).Msg("draining: not ready any more, and still answering")
+		}
+		s.server.Drain()
+		time.AfterFunc(s.drain, end)
+	})
+	return drained
 }
 
 // signEnds signs the ends of the records, so that a stop leaves no entry without a head.

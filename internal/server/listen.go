@@ -18,18 +18,22 @@ const (
 	headerTime = 5 * time.Second
 	bodyTime   = 20 * time.Second
 	answerTime = 75 * time.Second
-	drainTime  = 35 * time.Second
-	maxHeader  = 16 << 10 // bytes
+	finishTime = 18 * time.Second // what is under way at a stop
+	maxHeader  = 16 << 10         // bytes
 )
 
 // defaultIdle is how long a connection may be idle if a Config does not say: longer than proxies keep
 // one of theirs, which is a minute for most.
 const defaultIdle = 2 * time.Minute
 
-// Serve answers on a listener until ctx ends, then drains: nothing new is taken, those who wait
-// for a person are answered at once, and what is under way has 35 s to finish. With a TLS
-// configuration (see Certificates) it speaks TLS. It closes the listener and returns nil
-// after an orderly stop.
+// Drain says that the service is about to stop: /readyz is not ready, so that proxies send nothing
+// more, and each answer ends its connection. Listeners stay open until the context of Serve ends.
+func (s *Server) Drain() { s.draining.Store(true) }
+
+// Serve answers on a listener until ctx ends. Then the listener closes, those who wait for a person
+// are answered at once, and what is under way has 18 s to finish before it is cut off. With a TLS
+// configuration (see Certificates) it speaks TLS. It returns nil after a stop. Whoever is to lose
+// no request calls Drain some time before.
 func (s *Server) Serve(ctx context.Context, l net.Listener, h http.Handler, config *tls.Config) error {
 	if len(s.proxies) > 0 {
 		l = &gate{Listener: l, from: s.proxies}
@@ -54,14 +58,15 @@ func (s *Server) serveOn(ctx context.Context, l net.Listener, h http.Handler, co
 		MaxHeaderBytes:    maxHeader,
 		TLSConfig:         config,
 		ConnContext:       withConnection,
-		ErrorLog:          stdlog.New(quiet{s}, "", 0),
+		ErrorLog:          stdlog.New(connectionErrors{s.metrics}, "", 0),
 	}
 	srv.RegisterOnShutdown(s.stop)
-	drained := make(chan error, 1)
+	finished := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() {
-		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+		s.Drain()
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTime)
 		defer cancel()
-		drained <- srv.Shutdown(end)
+		finished <- srv.Shutdown(end)
 	})
 	if config != nil {
 		l = newTLSListener(l, config, s.metrics.connectionError)
@@ -73,20 +78,20 @@ func (s *Server) serveOn(ctx context.Context, l net.Listener, h http.Handler, co
 		srv.Close()
 		return fmt.Errorf("serving %s: %w", l.Addr(), err)
 	}
-	if err := <-drained; err != nil {
+	if err := <-finished; err != nil {
+		s.log.Warn().Err(err).Stringer("address", l.Addr()).Msg("what was not finished at the stop is cut off")
 		srv.Close()
-		return fmt.Errorf("draining %s: %w", l.Addr(), err)
 	}
 	return nil
 }
 
-// quiet takes what net/http logs about connections. It may quote the client, so only that
-// something went wrong is kept.
-type quiet struct{ s *Server }
+// connectionErrors takes what net/http logs about connections. It may quote the client, so only that
+// something went wrong is counted.
+type connectionErrors struct{ metrics *Metrics }
 
 // Write counts a connection that failed.
-func (q quiet) Write(b []byte) (int, error) {
-	q.s.metrics.connectionError()
+func (e connectionErrors) Write(b []byte) (int, error) {
+	e.metrics.connectionError()
 	return len(b), nil
 }
 

@@ -326,3 +326,37 @@ func TestMetricsNameNobody(t *testing.T) {
 		t.Error("the metrics say that a locked keystore is unlocked")
 	}
 }
+
+func TestADrainingServiceAnswersAndSaysThatItIsNotReady(t *testing.T) {
+	t.Parallel()
+	w := wallettest.New(t)
+	w.Rules(everything)
+	notes := w.App("Notes")
+	address := serving(t, func(ctx context.Context, l net.Listener) error {
+		return w.Server.Serve(ctx, l, w.Server.Handler(), nil)
+	})
+	before := dial(t, address)
+	before.send("GET", "/healthz", "")
+	if got := before.answer(); got != 200 {
+		t.Fatalf("got %d", got)
+	}
+	w.Server.Drain()
+	var state struct{ Status string }
+	ready := w.Do("GET", "/readyz", "", nil)
+	if ready.Must(503).Into(&state); state.Status != "stopping" {
+		t.Errorf("/readyz says %q", state.Status)
+	}
+	notes.Ask(notesKey...).Must(200)
+	fresh := dial(t, address)
+	for name, one := range map[string]*sender{"a connection of before": before, "a new connection": fresh} {
+		one.send("GET", "/v1/wallets", w.Owner)
+		answer, err := http.ReadResponse(one.r, nil)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != 200 || !answer.Close {
+			t.Errorf("%s gets %d, and ends: %t", name, answer.StatusCode, answer.Close)
+		}
+	}
+}

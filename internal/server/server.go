@@ -78,6 +78,7 @@ type Server struct {
 	open     *connections
 	rates    rates
 	idle     time.Duration
+	draining atomic.Bool
 	waiting  atomic.Int64 // requests that wait for a person
 	waits    shares       // of those that may wait
 	streams  shares       // of events

@@ -29,6 +29,8 @@ func (s *Server) readyz(ctx context.Context, c *call, _ none) (api.Status, error
 	}
 	s.noteStore(err)
 	switch {
+	case s.draining.Load():
+		state = "stopping"
 	case err != nil:
 		state = "store"
 	case s.store.ClockBehind() > maxBehind:

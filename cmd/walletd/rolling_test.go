@@ -1,0 +1,244 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"walletd/api"
+	"walletd/api/client"
+	"walletd/internal/wallettest/postgres"
+)
+
+// replica is one walletd of several on the same store.
+type replica struct {
+	t       *testing.T
+	address string
+	args    []string
+	cmd     *exec.Cmd
+	ready   atomic.Bool // as the proxy sees it
+}
+
+// command runs the program itself.
+func command(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := &exec.Cmd{Path: self, Args: append([]string{"walletd"}, args...)}
+	for _, e := range os.Environ() {
+		if !strings.HasPrefix(e, "WALLETD_") {
+			cmd.Env = append(cmd.Env, e)
+		}
+	}
+	return cmd
+}
+
+// start starts the replica and waits until it is ready.
+func (r *replica) start() {
+	r.t.Helper()
+	r.cmd = command(r.t, append([]string{"serve", "--listen", r.address}, r.args...)...)
+	r.cmd.Stderr = r.t.Output()
+	if err := r.cmd.Start(); err != nil {
+		r.t.Fatal(err)
+	}
+	for end := time.Now().Add(scriptPatience); !r.look(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			r.t.Fatalf("%s is not ready", r.address)
+		}
+	}
+}
+
+// look asks the replica whether it is ready, as the proxy does from time to time.
+func (r *replica) look() bool {
+	answer, err := http.Get("http://" + r.address + "/readyz")
+	if err == nil {
+		answer.Body.Close()
+	}
+	r.ready.Store(err == nil && answer.StatusCode == http.StatusOK)
+	return r.ready.Load()
+}
+
+// stop tells the replica to stop, and waits until it has.
+func (r *replica) stop() {
+	if r.cmd == nil {
+		return
+	}
+	if err := r.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		r.t.Error(err)
+	}
+	if err := r.cmd.Wait(); err != nil {
+		r.t.Errorf("%s ended with %v", r.address, err)
+	}
+	r.cmd = nil
+}
+
+// balance is a proxy in front of replicas that sends each request to one that is ready.
+func balance(t *testing.T, replicas []*replica) string {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	var looking sync.WaitGroup
+	looking.Go(func() {
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				for _, r := range replicas {
+					r.look()
+				}
+			}
+		}
+	})
+	t.Cleanup(func() { stop(); looking.Wait() })
+	var next atomic.Int64
+	proxy := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		for range replicas {
+			one := replicas[int(next.Add(1))%len(replicas)]
+			if one.ready.Load() {
+				r.SetURL(&url.URL{Scheme: "http", Host: one.address})
+				break
+			}
+		}
+	}})
+	t.Cleanup(proxy.Close)
+	return proxy.URL
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// A rolling restart loses no request: each replica says that it is not ready before it stops.
+func TestARollingRestartLosesNoRequest(t *testing.T) {
+	storeURL := postgres.Start(t)
+	passphrase := filepath.Join(t.TempDir(), "passphrase")
+	if err := os.WriteFile(passphrase, []byte("correct horse battery\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := command(t, "init", "--store", storeURL, "--passphrase-file", passphrase, "--json").Output()
+	var made struct{ OperatorToken string }
+	if err == nil {
+		err = json.Unmarshal(out, &made)
+	}
+	if err != nil {
+		t.Fatalf("init: %v: %s", err, out)
+	}
+	var replicas []*replica
+	for range 3 {
+		r := &replica{t: t, address: freeAddress(t), args: []string{"--store", storeURL, "--passphrase-file", passphrase, "--drain", "2s"}}
+		r.start()
+		t.Cleanup(r.stop)
+		replicas = append(replicas, r)
+	}
+	token := appToken(t, "http://"+replicas[0].address, made.OperatorToken)
+	address := balance(t, replicas)
+
+	for _, keepAlive := range []bool{true, false} {
+		t.Run(fmt.Sprintf("with keep-alive %t", keepAlive), func(t *testing.T) {
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			var asking sync.WaitGroup
+			var answered, failed atomic.Int64
+			for range 4 {
+				asking.Go(func() {
+					dapp := &http.Client{Transport: &http.Transport{DisableKeepAlives: !keepAlive}}
+					for ctx.Err() == nil {
+						if err := ask(dapp, address, token); err != nil {
+							failed.Add(1)
+							t.Error(err)
+						}
+						answered.Add(1)
+					}
+				})
+			}
+			for _, r := range slices.Backward(replicas) {
+				r.stop()
+				r.start()
+			}
+			stop()
+			asking.Wait()
+			if answered.Load() < 100 {
+				t.Errorf("%d requests were made", answered.Load())
+			}
+			t.Logf("%d of %d requests failed", failed.Load(), answered.Load())
+		})
+	}
+}
+
+// ask asks for a key, which a rule allows.
+func ask(dapp *http.Client, address, token string) error {
+	r, err := http.NewRequest("POST", address+"/v1/claims", strings.NewReader(`{"requestedClaims":[{"type":"encryptionKey","salt":"notes"}]}`))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	r.Header.Set("Content-Type", "application/json")
+	answer, err := dapp.Do(r)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err == nil && answer.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", answer.Status, body)
+	}
+	return err
+}
+
+// appToken makes a wallet that answers its app, and the app's token.
+func appToken(t *testing.T, address, operator string) string {
+	t.Helper()
+	as := func(token api.SecretText) *client.Client {
+		c, err := client.New(client.Config{URL: address, Token: token})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(c.Close)
+		return c
+	}
+	op := as(api.NewSecretText([]byte(operator)))
+	wallet, err := op.CreateWallet(t.Context(), api.NewWallet{Name: "alice"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	owner, err := op.CreateToken(t.Context(), api.NewToken{Role: api.RoleOwner, Wallet: wallet.Wallet, Name: "alice"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	alice := as(owner.Token)
+	app, err := alice.CreateToken(t.Context(), api.NewToken{Role: api.RoleApp, Wallet: wallet.Wallet, Name: "Notes"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules := api.Policy{Rules: []api.Rule{{App: "*", Claim: api.ClaimEncryptionKey, Decision: api.DecisionAllow}}}
+	if _, err := alice.Wallet(wallet.Wallet).SetPolicy(t.Context(), rules); err != nil {
+		t.Fatal(err)
+	}
+	return string(app.Token.Reveal())
+}
