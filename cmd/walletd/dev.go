@@ -24,7 +24,7 @@ import (
 
 // dev runs a service that needs no set-up and leaves nothing behind: serve --dev.
 func (cmd *serveCmd) dev(ctx context.Context, con *console, log zerolog.Logger) error {
-	plan, err := cmd.devPlan()
+	plan, err := cmd.devPlan(log)
 	if err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func (cmd *serveCmd) dev(ctx context.Context, con *console, log zerolog.Logger) 
 }
 
 // devPlan refuses what does not go with --dev, and takes a free port if none is asked for.
-func (cmd *serveCmd) devPlan() (listenPlan, error) {
+func (cmd *serveCmd) devPlan(log zerolog.Logger) (listenPlan, error) {
 	switch {
 	case cmd.Data != "" || cmd.Store != "":
 		return listenPlan{}, withHint(usagef("--dev makes a store of its own: leave --data and --store out"), "WALLETD_DATA and WALLETD_STORE count too")
@@ -77,7 +77,7 @@ func (cmd *serveCmd) devPlan() (listenPlan, error) {
 	if cmd.Listen == "" {
 		cmd.Listen = "127.0.0.1:0"
 	}
-	plan, err := cmd.plan()
+	plan, err := cmd.plan(log)
 	plan.drain = 0 // nobody else is there to go elsewhere
 	if err == nil && !plan.main.IP.IsLoopback() {
 		err = usagef("--dev listens on this machine alone")
@@ -286,7 +286,7 @@ func ephemeral(ctx context.Context, out connect.ClientConfig, do func(*client.Cl
 		return fmt.Errorf("making a place for the wallet: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	plan, err := listenFlags{Listen: "127.0.0.1:0"}.plan()
+	plan, err := listenFlags{Listen: "127.0.0.1:0"}.plan(zerolog.Nop())
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"walletd/internal/server"
 )
 
@@ -51,7 +53,7 @@ type listener struct {
 
 // plan checks the flags. In the clear only this machine, or a proxy that speaks TLS, may be
 // answered: tokens and keys would go over the network as they are.
-func (f listenFlags) plan() (p listenPlan, err error) {
+func (f listenFlags) plan(log zerolog.Logger) (p listenPlan, err error) {
 	for _, text := range f.BehindTLSProxy {
 		prefix, err := netip.ParsePrefix(text)
 		if err != nil {
@@ -104,7 +106,7 @@ func (f listenFlags) plan() (p listenPlan, err error) {
 	case f.TLSCert != "" && len(p.proxies) > 0:
 		return p, usagef("--behind-tls-proxy is for a service without TLS of its own")
 	case f.TLSCert != "":
-		p.tls, err = server.Certificates(f.TLSCert, f.TLSKey)
+		p.tls, err = server.Certificates(f.TLSCert, f.TLSKey, log)
 	}
 	return p, err
 }

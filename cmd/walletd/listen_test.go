@@ -3,6 +3,8 @@ package main
 import (
 	"net/netip"
 	"testing"
+
+	"github.com/rs/zerolog"
 )
 
 func TestListenPlan(t *testing.T) {
@@ -20,7 +22,7 @@ func TestListenPlan(t *testing.T) {
 		"refuses a key without its certificate":  {listenFlags{TLSKey: "key.pem"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := c.flags.plan()
+			got, err := c.flags.plan(zerolog.Nop())
 			if c.listen == "" {
 				if err == nil {
 					t.Errorf("it listens on %s", got.main)

@@ -57,7 +57,7 @@ func (cmd *serveCmd) Run(ctx context.Context, con *console, undone hardening) er
 	if err != nil {
 		return err
 	}
-	plan, err := cmd.listenFlags.plan()
+	plan, err := cmd.listenFlags.plan(log)
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,8 @@ func openService(ctx context.Context, url string, o store.Options, plan listenPl
 		return nil, err
 	}
 	s := &service{store: st, keystore: keystore.New(st, keystore.Options{Dev: o.Dev}), drain: plan.drain, log: log}
-	count := server.NewMetrics()
+	count, build := server.NewMetrics(), readBuild()
+	count.Build(build.Version, build.Revision)
 	s.door = claims.New(st, s.keystore, claims.Options{Log: log, Count: count.Count})
 	sessions.Door, sessions.Store, sessions.Log, sessions.SingleKey, sessions.Alone = s.door, st, log, o.Dev, isSQLite(url)
 	s.sessions = connect.New(sessions)

@@ -42,6 +42,7 @@ func (l *Ledger) Run(ctx context.Context) {
 // and it does nothing.
 func (l *Ledger) SignHeads(ctx context.Context) error {
 	const atOnce = 200
+	failed := false
 	for {
 		ends, err := l.store.Unsigned(ctx, atOnce)
 		if err != nil {
@@ -56,14 +57,22 @@ func (l *Ledger) SignHeads(ctx context.Context) error {
 			if err == nil {
 				signed++
 			} else if !errors.Is(err, store.ErrNotFound) {
+				failed = true
 				l.log.Error().Err(err).Str("chain", end.Chain).Msg("signing the end of a record")
 			}
 		}
 		if len(ends) < atOnce || signed == 0 {
+			if !failed {
+				l.signed.Store(time.Now().Unix())
+			}
 			return nil
 		}
 	}
 }
+
+// HeadsSigned is when each chain that had grown was last found to have, or given, a signed head; at
+// first it is when the process began.
+func (l *Ledger) HeadsSigned() time.Time { return time.Unix(l.signed.Load(), 0) }
 
 func (l *Ledger) signHead(ctx context.Context, chain string) error {
 	end, err := l.store.ChainEnd(ctx, chain)

@@ -20,6 +20,8 @@ package ledger
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -43,12 +45,14 @@ type Ledger struct {
 	count    func(string)
 	changed  changes
 	forged   forgeries
-	due      chan string // chains whose end is to be signed now
+	due      chan string  // chains whose end is to be signed now
+	signed   atomic.Int64 // when all were last found to be signed, in unix seconds
 }
 
 // New returns the ledger of a store and the keystore over it.
 func New(st *store.Store, ks *keystore.Keystore, o Options) *Ledger {
 	l := &Ledger{store: st, keystore: ks, log: o.Log, count: o.Count, due: make(chan string, 16)}
+	l.signed.Store(time.Now().Unix())
 	if l.count == nil {
 		l.count = func(string) {}
 	}

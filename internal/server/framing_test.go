@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rs/zerolog"
+
 	"walletd/internal/server"
 	"walletd/internal/wallettest"
 )
@@ -47,7 +49,7 @@ func TestRequestsThatCouldBeReadInTwoWays(t *testing.T) {
 	a := newAuthority(t)
 	certFile, keyFile := filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
 	a.files("test", certFile, keyFile)
-	config, err := server.Certificates(certFile, keyFile)
+	config, err := server.Certificates(certFile, keyFile, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +146,7 @@ func TestHTTP2OverTLS(t *testing.T) {
 	a := newAuthority(t)
 	certFile, keyFile := filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
 	a.files("test", certFile, keyFile)
-	config, err := server.Certificates(certFile, keyFile)
+	config, err := server.Certificates(certFile, keyFile, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,6 +64,7 @@ func (s *Server) answer(f func(http.ResponseWriter, *http.Request) error) http.H
 			return
 		}
 		p, expected := problemOf(err)
+		s.metrics.problem(p.Code)
 		if !expected {
 			id := store.NewID()
 			p.Detail += " Request " + id + "."

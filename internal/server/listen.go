@@ -69,6 +69,7 @@ func (s *Server) serveOn(ctx context.Context, l net.Listener, h http.Handler, co
 		finished <- srv.Shutdown(end)
 	})
 	if config != nil {
+		s.observeCertificate(config)
 		l = newTLSListener(l, config, s.metrics.connectionError)
 	} else {
 		l = framedListener{l}

@@ -22,6 +22,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"walletd/internal/server"
 	"walletd/internal/wallettest"
 )
@@ -114,11 +116,11 @@ func TestCertificatesAreReloaded(t *testing.T) {
 	w := wallettest.New(t)
 	a := newAuthority(t)
 	certFile, keyFile := filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
-	if _, err := server.Certificates(certFile, keyFile); err == nil {
+	if _, err := server.Certificates(certFile, keyFile, zerolog.Nop()); err == nil {
 		t.Error("no files are a certificate")
 	}
 	a.files("first", certFile, keyFile)
-	config, err := server.Certificates(certFile, keyFile)
+	config, err := server.Certificates(certFile, keyFile, zerolog.New(w.Log))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,6 +160,13 @@ func TestCertificatesAreReloaded(t *testing.T) {
 	a.files("fourth", certFile, keyFile)
 	if name, _ := serving(); name != "fourth" {
 		t.Errorf("serving %s at the end", name)
+	}
+	if n := strings.Count(w.Log.String(), "the TLS certificate was not renewed"); n < 2 {
+		t.Errorf("the log says %d times that a certificate is not taken up: %s", n, w.Log.String())
+	}
+	expires := string(w.Do("GET", "/metrics", "", nil).Must(200).Body)
+	if !strings.Contains(expires, "walletd_certificate_expiry_timestamp_seconds 1") {
+		t.Error("the metrics do not say when the certificate expires")
 	}
 	if _, err := tls.Dial("tcp", address, &tls.Config{RootCAs: a.pool, ServerName: "localhost", MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10}); err == nil {
 		t.Error("it speaks TLS 1.1")

@@ -1,12 +1,15 @@
 package server
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"sync"
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
+
+	"walletd/api"
 )
 
 // Metrics counts what happens, without names of wallets or apps. One serves a whole process;
@@ -23,6 +26,7 @@ const maxOutcomes = 200
 
 // NewMetrics returns Metrics that have counted nothing.
 func NewMetrics() *Metrics {
+	metrics.ExposeMetadata(true) // of all sets of the process
 	return &Metrics{set: metrics.NewSet(), outcomes: map[string]bool{}}
 }
 
@@ -66,13 +70,56 @@ func (m *Metrics) limited(limit string) {
 	m.set.GetOrCreateCounter(fmt.Sprintf("walletd_limited_total{limit=%q}", limit)).Inc()
 }
 
+// problem counts a refusal by its code, which is one of the contract.
+func (m *Metrics) problem(code api.Code) {
+	m.set.GetOrCreateCounter(fmt.Sprintf("walletd_problems_total{code=%q}", code)).Inc()
+}
+
+// Build says which build of walletd this is.
+func (m *Metrics) Build(version, revision string) {
+	m.gauge(fmt.Sprintf("walletd_build_info{version=%q,revision=%q}", version, revision), func() float64 { return 1 })
+}
+
 // gauge adds a value that is read when the metrics are.
 func (m *Metrics) gauge(name string, read func() float64) {
 	m.set.GetOrCreateGauge(name, read)
 }
 
+// helps say what each metric of walletd's own is.
+var helps = map[string]string{
+	"walletd_approvals_waiting":                    "Approvals that wait for a person, of all replicas.",
+	"walletd_build_info":                           "The build that runs; always 1.",
+	"walletd_certificate_expiry_timestamp_seconds": "When the TLS certificate in use expires, in unix seconds.",
+	"walletd_claims_total":                         "What came of claims and of other work on wallets, by outcome.",
+	"walletd_clock_behind_seconds":                 "How far the clock is behind the newest time in the store.",
+	"walletd_commits_queued":                       "Changes that wait to be written to the store.",
+	"walletd_connection_errors_total":              "Connections that failed, in their handshake or later.",
+	"walletd_connections":                          "Connections, open, and of these those on which a request is being answered.",
+	"walletd_draining":                             "1 while the service drains before a stop.",
+	"walletd_heads_age_seconds":                    "How long ago each audit log that had grown was last found to have a signed head.",
+	"walletd_limited_total":                        "How often a limit was reached, by limit.",
+	"walletd_problems_total":                       "Refusals, by the code of the problem.",
+	"walletd_request_seconds":                      "How long requests took.",
+	"walletd_requests_total":                       "Requests, by route and class of status.",
+	"walletd_sessions_open":                        "DID Connect sessions that have not ended, of all replicas.",
+	"walletd_store_up":                             "1 while the store takes writes, as was last found out.",
+	"walletd_unlocked":                             "1 while the keystore is unlocked in this process.",
+	"walletd_waiting":                              "Requests that wait for a person, or for events.",
+}
+
+// write writes the metrics as Prometheus reads them.
 func (m *Metrics) write(w io.Writer) error {
-	m.set.WritePrometheus(w)
+	var own bytes.Buffer
+	m.set.WritePrometheus(&own)
+	for line := range bytes.Lines(own.Bytes()) {
+		if name, ok := bytes.CutPrefix(line, []byte("# HELP ")); ok {
+			name = bytes.TrimSpace(name)
+			line = fmt.Appendf(nil, "# HELP %s %s\n", name, helps[string(name)])
+		}
+		if _, err := w.Write(line); err != nil {
+			return fmt.Errorf("writing the metrics: %w", err)
+		}
+	}
 	metrics.WriteProcessMetrics(w)
 	return nil
 }

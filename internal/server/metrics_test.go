@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 
 	"walletd/internal/server"
@@ -96,5 +97,50 @@ func TestMetricsAreNotOnTheListenerOfApps(t *testing.T) {
 	answer.Body.Close()
 	if answer.StatusCode != 404 {
 		t.Errorf("got %d", answer.StatusCode)
+	}
+}
+
+func TestMetricsSayWhatTheyAre(t *testing.T) {
+	t.Parallel()
+	w := wallettest.New(t)
+	notes := w.App("Notes")
+	notes.Ask(notesKey...).Must(202)
+	w.Do("GET", "/v1/wallets", "", nil).Refused(401, "unauthorized")
+	text := string(w.Do("GET", "/metrics", "", nil).Must(200).Body)
+	typed, helped := map[string]bool{}, map[string]bool{}
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		fields := strings.Fields(line)
+		switch {
+		case strings.HasPrefix(line, "# TYPE "):
+			if len(fields) != 4 || typed[fields[2]] {
+				t.Errorf("%q is there twice, or is no type", line)
+			}
+			typed[fields[2]] = true
+			continue
+		case strings.HasPrefix(line, "# HELP "):
+			if helped[fields[2]] = true; strings.HasPrefix(fields[2], "walletd_") && len(fields) < 5 {
+				t.Errorf("%q does not say what it is", line)
+			}
+			continue
+		}
+		name, _, _ := strings.Cut(fields[0], "{")
+		family := name
+		for _, part := range []string{"_bucket", "_sum", "_count"} {
+			if of := strings.TrimSuffix(name, part); typed[of] {
+				family = of
+			}
+		}
+		if !typed[family] || !helped[family] {
+			t.Errorf("%s has no type or no help before it", name)
+		}
+	}
+	for _, line := range []string{
+		"walletd_approvals_waiting 1", "walletd_sessions_open 0", "walletd_commits_queued 0", "walletd_store_up 1", "walletd_draining 0",
+		`walletd_problems_total{code="unauthorized"} 1`, "walletd_heads_age_seconds ", "# TYPE walletd_request_seconds histogram", "# TYPE walletd_unlocked gauge",
+	} {
+		if !strings.Contains(text, line) {
+			t.Errorf("the metrics lack %s", line)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"io"
+	"math"
 	"net/http"
 	"time"
 
@@ -58,16 +59,38 @@ func (s *Server) noteStore(err error) {
 
 // observeState adds what is measured when it is asked for.
 func (s *Server) observeState() {
-	s.metrics.gauge("walletd_unlocked", func() float64 {
-		if s.keystore.Unlocked(0) { // epoch 0 is never newer: this process alone is asked
-			return 1
+	is := func(so func() bool) func() float64 {
+		return func() float64 {
+			if so() {
+				return 1
+			}
+			return 0
 		}
-		return 0
-	})
+	}
+	s.metrics.gauge("walletd_unlocked", is(func() bool { return s.keystore.Unlocked(0) })) // epoch 0 is never newer: this process alone is asked
+	s.metrics.gauge("walletd_draining", is(s.draining.Load))
+	s.metrics.gauge("walletd_store_up", is(func() bool { return !s.away.Load() }))
+	s.metrics.gauge("walletd_approvals_waiting", s.counted(func(ctx context.Context) (int64, error) { return s.store.CountWaiting(ctx, s.store.Now().Unix()) }))
+	s.metrics.gauge("walletd_sessions_open", s.counted(s.store.CountSessions))
+	s.metrics.gauge("walletd_commits_queued", func() float64 { return float64(s.store.Queued()) })
+	s.metrics.gauge("walletd_heads_age_seconds", func() float64 { return time.Since(s.door.Ledger().HeadsSigned()).Seconds() })
 	s.metrics.gauge(`walletd_connections{state="open"}`, func() float64 { open, _ := s.open.count(); return float64(open) })
 	s.metrics.gauge(`walletd_connections{state="answering"}`, func() float64 { _, answering := s.open.count(); return float64(answering) })
 	s.metrics.gauge("walletd_waiting", func() float64 { return float64(s.waiting.Load()) })
 	s.metrics.gauge("walletd_clock_behind_seconds", func() float64 { return s.store.ClockBehind().Seconds() })
+}
+
+// counted is what the store counts, not a number while it does not answer.
+func (s *Server) counted(count func(context.Context) (int64, error)) func() float64 {
+	return func() float64 {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		n, err := count(ctx)
+		if err != nil {
+			return math.NaN()
+		}
+		return float64(n)
+	}
 }
 
 func (s *Server) writeMetrics(context.Context, *call, none) (raw, error) {

@@ -70,6 +70,7 @@ var (
 	decideApproval       = updates[Approval]("decide approval")
 	withdrawApproval     = updates[Approval]("withdraw approval")
 	countWaiting         = statement("waiting")
+	countAllWaiting      = statement("all waiting")
 	notAskedYet          = statement("not asked yet")
 	withinBudget         = statement("within budget")
 	asManyWaiting        = statement("as many waiting")
@@ -112,6 +113,12 @@ func (s *Store) FindApproval(ctx context.Context, wallet, app string, digest []b
 func (s *Store) Waiting(ctx context.Context, wallet, app string, now int64) (ofApp, ofWallet int64, err error) {
 	err = s.scalars(ctx, countWaiting, []any{wallet, app, now}, &ofApp, &ofWallet)
 	return ofApp, ofWallet, err
+}
+
+// CountWaiting counts the approvals of all wallets that wait at the time now (unix seconds).
+func (s *Store) CountWaiting(ctx context.Context, now int64) (n int64, err error) {
+	err = s.scalars(ctx, countAllWaiting, []any{now}, &n)
+	return n, err
 }
 
 // Budget bounds what may wait. Those that have expired by Now don't count.

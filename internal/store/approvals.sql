@@ -24,6 +24,9 @@ order by created desc, case when state = 'pending' then 0 else 1 end, id desc li
 select coalesce(sum(case when app = $2 then 1 else 0 end), 0), count(*) from approvals
 where wallet = $1 and state = 'pending' and expires > $3
 
+-- name: all waiting
+select count(*) from approvals where state = 'pending' and expires > $1
+
 -- name: not asked yet
 select 1 from keystore where not exists (select 1 from approvals
     where wallet = $1 and app = $2 and digest = $3 and state = 'pending' and expires > $4)

@@ -57,6 +57,9 @@ func startCommitter(s *Store) *committer {
 	return c
 }
 
+// Queued is how many changes, and other work of the committer, wait for their turn.
+func (s *Store) Queued() int { return len(s.committer.queue) }
+
 // stop answers what is queued and ends. It says whether it was the first.
 func (c *committer) stop() bool {
 	c.mu.Lock()

@@ -67,6 +67,7 @@ var (
 	releaseSessions = statement("release sessions")
 	roomForSession  = statement("room for session")
 	sweepSessions   = statement("sweep sessions")
+	openSessions    = statement("open sessions")
 )
 
 // Session reads a session, or ErrNotFound.
@@ -148,4 +149,10 @@ func UpdateSession(old, updated Session) Write {
 // open in the wallet at the time now. The Change is on the wallet's chain.
 func CheckSessions(s Session, most, now int64) Write {
 	return Write{chain: s.Wallet, steps: []step{roomForSession.step(ErrTooMany, s.Wallet, s.App, s.ID, now, most)}}
+}
+
+// CountSessions counts the sessions of all wallets that have not ended.
+func (s *Store) CountSessions(ctx context.Context) (n int64, err error) {
+	err = s.scalars(ctx, openSessions, nil, &n)
+	return n, err
 }

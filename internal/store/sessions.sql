@@ -37,6 +37,9 @@ update sessions set app = @app, state = @state, approval = @approval, posting = 
     ended = @ended, sealed = @sealed, mac = @mac, holder = @holder, held_until = @held_until
 where id = @old.id and mac = @old.mac and holder = @old.holder
 
+-- name: open sessions
+select count(*) from sessions where ended = 0
+
 -- name: sweep sessions
 delete from sessions where id in (select id from sessions where ended > 0 and ended < $1 limit 1000)
 
