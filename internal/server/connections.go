@@ -39,22 +39,38 @@ type connection struct {
 
 // take counts a new connection, or returns nil where there is no room.
 func (cs *connections) take(c net.Conn) *connection {
-	cs.mu.Lock()
-	defer cs.mu.Unlock()
 	fresh := &connection{Conn: c, all: cs, since: time.Now()}
-	if !cs.room(false, cs.limit) {
-		cs.bites("connections")
-		if fresh.reserved = true; !cs.room(true, reservedConnections) {
-			return nil
-		}
+	taken, limit := cs.add(fresh)
+	if limit != "" {
+		cs.bites(limit)
 	}
-	cs.opened[fresh] = struct{}{}
+	if !taken {
+		return nil
+	}
 	return fresh
 }
 
-// room reports whether there is room for one more, and makes it if it can: of a number of
-// connections that are for operators and probes, or of those that are for all.
-func (cs *connections) room(reserved bool, limit int) bool {
+// add counts a new connection if there is room, and names the limit that was reached, if one was.
+func (cs *connections) add(c *connection) (taken bool, limit string) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	taken, made := cs.room(false, cs.limit)
+	if made {
+		limit = "connections_idle"
+	}
+	if !taken {
+		c.reserved, limit = true, "connections"
+		taken, _ = cs.room(true, reservedConnections)
+	}
+	if taken {
+		cs.opened[c] = struct{}{}
+	}
+	return taken, limit
+}
+
+// room reports whether there is room for one more of a number of connections, those that are for
+// operators and probes or those that are for all, and whether it had to be made.
+func (cs *connections) room(reserved bool, limit int) (there, made bool) {
 	n := 0
 	var idle *connection
 	for c := range cs.opened {
@@ -69,15 +85,14 @@ func (cs *connections) room(reserved bool, limit int) bool {
 		}
 	}
 	if n < limit {
-		return true
+		return true, false
 	}
 	if idle == nil {
-		return false
+		return false, false
 	}
 	delete(cs.opened, idle)
 	idle.Conn.Close()
-	cs.bites("connections_idle")
-	return true
+	return true, true
 }
 
 // Close closes the connection and gives its room back.

@@ -5,7 +5,9 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
+	"time"
 )
 
 // framed is a connection of HTTP/1. A request with both Content-Length and Transfer-Encoding could
@@ -74,6 +76,25 @@ func (f *framed) begin(rest []byte) []byte {
 			return rest[i+1:]
 		}
 	}
+	return nil
+}
+
+// A connection that is closed lingers for lingerTime, or lingerBytes that still come: what is not
+// read makes the system reset it, and the client may not read the refusal that was its answer.
+const (
+	lingerTime  = 500 * time.Millisecond
+	lingerBytes = 256 << 10
+)
+
+// Close ends what is sent at once, and the connection when the client has ended it too, or soon.
+func (f *framed) Close() error {
+	if f.CloseWrite() != nil || f.Conn.SetReadDeadline(time.Now().Add(lingerTime)) != nil {
+		return f.Conn.Close()
+	}
+	go func() {
+		io.CopyN(io.Discard, f.Conn, lingerBytes)
+		f.Conn.Close()
+	}()
 	return nil
 }
 

@@ -38,6 +38,13 @@ type hugeBodies struct {
 
 // take takes the room of a huge body until it is given back; false where others have it.
 func (h *hugeBodies) take(c *claims.Caller) (give func(), ok bool) {
+	if give, ok = h.add(c); !ok {
+		h.bites(h.name)
+	}
+	return give, ok
+}
+
+func (h *hugeBodies) add(c *claims.Caller) (give func(), ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	limit := hugeOfOwners
@@ -45,10 +52,9 @@ func (h *hugeBodies) take(c *claims.Caller) (give func(), ok bool) {
 		limit = hugeOfOperators
 	}
 	if h.held[c.Role] >= limit {
-		h.bites(h.name)
 		return nil, false
 	}
-	giveShare, ok := h.shares.take(c)
+	giveShare, ok := h.shares.add(c)
 	if !ok {
 		return nil, false
 	}

@@ -28,15 +28,22 @@ type bitten struct {
 // bite notes that a limit was reached. Its name is one of ours.
 func (l *limits) bite(limit string) {
 	l.metrics.limited(limit)
+	if times := l.due(limit); times > 0 {
+		l.log.Warn().Str("limit", limit).Int("times", times).Msg("a limit is reached")
+	}
+}
+
+// due returns how often a limit was reached since the log last said so, or 0 if it said so lately.
+func (l *limits) due(limit string) (times int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	b := l.last[limit]
 	if b.more++; time.Since(b.said) >= bitesEvery {
-		l.log.Warn().Str("limit", limit).Int("times", b.more).Msg("a limit is reached")
-		b = bitten{said: time.Now()}
+		times, b = b.more, bitten{said: time.Now()}
 	}
 	if l.last == nil {
 		l.last = map[string]bitten{}
 	}
 	l.last[limit] = b
+	return times
 }

@@ -27,6 +27,13 @@ const (
 // take takes one for a caller, until it is given back; false where the caller has its share. A
 // signed request without a token is counted to its app.
 func (s *shares) take(c *claims.Caller) (give func(), ok bool) {
+	if give, ok = s.add(c); !ok {
+		s.bites(s.name)
+	}
+	return give, ok
+}
+
+func (s *shares) add(c *claims.Caller) (give func(), ok bool) {
 	token, wallet := "token "+c.Token, "wallet "+c.WalletID
 	if c.Token == "" {
 		token = "app " + c.WalletID + " " + c.App.Address()
@@ -34,7 +41,6 @@ func (s *shares) take(c *claims.Caller) (give func(), ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.held[token] >= s.ofToken || c.WalletID != "" && s.held[wallet] >= s.ofWallet {
-		s.bites(s.name)
 		return nil, false
 	}
 	if s.held == nil {
