@@ -251,6 +251,24 @@ func didOf(member, text string) (did.DID, error) {
 	return d, nil
 }
 
+// holdsSecret reports whether values of a type hold a secret.
+func holdsSecret(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice:
+		return holdsSecret(t.Elem())
+	case reflect.Struct:
+		if t == reflect.TypeFor[api.SecretText]() {
+			return true
+		}
+		for f := range t.Fields() {
+			if f.IsExported() && holdsSecret(f.Type) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // wipe empties the secrets of a request or an answer, and the JSON that may hold some.
 func wipe(v any) {
 	if v != nil {

@@ -108,8 +108,10 @@ func (s *Server) observe(next http.Handler) http.Handler {
 			route = "none"
 		}
 		s.metrics.request(r.Method, route, seen.status, time.Since(began))
-		s.log.Debug().Str("method", r.Method).Str("route", route).Int("status", seen.status).
-			Str("from", s.proxies.client(r)).Dur("took", time.Since(began)).Msg("request")
+		if e := s.log.Debug(); e.Enabled() {
+			e.Str("method", r.Method).Str("route", route).Int("status", seen.status).
+				Str("from", s.proxies.client(r)).Dur("took", time.Since(began)).Msg("request")
+		}
 	})
 }
 

@@ -84,6 +84,7 @@ func (rt route) inputs() (query, body any) {
 // serve makes the handler of a route: it reads the body, identifies the caller, decodes, runs the
 // operation and encodes what that returns. All errors, of each step, leave through the one table.
 func (s *Server) serve(rt route) http.HandlerFunc {
+	bodySecret := holdsSecret(rt.operation.body)
 	return s.answer(func(w http.ResponseWriter, r *http.Request) error {
 		if err := s.checkSource(w, r, rt.callers); err != nil {
 			return err
@@ -107,7 +108,11 @@ func (s *Server) serve(rt route) http.HandlerFunc {
 		query, body := rt.inputs()
 		text, err := read(w, r, rt.body)
 		if rt.secrecy == wipes {
-			defer func() { clear(text); wipe(body) }()
+			defer func() {
+				if clear(text); bodySecret { // other values are in the text itself
+					wipe(body)
+				}
+			}()
 		}
 		if err != nil {
 			return err

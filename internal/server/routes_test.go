@@ -201,24 +201,6 @@ func TestTableAndContractSayTheSame(t *testing.T) {
 	}
 }
 
-// holdsSecret reports whether values of a type hold a secret.
-func holdsSecret(t reflect.Type) bool {
-	switch t.Kind() {
-	case reflect.Pointer, reflect.Slice:
-		return holdsSecret(t.Elem())
-	case reflect.Struct:
-		if t == reflect.TypeFor[api.SecretText]() {
-			return true
-		}
-		for f := range t.Fields() {
-			if f.IsExported() && holdsSecret(f.Type) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 func TestRoutesOfSecretsWipe(t *testing.T) {
 	for _, rt := range (&Server{}).routes() {
 		op := rt.operation
