@@ -17,62 +17,55 @@ import (
 
 // Times of a stream of events.
 const (
-	newsEvery  = time.Second      // how often the store is looked at, once for all streams
+	pollEvery  = time.Second      // how often the store is asked, once for all streams
 	aliveEvery = 15 * time.Second // a comment, so that a proxy keeps the connection
 	eventPage  = 200
 )
 
-// news tells streams that a chain has grown. It looks at the store once for all of them, and only
-// while there are any. The zero value with a store is ready.
-type news struct {
+// pollSkew is how far back a poll begins: the clocks of two replicas differ by less.
+const pollSkew = time.Minute
+
+// growth notifies streams when the chain of a wallet has grown. It asks the store once for all of
+// them, and only while there are any. The zero value with a store is ready.
+type growth struct {
 	store *store.Store
 
 	mu      sync.Mutex
-	streams map[chan struct{}]string // to what each one listens
+	streams map[chan struct{}]string // the chain that each one is for
 	stop    context.CancelFunc
 }
 
-// listen returns a channel that gets a value when the chain has grown, and what ends it.
-func (n *news) listen(chain string) (<-chan struct{}, func()) {
+// subscribe returns a channel that gets a value when the chain has grown, and what ends it.
+func (g *growth) subscribe(chain string) (<-chan struct{}, func()) {
 	grown := make(chan struct{}, 1)
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.streams == nil {
-		n.streams = map[chan struct{}]string{}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.streams == nil {
+		g.streams = map[chan struct{}]string{}
 	}
-	n.streams[grown] = chain
-	if len(n.streams) == 1 {
+	g.streams[grown] = chain
+	if len(g.streams) == 1 {
 		var ctx context.Context
-		ctx, n.stop = context.WithCancel(context.Background())
-		go n.look(ctx)
+		ctx, g.stop = context.WithCancel(context.Background())
+		go g.run(ctx)
 	}
 	return grown, func() {
-		n.mu.Lock()
-		defer n.mu.Unlock()
-		delete(n.streams, grown)
-		if len(n.streams) == 0 {
-			n.stop()
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		delete(g.streams, grown)
+		if len(g.streams) == 0 {
+			g.stop()
 		}
 	}
 }
 
-// look reads which chains have grown since it looked last. The millisecond it saw last is looked
-// at again: more may have been written in it.
-func (n *news) look(ctx context.Context) {
-	tick := time.NewTicker(newsEvery)
+// run polls until ctx ends.
+func (g *growth) run(ctx context.Context) {
+	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
-	seen, since := map[string]int64{}, int64(0)
+	seen, since := map[string]store.End{}, g.store.Now().Add(-pollSkew).UnixMilli()
 	for {
-		ends, err := n.store.Grown(ctx, since)
-		if err == nil {
-			for _, end := range ends {
-				if seen[end.Chain] < end.Seq {
-					seen[end.Chain] = end.Seq
-					n.tell(end.Chain)
-				}
-				since = max(since, end.Time)
-			}
-		}
+		since = g.poll(ctx, seen, since)
 		select {
 		case <-ctx.Done():
 			return
@@ -81,11 +74,36 @@ func (n *news) look(ctx context.Context) {
 	}
 }
 
-func (n *news) tell(chain string) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	for grown, listens := range n.streams {
-		if listens == chain {
+// poll notifies of the chains that have grown since a time, and returns the time that the next poll
+// begins at. It begins with the millisecond that this one ended with, in which more may be written;
+// seen holds what was seen of it.
+func (g *growth) poll(ctx context.Context, seen map[string]store.End, since int64) int64 {
+	for {
+		ends, err := g.store.Grown(ctx, since)
+		before := since
+		for _, end := range ends {
+			if seen[end.Chain].Seq < end.Seq {
+				seen[end.Chain] = end
+				g.notify(end.Chain)
+			}
+			since = max(since, end.Time)
+		}
+		for chain, end := range seen {
+			if end.Time < since {
+				delete(seen, chain)
+			}
+		}
+		if err != nil || len(ends) < store.GrownAtOnce || since == before {
+			return since
+		}
+	}
+}
+
+func (g *growth) notify(chain string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for grown, of := range g.streams {
+		if of == chain {
 			select {
 			case grown <- struct{}{}:
 			default: // it has not read the last one yet
@@ -126,7 +144,7 @@ func (s *Server) events(ctx context.Context, c *call, _ none) (raw, error) {
 		defer s.waiting.Add(-1)
 		ctx, cancel := s.stopping(ctx)
 		defer cancel()
-		grown, end := s.news.listen(wallet)
+		grown, end := s.growth.subscribe(wallet)
 		defer end()
 		c.caller.Close() // no keys are held between events
 		alive := time.NewTicker(aliveEvery)

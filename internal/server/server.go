@@ -66,7 +66,7 @@ type Server struct {
 	keystore *keystore.Keystore
 	store    *store.Store
 	sessions *connect.Sessions
-	news     news
+	growth   growth
 	log      zerolog.Logger
 	metrics  *Metrics
 	openAPI  []byte
@@ -95,7 +95,7 @@ func New(c Config) (*Server, error) {
 		return nil, errors.New("a server needs a door, its keystore, its store and its sessions")
 	}
 	s := &Server{
-		door: c.Door, keystore: c.Keystore, store: c.Store, sessions: c.Sessions, news: news{store: c.Store}, log: c.Log, metrics: c.Metrics,
+		door: c.Door, keystore: c.Keystore, store: c.Store, sessions: c.Sessions, growth: growth{store: c.Store}, log: c.Log, metrics: c.Metrics,
 		openAPI: c.OpenAPI, hosts: newHosts(c.Hosts), proxies: c.Proxies, apps: c.Apps, cross: http.NewCrossOriginProtection(),
 	}
 	if s.metrics == nil {

@@ -45,8 +45,11 @@ func (s *Store) Unsigned(ctx context.Context, limit int) ([]End, error) {
 	return many(ctx, s, unsignedChains, limit)
 }
 
-// Grown reads the chains that grew at the time since (milliseconds) or later, at most 1,000, those
-// that grew first first.
+// GrownAtOnce is how many chains Grown returns at most.
+const GrownAtOnce = 1000
+
+// Grown reads the chains that grew at the time since (milliseconds) or later, at most GrownAtOnce,
+// those that grew first first.
 func (s *Store) Grown(ctx context.Context, since int64) ([]End, error) {
 	return many(ctx, s, grownChains, since)
 }
