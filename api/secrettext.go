@@ -49,10 +49,11 @@ func (s SecretText) MarshalJSON() ([]byte, error) {
 	return append(out, '"'), nil
 }
 
-// UnmarshalJSON reads a JSON string into a new buffer, and makes no other copy of it. It returns
+// UnmarshalJSON reads a JSON string into a new buffer, and makes no other copy of it. Raw is the
+// string alone, without the space that may be around it, as encoding/json hands it in. It returns
 // ErrNotText for half of a surrogate pair, which encoding/json would replace by U+FFFD.
 func (s *SecretText) UnmarshalJSON(raw []byte) error {
-	if len(raw) < 2 || raw[0] != '"' {
+	if len(raw) < 2 || raw[0] != '"' || raw[len(raw)-1] != '"' {
 		return errNotString
 	}
 	text := strictjson.Unquote(raw)

@@ -89,7 +89,7 @@ func TestSecretTextThatIsNotThereIsLeftOut(t *testing.T) {
 
 // What is read is what encoding/json reads, or is refused where that would change it.
 func FuzzSecretText(f *testing.F) {
-	for _, seed := range []string{`"a"`, `"\u0000"`, `"\ud83d\ude00"`, `"\ud800"`, "\"\xff\"", `"\/"`, `""`, `"\"`} {
+	for _, seed := range []string{`"a"`, `"\u0000"`, `"\ud83d\ude00"`, `"\ud800"`, "\"\xff\"", `"\/"`, `""`, `"\"`, `"" `, ` ""`} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
