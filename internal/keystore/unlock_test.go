@@ -3,8 +3,14 @@ package keystore
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
+
+	"filippo.io/age/plugin"
+	"golang.org/x/sys/unix"
 
 	"walletd/internal/store"
 )
@@ -116,23 +122,55 @@ func TestWrongSecret(t *testing.T) {
 		}
 	})
 	t.Run("is counted before it is tried", func(t *testing.T) {
-		h := newHouse(t)
-		// A store that fails right after the count: the slots can't be read.
-		ctx, cancel := context.WithCancel(t.Context())
-		calls := 0
-		h.now = func() time.Time {
-			if calls++; calls == 2 { // the second call is the time of the failure
-				time.AfterFunc(time.Millisecond, cancel)
-			}
-			return time.Now()
-		}
-		for i := range 2 {
-			if err := h.Unlock(ctx, "walletd", Passphrase([]byte("wrong"))); err == nil {
-				t.Fatalf("try %d opened", i)
+		// A plugin of age is a program that is started to try, so it can be met there: it says that
+		// it runs, and waits.
+		dir := t.TempDir()
+		running, goOn := filepath.Join(dir, "running"), filepath.Join(dir, "go on")
+		for _, pipe := range []string{running, goOn} {
+			if err := unix.Mkfifo(pipe, 0o600); err != nil {
+				t.Fatal(err)
 			}
 		}
-		if got := h.status().Failures; got == 0 {
-			t.Fatal("the try was not counted")
+		program := fmt.Sprintf("#!/bin/sh\n: > '%s'\ncat '%s'\n", running, goOn)
+		if err := os.WriteFile(filepath.Join(dir, "age-plugin-waits"), []byte(program), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv("PATH", dir+string(filepath.ListSeparator)+os.Getenv("PATH"))
+		identity, err := ParseIdentity(plugin.EncodeIdentity("waits", []byte("any")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, recipient, err := GenerateRecovery()
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := newHouse(t, NewSlot{Name: "paper", Recipient: recipient})
+
+		tried, started := make(chan error, 1), make(chan error, 1)
+		go func() { tried <- h.Unlock(context.Background(), "walletd", identity) }()
+		go func() {
+			_, err := os.ReadFile(running) // returns when the program has opened and closed it
+			started <- err
+		}()
+		select {
+		case err := <-started:
+			if err != nil {
+				t.Error(err)
+			}
+		case err := <-tried:
+			t.Fatalf("Unlock: %v, and the program did not run", err)
+		}
+		if got := h.status().Failures; got != 1 {
+			t.Errorf("%d failures while the secret is tried, want 1", got)
+		}
+		if err := os.WriteFile(goOn, nil, 0); err != nil {
+			t.Error(err)
+		}
+		if err := <-tried; !errors.Is(err, ErrWrongSecret) {
+			t.Errorf("Unlock: %v, want ErrWrongSecret", err)
+		}
+		if got := h.status().Failures; got != 1 {
+			t.Errorf("%d failures, want 1", got)
 		}
 	})
 	t.Run("is counted for changes of slots too", func(t *testing.T) {
