@@ -212,6 +212,11 @@ func (e *examination) store(ctx context.Context, url string) {
 	if len(state.Slots) == 1 {
 		e.note("keystore", "add another: walletd keystore slot add --name recovery --recipient age1…", "one slot: if its secret is lost, all is lost")
 	}
+	for _, slot := range state.Slots {
+		if slot.Weak {
+			e.note("keystore", "unlock once with that passphrase: the slot is made anew", "a guess at the passphrase of the slot %q costs too little", slot.Name)
+		}
+	}
 	if state.Rotating {
 		e.note("keystore", "unlock it: the rotation goes on by itself", "a rotation of the root key is not finished")
 	}

@@ -14,7 +14,7 @@ import (
 // Options of New.
 type Options struct {
 	// Argon2 is what new passphrase slots cost to open. Nil: calibrated on first
-	// use to about half a second on this machine, never under 64 MiB and one pass.
+	// use to about half a second on this machine, never under 64 MiB and three passes.
 	Argon2 *Argon2Params
 	// Now is the clock. Nil: the store's.
 	Now func() time.Time
@@ -176,11 +176,14 @@ type Status struct {
 }
 
 // SlotStatus is what can be said of a slot. Forged is known only while
-// unlocked: somebody else wrote or changed the slot, and it opens nothing.
+// unlocked: somebody else wrote or changed the slot, and it opens nothing. Weak
+// says that a guess at its passphrase costs less than at one of a new slot,
+// which the next Unlock with that passphrase mends.
 type SlotStatus struct {
 	ID, Kind, Name string
 	Created        int64 // unix seconds
 	Forged         bool
+	Weak           bool
 }
 
 // Status reads the state; it works while locked. ErrNotInitialised before Init.
@@ -203,6 +206,7 @@ func (k *Keystore) Status(ctx context.Context) (Status, error) {
 		s.Slots = append(s.Slots, SlotStatus{
 			ID: slot.ID, Kind: slot.Kind, Name: slot.Name, Created: slot.Created,
 			Forged: known && !genuine(k.open.root, row, slot),
+			Weak:   isWeak(slot),
 		})
 	}
 	return s, nil

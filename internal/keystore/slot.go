@@ -83,6 +83,13 @@ func parseSlot(s store.Slot) (slotParams, bool) {
 	return slotParams{}, false
 }
 
+// isWeak tells whether a slot of a passphrase costs less to try than new ones do
+// at least.
+func isWeak(s store.Slot) bool {
+	p, ok := parseSlot(s)
+	return ok && s.Kind == slotPassphrase && p.argon2().weak()
+}
+
 // makeSlot seals the root key into a new slot. Errors are ErrSlot and
 // ErrRecipient.
 func (k *Keystore) makeSlot(ks store.Keystore, root *keyring, n NewSlot) (store.Slot, error) {

@@ -2,12 +2,20 @@ package keystore
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+
+	"walletd/internal/store"
 )
 
 // Unlock opens the keystore with a passphrase or an identity, and finishes a
 // rotation of the root key that was cut short. by is who asks, for the record:
 // the id of a token, or "walletd" for the process itself. After failures it first waits:
 // not at all after two, then 1 s doubling to 30 s, or until ctx ends.
+//
+// A passphrase slot that opened and is weak (SlotStatus.Weak) is made anew in the
+// commit that puts the unlock on record.
 //
 // What it finds forged is put on the service's record. A slot beside the one
 // that opened is then left alone: it opens nothing. If the very slot that opened
@@ -25,7 +33,7 @@ func (k *Keystore) Unlock(ctx context.Context, by string, s Secret) error {
 		return err
 	}
 	defer a.wipe()
-	if err := k.record(ctx, a.findings("unlock", by)...); err != nil {
+	if err := k.recordUnlock(ctx, a, by); err != nil {
 		return err
 	}
 	k.replace(false, a.opened())
@@ -36,6 +44,44 @@ func (k *Keystore) Unlock(ctx context.Context, by string, s Secret) error {
 		return &UnfinishedError{err}
 	}
 	return nil
+}
+
+// recordUnlock puts an unlock on record, and in the same commit makes the slots
+// anew that opened and are weak. If somebody changed the keystore meanwhile the
+// slots stay, until the next unlock.
+func (k *Keystore) recordUnlock(ctx context.Context, a *attempt, by string) error {
+	events := a.findings("unlock", by)
+	writes, made, slots := k.remakeWeak(a)
+	if len(writes) == 0 {
+		return k.record(ctx, events...)
+	}
+	debug.FreeOSMemory() // Argon2's
+	updated := a.row
+	updated.Check = checkOf(a.root, updated, slots)
+	writes = append(writes, store.UpdateKeystore(a.row, updated))
+	_, err := k.store.Commit(ctx, k.change(a.row.Epoch, writes, append(events, made...)...))
+	switch {
+	case errors.Is(err, store.ErrChanged):
+		return k.record(ctx, events...)
+	case err != nil:
+		return fmt.Errorf("writing the record: %w", err)
+	}
+	a.row = updated
+	return nil
+}
+
+// remakeWeak makes the weak slots anew that a was opened with, unless new slots
+// are as weak here. slots are all genuine ones as they then are.
+func (k *Keystore) remakeWeak(a *attempt) (writes []store.Write, events []event, slots []store.Slot) {
+	for _, s := range a.slots {
+		if secret, opened := a.by[s.ID]; opened && isWeak(s) && !k.argon2().weak() {
+			s = k.sealForPassphrase(a.row, a.root, s, secret)
+			writes = append(writes, store.PutSlot(s))
+			events = append(events, event{Event: "slot made anew", Slot: s.ID, Slots: []string{short(s.Name)}})
+		}
+		slots = append(slots, s)
+	}
+	return writes, events, slots
 }
 
 // findings are the entries about a good secret: what it was used for, with
