@@ -16,7 +16,7 @@ import (
 )
 
 // cheap is what the slots of these tests cost.
-var cheap = Argon2Params{MemoryKiB: 64 << 10, Time: 1, Threads: 4}
+var cheap = Argon2Params{MemoryKiB: minMemoryKiB, Time: 1, Threads: 4}
 
 const (
 	firstPass  = "correct horse battery staple"

@@ -136,7 +136,7 @@ func (w *Wallet) start(create bool) {
 	log := zerolog.New(w.Log).Level(zerolog.DebugLevel)
 	metrics := server.NewMetrics()
 	w.Store = st
-	w.Keystore = keystore.New(st, keystore.Options{Argon2: &keystore.Argon2Params{MemoryKiB: 64 << 10, Time: 1, Threads: 4}})
+	w.Keystore = keystore.New(st, keystore.Options{Argon2: &keystore.Argon2Params{MemoryKiB: 8 << 10, Time: 1, Threads: 4}})
 	w.Door = claims.New(st, w.Keystore, claims.Options{Log: log, Count: metrics.Count})
 	loopback := connect.ClientConfig{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}, AllowHTTP: true}
 	sessions := connect.New(connect.Config{Door: w.Door, Store: st, Client: connect.NewClient(loopback), Log: log, SingleKey: true, Alone: !w.set.postgres})
