@@ -64,6 +64,7 @@ const (
 	CodeWrongSecret                 Code = "wrong_secret"                    // 403: It opens no slot.
 	CodeLastSlot                    Code = "last_slot"                       // 409: The last slot cannot be removed.
 	CodeSlotsMissing                Code = "slots_missing"                   // 409: Rotation needs the secret of every passphrase slot, or dropMissing.
+	CodePassphraseShort             Code = "passphrase_short"                // 409: A new passphrase of 8 to 11 characters, which acceptShort did not confirm.
 	CodeAudMissing                  Code = "aud_missing"                     // 400: A signed request says which wallet it is for.
 	CodeAudMismatch                 Code = "aud_mismatch"                    // 403: It is for another wallet.
 	CodeURLPresent                  Code = "url_present"                     // 400: It is a session's request: its answer belongs to that url.

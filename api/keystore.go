@@ -30,9 +30,10 @@ type Keystore struct {
 
 // NewSlot is another way to unlock: a passphrase, or an age recipient.
 type NewSlot struct {
-	Name       string     `json:"name" form:"name"`
-	Passphrase SecretText `json:"passphrase,omitzero" min:"1" max:"16384"`
-	Recipient  string     `json:"recipient,omitempty" min:"1" max:"4096"`
+	Name        string     `json:"name" form:"name"`
+	Passphrase  SecretText `json:"passphrase,omitzero" min:"1" max:"16384"` // 12 characters or more
+	AcceptShort bool       `json:"acceptShort,omitempty"`                   // the passphrase may have 8 to 11: somebody was warned
+	Recipient   string     `json:"recipient,omitempty" min:"1" max:"4096"`
 }
 
 // AddSlot adds a way to unlock. Auth is the secret of a slot that exists.

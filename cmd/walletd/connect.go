@@ -148,7 +148,7 @@ func (cmd *connectCmd) decide(ctx context.Context, out *console, c *client.Clien
 		if err != nil {
 			return err
 		}
-		yes = line == "y" || line == "Y" || line == "yes"
+		yes = saysYes(line)
 	}
 	if !yes {
 		_, err = c.Reject(ctx, id)

@@ -149,6 +149,9 @@ func (con *console) prompt(question string) (string, error) {
 	return strings.TrimSpace(string(line)), nil
 }
 
+// saysYes tells whether the answer to a prompt that ends with [y/N] is a yes.
+func saysYes(line string) bool { return line == "y" || line == "Y" || line == "yes" }
+
 // day shows a time in this machine's zone; a zero one is "".
 func day(t time.Time) string {
 	if t.IsZero() {

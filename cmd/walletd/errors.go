@@ -172,6 +172,7 @@ func problemHints() map[api.Code]string {
 		api.CodeWrongSecret:        "each failure makes the next try slower; nothing is ever locked out",
 		api.CodeBusy:               "wait until the other one is done, then try again",
 		api.CodeSlotsMissing:       "give each passphrase with another --passphrase-file, or --drop-missing to remove those slots",
+		api.CodePassphraseShort:    "choose one of 12 characters or more, as of several words",
 		api.CodeLastSlot:           "add another first: walletd keystore slot add",
 		api.CodeHostRefused:        "serve answers to its own address; name others with serve --host NAME",
 		api.CodeRejected:           "the same request is not put to the person again for 10 minutes",

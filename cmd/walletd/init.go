@@ -12,8 +12,9 @@ import (
 type initCmd struct {
 	storeFlags
 	Passphrase secretFlags `embed:"" prefix:"passphrase-" group:"The passphrase that unlocks the keystore (asked for twice without any other slot):"`
-	Recipient  []string    `sep:"none" placeholder:"age1…" help:"An age recipient whose identity unlocks the keystore too. May be given again."`
-	Recovery   bool        `help:"Make an age identity that unlocks the keystore too, and print it once: for paper."`
+	acceptShort
+	Recipient []string `sep:"none" placeholder:"age1…" help:"An age recipient whose identity unlocks the keystore too. May be given again."`
+	Recovery  bool     `help:"Make an age identity that unlocks the keystore too, and print it once: for paper."`
 }
 
 func (cmd *initCmd) Run(ctx context.Context, con *console) error {
@@ -61,12 +62,15 @@ func (cmd *initCmd) Run(ctx context.Context, con *console) error {
 // slots reads the secrets and says how the keystore is to be opened.
 func (cmd *initCmd) slots(ctx context.Context, con *console) (slots []keystore.NewSlot, recovery keystore.Secret, err error) {
 	if cmd.Passphrase.given() || len(cmd.Recipient) == 0 && !cmd.Recovery {
-		passphrase, err := newPassphrase(ctx, con, cmd.Passphrase, "passphrase")
+		passphrase, err := cmd.newPassphrase(ctx, con, cmd.Passphrase, "passphrase")
 		if err != nil {
 			return nil, recovery, err
 		}
 		defer passphrase.Wipe()
-		slots = append(slots, keystore.NewSlot{Name: "passphrase", Passphrase: keystore.Passphrase(passphrase.Reveal())})
+		slots = append(slots, keystore.NewSlot{
+			Name: "passphrase", Passphrase: keystore.Passphrase(passphrase.Reveal()),
+			AcceptShort: true, // a short one was refused already, unless somebody accepted it
+		})
 	}
 	for i, recipient := range cmd.Recipient {
 		slots = append(slots, keystore.NewSlot{Name: fmt.Sprintf("age %d", i+1), Recipient: recipient})

@@ -8,6 +8,7 @@ import (
 
 	"walletd/api"
 	"walletd/api/client"
+	"walletd/internal/keystore"
 	"walletd/internal/secret"
 )
 
@@ -126,7 +127,8 @@ type slotAddCmd struct {
 	slotSecret
 	Name          string      `required:"" help:"A name for people: where the secret is kept."`
 	NewPassphrase secretFlags `embed:"" prefix:"new-passphrase-" group:"The new passphrase (asked for twice without any of these):"`
-	Recipient     string      `placeholder:"age1…" help:"Add this age recipient instead: its identity unlocks."`
+	acceptShort
+	Recipient string `placeholder:"age1…" help:"Add this age recipient instead: its identity unlocks."`
 }
 
 // Validate refuses two new secrets.
@@ -146,27 +148,56 @@ func (cmd *slotAddCmd) Run(ctx context.Context, c *client.Client, out *console) 
 	defer wipeSlotSecret(auth)
 	added := api.NewSlot{Name: cmd.Name, Recipient: cmd.Recipient}
 	if cmd.Recipient == "" {
-		passphrase, err := newPassphrase(ctx, out, cmd.NewPassphrase, "new-passphrase")
+		passphrase, err := cmd.newPassphrase(ctx, out, cmd.NewPassphrase, "new-passphrase")
 		if err != nil {
 			return err
 		}
 		defer passphrase.Wipe()
-		added.Passphrase = api.SecretText{Bytes: passphrase}
+		// A short one was refused already, unless somebody accepted it.
+		added.Passphrase, added.AcceptShort = api.SecretText{Bytes: passphrase}, true
 	}
 	s, err := c.AddSlot(ctx, api.AddSlot{Auth: auth, Slot: added})
 	return show(out, s, err, func(s api.CreatedSlot) { out.printf("slot %s\n", shown(s.ID)) })
 }
 
-// newPassphrase reads a passphrase that is to be set: typed ones are asked for twice.
-func newPassphrase(ctx context.Context, con *console, f secretFlags, flag string) (secret.Bytes, error) {
+// acceptShort is embedded in commands that set a passphrase.
+type acceptShort struct {
+	AcceptShortPassphrase bool `help:"Take a new passphrase of 8 to 11 characters without asking: who gets a copy of the store could guess it."`
+}
+
+// newPassphrase reads a passphrase that is to be set: typed ones are asked for twice. A short one has
+// to be accepted.
+func (a acceptShort) newPassphrase(ctx context.Context, con *console, f secretFlags, flag string) (s secret.Bytes, err error) {
 	if f.given() {
-		return f.read(con, maxPassphrase)
+		s, err = f.read(con, maxPassphrase)
+	} else if s, err = con.askNew(ctx, "New passphrase", maxPassphrase); errors.Is(err, errNoTerminal) {
+		err = withHint(err, fmt.Sprintf("give it with --%s-file FILE or --%s-fd N", flag, flag))
 	}
-	s, err := con.askNew(ctx, "New passphrase", maxPassphrase)
-	if errors.Is(err, errNoTerminal) {
-		return secret.Bytes{}, withHint(err, fmt.Sprintf("give it with --%s-file FILE or --%s-fd N", flag, flag))
+	if err != nil {
+		return secret.Bytes{}, err
 	}
-	return s, err
+	if err := a.check(con, s); err != nil {
+		s.Wipe()
+		return secret.Bytes{}, err
+	}
+	return s, nil
+}
+
+// check refuses a passphrase that is too short, and asks about one that is short.
+func (a acceptShort) check(con *console, passphrase secret.Bytes) error {
+	err := keystore.CheckPassphrase(passphrase.Reveal(), a.AcceptShortPassphrase)
+	if !errors.Is(err, keystore.ErrPassphraseShort) {
+		return err
+	}
+	err = withHint(err, "choose one of 12 characters or more, as of several words; or give --accept-short-passphrase")
+	if con.json {
+		return err // which is for programs, and they are not asked
+	}
+	con.notef("This passphrase is short: who gets a copy of the store could guess it. 12 characters or more are better.\n")
+	if line, asked := con.prompt("Use it all the same? [y/N] "); asked != nil || !saysYes(line) {
+		return err
+	}
+	return nil
 }
 
 type slotRemoveCmd struct {

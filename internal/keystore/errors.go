@@ -29,6 +29,11 @@ var (
 	// ErrSlot: a new slot needs a name of 1 to 100 characters and either a
 	// passphrase or an age recipient.
 	ErrSlot = errors.New("a slot needs a name and either a passphrase or an age recipient")
+	// ErrPassphraseTooShort: a new passphrase has fewer than 8 characters.
+	ErrPassphraseTooShort = fmt.Errorf("a new passphrase has at least %d characters", fewestCharacters)
+	// ErrPassphraseShort: a new passphrase has 8 to 11 characters, and nobody
+	// confirmed that it is to be used all the same.
+	ErrPassphraseShort = fmt.Errorf("a passphrase of fewer than %d characters can be guessed by who gets a copy of the store", enoughCharacters)
 	// ErrRecipient: the text is not an age recipient.
 	ErrRecipient = errors.New("not an age recipient")
 	// ErrIdentity: the text is not a file of age identities.

@@ -80,7 +80,7 @@ func New(st *store.Store, o Options) *Keystore {
 // Init makes the keystore: a new root key, sealed into each slot, the service's
 // key, sealed under it, the first operator's token, and the first entry of the
 // service's chain. The keystore stays locked. Errors are ErrInitialised, ErrSlot,
-// ErrSlots, ErrRecipient and the store's.
+// ErrSlots, ErrRecipient, those of CheckPassphrase and the store's.
 func (k *Keystore) Init(ctx context.Context, slots []NewSlot, operator store.Token) error {
 	if !k.gate.TryLock() {
 		return ErrBusy

@@ -3,6 +3,7 @@ package keystore
 import (
 	"bytes"
 	"fmt"
+	"unicode/utf8"
 
 	"filippo.io/age"
 
@@ -23,6 +24,25 @@ type Secret struct {
 // nothing about it: a line's end is the caller's to cut.
 func Passphrase(text []byte) Secret {
 	return Secret{secret.New(bytes.Clone(text)), slotPassphrase}
+}
+
+// What a new passphrase measures, in characters.
+const (
+	fewestCharacters = 8
+	enoughCharacters = 12
+)
+
+// CheckPassphrase says whether a new slot may be made of a passphrase:
+// ErrPassphraseTooShort, or ErrPassphraseShort unless somebody was warned and
+// accepted it. What opens a slot that exists may be of any length.
+func CheckPassphrase(text []byte, accepted bool) error {
+	switch n := utf8.RuneCount(text); {
+	case n < fewestCharacters:
+		return ErrPassphraseTooShort
+	case n < enoughCharacters && !accepted:
+		return ErrPassphraseShort
+	}
+	return nil
 }
 
 // ParseIdentity makes the Secret of an age identity file: one identity a line

@@ -169,3 +169,23 @@ func TestDatabaseHoldsNoSecret(t *testing.T) {
 	h.store.Close()
 	search()
 }
+
+func TestCheckPassphrase(t *testing.T) {
+	for text, c := range map[string]struct{ refused, accepted error }{
+		"":                      {ErrPassphraseTooShort, ErrPassphraseTooShort},
+		"1234567":               {ErrPassphraseTooShort, ErrPassphraseTooShort},
+		"12345678":              {ErrPassphraseShort, nil},
+		"12345678901":           {ErrPassphraseShort, nil},
+		"123456789012":          {nil, nil},
+		strings.Repeat("鍵", 7):  {ErrPassphraseTooShort, ErrPassphraseTooShort}, // characters, not bytes
+		strings.Repeat("鍵", 11): {ErrPassphraseShort, nil},
+		strings.Repeat("鍵", 12): {nil, nil},
+	} {
+		if err := CheckPassphrase([]byte(text), false); err != c.refused {
+			t.Errorf("%q: %v, want %v", text, err, c.refused)
+		}
+		if err := CheckPassphrase([]byte(text), true); err != c.accepted {
+			t.Errorf("%q, accepted: %v, want %v", text, err, c.accepted)
+		}
+	}
+}

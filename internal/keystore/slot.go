@@ -33,9 +33,10 @@ const (
 // NewSlot says how another slot is to be opened: with Passphrase, or with the
 // identity of Recipient; one of the two.
 type NewSlot struct {
-	Name       string
-	Passphrase Secret
-	Recipient  string // "age1…"
+	Name        string
+	Passphrase  Secret
+	AcceptShort bool   // Passphrase may have 8 to 11 characters: somebody was warned
+	Recipient   string // "age1…"
 }
 
 // slotParams is a slot's Params: JSON, in this order of members and no other
@@ -90,8 +91,8 @@ func isWeak(s store.Slot) bool {
 	return ok && s.Kind == slotPassphrase && p.argon2().weak()
 }
 
-// makeSlot seals the root key into a new slot. Errors are ErrSlot and
-// ErrRecipient.
+// makeSlot seals the root key into a new slot. Errors are ErrSlot, ErrRecipient
+// and those of CheckPassphrase.
 func (k *Keystore) makeSlot(ks store.Keystore, root *keyring, n NewSlot) (store.Slot, error) {
 	chars := utf8.RuneCountInString(n.Name)
 	if chars == 0 || chars > maxSlotName || !utf8.ValidString(n.Name) || n.Passphrase.IsZero() == (n.Recipient == "") {
@@ -103,6 +104,9 @@ func (k *Keystore) makeSlot(ks store.Keystore, root *keyring, n NewSlot) (store.
 	}
 	if !n.Passphrase.usable() || n.Passphrase.kind != slotPassphrase {
 		return store.Slot{}, ErrSlot
+	}
+	if err := CheckPassphrase(n.Passphrase.Reveal(), n.AcceptShort); err != nil {
+		return store.Slot{}, err
 	}
 	s.Kind = slotPassphrase
 	return k.sealForPassphrase(ks, root, s, n.Passphrase), nil

@@ -9,9 +9,9 @@ import (
 
 // AddSlot adds a slot; auth is the secret of an existing one, tried like that
 // of an unlock. by is the id of the token that asks, for the record. Errors are
-// those of Unlock, ErrLocked, ErrSlot, ErrRecipient, ErrSlots if there are too
-// many, and store.ErrChanged if another replica changed the slots at the same
-// time.
+// those of Unlock, ErrLocked, ErrSlot, ErrRecipient, those of CheckPassphrase,
+// ErrSlots if there are too many, and store.ErrChanged if another replica changed
+// the slots at the same time.
 func (k *Keystore) AddSlot(ctx context.Context, by string, auth Secret, n NewSlot) (id string, err error) {
 	a, done, err := k.authorise(ctx, false, auth)
 	if err != nil {

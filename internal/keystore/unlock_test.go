@@ -271,6 +271,8 @@ func TestSlots(t *testing.T) {
 			"neither":             {NewSlot{Name: "n"}, ErrSlot},
 			"both":                {NewSlot{Name: "n", Passphrase: second, Recipient: recipient}, ErrSlot},
 			"empty passphrase":    {NewSlot{Name: "n", Passphrase: Passphrase(nil)}, ErrSlot},
+			"too short":           {NewSlot{Name: "n", Passphrase: Passphrase([]byte("1234567")), AcceptShort: true}, ErrPassphraseTooShort},
+			"short":               {NewSlot{Name: "n", Passphrase: Passphrase([]byte("12345678"))}, ErrPassphraseShort},
 			"an identity":         {NewSlot{Name: "n", Passphrase: identity}, ErrSlot},
 			"not a recipient":     {NewSlot{Name: "n", Recipient: "age1nonsense"}, ErrRecipient},
 			"a secret, recipient": {NewSlot{Name: "n", Recipient: string(identity.Reveal())}, ErrRecipient},

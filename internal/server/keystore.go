@@ -77,7 +77,7 @@ func (s *Server) addSlot(ctx context.Context, c *call, in api.AddSlot) (api.Crea
 		return api.CreatedSlot{}, err
 	}
 	defer auth.Wipe()
-	n := keystore.NewSlot{Name: in.Slot.Name, Recipient: in.Slot.Recipient}
+	n := keystore.NewSlot{Name: in.Slot.Name, AcceptShort: in.Slot.AcceptShort, Recipient: in.Slot.Recipient}
 	if !in.Slot.Passphrase.IsZero() {
 		n.Passphrase = keystore.Passphrase(in.Slot.Passphrase.Reveal())
 		defer n.Passphrase.Wipe()

@@ -117,6 +117,8 @@ func refusals() []entry {
 		{keystore.ErrNoSlot, 404, "not_found", "There is no such slot. See walletd keystore slots."},
 		{keystore.ErrSlots, 409, "conflict", ""},
 		{keystore.ErrSlot, 400, "member_invalid", ""},
+		{keystore.ErrPassphraseTooShort, 400, "member_invalid", "slot.passphrase must have at least 8 characters, and better 12."},
+		{keystore.ErrPassphraseShort, 409, "passphrase_short", "A passphrase of fewer than 12 characters can be guessed by who gets a copy of the store. Choose a longer one, or send slot.acceptShort to use it all the same."},
 		{keystore.ErrRecipient, 400, "member_invalid", "slot.recipient must be an age recipient."},
 		{keystore.ErrIdentity, 400, "member_invalid", "identity must be the text of an age identity file."},
 		{keystore.ErrContent, 400, "member_invalid", ""},
