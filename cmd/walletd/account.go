@@ -64,7 +64,7 @@ type accountImportCmd struct {
 
 // Run stores a key.
 func (cmd *accountImportCmd) Run(ctx context.Context, c *client.Client, out *console) error {
-	key, err := cmd.Secret.orAsk(ctx, out, "secret", "Secret key", maxKeyText)
+	key, err := cmd.Secret.orAsk(ctx, out, "secret", "Secret key", maxKeyText, oneLine)
 	if err != nil {
 		return err
 	}

@@ -177,7 +177,7 @@ func (cmd *backupInspectCmd) offline(con *console) (v api.BackupView, err error)
 	if err != nil {
 		return v, fmt.Errorf("reading the backup: %w", err)
 	}
-	words, err := cmd.Words.read(con, maxWords)
+	words, err := cmd.Words.read(con, maxWords, phrase)
 	if err != nil {
 		return v, err
 	}

@@ -27,7 +27,7 @@ func (f blockletFlags) key(ctx context.Context, con *console) (blocklet.Key, err
 	if err != nil {
 		return blocklet.Key{}, usagef("--app must be a DID")
 	}
-	text, err := f.Key.orAsk(ctx, con, "key", "Encryption key", maxKeyText)
+	text, err := f.Key.orAsk(ctx, con, "key", "Encryption key", maxKeyText, oneLine)
 	if err != nil {
 		return blocklet.Key{}, err
 	}
@@ -54,7 +54,7 @@ func (cmd *blockletOpenCmd) Run(ctx context.Context, con *console) error {
 		return err
 	}
 	defer key.Wipe()
-	value, err := cmd.Value.orAsk(ctx, con, "value", "Value", 2*blocklet.MaxValue)
+	value, err := cmd.Value.orAsk(ctx, con, "value", "Value", 2*blocklet.MaxValue, verbatim)
 	if err != nil {
 		return err
 	}
@@ -84,7 +84,7 @@ func (cmd *blockletSealCmd) Run(ctx context.Context, con *console) error {
 		return err
 	}
 	defer key.Wipe()
-	value, err := cmd.Value.orAsk(ctx, con, "value", "Value", blocklet.MaxValue)
+	value, err := cmd.Value.orAsk(ctx, con, "value", "Value", blocklet.MaxValue, verbatim)
 	if err != nil {
 		return err
 	}

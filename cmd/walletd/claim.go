@@ -118,7 +118,7 @@ func (cmd *claimCmd) claim() (map[string]json.RawMessage, error) {
 			return nil, openErr
 		}
 		defer file.Close()
-		delegation, readErr := readSecret(file, cmd.DelegationFile, 16<<10)
+		delegation, readErr := readSecret(file, cmd.DelegationFile, 16<<10, oneLine)
 		if readErr != nil {
 			return nil, readErr
 		}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"unicode/utf8"
 
 	"golang.org/x/term"
 
@@ -24,6 +25,19 @@ const (
 	maxTokenText  = 160
 )
 
+// form says what of a text is the secret in it.
+type form int
+
+const (
+	// verbatim is all of it but a line's end: of values, and of what has a rule of its own, as an
+	// identity or a passphrase, which the keystore reads as oneLine.
+	verbatim form = iota
+	// oneLine is what secret.Line leaves.
+	oneLine
+	// phrase is words, with any white space between, after a byte order mark.
+	phrase
+)
+
 // secretFlags are the two ways besides a terminal by which a secret comes in. Embed them with a
 // prefix that names the secret ("passphrase-").
 type secretFlags struct {
@@ -34,12 +48,12 @@ type secretFlags struct {
 func (f secretFlags) given() bool { return f.File != "" || f.FD >= 0 }
 
 // read gets the secret from where the flags say.
-func (f secretFlags) read(con *console, max int) (secret.Bytes, error) {
+func (f secretFlags) read(con *console, max int, form form) (secret.Bytes, error) {
 	switch {
 	case f.File != "" && f.FD >= 0:
 		return secret.Bytes{}, usagef("a file and a descriptor were given for one secret: choose one")
 	case f.File != "":
-		return readSecretFile(f.File, max, con.allowShared)
+		return readSecretFile(f.File, max, con.allowShared, form)
 	case f.FD == 1 || f.FD == 2:
 		return secret.Bytes{}, usagef("descriptor %d is for output", f.FD)
 	default:
@@ -48,16 +62,16 @@ func (f secretFlags) read(con *console, max int) (secret.Bytes, error) {
 			return secret.Bytes{}, usagef("descriptor %d is not open", f.FD)
 		}
 		defer file.Close()
-		return readSecret(file, file.Name(), max)
+		return readSecret(file, file.Name(), max, form)
 	}
 }
 
 // orAsk is read, or the terminal when no flag was given.
-func (f secretFlags) orAsk(ctx context.Context, con *console, flag, prompt string, max int) (secret.Bytes, error) {
+func (f secretFlags) orAsk(ctx context.Context, con *console, flag, prompt string, max int, form form) (secret.Bytes, error) {
 	if f.given() {
-		return f.read(con, max)
+		return f.read(con, max, form)
 	}
-	s, err := con.ask(ctx, prompt, max)
+	s, err := con.ask(ctx, prompt, max, form)
 	if errors.Is(err, errNoTerminal) {
 		return secret.Bytes{}, withHint(err, fmt.Sprintf("give it with --%s-file FILE or --%s-fd N", flag, flag))
 	}
@@ -65,7 +79,7 @@ func (f secretFlags) orAsk(ctx context.Context, con *console, flag, prompt strin
 }
 
 // readSecretFile reads a secret from a file that others cannot read, unless shared allows it.
-func readSecretFile(path string, max int, shared bool) (secret.Bytes, error) {
+func readSecretFile(path string, max int, shared bool, form form) (secret.Bytes, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return secret.Bytes{}, err
@@ -80,11 +94,11 @@ func readSecretFile(path string, max int, shared bool) (secret.Bytes, error) {
 			"chmod 600 "+shellQuote(path),
 			"if its mode cannot be changed, as in a container's mount, say --allow-shared-secret-files")
 	}
-	return readSecret(file, path, max)
+	return readSecret(file, path, max, form)
 }
 
-// readSecret reads all there is, without the line's end.
-func readSecret(r io.Reader, name string, max int) (secret.Bytes, error) {
+// readSecret reads all there is, and gives what counts of it.
+func readSecret(r io.Reader, name string, max int, form form) (secret.Bytes, error) {
 	// Room for a line's end of two bytes, and one byte that must not be there.
 	b := make([]byte, max+3)
 	n, err := io.ReadFull(r, b)
@@ -93,12 +107,21 @@ func readSecret(r io.Reader, name string, max int) (secret.Bytes, error) {
 		return secret.Bytes{}, fmt.Errorf("reading %s: %w", name, err)
 	}
 	text := bytes.TrimSuffix(bytes.TrimSuffix(b[:n], []byte("\n")), []byte("\r"))
-	switch {
-	case len(text) == 0:
-		return secret.Bytes{}, fmt.Errorf("%s is empty", name)
-	case len(text) > max:
+	if len(text) > max {
 		clear(b)
 		return secret.Bytes{}, fmt.Errorf("%s holds more than %d bytes", name, max)
+	}
+	switch form {
+	case oneLine:
+		if text, err = secret.Line(text); err != nil {
+			clear(b)
+			return secret.Bytes{}, fmt.Errorf("%s cannot be used: %w", name, err)
+		}
+	case phrase:
+		text = bytes.TrimPrefix(text, utf8.AppendRune(nil, secret.Mark))
+	}
+	if len(text) == 0 {
+		return secret.Bytes{}, fmt.Errorf("%s is empty", name)
 	}
 	return secret.New(text), nil
 }
@@ -106,7 +129,7 @@ func readSecret(r io.Reader, name string, max int) (secret.Bytes, error) {
 var errNoTerminal = errors.New("there is no terminal to ask for the secret")
 
 // ask reads a secret from the terminal without showing it.
-func (con *console) ask(ctx context.Context, prompt string, max int) (secret.Bytes, error) {
+func (con *console) ask(ctx context.Context, prompt string, max int, form form) (secret.Bytes, error) {
 	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
 	if err == nil {
 		defer tty.Close()
@@ -138,17 +161,17 @@ func (con *console) ask(ctx context.Context, prompt string, max int) (secret.Byt
 		if l.err != nil {
 			return secret.Bytes{}, fmt.Errorf("reading from the terminal: %w", l.err)
 		}
-		return readSecret(bytes.NewReader(l.b), "what was typed", max)
+		return readSecret(bytes.NewReader(l.b), "what was typed", max, form)
 	}
 }
 
 // askNew asks for a new secret twice.
-func (con *console) askNew(ctx context.Context, prompt string, max int) (secret.Bytes, error) {
-	first, err := con.ask(ctx, prompt, max)
+func (con *console) askNew(ctx context.Context, prompt string, max int, form form) (secret.Bytes, error) {
+	first, err := con.ask(ctx, prompt, max, form)
 	if err != nil {
 		return secret.Bytes{}, err
 	}
-	second, err := con.ask(ctx, prompt+" again", max)
+	second, err := con.ask(ctx, prompt+" again", max, form)
 	if err != nil {
 		first.Wipe()
 		return secret.Bytes{}, err
@@ -176,7 +199,7 @@ func credential(name string, max int) (secret.Bytes, bool, error) {
 	} else if err != nil {
 		return secret.Bytes{}, false, err
 	}
-	s, err := readSecretFile(path, max, info.Mode().Perm()&0o006 == 0)
+	s, err := readSecretFile(path, max, info.Mode().Perm()&0o006 == 0, verbatim)
 	return s, err == nil, err
 }
 

@@ -28,23 +28,31 @@ func TestSecretDoesNotPrint(t *testing.T) {
 }
 
 func TestReadSecret(t *testing.T) {
-	for name, c := range map[string]struct{ content, want, err string }{
-		"cuts one line's end":                {"correct horse\n", "correct horse", ""},
-		"cuts one of Windows":                {"correct horse\r\n", "correct horse", ""},
-		"cuts no more than one":              {"correct\n\n", "correct\n", ""},
-		"keeps blanks":                       {" correct ", " correct ", ""},
-		"takes as many bytes as are allowed": {strings.Repeat("x", 64) + "\n", strings.Repeat("x", 64), ""},
-		"refuses one more":                   {strings.Repeat("x", 65), "", "more than 64 bytes"},
-		"refuses many more":                  {strings.Repeat("x", 6500), "", "more than 64 bytes"},
-		"refuses an empty file":              {"", "", "is empty"},
-		"refuses an empty line":              {"\n", "", "is empty"},
+	for name, c := range map[string]struct {
+		form               form
+		content, want, err string
+	}{
+		"cuts one line's end":                {verbatim, "correct horse\n", "correct horse", ""},
+		"cuts one of Windows":                {verbatim, "correct horse\r\n", "correct horse", ""},
+		"cuts no more than one":              {verbatim, "correct\n\n", "correct\n", ""},
+		"keeps blanks":                       {verbatim, " correct ", " correct ", ""},
+		"takes as many bytes as are allowed": {verbatim, strings.Repeat("x", 64) + "\n", strings.Repeat("x", 64), ""},
+		"refuses one more":                   {verbatim, strings.Repeat("x", 65), "", "more than 64 bytes"},
+		"refuses many more":                  {verbatim, strings.Repeat("x", 6500), "", "more than 64 bytes"},
+		"refuses an empty file":              {verbatim, "", "", "is empty"},
+		"refuses an empty line":              {verbatim, "\n", "", "is empty"},
+		"cuts all that is around a line":     {oneLine, "\ufeff \tcorrect horse \r\n\n", "correct horse", ""},
+		"refuses a second line":              {oneLine, "correct\nxx\n", "", "more than one line"},
+		"refuses UTF-16":                     {oneLine, "\xff\xfex\x00x\x00", "", "UTF-16"},
+		"refuses blanks alone":               {oneLine, " \n\n", "", "is empty"},
+		"cuts the mark before words":         {phrase, "\ufeffzoo\nzoo", "zoo\nzoo", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "secret")
 			if err := os.WriteFile(path, []byte(c.content), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			got, err := readSecretFile(path, 64, false)
+			got, err := readSecretFile(path, 64, false, c.form)
 			if c.err != "" {
 				if err == nil || !strings.Contains(err.Error(), c.err) || strings.Contains(err.Error(), "xx") {
 					t.Errorf("error %v, want %q and nothing of the content", err, c.err)
@@ -67,10 +75,10 @@ func TestSecretFileMode(t *testing.T) {
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := readSecretFile(path, 64, false); (err != nil) != refused {
+		if _, err := readSecretFile(path, 64, false, verbatim); (err != nil) != refused {
 			t.Errorf("mode %04o: error %v", mode, err)
 		}
-		if _, err := readSecretFile(path, 64, true); err != nil {
+		if _, err := readSecretFile(path, 64, true, verbatim); err != nil {
 			t.Errorf("mode %04o, allowed: error %v", mode, err)
 		}
 	}

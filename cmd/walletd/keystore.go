@@ -73,11 +73,21 @@ func (s slotSecret) Validate() error {
 // read reads the secret, which its caller wipes.
 func (s slotSecret) read(ctx context.Context, con *console) (api.SlotSecret, error) {
 	if s.Identity.given() {
-		identity, err := s.Identity.read(con, maxIdentity)
+		identity, err := readIdentity(s.Identity.read(con, maxIdentity, verbatim))
 		return api.SlotSecret{Identity: api.SecretText{Bytes: identity}}, err
 	}
-	passphrase, err := s.Passphrase.orAsk(ctx, con, "passphrase", "Passphrase", maxPassphrase)
+	passphrase, err := s.Passphrase.orAsk(ctx, con, "passphrase", "Passphrase", maxPassphrase, verbatim)
 	return api.SlotSecret{Passphrase: api.SecretText{Bytes: passphrase}}, err
+}
+
+// readIdentity says here what is wrong with an identity file, as the service would.
+func readIdentity(text secret.Bytes, err error) (secret.Bytes, error) {
+	if err != nil {
+		return text, err
+	}
+	s, err := keystore.ParseIdentity(text.Reveal())
+	s.Wipe()
+	return text, err
 }
 
 func wipeSlotSecret(s api.SlotSecret) {
@@ -169,8 +179,8 @@ type acceptShort struct {
 // to be accepted.
 func (a acceptShort) newPassphrase(ctx context.Context, con *console, f secretFlags, flag string) (s secret.Bytes, err error) {
 	if f.given() {
-		s, err = f.read(con, maxPassphrase)
-	} else if s, err = con.askNew(ctx, "New passphrase", maxPassphrase); errors.Is(err, errNoTerminal) {
+		s, err = f.read(con, maxPassphrase, verbatim)
+	} else if s, err = con.askNew(ctx, "New passphrase", maxPassphrase, verbatim); errors.Is(err, errNoTerminal) {
 		err = withHint(err, fmt.Sprintf("give it with --%s-file FILE or --%s-fd N", flag, flag))
 	}
 	if err != nil {
@@ -241,14 +251,14 @@ func (cmd *keystoreRotateCmd) Run(ctx context.Context, c *client.Client, out *co
 // secrets reads the files, or asks for the passphrase of each slot.
 func (cmd *keystoreRotateCmd) secrets(ctx context.Context, con *console, c *client.Client) (secrets []api.SlotSecret, err error) {
 	for _, file := range cmd.PassphraseFile {
-		s, err := readSecretFile(file, maxPassphrase, con.allowShared)
+		s, err := readSecretFile(file, maxPassphrase, con.allowShared, verbatim)
 		if err != nil {
 			return secrets, err
 		}
 		secrets = append(secrets, api.SlotSecret{Passphrase: api.SecretText{Bytes: s}})
 	}
 	for _, file := range cmd.IdentityFile {
-		s, err := readSecretFile(file, maxIdentity, con.allowShared)
+		s, err := readIdentity(readSecretFile(file, maxIdentity, con.allowShared, verbatim))
 		if err != nil {
 			return secrets, err
 		}
@@ -265,7 +275,7 @@ func (cmd *keystoreRotateCmd) secrets(ctx context.Context, con *console, c *clie
 		if s.Kind != "passphrase" {
 			continue
 		}
-		passphrase, err := con.ask(ctx, fmt.Sprintf("Passphrase of the slot %q", s.Name), maxPassphrase)
+		passphrase, err := con.ask(ctx, fmt.Sprintf("Passphrase of the slot %q", s.Name), maxPassphrase, verbatim)
 		if errors.Is(err, errNoTerminal) {
 			return secrets, withHint(err, "give it with --passphrase-file FILE")
 		} else if err != nil {

@@ -142,11 +142,11 @@ var errNoToken = errors.New("no token to speak to the service with")
 func (r remote) token(con *console, dev bool, role api.Role) (secret.Bytes, error) {
 	switch {
 	case r.TokenFile != "":
-		return readSecretFile(r.TokenFile, maxTokenText, con.allowShared)
+		return readSecretFile(r.TokenFile, maxTokenText, con.allowShared, oneLine)
 	case os.Getenv("WALLETD_TOKEN") != "":
 		return secret.New(bytes.TrimSpace([]byte(os.Getenv("WALLETD_TOKEN")))), nil
 	case os.Getenv("WALLETD_TOKEN_FILE") != "":
-		return readSecretFile(os.Getenv("WALLETD_TOKEN_FILE"), maxTokenText, con.allowShared)
+		return readSecretFile(os.Getenv("WALLETD_TOKEN_FILE"), maxTokenText, con.allowShared, oneLine)
 	case dev:
 		return devFile(string(role) + ".token")
 	}
@@ -167,7 +167,7 @@ func devFile(name string) (secret.Bytes, error) {
 		return secret.Bytes{}, withHint(fmt.Errorf("%s is not what serve --dev makes: it is not this user's alone", devDir),
 			"remove it, or work in another directory")
 	}
-	return readSecretFile(filepath.Join(devDir, name), 512, false)
+	return readSecretFile(filepath.Join(devDir, name), 512, false, oneLine)
 }
 
 // ownedByMe reports whether a file is the running user's.

@@ -73,7 +73,7 @@ func (cmd *secretPutCmd) Validate() error {
 func (cmd *secretPutCmd) Run(ctx context.Context, c *client.Client, out *console) error {
 	var n api.NewSecret
 	if cmd.RawFile != "" {
-		raw, err := readSecretFile(cmd.RawFile, 4*maxSecretText, true) // it is sealed
+		raw, err := readSecretFile(cmd.RawFile, 4*maxSecretText, true, verbatim) // it is sealed
 		if err != nil {
 			return err
 		}
@@ -81,7 +81,7 @@ func (cmd *secretPutCmd) Run(ctx context.Context, c *client.Client, out *console
 			return fmt.Errorf("%s is not JSON", shown(cmd.RawFile))
 		}
 	} else {
-		value, err := cmd.Value.orAsk(ctx, out, "value", "Secret", maxSecretText)
+		value, err := cmd.Value.orAsk(ctx, out, "value", "Secret", maxSecretText, verbatim)
 		if err != nil {
 			return err
 		}

@@ -142,9 +142,9 @@ func (cmd *serveCmd) secret(con *console) (keystore.Secret, error) {
 	case cmd.Passphrase.given() && cmd.Identity.given():
 		return keystore.Secret{}, usagef("a passphrase and an identity were given: choose one")
 	case cmd.Passphrase.given():
-		passphrase, err = cmd.Passphrase.read(con, maxPassphrase)
+		passphrase, err = cmd.Passphrase.read(con, maxPassphrase, verbatim)
 	case cmd.Identity.given():
-		identity, err = cmd.Identity.read(con, maxIdentity)
+		identity, err = cmd.Identity.read(con, maxIdentity, verbatim)
 	default:
 		var found bool
 		if passphrase, found, err = credential("passphrase", maxPassphrase); err == nil && !found {
@@ -159,7 +159,7 @@ func (cmd *serveCmd) secret(con *console) (keystore.Secret, error) {
 	case !passphrase.IsZero():
 		return keystore.Passphrase(passphrase.Reveal()), nil
 	case !identity.IsZero():
-		return keystore.ParseIdentity(string(identity.Reveal()))
+		return keystore.ParseIdentity(identity.Reveal())
 	}
 	return keystore.Secret{}, nil
 }

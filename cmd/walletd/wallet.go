@@ -53,10 +53,10 @@ func (f seedFlags) Validate() error {
 // read reads what is given, or asks for the words. One of the two is returned.
 func (f seedFlags) read(ctx context.Context, con *console) (words, seed secret.Bytes, err error) {
 	if f.SeedHex.given() {
-		seed, err = f.SeedHex.read(con, maxKeyText)
+		seed, err = f.SeedHex.read(con, maxKeyText, oneLine)
 		return words, seed, err
 	}
-	typed, err := f.Words.orAsk(ctx, con, "words", "Words", maxWords)
+	typed, err := f.Words.orAsk(ctx, con, "words", "Words", maxWords, phrase)
 	defer typed.Wipe()
 	return secret.New(bytes.Join(bytes.Fields(typed.Reveal()), []byte(" "))), seed, err
 }

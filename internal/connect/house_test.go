@@ -137,7 +137,7 @@ func (h *house) open(create bool) {
 
 func (h *house) unlock() {
 	h.t.Helper()
-	secret, err := keystore.ParseIdentity(string(h.identity))
+	secret, err := keystore.ParseIdentity(h.identity)
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -6,9 +6,13 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	"filippo.io/age"
+	"filippo.io/age/armor"
 	"filippo.io/age/plugin"
+
+	"walletd/internal/secret"
 )
 
 // maxIdentities bounds the identities of one file.
@@ -19,8 +23,15 @@ var errNobody = errors.New("there is nobody to ask")
 
 // parseIdentities reads an identity file. Errors are ErrIdentity.
 func parseIdentities(text []byte) ([]age.Identity, error) {
-	if len(text) > maxSecret {
-		return nil, ErrIdentity
+	switch {
+	case len(text) > maxSecret:
+		return nil, fmt.Errorf("%w: it has more than %d bytes", ErrIdentity, maxSecret)
+	case secret.IsUTF16(text):
+		return nil, fmt.Errorf("%w: %w", ErrIdentity, secret.ErrUTF16)
+	case bytes.HasPrefix(text, utf8.AppendRune(nil, secret.Mark)):
+		return nil, fmt.Errorf("%w: it begins with a byte order mark: save it as UTF-8 without one", ErrIdentity)
+	case isAgeFile(text):
+		return nil, fmt.Errorf("%w: it is itself encrypted: decrypt it with age, and give what comes out", ErrIdentity)
 	}
 	var ids []age.Identity
 	for line := range strings.Lines(string(text)) {
@@ -38,6 +49,12 @@ func parseIdentities(text []byte) ([]age.Identity, error) {
 		return nil, ErrIdentity
 	}
 	return ids, nil
+}
+
+// isAgeFile tells a file that age encrypted, in either of its forms.
+func isAgeFile(text []byte) bool {
+	text = bytes.TrimSpace(text)
+	return bytes.HasPrefix(text, []byte("age-encryption.org/")) || bytes.HasPrefix(text, []byte(armor.Header))
 }
 
 func parseIdentity(line string) (age.Identity, error) {
@@ -80,8 +97,8 @@ func silentUI() *plugin.ClientUI {
 	}
 }
 
-// sealToRecipient makes an age file that holds label ‖ secret.
-func sealToRecipient(recipient string, label, secret []byte) (file []byte, err error) {
+// sealToRecipient makes an age file that holds label ‖ key.
+func sealToRecipient(recipient string, label, key []byte) (file []byte, err error) {
 	r, err := parseRecipient(recipient)
 	if err != nil {
 		return nil, err
@@ -95,7 +112,7 @@ func sealToRecipient(recipient string, label, secret []byte) (file []byte, err e
 		if _, err = w.Write(label); err != nil {
 			return
 		}
-		if _, err = w.Write(secret); err != nil {
+		if _, err = w.Write(key); err != nil {
 			return
 		}
 		err = w.Close()
@@ -107,10 +124,10 @@ func sealToRecipient(recipient string, label, secret []byte) (file []byte, err e
 	return file, nil
 }
 
-// openWithIdentity opens what sealToRecipient made, and gives the secret of
+// openWithIdentity opens what sealToRecipient made, and gives the key of
 // keySize bytes. errUnsealed: the identity is another's, the file was changed,
 // or it was made for another place.
-func openWithIdentity(identity, label, file []byte) (secret *[keySize]byte, err error) {
+func openWithIdentity(identity, label, file []byte) (key *[keySize]byte, err error) {
 	guarded(func() {
 		var ids []age.Identity
 		if ids, err = parseIdentities(identity); err != nil {
@@ -133,11 +150,11 @@ func openWithIdentity(identity, label, file []byte) (secret *[keySize]byte, err 
 			err = errUnsealed
 			return
 		}
-		secret = new([keySize]byte)
-		copy(secret[:], payload[len(label):])
+		key = new([keySize]byte)
+		copy(key[:], payload[len(label):])
 	})
 	if err != nil {
 		return nil, errUnsealed
 	}
-	return secret, nil
+	return key, nil
 }

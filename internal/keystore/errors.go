@@ -17,7 +17,7 @@ var (
 	// ErrBusy: another secret is being tried; one at a time.
 	ErrBusy = errors.New("another unlock is under way")
 	// ErrWrongSecret: the passphrase or identity opens no slot.
-	ErrWrongSecret = errors.New("the secret opens no slot")
+	ErrWrongSecret = errors.New("this passphrase or identity opens no slot of the keystore")
 	// ErrForeignRoot: the slot opened, but most wallets were not made with the
 	// root key in it. The keystore's rows are of another store, or older than the
 	// last rotation.
@@ -29,6 +29,8 @@ var (
 	// ErrSlot: a new slot needs a name of 1 to 100 characters and either a
 	// passphrase or an age recipient.
 	ErrSlot = errors.New("a slot needs a name and either a passphrase or an age recipient")
+	// ErrPassphrase: a new passphrase is no line of text.
+	ErrPassphrase = errors.New("a passphrase is one line of text")
 	// ErrPassphraseTooShort: a new passphrase has fewer than 8 characters.
 	ErrPassphraseTooShort = fmt.Errorf("a new passphrase has at least %d characters", fewestCharacters)
 	// ErrPassphraseShort: a new passphrase has 8 to 11 characters, and nobody

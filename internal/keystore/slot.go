@@ -140,18 +140,27 @@ func sealForRecipient(ks store.Keystore, root *keyring, s store.Slot, recipient 
 }
 
 // openSlot tries a secret on a slot and gives the key in it. That it is this
-// store's root key is not yet known. ok is false for whatever reason it does
-// not open; telling reasons apart would help only who writes slots.
-func openSlot(ks store.Keystore, s store.Slot, secret Secret) (key *[keySize]byte, ok bool) {
+// store's root key is not yet known. asGiven says that the slot is of the bytes
+// of a passphrase as they came, and not of its normal form. ok is false for
+// whatever reason it does not open; telling reasons apart would help only who
+// writes slots.
+func openSlot(ks store.Keystore, s store.Slot, secret Secret) (key *[keySize]byte, asGiven, ok bool) {
 	p, ok := parseSlot(s)
 	if !ok || s.Kind != secret.kind || !secret.usable() {
-		return nil, false
+		return nil, false, false
 	}
 	if s.Kind == slotAge {
 		key, err := openWithIdentity(secret.Reveal(), slotLabel(ks, s), s.Sealed)
-		return key, err == nil
+		return key, false, err == nil
 	}
-	stretched := p.argon2().stretch(secret.Reveal(), p.Salt)
+	if key, ok = openPassphraseSlot(ks, s, p, secret.Reveal()); !ok && !secret.given.IsZero() {
+		key, asGiven = openPassphraseSlot(ks, s, p, secret.given.Reveal())
+	}
+	return key, asGiven, ok || asGiven
+}
+
+func openPassphraseSlot(ks store.Keystore, s store.Slot, p slotParams, passphrase []byte) (key *[keySize]byte, ok bool) {
+	stretched := p.argon2().stretch(passphrase, p.Salt)
 	defer clear(stretched[:])
 	plain, err := open(stretched, slotLabel(ks, s), s.Sealed)
 	if err != nil || len(plain) != keySize {

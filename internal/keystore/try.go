@@ -30,6 +30,7 @@ type attempt struct {
 	slots   []store.Slot      // the genuine ones
 	forged  []store.Slot      // what else stands in the table
 	by      map[string]Secret // by slot: the secret that opened it
+	asGiven map[string]bool   // by slot: it is not of the normal form of its passphrase
 	changed bool              // a genuine slot vanished or came back
 	damaged []string          // wallets that do not open, the first maxNamed
 }
@@ -113,7 +114,7 @@ func delay(failures int64) time.Duration {
 // openSlots tries the secrets on the slots and checks what they led to: the
 // slot's MAC and the keystore's row, under the key that was in the slot.
 func openSlots(ctx context.Context, row store.Keystore, slots []store.Slot, all bool, secrets []Secret) (*attempt, error) {
-	a := &attempt{row: row, by: map[string]Secret{}}
+	a := &attempt{row: row, by: map[string]Secret{}, asGiven: map[string]bool{}}
 	var forgery error
 	for i, secret := range secrets {
 		worked := slices.ContainsFunc(secrets[:i], secret.equal) // given twice
@@ -125,7 +126,7 @@ func openSlots(ctx context.Context, row store.Keystore, slots []store.Slot, all 
 			if _, done := a.by[s.ID]; done || worked && !all {
 				continue
 			}
-			key, ok := openSlot(row, s, secret)
+			key, asGiven, ok := openSlot(row, s, secret)
 			if !ok {
 				continue
 			}
@@ -134,14 +135,14 @@ func openSlots(ctx context.Context, row store.Keystore, slots []store.Slot, all 
 				continue
 			}
 			worked = true
-			a.by[s.ID] = secret
+			a.by[s.ID], a.asGiven[s.ID] = secret, asGiven
 		}
 		if !worked {
 			a.wipe()
 			if forgery != nil {
 				return nil, forgery
 			}
-			return nil, ErrWrongSecret
+			return nil, secret.wrong()
 		}
 	}
 	if a.root == nil {

@@ -14,8 +14,9 @@ import (
 // the id of a token, or "walletd" for the process itself. After failures it first waits:
 // not at all after two, then 1 s doubling to 30 s, or until ctx ends.
 //
-// A passphrase slot that opened and is weak (SlotStatus.Weak) is made anew in the
-// commit that puts the unlock on record.
+// A passphrase slot that opened and is weak (SlotStatus.Weak), or was not made of
+// the normal form of its passphrase, is made anew in the commit that puts the
+// unlock on record.
 //
 // What it finds forged is put on the service's record. A slot beside the one
 // that opened is then left alone: it opens nothing. If the very slot that opened
@@ -46,12 +47,12 @@ func (k *Keystore) Unlock(ctx context.Context, by string, s Secret) error {
 	return nil
 }
 
-// recordUnlock puts an unlock on record, and in the same commit makes the slots
-// anew that opened and are weak. If somebody changed the keystore meanwhile the
+// recordUnlock puts an unlock on record, and in the same commit makes those slots
+// anew that it opened and new ones would be better than. If somebody changed the keystore meanwhile the
 // slots stay, until the next unlock.
 func (k *Keystore) recordUnlock(ctx context.Context, a *attempt, by string) error {
 	events := a.findings("unlock", by)
-	writes, made, slots := k.remakeWeak(a)
+	writes, made, slots := k.remakeSlots(a)
 	if len(writes) == 0 {
 		return k.record(ctx, events...)
 	}
@@ -70,11 +71,13 @@ func (k *Keystore) recordUnlock(ctx context.Context, a *attempt, by string) erro
 	return nil
 }
 
-// remakeWeak makes the weak slots anew that a was opened with, unless new slots
-// are as weak here. slots are all genuine ones as they then are.
-func (k *Keystore) remakeWeak(a *attempt) (writes []store.Write, events []event, slots []store.Slot) {
+// remakeSlots makes those slots anew that a was opened with and that are weak,
+// unless new slots are as weak here, or are not of the normal form of their
+// passphrase. slots are all genuine ones as they then are.
+func (k *Keystore) remakeSlots(a *attempt) (writes []store.Write, events []event, slots []store.Slot) {
 	for _, s := range a.slots {
-		if secret, opened := a.by[s.ID]; opened && isWeak(s) && !k.argon2().weak() {
+		secret, opened := a.by[s.ID]
+		if opened && (a.asGiven[s.ID] || isWeak(s) && !k.argon2().weak()) {
 			s = k.sealForPassphrase(a.row, a.root, s, secret)
 			writes = append(writes, store.PutSlot(s))
 			events = append(events, event{Event: "slot made anew", Slot: s.ID, Slots: []string{short(s.Name)}})

@@ -50,7 +50,7 @@ func TestUnlock(t *testing.T) {
 			t.Fatal(err)
 		}
 		h := newHouse(t, NewSlot{Name: "paper", Recipient: recipient})
-		printed, err := ParseIdentity("# kept in the safe\n" + string(identity.Reveal()) + "\n")
+		printed, err := ParseIdentity([]byte("# kept in the safe\n" + string(identity.Reveal()) + "\n"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -136,7 +136,7 @@ func TestWrongSecret(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Setenv("PATH", dir+string(filepath.ListSeparator)+os.Getenv("PATH"))
-		identity, err := ParseIdentity(plugin.EncodeIdentity("waits", []byte("any")))
+		identity, err := ParseIdentity([]byte(plugin.EncodeIdentity("waits", []byte("any"))))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -18,7 +18,7 @@ func secretOf(in api.SlotSecret) (keystore.Secret, error) {
 	case !in.Passphrase.IsZero():
 		return keystore.Passphrase(in.Passphrase.Reveal()), nil
 	default:
-		return keystore.ParseIdentity(string(in.Identity.Reveal()))
+		return keystore.ParseIdentity(in.Identity.Reveal())
 	}
 }
 
