@@ -22,40 +22,44 @@ type AgreementView struct {
 // what is known to be accepted; no verifier of it is known. Only a person can agree, so no rule
 // and no grant decides it, and who does not agree rejects the question. The document at uri is
 // not fetched: the person reads it where they read.
-func agreement() kind {
-	return kind{
-		name:        "agreement",
-		description: "Confirm your agreement to continue.",
-		never:       "only a person can agree to something",
-		read:        readAgreement,
+func agreement() Type {
+	return Type{
+		Name:        "agreement",
+		Description: "Confirm your agreement to continue.",
+		Never:       "only a person can agree to something",
+		Parse: func(asked did.Object) (Request, error) {
+			v, err := parseAgreement(asked)
+			return Request{Read: v.read}, err
+		},
 	}
 }
 
-func readAgreement(_ context.Context, q *question, c *claim) error {
-	c.account = q.account
-	digest, err := optionalText(c.asked, "digest", maxWords)
-	if err != nil {
-		return err
+func parseAgreement(asked did.Object) (v AgreementView, err error) {
+	if v.Digest, err = OptionalText(asked, "digest", maxWords); err != nil {
+		return v, err
 	}
-	if err := checkNonce(digest); err != nil {
-		return err
+	if err := checkNonce(v.Digest); err != nil {
+		return v, err
 	}
-	uri, err := optionalText(c.asked, "uri", maxWords)
-	if err != nil {
-		return err
+	if v.URI, err = OptionalText(asked, "uri", maxWords); err != nil {
+		return v, err
 	}
-	method, err := optionalText(c.asked, "method", show.MaxName)
-	if err != nil {
-		return err
+	if v.Method, err = OptionalText(asked, "method", show.MaxName); err != nil {
+		return v, err
 	}
-	if method == "" {
-		method = did.SHA2.String()
+	if v.Method == "" {
+		v.Method = did.SHA2.String()
 	}
-	c.once = "each agreement is agreed to for itself"
-	c.shown.Agreement = &AgreementView{URI: show.Plain(uri, maxWords), Digest: digest, Method: show.Plain(method, show.MaxName)}
-	c.unusual = append(c.unusual, "The wallet has not read the document, and cannot know that the digest is of it.")
-	c.answer = func(r store.Receipt, w *keystore.Wallet) (map[string]any, error) {
-		sig, err := signHashed(r, w, c.account, []byte(digest))
+	v.URI, v.Method = show.Plain(v.URI, maxWords), show.Plain(v.Method, show.MaxName)
+	return v, nil
+}
+
+func (v AgreementView) read(_ context.Context, _ *Question, c *Claim) error {
+	c.Once = "each agreement is agreed to for itself"
+	c.View.Agreement = &v
+	c.Unusual = append(c.Unusual, "The wallet has not read the document, and cannot know that the digest is of it.")
+	c.Answer = func(r store.Receipt, w *keystore.Wallet) (map[string]any, error) {
+		sig, err := signHashed(r, w, c.Account, []byte(v.Digest))
 		if err != nil {
 			return nil, fmt.Errorf("signing the agreement: %w", err)
 		}

@@ -46,7 +46,7 @@ const choiceField = "choice"
 
 // ask puts the question to the person, or returns the one that waits already, or the no of the
 // last minutes.
-func (d *Door) ask(ctx context.Context, q *question, v verdict) (Outcome, error) {
+func (d *Door) ask(ctx context.Context, q *Question, v verdict) (Outcome, error) {
 	digest, err := q.digest()
 	if err != nil {
 		return Outcome{}, err
@@ -57,34 +57,38 @@ func (d *Door) ask(ctx context.Context, q *question, v verdict) (Outcome, error)
 	}
 	if earlier, found, err := d.earlier(ctx, q, digest); err != nil || found {
 		if found || q.known && errors.Is(err, ErrRejected) {
-			if spent := d.spend(ctx, q.caller); spent != nil {
+			if spent := d.spend(ctx, q.Caller); spent != nil {
 				return Outcome{}, spent
 			}
 		}
 		return Outcome{Pending: earlier}, err
 	}
+	requested, err := q.asked()
+	if err != nil {
+		return Outcome{}, err
+	}
 	content := asked{
-		Requested: q.asked, Name: show.Plain(q.caller.Name, show.MaxName), Label: show.Plain(q.caller.Label, show.MaxName), Account: q.account.Address,
-		Unusual: q.unusual, Reason: v.Reason, CertificateEnds: q.caller.certificateEnds,
-		Token: q.caller.Token, Session: q.caller.session.facts(), Challenge: q.caller.challenged(), Shown: told,
+		Requested: requested, Name: show.Plain(q.Caller.Name, show.MaxName), Label: show.Plain(q.Caller.Label, show.MaxName), Account: q.Account.Address,
+		Unusual: q.unusual, Reason: v.Reason, CertificateEnds: q.Caller.certificateEnds,
+		Token: q.Caller.Token, Session: q.Caller.session.facts(), Challenge: q.Caller.challenged(), Shown: told,
 	}
 	for _, c := range q.claims {
 		content.Claims = append(content.Claims, c.view())
 	}
 	row := store.Approval{
-		ID: store.NewID(), Wallet: q.caller.WalletID, App: q.caller.App.Address(), Agent: q.caller.Agent.Address(), Asker: q.caller.Asker,
-		State: store.Pending, Digest: digest, Created: q.now.Unix(), Expires: q.now.Add(d.life).Unix(),
+		ID: store.NewID(), Wallet: q.Caller.WalletID, App: q.Caller.App.Address(), Agent: q.Caller.Agent.Address(), Asker: q.Caller.Asker,
+		State: store.Pending, Digest: digest, Created: q.Now.Unix(), Expires: q.Now.Add(d.life).Unix(),
 		Answer: []byte{},
 	}
-	if row.Sealed, err = q.caller.Wallet.Seal(row, content); err != nil {
+	if row.Sealed, err = q.Caller.Wallet.Seal(row, content); err != nil {
 		return Outcome{}, err
 	}
-	budget := store.Budget{PerApp: waitingPerApp, PerWallet: waitingPerWallet, Now: q.now.Unix()}
+	budget := store.Budget{PerApp: waitingPerApp, PerWallet: waitingPerWallet, Now: q.Now.Unix()}
 	e := q.event(ledger.ClaimAsked, v)
 	e.Approval, e.Digest = row.ID, told.digest(digest)
 	for try := 0; ; try++ {
 		row.Code = newCode()
-		row.MAC = q.caller.Wallet.MAC(row)
+		row.MAC = q.Caller.Wallet.MAC(row)
 		_, err := q.record(ctx, e, store.InsertApproval(row, budget))
 		switch {
 		case err == nil:
@@ -98,7 +102,7 @@ func (d *Door) ask(ctx context.Context, q *question, v verdict) (Outcome, error)
 			return Outcome{}, err
 		case errors.Is(err, store.ErrTooMany):
 			if q.known {
-				if err := d.spend(ctx, q.caller); err != nil {
+				if err := d.spend(ctx, q.Caller); err != nil {
 					return Outcome{}, err
 				}
 			}
@@ -112,20 +116,20 @@ func (d *Door) ask(ctx context.Context, q *question, v verdict) (Outcome, error)
 // earlier returns the same question where it waits already; where the person said no within
 // rejectedFor, the error is ErrRejected. One that waits, and would give another answer by now than
 // the person is shown, ends here, so that it is put anew.
-func (d *Door) earlier(ctx context.Context, q *question, digest []byte) (*Pending, bool, error) {
-	row, err := d.store.FindApproval(ctx, q.caller.WalletID, q.caller.App.Address(), digest, q.now.Add(-rejectedFor-d.life).Unix())
+func (d *Door) earlier(ctx context.Context, q *Question, digest []byte) (*Pending, bool, error) {
+	row, err := d.store.FindApproval(ctx, q.Caller.WalletID, q.Caller.App.Address(), digest, q.Now.Add(-rejectedFor-d.life).Unix())
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, false, nil
 	}
 	if err != nil {
 		return nil, false, fmt.Errorf("looking for the question: %w", err)
 	}
-	a, err := ledger.Open[asked](ctx, q.caller.Wallet, row)
+	a, err := ledger.Open[asked](ctx, q.Caller.Wallet, row)
 	if err != nil {
 		return nil, false, err
 	}
 	switch {
-	case row.State == store.Pending && q.now.Unix() < row.Expires:
+	case row.State == store.Pending && q.Now.Unix() < row.Expires:
 		told, err := q.show(ctx)
 		if err != nil {
 			return nil, false, err
@@ -133,10 +137,10 @@ func (d *Door) earlier(ctx context.Context, q *question, digest []byte) (*Pendin
 		if a.Content().Shown.gives(told, "") {
 			return pending(row), true, nil
 		}
-		if err := d.endChanged(ctx, q.caller, row); !errors.Is(err, ErrAnswerChanged) {
+		if err := d.endChanged(ctx, q.Caller, row); !errors.Is(err, ErrAnswerChanged) {
 			return nil, false, err
 		}
-	case row.State == store.Rejected && q.now.Sub(time.Unix(row.Decided, 0)) < rejectedFor:
+	case row.State == store.Rejected && q.Now.Sub(time.Unix(row.Decided, 0)) < rejectedFor:
 		return nil, false, ErrRejected
 	}
 	return nil, false, nil
@@ -166,7 +170,7 @@ func newCode() string {
 // give another answer by now than was shown, it ends with ErrAnswerChanged.
 func (d *Door) Approve(ctx context.Context, c *Caller, id string, choice Choice) (v ApprovalView, err error) {
 	// A yes rests on who is known and what was withdrawn, as a withdrawal does on what there is.
-	err = d.withdraw(ctx, c, func() (err error) { v, err = d.approve(ctx, c, id, choice); return err })
+	err = d.retry(ctx, c, withdrawals, func() (err error) { v, err = d.approve(ctx, c, id, choice); return err })
 	return v, err
 }
 
@@ -254,7 +258,7 @@ func (d *Door) approval(ctx context.Context, c *Caller, id string) (openApproval
 // readShown reads the question of an approval as it stands now and with the person's choice, and
 // refuses one that does not give what was shown. What the choice itself changes is held to what was
 // offered: another account may answer, and everything else must be as it was shown.
-func (d *Door) readShown(ctx context.Context, c *Caller, a openApproval, choice Choice) (*question, error) {
+func (d *Door) readShown(ctx context.Context, c *Caller, a openApproval, choice Choice) (*Question, error) {
 	shown := a.Content().Shown
 	unchosen := choice
 	unchosen.Account = ""
@@ -288,7 +292,7 @@ func (d *Door) readShown(ctx context.Context, c *Caller, a openApproval, choice 
 }
 
 // readAgain reads the question of an approval as its asker asked it, with the person's choice.
-func (d *Door) readAgain(ctx context.Context, c *Caller, a openApproval, choice Choice) (*question, error) {
+func (d *Door) readAgain(ctx context.Context, c *Caller, a openApproval, choice Choice) (*Question, error) {
 	row, content := a.Row(), a.Content()
 	app, err := did.Parse(row.App)
 	if err != nil {
@@ -306,7 +310,12 @@ func (d *Door) readAgain(ctx context.Context, c *Caller, a openApproval, choice 
 	if err := d.stillAsks(ctx, c, content.Token); err != nil {
 		return nil, err
 	}
-	return d.readAs(ctx, &asker, content.Requested, choice, anyKind)
+	claims, err := d.parse(content.Requested, true)
+	if err != nil {
+		return nil, err
+	}
+	q := d.question(&asker, claims, choice)
+	return q, q.read(ctx)
 }
 
 // stillAsks refuses to answer the question of a token that has ended since: a question that was on
@@ -330,7 +339,7 @@ func (d *Door) stillAsks(ctx context.Context, c *Caller, token string) error {
 
 // remember returns the writes that a yes brings: the app and its delegations become known, and a
 // grant for each claim if it is to be remembered.
-func (d *Door) remember(ctx context.Context, q *question, row store.Approval, choice Choice) ([]store.Write, error) {
+func (d *Door) remember(ctx context.Context, q *Question, row store.Approval, choice Choice) ([]store.Write, error) {
 	var writes []store.Write
 	app, err := d.approveApp(ctx, q)
 	if err != nil {
@@ -369,12 +378,12 @@ func (d *Door) remember(ctx context.Context, q *question, row store.Approval, ch
 }
 
 // askedEachTime says why a yes to the claim can't be remembered, or is "".
-func (c *claim) askedEachTime() string {
+func (c *Claim) askedEachTime() string {
 	switch {
 	case len(c.mfa) > 0:
 		return "a number shown on the app's page must be chosen"
-	case c.once != "":
-		return c.once
+	case c.Once != "":
+		return c.Once
 	case c.delegation == nil:
 		return c.never
 	}

@@ -1,11 +1,9 @@
 package claims
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"strconv"
-	"time"
 
 	"walletd/internal/did"
 	"walletd/internal/keystore"
@@ -15,25 +13,21 @@ import (
 // asset is the claim for an asset on a chain (DID Connect reference f.7): the answer proves that
 // the wallet has the owner's key; who owns the asset the app asks the chain. Whether it was
 // consumed the wallet cannot know.
-func asset() kind {
-	return kind{
-		name:        "asset",
-		description: "Please present an on chain asset to continue.",
-		read: func(ctx context.Context, q *question, c *claim) error {
-			return q.readHolding(ctx, c, "", kindAsset)
-		},
+func asset() Type {
+	return Type{
+		Name:        "asset",
+		Description: "Please present an on chain asset to continue.",
+		Parse:       func(asked did.Object) (Request, error) { return parsePresented(asked, "", kindAsset) },
 	}
 }
 
 // assetOrVC is the claim for either (DID Connect reference f.8). Its answer has the type of what
 // is presented, and a proof for the app alone beside it.
-func assetOrVC() kind {
-	return kind{
-		name:        "assetOrVC",
-		description: "Please present NFT to continue.",
-		read: func(ctx context.Context, q *question, c *claim) error {
-			return q.readHolding(ctx, c, "", kindCredential, kindAsset)
-		},
+func assetOrVC() Type {
+	return Type{
+		Name:        "assetOrVC",
+		Description: "Please present NFT to continue.",
+		Parse:       func(asked did.Object) (Request, error) { return parsePresented(asked, "", kindCredential, kindAsset) },
 	}
 }
 
@@ -41,7 +35,7 @@ func assetOrVC() kind {
 type presenter struct {
 	w         *keystore.Wallet
 	r         store.Receipt
-	q         *question
+	q         *Question
 	account   store.Account // that it belongs to
 	owner     did.DID
 	challenge string
@@ -115,7 +109,7 @@ func (p presenter) presentation(h holding) (string, error) {
 	}
 	body["proof"] = map[string]any{
 		"type":         proofType(p.owner.Type().Key),
-		"created":      p.now().UTC().Format("2006-01-02T15:04:05.000Z"),
+		"created":      p.q.AppTime().UTC().Format("2006-01-02T15:04:05.000Z"),
 		"proofPurpose": "assertionMethod",
 		"pk":           did.EncodeBase58(pk),
 		"jws":          did.EncodeBase64URL(sig),
@@ -129,19 +123,11 @@ func (p presenter) presentation(h holding) (string, error) {
 // agentProof is JSON with the seconds now, signed together with the app's address: it is for that
 // app, which accepts it for five minutes (reference f.8).
 func (p presenter) agentProof() (string, error) {
-	nonce := strconv.FormatInt(p.now().Unix(), 10)
-	sig, err := signHashed(p.r, p.w, p.account, append([]byte(nonce), p.q.caller.App.Bytes()...))
+	nonce := strconv.FormatInt(p.q.AppTime().Unix(), 10)
+	sig, err := signHashed(p.r, p.w, p.account, append([]byte(nonce), p.q.Caller.App.Bytes()...))
 	if err != nil {
 		return "", fmt.Errorf("signing for the app: %w", err)
 	}
 	text, err := did.MarshalStable(map[string]any{"nonce": json.Number(nonce), "signature": did.EncodeBase58(sig)})
 	return string(text), err
-}
-
-// now is the time for what this app reads, its clock's skew added.
-func (p presenter) now() time.Time {
-	if s := p.q.caller.session; s != nil {
-		return p.q.now.Add(s.Skew)
-	}
-	return p.q.now
 }

@@ -11,70 +11,31 @@ import (
 // authPrincipal is the claim "which account are you?" (DID Connect reference f.1). It adds
 // nothing to the answer: the account is revealed by who signs it, or by userDid and userPk. It
 // also settles the account of all other claims of the request.
-func authPrincipal() kind {
-	return kind{
-		name:        "authPrincipal",
-		description: "Please continue with your account",
-		read:        readAuthPrincipal,
+func authPrincipal() Type {
+	return Type{
+		Name:        "authPrincipal",
+		Description: "Please continue with your account",
+		Parse: func(asked did.Object) (Request, error) {
+			var p Principal
+			target, err := OptionalText(asked, "target", 256)
+			if err != nil {
+				return Request{}, err
+			}
+			if target != "" {
+				p.Target, err = did.Parse(target)
+			} else {
+				p.Type, err = readTargetType(asked)
+			}
+			return Request{Principal: &p, Read: readAuthPrincipal}, err
+		},
 	}
 }
 
-func readAuthPrincipal(ctx context.Context, q *question, c *claim) error {
-	target, err := optionalText(c.asked, "target", 256)
-	if err != nil {
-		return err
+func readAuthPrincipal(_ context.Context, q *Question, c *Claim) error {
+	if !q.Owns(c.Account) {
+		c.NeverByRule("the account belongs to another app")
+		c.Unusual = append(c.Unusual, "Asks to be another account, "+c.Account.Address+", which belongs to "+accountOwner(c.Account)+".")
 	}
-	switch {
-	case target != "":
-		account, err := did.Parse(target)
-		if err != nil {
-			return err
-		}
-		q.account, err = q.held(ctx, account)
-		if did.CodeOf(err) == "account_not_held" && q.caller.session != nil {
-			return q.missAccount(ctx, c, account)
-		}
-		if err != nil {
-			return err
-		}
-	case q.choice.Account != "":
-		account, err := did.Parse(q.choice.Account)
-		if err != nil {
-			return err
-		}
-		if q.account, err = q.held(ctx, account); err != nil {
-			return err
-		}
-	default:
-		t, err := readTargetType(c.asked)
-		if err != nil {
-			return err
-		}
-		if q.account, q.made, err = q.door.findAccount(ctx, q.caller, t); err != nil {
-			return err
-		}
-	}
-	c.account = q.account
-	if !q.owns(c.account) {
-		c.refuseRule("the account belongs to another app")
-		c.unusual = append(c.unusual, "Asks to be another account, "+c.account.Address+", which belongs to "+accountOwner(c.account)+".")
-	}
-	return nil
-}
-
-// missAccount leaves it to the person to close a session's question about an account that the
-// wallet does not hold: a page must not find out which it holds by asking.
-func (q *question) missAccount(ctx context.Context, c *claim, wanted did.DID) (err error) {
-	if q.account, q.made, err = q.door.findAccount(ctx, q.caller, did.AccountType()); err != nil {
-		return err
-	}
-	c.account = q.account
-	if q.account.Address == wanted.Address() {
-		return nil // the app's own, which is made for this question
-	}
-	c.missing = did.Refuse("account_not_held", "this wallet does not hold the account asked for")
-	c.refuseRule("the wallet does not hold the account asked for")
-	c.unusual = append(c.unusual, "Asks to be "+wanted.Address()+", an account that the wallet does not hold. Whatever you answer, the app is declined.")
 	return nil
 }
 

@@ -181,7 +181,7 @@ func (m *remade) accounts(b *backup) error {
 func (m *remade) decisions(b *backup) error {
 	c := m.caller
 	if b.Policy != nil {
-		p, err := b.Policy.Check(isType)
+		p, err := b.Policy.Check(m.door.types.has)
 		if err != nil {
 			return badBackup("its policy is not valid")
 		}

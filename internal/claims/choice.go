@@ -3,6 +3,7 @@ package claims
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"walletd/internal/ledger"
 	"walletd/internal/store"
@@ -49,7 +50,7 @@ func (c Choice) account() string {
 }
 
 // checkChoice holds the person's choice to what was offered.
-func (q *question) checkChoice() error {
+func (q *Question) checkChoice() error {
 	number := false
 	for _, c := range q.claims {
 		for _, offered := range c.mfa {
@@ -69,10 +70,10 @@ func (q *question) checkChoice() error {
 		return nil
 	}
 	for _, c := range q.claims {
-		if c.kind.name != "authPrincipal" {
+		if c.kind.Name != "authPrincipal" {
 			continue
 		}
-		if target, _ := c.asked.Text("target"); target == "" && q.owns(q.account) {
+		if target, _ := c.Asked.Text("target"); target == "" && q.Owns(q.Account) {
 			return nil
 		}
 	}
@@ -107,4 +108,42 @@ func (end decision) seal(w *ledger.Wallet, row store.Approval) (store.Approval, 
 	}
 	row.MAC = w.MAC(row)
 	return row, nil
+}
+
+// keepItems leaves of the items that would be given those that are named; nil leaves all.
+func (c *Claim) keepItems(named *[]string) {
+	if named == nil || c.Items == nil {
+		return
+	}
+	c.Items = slices.DeleteFunc(slices.Clone(c.Items), func(item string) bool { return !slices.Contains(*named, item) })
+}
+
+// checkItems holds the person's choice of items to those that were asked for and are held.
+func (q *Question) checkItems() error {
+	if q.choice.Items == nil {
+		return nil
+	}
+	offered, asked := map[string]bool{}, false
+	for _, c := range q.claims {
+		if c.Items == nil {
+			continue
+		}
+		asked = true
+		for _, item := range c.View.Items {
+			offered[item.Item] = offered[item.Item] || item.Held
+		}
+	}
+	if !asked {
+		return fmt.Errorf("%w: no profile items were asked for", ErrChoice)
+	}
+	for _, item := range *q.choice.Items {
+		held, wanted := offered[item]
+		switch {
+		case !wanted:
+			return fmt.Errorf("%w: items names one that was not asked for", ErrChoice)
+		case !held:
+			return fmt.Errorf("%w: the profile does not have the item %s", ErrChoice, item)
+		}
+	}
+	return nil
 }

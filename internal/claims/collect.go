@@ -67,23 +67,22 @@ func (d *Door) collectAsked(ctx context.Context, c *Caller, id string, wait time
 		if now.Sub(time.Unix(row.Decided, 0)) >= collectFor {
 			return Outcome{}, ErrExpired
 		}
-		for try := 1; ; try++ {
-			answer, err := d.collect(ctx, c, a)
-			if try == tries || !errors.Is(err, store.ErrChanged) && !errors.Is(err, store.ErrExists) {
-				return Outcome{Answer: answer}, err
+		var out Outcome
+		again := false
+		err := d.retry(ctx, c, tries, func() error {
+			if again { // the yes itself, a rule, or a withdrawal changed the wallet since it was read
+				if a, err = d.approval(ctx, c, id); err != nil {
+					return err
+				}
+				if a.Row().State != store.Approved {
+					return d.ended(ctx, c, a)
+				}
 			}
-			// The yes itself, a rule, or a withdrawal changed the wallet since it was read: pass the
-			// door again, if the yes still stands.
-			if err := d.refresh(ctx, c); err != nil {
-				return Outcome{}, err
-			}
-			if a, err = d.approval(ctx, c, id); err != nil {
-				return Outcome{}, err
-			}
-			if a.Row().State != store.Approved {
-				return Outcome{}, d.ended(ctx, c, a)
-			}
-		}
+			again = true
+			out, err = d.collect(ctx, c, a)
+			return err
+		})
+		return out, err
 	default:
 		return Outcome{}, d.ended(ctx, c, a)
 	}
@@ -142,20 +141,20 @@ func (d *Door) spendRefused(ctx context.Context, c *Caller, refusal error) error
 }
 
 // collect passes an approved question through the door again.
-func (d *Door) collect(ctx context.Context, c *Caller, a openApproval) (*Answer, error) {
+func (d *Door) collect(ctx context.Context, c *Caller, a openApproval) (Outcome, error) {
 	end, err := openDecision(ctx, c, a)
 	if err != nil {
-		return nil, err
+		return Outcome{}, err
 	}
 	fixed, err := d.fixChallenge(ctx, c, a.Row(), end)
 	if err != nil {
-		return nil, err
+		return Outcome{}, err
 	}
 	q, v, err := d.stands(ctx, c, a, end.Choice)
 	if err != nil {
-		return nil, err
+		return Outcome{}, err
 	}
-	return d.release(ctx, q, v, ledger.ClaimCollected, fixed...)
+	return q.release(ctx, v, ledger.ClaimCollected, fixed...)
 }
 
 // fixChallenge refuses a signed collection with another challenge than the first one had. For the
@@ -179,33 +178,70 @@ func (d *Door) fixChallenge(ctx context.Context, c *Caller, row store.Approval, 
 
 // stands reads an approved question anew, and returns the verdict by which it is answered if the
 // yes stands: nothing in the way of it came since, and it gives what was shown.
-func (d *Door) stands(ctx context.Context, c *Caller, a openApproval, choice Choice) (q *question, v verdict, err error) {
-	if q, err = d.readAs(ctx, c, a.Content().Requested, choice, anyKind); err != nil {
-		return nil, v, d.refuse(ctx, c, err)
-	}
-	rules, err := d.policy(ctx, c)
+func (d *Door) stands(ctx context.Context, c *Caller, a openApproval, choice Choice) (*Question, verdict, error) {
+	claims, err := d.parse(a.Content().Requested, true)
 	if err != nil {
-		return nil, v, err
+		return nil, verdict{}, d.refuse(ctx, c, err)
 	}
-	for _, asked := range q.claims {
-		if denied, is := rules.Denies(asked.fact(q)); is {
-			return nil, v, d.deny(ctx, q, verdict{Verdict: denied})
-		}
+	q := d.question(c, claims, choice)
+	if err := q.read(ctx); err != nil {
+		return nil, verdict{}, d.refuse(ctx, c, err)
 	}
-	if own := q.claims[0].apart; own != nil && own.refused != nil {
-		return nil, v, own.refused
+	if err := q.refused(); err != nil {
+		return nil, verdict{}, err
 	}
-	told, err := q.show(ctx)
+	gives, err := q.gives(ctx, a, choice)
 	if err != nil {
-		return nil, v, err
+		return nil, verdict{}, err
 	}
-	if !a.Content().Shown.gives(told, choice.account()) {
-		return nil, v, d.endChanged(ctx, c, a.Row())
+	if !gives {
+		return nil, verdict{}, d.endChanged(ctx, c, a.Row())
 	}
 	if err := q.missing(); err != nil {
-		return nil, v, d.refuse(ctx, c, err)
+		return nil, verdict{}, d.refuse(ctx, c, err)
 	}
 	return q, approvedBy(a), nil
+}
+
+// gives reports whether the question gives what an approval of it was shown to give.
+func (q *Question) gives(ctx context.Context, a openApproval, choice Choice) (bool, error) {
+	told, err := q.show(ctx)
+	return err == nil && a.Content().Shown.gives(told, choice.account()), err
+}
+
+// agreed returns the yes that the person has just said to the same question. One to another answer
+// than would be given now ends here.
+func (q *Question) agreed(ctx context.Context) (yes verdict, agreed bool, err error) {
+	d := q.door
+	digest, err := q.digest()
+	if err != nil {
+		return yes, false, err
+	}
+	row, err := d.store.FindApproval(ctx, q.Caller.WalletID, q.Caller.App.Address(), digest, q.Now.Add(-collectFor-d.life).Unix())
+	if errors.Is(err, store.ErrNotFound) {
+		return yes, false, nil
+	}
+	if err != nil {
+		return yes, false, fmt.Errorf("looking for the question: %w", err)
+	}
+	a, err := ledger.Open[asked](ctx, q.Caller.Wallet, row)
+	if err != nil {
+		return yes, false, err
+	}
+	if row.State != store.Approved || q.Now.Sub(time.Unix(row.Decided, 0)) >= collectFor {
+		return yes, false, nil
+	}
+	gives, err := q.gives(ctx, a, Choice{})
+	if err != nil {
+		return yes, false, err
+	}
+	if !gives {
+		if err := d.endChanged(ctx, q.Caller, row); !errors.Is(err, ErrAnswerChanged) {
+			return yes, false, err
+		}
+		return yes, false, nil
+	}
+	return approvedBy(a), true, nil
 }
 
 // approvedBy is the verdict of an approval.
@@ -246,10 +282,19 @@ func (d *Door) await(ctx context.Context, c *Caller, a openApproval, wait time.D
 	}
 }
 
-// refuse counts a refusal and, where it concerns a caller who was authenticated and a request
-// that made sense, puts it on record; of strangers nothing is kept. It returns the refusal, or the
-// error of recording it.
+// refuse counts a refusal of an app's request and, where it concerns a caller who was authenticated
+// and a request that made sense, puts it on record; of strangers nothing is kept. It returns the
+// refusal, or the error of recording it.
 func (d *Door) refuse(ctx context.Context, c *Caller, refusal error) error {
+	if refusal == nil || c.Role != App {
+		return refusal
+	}
+	if denied, is := errors.AsType[*denial](refusal); is {
+		if err := c.record(ctx, denied.q.event(ledger.ClaimDenied, verdict{Verdict: denied.Verdict})); err != nil {
+			return err
+		}
+		return refusal
+	}
 	code := did.CodeOf(refusal)
 	if code == "" {
 		return c.Wallet.NoteForged(ctx, refusal) // a row that does not open goes on record
@@ -274,14 +319,6 @@ func (d *Door) refuse(ctx context.Context, c *Caller, refusal error) error {
 		return err
 	}
 	return refusal
-}
-
-// deny records a denial and returns ErrDenied with its reason.
-func (d *Door) deny(ctx context.Context, q *question, v verdict) error {
-	if err := q.caller.record(ctx, q.event(ledger.ClaimDenied, v)); err != nil {
-		return err
-	}
-	return fmt.Errorf("%w: %s", ErrDenied, v.Reason)
 }
 
 // absent is ErrNotFound for what is not there or not the caller's.

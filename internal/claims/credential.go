@@ -1,27 +1,19 @@
 package claims
 
 import (
-	"context"
 	"encoding/json"
-	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"walletd/internal/did"
-	"walletd/internal/keystore"
-	"walletd/internal/store"
 )
 
 // verifiableCredential is the claim for a credential (DID Connect reference f.6): the answer is a
 // presentation of one that any of the filters fits, signed by the account it is about.
-func verifiableCredential() kind {
-	return kind{
-		name:        "verifiableCredential",
-		description: "Please present a verifiable credential to continue.",
-		read: func(ctx context.Context, q *question, c *claim) error {
-			return q.readHolding(ctx, c, "item", kindCredential)
-		},
+func verifiableCredential() Type {
+	return Type{
+		Name:        "verifiableCredential",
+		Description: "Please present a verifiable credential to continue.",
+		Parse:       func(asked did.Object) (Request, error) { return parsePresented(asked, "item", kindCredential) },
 	}
 }
 
@@ -138,121 +130,4 @@ func proofType(t did.KeyType) string {
 		return "EthereumSignature"
 	}
 	return ""
-}
-
-// readHolding reads a claim for a credential or an asset: it finds what fits, newest first, but
-// that of the session's account before others. What fits none is declined after the person has
-// closed the question, so that an app can't feel its way through what a person has.
-func (q *question) readHolding(ctx context.Context, c *claim, types string, kinds ...string) error {
-	filters, err := readFilters(c.asked, types)
-	if err != nil {
-		return err
-	}
-	for _, f := range filters {
-		c.shown.Filters = append(c.shown.Filters, f.shown())
-	}
-	optional := string(c.asked["optional"]) == "true"
-	challenge, err := q.readChallenge(c)
-	if err != nil {
-		return err
-	}
-	c.account = q.account
-	h, found, err := q.find(ctx, filters, kinds)
-	if err != nil {
-		return err
-	}
-	switch {
-	case !found && optional:
-		c.unusual = append(c.unusual, "The wallet holds nothing that fits; the answer would go without.")
-		return nil
-	case !found:
-		c.missing = did.Refuse("credential_not_held", "this wallet holds nothing that fits what the app asks for")
-		c.refuseRule("the wallet holds nothing that fits")
-		c.unusual = append(c.unusual, "The wallet holds nothing that fits. Whatever you answer, the app is declined.")
-		return nil
-	}
-	owner, err := did.Parse(h.Owner)
-	if err != nil {
-		return fmt.Errorf("reading the credential's account: %w", err)
-	}
-	if c.account, err = q.held(ctx, owner); err != nil {
-		return err
-	}
-	if h.Kind == kindAsset {
-		if err := checkNonce(challenge); err != nil {
-			return err
-		}
-	}
-	if !q.owns(c.account) {
-		c.refuseRule("it belongs to another account: " + c.account.Address)
-		c.unusual = append(c.unusual, "Presents what belongs to another account, "+c.account.Address+", of "+accountOwner(c.account)+".")
-	}
-	c.about, c.shown.Presents = h.id(), h.view()
-	if c.gives, err = h.contents(); err != nil {
-		return err
-	}
-	c.answer = func(r store.Receipt, w *keystore.Wallet) (map[string]any, error) {
-		p := presenter{w: w, r: r, q: q, account: c.account, owner: owner, challenge: challenge}
-		if c.kind.name == "assetOrVC" {
-			return p.either(h)
-		}
-		return p.present(h)
-	}
-	return nil
-}
-
-// readChallenge finds the challenge that a presentation must carry: the session's or the signed
-// request's, or for a bearer token the claim's own.
-func (q *question) readChallenge(c *claim) (string, error) {
-	challenge := q.caller.challenged()
-	if challenge == "" {
-		var err error
-		if challenge, err = optionalText(c.asked, "challenge", maxChallenge); err != nil {
-			return "", err
-		}
-	}
-	if challenge == "" || len(challenge) > maxChallenge {
-		return "", malformed("what is presented is bound to a challenge: send one of 1 to 128 bytes", nil)
-	}
-	return challenge, nil
-}
-
-// find returns the first thing held that any filter fits.
-func (q *question) find(ctx context.Context, filters []FilterView, kinds []string) (holding, bool, error) {
-	all, err := q.door.held(ctx, q.caller)
-	if err != nil {
-		return holding{}, false, err
-	}
-	var fitting []holding
-	for _, h := range all {
-		if !slices.Contains(kinds, h.Kind) || h.isOver(q.now) || !slices.ContainsFunc(filters, func(f FilterView) bool { return f.matches(h) }) {
-			continue
-		}
-		owner, err := did.Parse(h.Owner)
-		if err != nil {
-			continue
-		}
-		if _, err := q.held(ctx, owner); did.CodeOf(err) == "account_not_held" {
-			continue // the account was deleted
-		} else if err != nil {
-			return holding{}, false, err
-		}
-		fitting = append(fitting, h)
-	}
-	if len(fitting) == 0 {
-		return holding{}, false, nil
-	}
-	slices.SortStableFunc(fitting, func(a, b holding) int {
-		own := func(h holding) int {
-			if h.Owner == q.account.Address {
-				return 0
-			}
-			return 1
-		}
-		if d := own(a) - own(b); d != 0 {
-			return d
-		}
-		return strings.Compare(b.Kind, a.Kind) // credentials before assets
-	})
-	return fitting[0], true, nil
 }

@@ -42,6 +42,7 @@ type Door struct {
 	life     time.Duration
 	longest  time.Duration
 	count    func(string)
+	types    vocabulary
 	policies policyCache
 	backups  sync.Mutex // held while a backup is in memory
 }
@@ -58,6 +59,7 @@ func New(st *store.Store, ks *keystore.Keystore, o Options) *Door {
 	if d.count == nil {
 		d.count = func(string) {}
 	}
+	d.types = newVocabulary(append(Types(keyInUse), secretTypes()...))
 	d.ledger = ledger.New(st, ks, ledger.Options{Log: o.Log, Count: d.count})
 	return d
 }
@@ -100,8 +102,8 @@ type verdict struct {
 // on changed before the decision was on record.
 const tries = 5
 
-// Answer decides about what the caller asks, records the decision and acts on it. All claims
-// have one outcome. Errors: refusals of the DID Connect reference (did.Refusal), ErrDenied,
+// Answer decides about the claims that the caller asks for, records the decision and acts on it. All
+// claims have one outcome. Errors: refusals of the DID Connect reference (did.Refusal), ErrDenied,
 // ErrRejected, ErrTooMany, keystore.ErrLocked, and the store's; nothing was given with any.
 func (d *Door) Answer(ctx context.Context, c *Caller, asked []json.RawMessage) (Outcome, error) {
 	if c.Role != App {
@@ -110,56 +112,106 @@ func (d *Door) Answer(ctx context.Context, c *Caller, asked []json.RawMessage) (
 	if err := c.forApproval("", nil); err != nil {
 		return Outcome{}, d.refuse(ctx, c, err)
 	}
-	for try := 1; ; try++ {
-		out, err := d.answerOnce(ctx, c, asked)
-		if try == tries || !errors.Is(err, store.ErrChanged) {
-			return out, err
-		}
-		if err := d.refresh(ctx, c); err != nil {
-			return Outcome{}, err
-		}
-	}
+	return d.pass(ctx, c, func() ([]*Claim, error) { return d.parse(asked, false) })
 }
 
-func (d *Door) answerOnce(ctx context.Context, c *Caller, asked []json.RawMessage) (Outcome, error) {
-	q, err := d.read(ctx, c, asked, Choice{})
-	if err != nil {
-		return Outcome{}, d.refuse(ctx, c, err)
+// Request is Answer for one claim of a type with a route of its own, which was made in this process:
+// of an app for itself, or of the wallet's owner in the name of an app, whose own request it is.
+func (d *Door) Request(ctx context.Context, c *Caller, t Type, r Request) (Outcome, error) {
+	return d.pass(ctx, c, func() ([]*Claim, error) { return []*Claim{newClaim(t, r)}, nil })
+}
+
+// candidates returns the salts that a request of an app, or of the owner in its name, may be answered
+// with. It is for what is not asked about, because nothing leaves, and yet must not be done for an app
+// that a rule denies. ErrDenied is on record.
+func (d *Door) candidates(ctx context.Context, c *Caller, t Type, r Request) ([]string, error) {
+	claim := newClaim(t, r)
+	q := d.question(c, []*Claim{claim}, Choice{})
+	err := q.meet(ctx)
+	if err == nil {
+		err = q.deny(ctx)
 	}
-	v, used, err := d.decideAll(ctx, q)
-	if err != nil {
+	return claim.Candidates, d.refuse(ctx, c, err)
+}
+
+// pass takes a request through the pipeline: read, decide, record, act.
+func (d *Door) pass(ctx context.Context, c *Caller, parse func() ([]*Claim, error)) (out Outcome, err error) {
+	err = d.retry(ctx, c, tries, func() error {
+		claims, err := parse()
+		if err == nil {
+			out, err = d.question(c, claims, Choice{}).pass(ctx)
+		}
+		return d.refuse(ctx, c, err)
+	})
+	return out, err
+}
+
+func (q *Question) pass(ctx context.Context) (Outcome, error) {
+	if err := q.read(ctx); err != nil {
 		return Outcome{}, err
 	}
-	switch v.Decision {
-	case policy.Allow:
-		a, err := d.release(ctx, q, v, ledger.ClaimAllowed, used...)
-		return Outcome{Answer: a}, err
-	case policy.Ask:
-		return d.ask(ctx, q, v)
-	default:
-		return Outcome{}, d.deny(ctx, q, v)
+	v, used, err := q.decide(ctx)
+	switch {
+	case err != nil:
+		return Outcome{}, err
+	case v.Decision == policy.Deny:
+		return Outcome{}, &denial{q, v.Verdict}
+	case q.refused() != nil:
+		return Outcome{}, q.refused()
+	case v.Decision == policy.Allow && q.Caller.Role == Owner:
+		return q.release(ctx, v, ledger.ClaimOwn)
+	case v.Decision == policy.Allow:
+		return q.release(ctx, v, ledger.ClaimAllowed, used...)
+	}
+	if q.claims[0].kind.Reuse {
+		yes, agreed, err := q.agreed(ctx)
+		if err != nil {
+			return Outcome{}, err
+		}
+		if agreed {
+			return q.release(ctx, yes, ledger.ClaimCollected)
+		}
+	}
+	return q.door.ask(ctx, q, v)
+}
+
+// retry does what rests on the caller's wallet until nothing came between what it read and what it
+// wrote, at most so many times: a rule, a grant or an account that changed meanwhile is store.ErrChanged
+// or store.ErrExists. The wallet is read again before each further time.
+func (d *Door) retry(ctx context.Context, c *Caller, times int, do func() error) error {
+	for try := 1; ; try++ {
+		err := do()
+		if try == times || !errors.Is(err, store.ErrChanged) && !errors.Is(err, store.ErrExists) {
+			return err
+		}
+		if c.Wallet == nil {
+			continue // an operator's, of another operator's token
+		}
+		if err := d.refresh(ctx, c); err != nil {
+			return err
+		}
 	}
 }
 
 // release is the rule of this package: what was decided is on record, durably, before anything
 // is derived or signed. If the record cannot be written, nothing is given.
-func (d *Door) release(ctx context.Context, q *question, v verdict, kind ledger.Kind, uses ...store.Write) (*Answer, error) {
+func (q *Question) release(ctx context.Context, v verdict, kind ledger.Kind, uses ...store.Write) (Outcome, error) {
 	if v.Decision != policy.Allow {
-		return nil, ErrDenied
+		return Outcome{}, ErrDenied
 	}
 	made, err := q.prepare(ctx, v.approval)
 	if err != nil {
-		return nil, err
+		return Outcome{}, err
 	}
 	e := q.event(kind, v)
 	e.Inert = !q.made && len(made) == 0
 	receipt, err := q.record(ctx, e, append(uses, made...)...)
 	if err != nil {
-		return nil, err
+		return Outcome{}, err
 	}
 	a, err := q.answer(receipt, v)
 	if err != nil {
-		return nil, q.caller.Wallet.NoteForged(ctx, err) // an account's row that does not open
+		return Outcome{}, q.Caller.Wallet.NoteForged(ctx, err) // an account's row that does not open
 	}
-	return a, nil
+	return Outcome{Answer: a}, nil
 }

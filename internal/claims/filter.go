@@ -57,7 +57,7 @@ func readFilter(o did.Object, types string) (FilterView, error) {
 	var f FilterView
 	var err error
 	for name, into := range map[string]*string{"target": &f.Target, "address": &f.Address, "tag": &f.Tag, "acquireUrl": &f.AcquireURL} {
-		if *into, err = optionalText(o, name, maxWords); err != nil {
+		if *into, err = OptionalText(o, name, maxWords); err != nil {
 			return f, err
 		}
 	}
@@ -121,8 +121,8 @@ func bare(text string) string {
 	return text
 }
 
-// matches reports whether what is held is what the filter asks for.
-func (f FilterView) matches(h holding) bool {
+// fits reports whether what is held is what a filter asks for.
+func fits(f FilterView, h holding) bool {
 	anyOf := func(wanted []string, has ...string) bool {
 		return len(wanted) == 0 || slices.ContainsFunc(has, func(one string) bool { return one != "" && slices.Contains(wanted, one) })
 	}
@@ -134,8 +134,8 @@ func (f FilterView) matches(h holding) bool {
 		anyOf(f.Owners, h.Owner) && equal(f.Target, h.DID) && equal(f.Address, h.DID) && equal(f.Tag, h.Tag)
 }
 
-// shown is the filter with the app's words made plain.
-func (f FilterView) shown() FilterView {
+// shownFilter is a filter with the app's words made plain.
+func shownFilter(f FilterView) FilterView {
 	for _, text := range []*string{&f.Target, &f.Address, &f.Tag} {
 		*text = show.Plain(*text, show.MaxName)
 	}

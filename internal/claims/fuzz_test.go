@@ -72,8 +72,8 @@ func FuzzReadFilters(f *testing.F) {
 			return
 		}
 		for _, filter := range filters {
-			filter.matches(holding{Kind: kindCredential})
-			for _, text := range append(filter.shown().Types, filter.shown().Tag) {
+			fits(filter, holding{Kind: kindCredential})
+			for _, text := range append(shownFilter(filter).Types, shownFilter(filter).Tag) {
 				if text != show.Plain(text, show.MaxName) {
 					t.Errorf("%q is shown as it came", text)
 				}

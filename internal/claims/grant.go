@@ -55,37 +55,37 @@ func useGrant(c *Caller, g openGrant) (store.Write, bool) {
 
 // grant returns the row that remembers a yes to one claim. It ends with the first of its own
 // end, the certificate's and the delegation's.
-func (q *question) grant(c *claim, r Remember, approval string) (store.Grant, error) {
-	content := policy.GrantContent{Claim: c.kind.name, Account: c.account.Address, SaltText: c.saltText, Asker: q.caller.Asker, About: c.about}
-	if c.items != nil {
-		content.Items = &c.items
+func (q *Question) grant(c *Claim, r Remember, approval string) (store.Grant, error) {
+	content := policy.GrantContent{Claim: c.kind.Name, Account: c.Account.Address, SaltText: c.saltText, Asker: q.Caller.Asker, About: c.About}
+	if c.Items != nil {
+		content.Items = &c.Items
 	}
 	if c.hasSalt {
 		salt := hex.EncodeToString(c.salt)
 		content.Salt = &salt
 	}
 	row := store.Grant{
-		ID: store.NewID(), Wallet: q.caller.WalletID, App: q.caller.App.Address(), Agent: q.caller.Agent.Address(),
-		Approval: approval, Created: q.now.Unix(), Uses: -1,
+		ID: store.NewID(), Wallet: q.Caller.WalletID, App: q.Caller.App.Address(), Agent: q.Caller.Agent.Address(),
+		Approval: approval, Created: q.Now.Unix(), Uses: -1,
 	}
 	if r.Times > 0 {
 		row.Uses = r.Times
 	}
 	if r.Seconds > 0 {
-		row.Ends = q.now.Unix() + r.Seconds
+		row.Ends = q.Now.Unix() + r.Seconds
 	}
 	if c.delegation != nil {
 		content.Delegation = hex.EncodeToString(c.delegation.Hash[:])
 		row.Ends = earliest(row.Ends, c.delegation.Expires)
 	}
-	if q.caller.certificateEnds != 0 {
-		row.Ends = earliest(row.Ends, time.Unix(q.caller.certificateEnds, 0))
+	if q.Caller.certificateEnds != 0 {
+		row.Ends = earliest(row.Ends, time.Unix(q.Caller.certificateEnds, 0))
 	}
 	var err error
-	if row.Sealed, err = q.caller.Wallet.Seal(row, content); err != nil {
+	if row.Sealed, err = q.Caller.Wallet.Seal(row, content); err != nil {
 		return store.Grant{}, err
 	}
-	row.MAC = q.caller.Wallet.MAC(row)
+	row.MAC = q.Caller.Wallet.MAC(row)
 	return row, nil
 }
 
@@ -159,7 +159,7 @@ func prefixed(address string) string {
 
 // RevokeGrant ends a grant, for its owner. One that has ended already is ErrNotFound.
 func (d *Door) RevokeGrant(ctx context.Context, c *Caller, id string) error {
-	return d.withdraw(ctx, c, func() error { return d.revokeGrant(ctx, c, id) })
+	return d.retry(ctx, c, withdrawals, func() error { return d.revokeGrant(ctx, c, id) })
 }
 
 func (d *Door) revokeGrant(ctx context.Context, c *Caller, id string) error {

@@ -54,7 +54,7 @@ func (h holding) id() string {
 // again is the same.
 func (h holding) contents() (string, error) {
 	h.Stored = time.Time{}
-	return contents(h)
+	return Contents(h)
 }
 
 // HoldingView is a credential or an asset as its owner sees it. Names and types are the issuer's

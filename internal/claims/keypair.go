@@ -23,49 +23,53 @@ type KeyPairView struct {
 // it is: the application proves itself with it later, and its backups hang on it. It is derived
 // from the seed and the approval's id, so collecting one yes twice gives one key; no path leads
 // to it, and the words alone do not restore it.
-func keyPair() kind {
-	return kind{
-		name:        "keyPair",
-		description: "Please create account to continue.",
-		never:       "a key pair is to be made and given away",
-		read:        readKeyPair,
+func keyPair() Type {
+	return Type{
+		Name:        "keyPair",
+		Description: "Please create account to continue.",
+		Never:       "a key pair is to be made and given away",
+		Parse:       parseKeyPair,
 	}
 }
 
-func readKeyPair(_ context.Context, q *question, c *claim) error {
-	moniker, err := optionalText(c.asked, "moniker", maxWords)
+func parseKeyPair(asked did.Object) (Request, error) {
+	moniker, err := OptionalText(asked, "moniker", maxWords)
 	if err != nil {
-		return err
+		return Request{}, err
 	}
 	if !isMoniker(moniker) {
-		return malformed("keyPair needs a moniker: a letter or digit, then 2 to 128 letters, digits, - or _", nil)
+		return Request{}, malformed("keyPair needs a moniker: a letter or digit, then 2 to 128 letters, digits, - or _", nil)
 	}
-	from, err := optionalText(c.asked, "migrateFrom", 256)
+	from, err := OptionalText(asked, "migrateFrom", 256)
 	if err != nil {
-		return err
+		return Request{}, err
 	}
 	if from != "" {
-		return did.Refuse("claim_unsupported", "this wallet does not move an account to a new key on a chain")
+		return Request{}, did.Refuse("claim_unsupported", "this wallet does not move an account to a new key on a chain")
 	}
-	t, err := readTargetType(c.asked)
+	t, err := readTargetType(asked)
 	if err != nil {
-		return err
+		return Request{}, err
 	}
 	declare := true
-	if raw, present := c.asked["declare"]; present {
+	if raw, present := asked["declare"]; present {
 		declare = string(raw) != "false"
 	}
-	c.account = q.account
-	c.shown.KeyPair = &KeyPairView{Moniker: moniker, Type: t.String(), Declare: declare}
-	q.noteUnsealed(c)
+	view := KeyPairView{Moniker: moniker, Type: t.String(), Declare: declare}
+	return Request{Read: func(_ context.Context, q *Question, c *Claim) error { return readKeyPair(q, c, view, t) }}, nil
+}
+
+func readKeyPair(q *Question, c *Claim, view KeyPairView, t did.Type) error {
+	c.View.KeyPair = &view
+	q.NoteUnsealed(c)
 
 	var pair, user store.Account
-	c.prepare = func(ctx context.Context, label string) (writes []store.Write, err error) {
+	c.Prepare = func(ctx context.Context, label string) (writes []store.Write, err error) {
 		pair, user, writes, err = q.newKeyPair(ctx, label, t)
-		c.made = pair.Address
+		c.Made = pair.Address
 		return writes, err
 	}
-	c.answer = func(r store.Receipt, w *keystore.Wallet) (map[string]any, error) {
+	c.Answer = func(r store.Receipt, w *keystore.Wallet) (map[string]any, error) {
 		secret, err := w.Secret(r, pair)
 		if err != nil {
 			return nil, fmt.Errorf("reading the new key: %w", err)
@@ -82,20 +86,20 @@ func readKeyPair(_ context.Context, q *question, c *claim) error {
 
 // newKeyPair makes the key of a label and the person's account at the application it is, with the
 // writes that keep those that are not kept yet.
-func (q *question) newKeyPair(ctx context.Context, label string, t did.Type) (pair, user store.Account, writes []store.Write, err error) {
-	w := q.caller.Wallet.Keys()
-	if pair, err = w.NewKeyPair(label, t, q.now.Unix()); err != nil {
+func (q *Question) newKeyPair(ctx context.Context, label string, t did.Type) (pair, user store.Account, writes []store.Write, err error) {
+	w := q.Caller.Wallet.Keys()
+	if pair, err = w.NewKeyPair(label, t, q.Now.Unix()); err != nil {
 		return pair, user, nil, fmt.Errorf("making the key pair: %w", err)
 	}
 	application, err := did.Parse(pair.Address)
 	if err != nil {
 		return pair, user, nil, fmt.Errorf("naming the key pair: %w", err)
 	}
-	if user, err = w.DeriveAccount(application, did.AccountType(), q.now.Unix()); err != nil {
+	if user, err = w.DeriveAccount(application, did.AccountType(), q.Now.Unix()); err != nil {
 		return pair, user, nil, fmt.Errorf("deriving the account at the new application: %w", err)
 	}
 	for _, a := range []store.Account{pair, user} {
-		_, err := q.door.store.Account(ctx, q.caller.WalletID, a.Address)
+		_, err := q.door.store.Account(ctx, q.Caller.WalletID, a.Address)
 		if errors.Is(err, store.ErrNotFound) {
 			writes = append(writes, store.InsertAccount(a))
 		} else if err != nil {

@@ -176,10 +176,10 @@ func TestTheDefaultsOfEveryKindAreRead(t *testing.T) {
 			if (out.Pending != nil) != (refused[name] == "") {
 				t.Errorf("got %v, %v", out, err)
 			}
-			k, known := kindOf(name)
+			k, known := h.door.types[name]
 			var wire struct{ Description string }
-			if json.Unmarshal(c.OnTheWire, &wire); !known || k.description != wire.Description {
-				t.Errorf("known %v as %q, on the wire %q", known, k.description, wire.Description)
+			if json.Unmarshal(c.OnTheWire, &wire); !known || k.Description != wire.Description {
+				t.Errorf("known %v as %q, on the wire %q", known, k.Description, wire.Description)
 			}
 		})
 	}

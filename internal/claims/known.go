@@ -52,13 +52,13 @@ func (d *Door) putApp(c *Caller, old store.App, address, state string, content a
 }
 
 // approveApp returns the writes that make the asking app known, if it is not.
-func (d *Door) approveApp(ctx context.Context, q *question) ([]store.Write, error) {
-	address := q.caller.App.Address()
-	old, err := d.app(ctx, q.caller, address)
+func (d *Door) approveApp(ctx context.Context, q *Question) ([]store.Write, error) {
+	address := q.Caller.App.Address()
+	old, err := d.app(ctx, q.Caller, address)
 	if err != nil || old.Row().State == store.Approved {
 		return nil, err
 	}
-	w, err := d.putApp(q.caller, old.Row(), address, store.Approved, old.Content())
+	w, err := d.putApp(q.Caller, old.Row(), address, store.Approved, old.Content())
 	return []store.Write{w}, err
 }
 
@@ -140,8 +140,8 @@ func (d *Door) delegationRow(ctx context.Context, c *Caller, hash []byte) (store
 
 // approvedDelegation reports whether the person has approved this very delegation. One that was
 // revoked is refused.
-func (d *Door) approvedDelegation(ctx context.Context, q *question, del delegation.Delegation) (bool, error) {
-	row, err := d.delegationRow(ctx, q.caller, del.Hash[:])
+func (d *Door) approvedDelegation(ctx context.Context, c *Caller, del delegation.Delegation) (bool, error) {
+	row, err := d.delegationRow(ctx, c, del.Hash[:])
 	if err != nil {
 		return false, err
 	}
@@ -152,19 +152,19 @@ func (d *Door) approvedDelegation(ctx context.Context, q *question, del delegati
 }
 
 // approveDelegation returns the writes that put a delegation down as approved.
-func (d *Door) approveDelegation(ctx context.Context, q *question, c *claim) ([]store.Write, error) {
-	old, err := d.delegationRow(ctx, q.caller, c.delegation.Hash[:])
+func (d *Door) approveDelegation(ctx context.Context, q *Question, c *Claim) ([]store.Write, error) {
+	old, err := d.delegationRow(ctx, q.Caller, c.delegation.Hash[:])
 	if err != nil || old.Approved != 0 {
 		return nil, err
 	}
 	row := store.Delegation{
-		Wallet: q.caller.WalletID, Hash: c.delegation.Hash[:], FromAddr: c.delegation.From.Address(), ToAddr: c.delegation.To.Address(),
-		Expires: c.delegation.Expires.Unix(), Approved: q.now.Unix(),
+		Wallet: q.Caller.WalletID, Hash: c.delegation.Hash[:], FromAddr: c.delegation.From.Address(), ToAddr: c.delegation.To.Address(),
+		Expires: c.delegation.Expires.Unix(), Approved: q.Now.Unix(),
 	}
-	if row.Sealed, err = q.caller.Wallet.Seal(row, ledger.Text(c.token)); err != nil {
+	if row.Sealed, err = q.Caller.Wallet.Seal(row, ledger.Text(c.token)); err != nil {
 		return nil, err
 	}
-	row.MAC = q.caller.Wallet.MAC(row)
+	row.MAC = q.Caller.Wallet.MAC(row)
 	return []store.Write{store.PutDelegation(old, row)}, nil
 }
 

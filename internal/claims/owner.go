@@ -85,11 +85,11 @@ func (d *Door) SetPolicy(ctx context.Context, c *Caller, p policy.Policy) (polic
 	if err := c.decides(); err != nil {
 		return policy.Policy{}, err
 	}
-	p, err := p.Check(isType)
+	p, err := p.Check(d.types.has)
 	if err != nil {
 		return policy.Policy{}, err
 	}
-	return p, d.withdraw(ctx, c, func() error { return d.setPolicy(ctx, c, p) })
+	return p, d.retry(ctx, c, withdrawals, func() error { return d.setPolicy(ctx, c, p) })
 }
 
 func (d *Door) setPolicy(ctx context.Context, c *Caller, p policy.Policy) error {
@@ -148,46 +148,46 @@ func deniesQuestion(p policy.Policy, a openApproval) bool {
 // wallet's owner: rules, grants and what no rule decides, for the app's ordinary account and no
 // delegation. Nothing is made and nothing is recorded.
 func (d *Door) TestPolicy(ctx context.Context, c *Caller, r policy.Rule) (policy.Verdict, error) {
-	p, err := d.Policy(ctx, c)
-	if err != nil {
+	if err := c.decides(); err != nil {
 		return policy.Verdict{}, err
 	}
 	r.Decision = policy.Ask
-	if err := r.Check(isType); err != nil {
+	if err := r.Check(d.types.has); err != nil {
 		return policy.Verdict{}, fmt.Errorf("%w: %w", ErrInput, err)
 	}
 	app, err := did.Parse(r.App)
 	if err != nil || r.Claim == policy.Any {
 		return policy.Verdict{}, invalid("a test names one app and one claim")
 	}
+	t := d.types[r.Claim] // checked above
 	asker := &Caller{Role: App, App: app, WalletID: c.WalletID, Wallet: c.Wallet, asking: c.asking}
-	q := &question{door: d, caller: asker, now: d.store.Now()}
-	standing, err := d.knows(ctx, asker)
-	if err != nil {
-		return policy.Verdict{}, err
+	q := d.question(asker, []*Claim{probe(t, r)}, Choice{})
+	err = q.read(ctx)
+	if denied, is := errors.AsType[*denial](err); is {
+		return denied.Verdict, nil
 	}
-	if q.known = standing == known; !q.known && !c.Wallet.Settings().Strangers {
+	if did.CodeOf(err) == "app_unknown" {
 		return policy.Verdict{Decision: policy.Deny, Reason: "the app has no token in the wallet and was never approved"}, nil
 	}
-	q.account, err = d.store.AccountOf(ctx, c.WalletID, app.Address(), did.AccountType().String())
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return policy.Verdict{}, fmt.Errorf("looking for the app's account: %w", err)
-	}
-	k, _ := anyKind(r.Claim) // checked above
-	probe := &claim{kind: k, never: k.never, account: q.account}
-	if probe.salt, probe.hasSalt = r.SaltBytes(); r.Salt != nil {
-		probe.saltText = *r.Salt
-	}
-	owner, err := q.saltOwner(ctx, probe)
 	if err != nil {
 		return policy.Verdict{}, err
 	}
-	if owner != "" {
-		probe.refuseRule("the salt is the address of another DID: " + owner)
+	v, _, err := q.decide(ctx)
+	return v.Verdict, err
+}
+
+// probe is a claim of a type as far as a rule can name it, for the app's ordinary account.
+func probe(t Type, r policy.Rule) *Claim {
+	salt, held := r.SaltBytes()
+	c := newClaim(t, Request{Read: func(ctx context.Context, q *Question, c *Claim) error {
+		if !held {
+			return nil
+		}
+		return q.noteOwner(ctx, c)
+	}})
+	c.salt, c.hasSalt = salt, held
+	if r.Salt != nil {
+		c.saltText = *r.Salt
 	}
-	grants, _, err := d.grants(ctx, asker)
-	if err != nil {
-		return policy.Verdict{}, err
-	}
-	return policy.Decide(p, grants, probe.fact(q), q.now), nil
+	return c
 }

@@ -1,10 +1,13 @@
 package claims
 
 import (
+	"errors"
+	"fmt"
 	"testing"
 
 	"walletd/internal/did"
 	"walletd/internal/policy"
+	"walletd/internal/store"
 )
 
 const (
@@ -124,4 +127,46 @@ func TestAPolicyTestKnowsEveryType(t *testing.T) {
 		_, err := h.door.ReadSecret(t.Context(), h.as(token), did.DID{}, "m.test", false)
 		wantErr(t, err, ErrDenied)
 	})
+}
+
+// A deny comes before anything is looked up, so that an app that is denied finds out nothing: neither
+// which accounts a wallet holds nor what is kept there, and it gets no account either.
+func TestADenyTellsNothing(t *testing.T) {
+	h := newHouse(t)
+	h.policy(allowSecrets()...)
+	token, p := h.appToken(notes), newPeer(t, 7)
+	if _, err := h.write(token, "kept", "one", ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.door.NameApp(t.Context(), h.as(h.owner), p.did, "Peer"); err != nil {
+		t.Fatal(err)
+	}
+	h.policy(policy.Rule{App: policy.Any, Claim: policy.Any, Decision: policy.Deny})
+	target := func(address string) string { return fmt.Sprintf(`{"type":"authPrincipal","target":%q}`, address) }
+	read := func(name string) error {
+		_, err := h.door.ReadSecret(t.Context(), h.as(token), did.DID{}, name, false)
+		return err
+	}
+	ask := func(claim string) error { _, err := h.ask(token, claim); return err }
+	remove := func(name string) error {
+		_, err := h.door.DeleteSecret(t.Context(), h.as(token), did.DID{}, name, "x")
+		return err
+	}
+	for name, pair := range map[string][2]error{
+		"an account that is held": {ask(target(h.wallet)), ask(target(another))},
+		"a delegation":            {ask(delegatedClaim("diary", "none")), ask(keyClaim("diary"))},
+		"a credential":            {ask(cardClaim), ask(profileClaim)},
+		"a secret":                {read("kept"), read("none")},
+		"a secret to delete":      {remove("kept"), remove("none")},
+	} {
+		if !errors.Is(pair[0], ErrDenied) || !errors.Is(pair[1], ErrDenied) || pair[0].Error() != pair[1].Error() {
+			t.Errorf("%s: %v, and without it %v", name, pair[0], pair[1])
+		}
+	}
+	if _, err := h.askSigned(h.request(p, "first", nil)); !errors.Is(err, ErrDenied) {
+		t.Errorf("got %v", err)
+	}
+	if a, err := h.store.AccountOf(t.Context(), h.wallet, p.did.Address(), did.AccountType().String()); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("the app has the account %s, %v", a.Address, err)
+	}
 }

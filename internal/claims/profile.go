@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"walletd/internal/did"
 	"walletd/internal/keystore"
 	"walletd/internal/show"
 	"walletd/internal/store"
@@ -25,50 +26,47 @@ const (
 
 // profile is the claim for what the person says about themselves, item by item (DID Connect
 // reference f.2). Items that the person does not give, or has not written down, are left out.
-func profile() kind {
-	return kind{
-		name:        "profile",
-		description: "Please provide your profile to continue.",
-		read:        readProfile,
+func profile() Type {
+	return Type{
+		Name:        "profile",
+		Description: "Please provide your profile to continue.",
+		Parse: func(asked did.Object) (Request, error) {
+			items, err := parseItems(asked)
+			return Request{Items: items, Read: func(ctx context.Context, q *Question, c *Claim) error { return readProfile(ctx, q, c, items) }}, err
+		},
 	}
 }
 
-func readProfile(ctx context.Context, q *question, c *claim) error {
-	wanted, err := c.requestedItems()
+func readProfile(ctx context.Context, q *Question, c *Claim, wanted []string) error {
+	held, _, err := q.door.profileOf(ctx, q.Caller)
 	if err != nil {
 		return err
 	}
-	held, _, err := q.door.profileOf(ctx, q.caller)
-	if err != nil {
-		return err
-	}
-	c.account = q.account
-	c.about = strings.Join(slices.Sorted(slices.Values(wanted)), " ")
-	values := map[string]string{itemDID: prefixed(q.account.Address)}
+	c.About = strings.Join(slices.Sorted(slices.Values(wanted)), " ")
+	values := map[string]string{itemDID: prefixed(q.Account.Address)}
 	for item, value := range held {
 		values[item] = value
 	}
-	c.items = []string{}
+	c.Items = []string{}
 	for _, item := range wanted {
 		value, there := values[item]
-		c.shown.Items = append(c.shown.Items, ItemView{Item: item, Held: there, Value: shownItem(item, value)})
+		c.View.Items = append(c.View.Items, ItemView{Item: item, Held: there, Value: shownItem(item, value)})
 		if there {
-			c.items = append(c.items, item)
+			c.Items = append(c.Items, item)
 		}
 	}
 	given := map[string]string{}
-	for _, item := range c.items {
+	for _, item := range c.Items {
 		if item != itemDID { // it is the account, which is shown as that
 			given[item] = values[item]
 		}
 	}
-	if c.gives, err = contents(given); err != nil {
+	if c.Gives, err = Contents(given); err != nil {
 		return err
 	}
-	c.keepItems(q.choice.Items)
-	c.answer = func(store.Receipt, *keystore.Wallet) (map[string]any, error) {
+	c.Answer = func(store.Receipt, *keystore.Wallet) (map[string]any, error) {
 		added := map[string]any{}
-		for _, item := range c.items {
+		for _, item := range c.Items {
 			added[item] = values[item]
 		}
 		return added, nil
@@ -85,13 +83,9 @@ func shownItem(item, value string) string {
 	return fmt.Sprintf("%s, %d bytes", show.Plain(strings.TrimPrefix(kind, "data:"), show.MaxName), len(value))
 }
 
-// requestedItems reads the items that a profile claim asks for, each once; nil for another kind
-// of claim.
-func (c *claim) requestedItems() ([]string, error) {
-	if c.kind.name != "profile" {
-		return nil, nil
-	}
-	raw, present := c.asked["items"]
+// parseItems reads the items that a profile claim asks for, each once.
+func parseItems(asked did.Object) ([]string, error) {
+	raw, present := asked["items"]
 	if !present || string(raw) == "null" {
 		return []string{"fullName"}, nil
 	}
@@ -106,42 +100,4 @@ func (c *claim) requestedItems() ([]string, error) {
 		}
 	}
 	return items, nil
-}
-
-// keepItems leaves of the items that would be given those that are named; nil leaves all.
-func (c *claim) keepItems(named *[]string) {
-	if named == nil || c.items == nil {
-		return
-	}
-	c.items = slices.DeleteFunc(slices.Clone(c.items), func(item string) bool { return !slices.Contains(*named, item) })
-}
-
-// checkItems holds the person's choice of items to those that were asked for and are held.
-func (q *question) checkItems() error {
-	if q.choice.Items == nil {
-		return nil
-	}
-	offered, asked := map[string]bool{}, false
-	for _, c := range q.claims {
-		if c.items == nil {
-			continue
-		}
-		asked = true
-		for _, item := range c.shown.Items {
-			offered[item.Item] = offered[item.Item] || item.Held
-		}
-	}
-	if !asked {
-		return fmt.Errorf("%w: no profile items were asked for", ErrChoice)
-	}
-	for _, item := range *q.choice.Items {
-		held, wanted := offered[item]
-		switch {
-		case !wanted:
-			return fmt.Errorf("%w: items names one that was not asked for", ErrChoice)
-		case !held:
-			return fmt.Errorf("%w: the profile does not have the item %s", ErrChoice, item)
-		}
-	}
-	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -15,86 +16,107 @@ import (
 	"walletd/internal/store"
 )
 
-// question is a request that has been read: every claim valid, every delegation verified, every
-// account found. It is made anew each time it is decided or answered, never kept.
-type question struct {
+// Question is a request on its way through the pipeline. It is made anew each time it is decided or
+// answered, never kept, and belongs to one goroutine.
+type Question struct {
+	Caller  *Caller
+	Now     time.Time
+	Account store.Account // the session's account, from which all claims answer that name no other
+
 	door    *Door
-	caller  *Caller
-	now     time.Time
-	known   bool          // the app has a token in the wallet, or the person has approved it
-	account store.Account // the session's account
-	made    bool          // the account is new: it is kept with what becomes of the question
-	asked   []json.RawMessage
-	claims  []*claim
+	known   bool // the app has a token in the wallet, or the person has approved it
+	made    bool // the account is new: it is kept with what becomes of the question
+	claims  []*Claim
 	choice  Choice
 	unusual []string
 	first   []string // those of unusual that a yes takes away (shown)
 	told    *shown   // what the person is shown, once it was computed
 }
 
-// read validates a request whole. The account that authPrincipal settles is settled first: all
-// other claims answer from it (reference h).
-func (d *Door) read(ctx context.Context, c *Caller, asked []json.RawMessage, choice Choice) (*question, error) {
-	return d.readAs(ctx, c, asked, choice, kindOf)
+// question returns the question that claims make which were parsed.
+func (d *Door) question(c *Caller, claims []*Claim, choice Choice) *Question {
+	return &Question{door: d, Caller: c, Now: d.store.Now(), claims: claims, choice: choice}
 }
 
-// readAs is read with another vocabulary.
-func (d *Door) readAs(ctx context.Context, c *Caller, asked []json.RawMessage, choice Choice, vocabulary func(string) (kind, bool)) (*question, error) {
+// parse reads the claims of a request, or, with kept, those that an approval keeps. It looks nothing
+// up.
+func (d *Door) parse(asked []json.RawMessage, kept bool) ([]*Claim, error) {
 	if len(asked) == 0 || len(asked) > maxClaims {
 		return nil, malformed(fmt.Sprintf("requestedClaims must hold 1 to %d claims", maxClaims), nil)
 	}
-	q := &question{door: d, caller: c, now: d.store.Now(), asked: asked, choice: choice}
-	for _, raw := range asked {
-		claim, err := readCommon(raw, vocabulary)
+	claims := make([]*Claim, len(asked))
+	principals := 0
+	for i, raw := range asked {
+		c, err := d.types.parse(raw, kept)
 		if err != nil {
 			return nil, err
 		}
-		q.claims = append(q.claims, claim)
+		if c.request.Principal != nil {
+			principals++
+		}
+		claims[i] = c
 	}
-	if err := c.certificateAllows(q.claims); err != nil {
-		return nil, err
+	if principals > 1 {
+		return nil, malformed("a request asks for one authPrincipal at most", nil)
+	}
+	return claims, nil
+}
+
+// read finds out all that a decision rests on. A *denial comes before anything is derived or looked
+// up but the app's own standing: what an owner denies an app tells it nothing about the wallet. Then
+// the account that a Principal asks for is settled, from which all other claims answer (reference h).
+func (q *Question) read(ctx context.Context) error {
+	if err := q.Caller.certificateAllows(q.claims); err != nil {
+		return err
 	}
 	if err := q.meet(ctx); err != nil {
-		return nil, err
+		return err
+	}
+	if err := q.deny(ctx); err != nil {
+		return err
 	}
 	if err := q.settleAccount(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	for _, claim := range q.claims {
-		if claim.kind.name != "authPrincipal" {
-			if err := claim.kind.read(ctx, q, claim); err != nil {
-				return nil, err
-			}
+		claim.Account = q.Account
+		if err := claim.request.Read(ctx, q, claim); err != nil {
+			return err
 		}
-		if !q.owns(q.account) {
-			claim.refuseRule("the request acts as an account of " + accountOwner(q.account))
+		claim.keepItems(q.choice.Items)
+		if !q.Owns(q.Account) {
+			claim.NeverByRule("the request acts as an account of " + accountOwner(q.Account))
 		}
 	}
-	return q, nil
+	return nil
 }
 
 // meet finds whether the app is known. A stranger may ask only where the owner opened the wallet
-// to strangers, and an app that was withdrawn not even there.
-func (q *question) meet(ctx context.Context) error {
-	standing, err := q.door.knows(ctx, q.caller)
+// to strangers, and an app that was withdrawn not even there. An owner asks in an app's name.
+func (q *Question) meet(ctx context.Context) error {
+	if q.Caller.Role == Owner {
+		q.known = true
+		return nil
+	}
+	standing, err := q.door.knows(ctx, q.Caller)
 	if err != nil {
 		return err
 	}
 	q.known = standing == known
 	switch {
-	case q.caller.session != nil: // the person opened its link
+	case q.Caller.session != nil: // the person opened its link
 		if standing == withdrawn {
 			q.firstTime("You withdrew this app; a yes lets it in again.")
 		}
-		if q.caller.session.Member != "" {
-			q.unusual = append(q.unusual, q.caller.session.Member)
+		if q.Caller.session.Member != "" {
+			q.unusual = append(q.unusual, q.Caller.session.Member)
 		}
-		if q.caller.session.Followed {
+		if q.Caller.session.Followed {
 			q.unusual = append(q.unusual, "You did not open this link: the app of the session before led here.")
 		}
 	case standing == withdrawn:
 		return did.Refuse("app_unknown", "the wallet's owner withdrew this app; a new token, or naming the app, lets it in again")
-	case standing == stranger && !q.caller.Wallet.Settings().Strangers:
+	case standing == stranger && !q.Caller.Wallet.Settings().Strangers:
 		return did.Refuse("app_unknown", "this app has no token in the wallet and was never approved; its owner can make a token for it")
 	case standing == stranger:
 		q.firstTime("This app is not known to the wallet.")
@@ -102,84 +124,192 @@ func (q *question) meet(ctx context.Context) error {
 	return nil
 }
 
-func (q *question) settleAccount(ctx context.Context) error {
-	var principal *claim
+// denial says that a rule denies a question. Whoever returns it to an app puts it on record first.
+type denial struct {
+	q *Question
+	policy.Verdict
+}
+
+func (d *denial) Error() string { return fmt.Sprintf("%s: %s", ErrDenied, d.Reason) }
+
+func (d *denial) Unwrap() error { return ErrDenied }
+
+// deny returns a *denial where a rule denies one of the claims. Of candidates it leaves those that
+// no rule denies; with none left the claim is denied. No rule speaks of what the owner asks.
+func (q *Question) deny(ctx context.Context) error {
+	rules, err := q.door.policy(ctx, q.Caller)
+	if err != nil {
+		return err
+	}
 	for _, c := range q.claims {
-		if c.kind.name != "authPrincipal" {
+		if c.request.Candidates == nil {
+			if v, is := rules.Denies(c.fact(q)); is && q.Caller.Role == App {
+				return &denial{q, v}
+			}
 			continue
 		}
-		if principal != nil {
-			return malformed("a request asks for one authPrincipal at most", nil)
+		candidates, err := c.request.Candidates(ctx, q)
+		if err != nil {
+			return err
 		}
-		principal = c
+		var denied policy.Verdict
+		c.Candidates = nil
+		for _, salt := range candidates {
+			f := c.fact(q)
+			f.Salt, f.HasSalt = did.LooseBytes(salt), true
+			if v, is := rules.Denies(f); is && q.Caller.Role == App {
+				denied = v
+			} else {
+				c.Candidates = append(c.Candidates, salt)
+			}
+		}
+		if len(c.Candidates) == 0 {
+			return &denial{q, denied}
+		}
 	}
-	if s := q.caller.session; s != nil && s.Account != "" {
+	return nil
+}
+
+// settleAccount finds the account of the session.
+func (q *Question) settleAccount(ctx context.Context) (err error) {
+	var principal *Claim
+	for _, c := range q.claims {
+		if c.request.Principal != nil {
+			principal = c
+		}
+	}
+	switch s := q.Caller.session; {
+	case s != nil && s.Account != "":
 		return q.keepAccount(ctx, s.Account, principal)
-	}
-	if principal != nil {
-		return principal.kind.read(ctx, q, principal)
-	}
-	if q.choice.Account != "" {
+	case principal != nil:
+		return q.findPrincipal(ctx, principal, *principal.request.Principal)
+	case q.choice.Account != "":
 		return fmt.Errorf("%w: an account can be chosen only where authPrincipal asks for one", ErrChoice)
 	}
-	var err error
-	q.account, q.made, err = q.door.findAccount(ctx, q.caller, did.AccountType())
+	q.Account, q.made, err = q.door.findAccount(ctx, q.Caller, did.AccountType())
 	return err
 }
 
 // keepAccount answers from the account that a session revealed before (reference d.6): another
 // one asked for now is refused.
-func (q *question) keepAccount(ctx context.Context, revealed string, principal *claim) error {
+func (q *Question) keepAccount(ctx context.Context, revealed string, principal *Claim) error {
 	account, err := did.Parse(revealed)
 	if err != nil {
 		return fmt.Errorf("reading the session's account: %w", err)
 	}
-	if q.account, err = q.held(ctx, account); err != nil {
+	if q.Account, err = q.Held(ctx, account); err != nil {
 		return err
 	}
 	if principal == nil {
 		return nil
 	}
-	principal.account = q.account
-	target, err := optionalText(principal.asked, "target", 256)
-	if err != nil || target == "" {
-		return err
-	}
-	if named, err := did.Parse(target); err != nil || named != account {
+	if target := principal.request.Principal.Target; !target.IsZero() && target != account {
 		return did.Refuse("account_not_held", "the session answers as another account already")
 	}
 	return nil
 }
 
-// owns reports whether an account is the asking app's own (design section 7): derived for it,
-// or, when an application's own key is kept here, the application itself.
-func (q *question) owns(a store.Account) bool { return a.App == q.caller.App.Address() }
-
-// asker is the DID that signed the request: the agent of a delegated app, or the app.
-func (q *question) asker() did.DID {
-	if !q.caller.Agent.IsZero() {
-		return q.caller.Agent
+// findPrincipal settles the account that a claim asks for, or that the person chose.
+func (q *Question) findPrincipal(ctx context.Context, c *Claim, p Principal) (err error) {
+	wanted := p.Target
+	if wanted.IsZero() && q.choice.Account != "" {
+		if wanted, err = did.Parse(q.choice.Account); err != nil {
+			return err
+		}
 	}
-	return q.caller.App
+	if wanted.IsZero() {
+		q.Account, q.made, err = q.door.findAccount(ctx, q.Caller, p.Type)
+		return err
+	}
+	q.Account, err = q.Held(ctx, wanted)
+	if did.CodeOf(err) == "account_not_held" && !p.Target.IsZero() && q.Caller.session != nil {
+		return q.missAccount(ctx, c, wanted)
+	}
+	return err
 }
 
-// noteUnsealed says that a secret is asked for in clear although the channel was offered
-// (reference e); over HTTP the connection is the app's own.
-func (q *question) noteUnsealed(c *claim) {
-	if s := q.caller.session; s != nil && s.Offered && !s.Arrived {
-		c.unusual = append(c.unusual, "The request did not come over the encrypted channel, which was offered.")
+// missAccount leaves it to the person to close a session's question about an account that the
+// wallet does not hold: a page must not find out which it holds by asking.
+func (q *Question) missAccount(ctx context.Context, c *Claim, wanted did.DID) (err error) {
+	if q.Account, q.made, err = q.door.findAccount(ctx, q.Caller, did.AccountType()); err != nil {
+		return err
 	}
+	if q.Account.Address == wanted.Address() {
+		return nil // the app's own, which is made for this question
+	}
+	c.Missing = did.Refuse("account_not_held", "this wallet does not hold the account asked for")
+	c.NeverByRule("the wallet does not hold the account asked for")
+	c.Unusual = append(c.Unusual, "Asks to be "+wanted.Address()+", an account that the wallet does not hold. Whatever you answer, the app is declined.")
+	return nil
+}
+
+// Held returns the wallet's account with exactly this DID, or account_not_held.
+func (q *Question) Held(ctx context.Context, account did.DID) (store.Account, error) {
+	a, err := q.door.store.Account(ctx, q.Caller.WalletID, account.Address())
+	if errors.Is(err, store.ErrNotFound) {
+		return store.Account{}, did.Refuse("account_not_held", "this wallet does not hold the account asked for")
+	}
+	if err != nil {
+		return store.Account{}, fmt.Errorf("looking for the account: %w", err)
+	}
+	return a, nil
+}
+
+// Owns reports whether an account is the asking app's own (design section 7): derived for it,
+// or, when an application's own key is kept here, the application itself.
+func (q *Question) Owns(a store.Account) bool { return a.App == q.Caller.App.Address() }
+
+// Signer is the DID that signed the request: the agent of a delegated app, or the app.
+func (q *Question) Signer() did.DID {
+	if !q.Caller.Agent.IsZero() {
+		return q.Caller.Agent
+	}
+	return q.Caller.App
+}
+
+// NoteUnsealed says that a secret is asked for in clear although the channel was offered
+// (reference e); over HTTP the connection is the app's own.
+func (q *Question) NoteUnsealed(c *Claim) {
+	if s := q.Caller.session; s != nil && s.Offered && !s.Arrived {
+		c.Unusual = append(c.Unusual, "The request did not come over the encrypted channel, which was offered.")
+	}
+}
+
+// Challenge is the one that the answer is to carry, "" for a bearer token's.
+func (q *Question) Challenge() string { return q.Caller.challenged() }
+
+// AppTime is the time for what this app reads, its clock's skew added.
+func (q *Question) AppTime() time.Time {
+	if s := q.Caller.session; s != nil {
+		return q.Now.Add(s.Skew)
+	}
+	return q.Now
+}
+
+// asked is the request as an approval keeps it.
+func (q *Question) asked() ([]json.RawMessage, error) {
+	asked := make([]json.RawMessage, len(q.claims))
+	for i, c := range q.claims {
+		var err error
+		if asked[i], err = c.text(); err != nil {
+			return nil, err
+		}
+	}
+	return asked, nil
 }
 
 // digest names exactly what was asked, by whom, of which wallet; times and ids of the request
 // are not part of it, so the same question asked again is the same question.
-func (q *question) digest() ([]byte, error) {
-	asked := any(q.asked)
-	if own := q.claims[0].apart; own != nil {
-		asked = own.same
+func (q *Question) digest() ([]byte, error) {
+	var asked any
+	var err error
+	if same := q.claims[0].Same; same != nil {
+		asked = same
+	} else if asked, err = q.asked(); err != nil {
+		return nil, err
 	}
 	text, err := did.MarshalStable(map[string]any{
-		"wallet": q.caller.WalletID, "asker": q.caller.Asker, "app": q.caller.App.String(), "agent": q.caller.Agent.String(), "claims": asked,
+		"wallet": q.Caller.WalletID, "asker": q.Caller.Asker, "app": q.Caller.App.String(), "agent": q.Caller.Agent.String(), "claims": asked,
 	})
 	if err != nil {
 		return nil, malformed("the claims cannot be written in canonical form", err)
@@ -191,37 +321,37 @@ func (q *question) digest() ([]byte, error) {
 }
 
 // answer derives and signs, with the receipt of the entry that allows it.
-func (q *question) answer(r store.Receipt, v verdict) (*Answer, error) {
-	if q.claims[0].apart != nil {
-		return q.answerApart(r, v)
+func (q *Question) answer(r store.Receipt, v verdict) (*Answer, error) {
+	if body := q.claims[0].Body; body != nil {
+		return q.answerBody(r, v, body)
 	}
-	a := &Answer{UserDID: q.account.Address, Reason: v.Reason}
+	a := &Answer{UserDID: q.Account.Address, Reason: v.Reason}
 	for _, c := range q.claims {
 		added := map[string]any{}
-		if c.answer != nil {
+		if c.Answer != nil {
 			var err error
-			if added, err = c.answer(r, q.caller.Wallet.Keys()); err != nil {
+			if added, err = c.Answer(r, q.Caller.Wallet.Keys()); err != nil {
 				return nil, err
 			}
 		}
 		if len(c.mfa) > 0 {
 			added["mfaCode"] = []int{q.choice.MFACode} // replaced, not echoed (reference d.8)
 		}
-		whole, err := c.echo(added, q.caller.session != nil)
+		whole, err := c.echo(added, q.Caller.session != nil)
 		if err != nil {
 			return nil, err
 		}
 		a.Claims = append(a.Claims, whole)
 	}
-	pk, err := q.caller.Wallet.Keys().PublicKey(q.account)
+	pk, err := q.Caller.Wallet.Keys().PublicKey(q.Account)
 	if err != nil {
 		return nil, fmt.Errorf("reading the account: %w", err)
 	}
 	a.UserPK = did.EncodeBase58(pk)
 	switch {
-	case q.caller.signed != nil:
+	case q.Caller.signed != nil:
 		a.Signed, err = q.sign(r, a)
-	case q.caller.session != nil:
+	case q.Caller.session != nil:
 		a.Signed, err = q.signSession(r, a)
 	default:
 		return a, nil
@@ -230,14 +360,27 @@ func (q *question) answer(r store.Receipt, v verdict) (*Answer, error) {
 	return a, err
 }
 
+// answerBody is answer for a type with a route of its own.
+func (q *Question) answerBody(r store.Receipt, v verdict, body bodyFunc) (*Answer, error) {
+	whole, etag, err := body(r, q.Caller.Wallet.Keys())
+	if err != nil {
+		return nil, err
+	}
+	a := &Answer{Reason: v.Reason, ETag: etag}
+	if a.Own, err = json.Marshal(whole); err != nil {
+		return nil, fmt.Errorf("writing the answer: %w", err)
+	}
+	return a, nil
+}
+
 // prepare makes what is stored in the same write as the record of the answer.
-func (q *question) prepare(ctx context.Context, approval string) ([]store.Write, error) {
+func (q *Question) prepare(ctx context.Context, approval string) ([]store.Write, error) {
 	var writes []store.Write
 	for i, c := range q.claims {
-		if c.prepare == nil {
+		if c.Prepare == nil {
 			continue
 		}
-		w, err := c.prepare(ctx, fmt.Sprintf("%s/%d", approval, i))
+		w, err := c.Prepare(ctx, fmt.Sprintf("%s/%d", approval, i))
 		if err != nil {
 			return nil, err
 		}
@@ -247,10 +390,20 @@ func (q *question) prepare(ctx context.Context, approval string) ([]store.Write,
 }
 
 // missing refuses what the wallet does not hold.
-func (q *question) missing() error {
+func (q *Question) missing() error {
 	for _, c := range q.claims {
-		if c.missing != nil {
-			return c.missing
+		if c.Missing != nil {
+			return c.Missing
+		}
+	}
+	return nil
+}
+
+// refused says why the question cannot be answered as things stand.
+func (q *Question) refused() error {
+	for _, c := range q.claims {
+		if c.Refused != nil {
+			return c.Refused
 		}
 	}
 	return nil
@@ -258,20 +411,20 @@ func (q *question) missing() error {
 
 // record puts what became of the question on record with what it changes, a new account included:
 // of a question that is refused, or over its budget, nothing stays behind.
-func (q *question) record(ctx context.Context, e ledger.Event, writes ...store.Write) (store.Receipt, error) {
+func (q *Question) record(ctx context.Context, e ledger.Event, writes ...store.Write) (store.Receipt, error) {
 	d := q.door
 	if !q.made {
-		return q.caller.commit(ctx, ledger.Change{Event: e, Writes: writes})
+		return q.Caller.commit(ctx, ledger.Change{Event: e, Writes: writes})
 	}
-	first := q.caller.event(ledger.AccountCreated)
-	first.Account = q.account.Address
-	receipt, err := q.caller.commit(ctx, ledger.Change{Before: []ledger.Event{first}, Event: e, Writes: append(writes, store.InsertAccount(q.account))})
-	return receipt, d.keptAccount(ctx, q.caller, q.account, err)
+	first := q.Caller.event(ledger.AccountCreated)
+	first.Account = q.Account.Address
+	receipt, err := q.Caller.commit(ctx, ledger.Change{Before: []ledger.Event{first}, Event: e, Writes: append(writes, store.InsertAccount(q.Account))})
+	return receipt, d.keptAccount(ctx, q.Caller, q.Account, err)
 }
 
 // event is the record's view of the question.
-func (q *question) event(kind ledger.Kind, v verdict) ledger.Event {
-	e := q.caller.event(kind)
+func (q *Question) event(kind ledger.Kind, v verdict) ledger.Event {
+	e := q.Caller.event(kind)
 	e.Decision, e.Reason, e.Rule = v.Decision, v.Reason, v.Rule
 	if v.Grant != nil {
 		e.Grant = v.Grant.ID
@@ -283,8 +436,8 @@ func (q *question) event(kind ledger.Kind, v verdict) ledger.Event {
 	return e
 }
 
-func (c *claim) recorded() ledger.ClaimEvent {
-	e := ledger.ClaimEvent{Type: c.kind.name, Account: c.account.Address, Items: c.items, About: c.about, Made: c.made}
+func (c *Claim) recorded() ledger.ClaimEvent {
+	e := ledger.ClaimEvent{Type: c.kind.Name, Account: c.Account.Address, Items: c.Items, About: c.About, Made: c.Made}
 	if c.hasSalt {
 		salt := hex.EncodeToString(c.salt)
 		e.Salt = &salt
@@ -295,10 +448,14 @@ func (c *claim) recorded() ledger.ClaimEvent {
 	return e
 }
 
-// decideAll decides every claim; the strictest decision holds for all. It returns the writes
+// decide decides every claim; the strictest decision holds for all. It returns the writes
 // that use up the grants it rests on.
-func (d *Door) decideAll(ctx context.Context, q *question) (verdict, []store.Write, error) {
-	rules, err := d.policy(ctx, q.caller)
+func (q *Question) decide(ctx context.Context) (verdict, []store.Write, error) {
+	if q.Caller.Role == Owner {
+		return verdict{Verdict: policy.Verdict{Decision: policy.Allow, Reason: "the owner's own request"}}, nil, nil
+	}
+	d := q.door
+	rules, err := d.policy(ctx, q.Caller)
 	if err != nil {
 		return verdict{}, nil, err
 	}
@@ -308,14 +465,14 @@ func (d *Door) decideAll(ctx context.Context, q *question) (verdict, []store.Wri
 	used := map[string]bool{}
 	for i, c := range q.claims {
 		f := c.fact(q)
-		v := policy.Decide(rules, grants, f, q.now)
+		v := policy.Decide(rules, grants, f, q.Now)
 		if v.Decision == policy.Ask && v.Rule == 0 && rows == nil {
-			if grants, rows, err = d.grants(ctx, q.caller); err != nil {
+			if grants, rows, err = d.grants(ctx, q.Caller); err != nil {
 				return verdict{}, nil, err
 			}
-			v = policy.Decide(rules, grants, f, q.now)
+			v = policy.Decide(rules, grants, f, q.Now)
 		}
-		if s := q.caller.session; v.Decision == policy.Allow && s != nil && s.Followed {
+		if s := q.Caller.session; v.Decision == policy.Allow && s != nil && s.Followed {
 			v = policy.Verdict{Decision: policy.Ask, Reason: "another app led here, and not the person"}
 		}
 		if v.Grant != nil {
@@ -331,7 +488,7 @@ func (d *Door) decideAll(ctx context.Context, q *question) (verdict, []store.Wri
 	}
 	var writes []store.Write
 	for id := range used {
-		if w, counted := useGrant(q.caller, rows[id]); counted {
+		if w, counted := useGrant(q.Caller, rows[id]); counted {
 			writes = append(writes, w)
 		}
 	}

@@ -16,9 +16,50 @@ import (
 	"walletd/internal/store"
 )
 
-// secretRead is the request for a secret that walletd keeps for the app.
-func secretRead() kind {
-	return kind{name: "secret.read", description: "Please give a secret.", read: readSecretRead}
+// ErrPrecondition: the secret is not as the caller's If-Match or If-None-Match says.
+var ErrPrecondition = errors.New("the secret is not as you last saw it; read its ETag and try again")
+
+// asApp is the caller in the name of the app whose secrets it works on: an app in its own, an
+// owner in that of the app it names.
+func (c *Caller) asApp(app did.DID) (*Caller, error) {
+	switch {
+	case c.Role == App && (app.IsZero() || app.Address() == c.App.Address()):
+		return c, nil
+	case c.Role == App:
+		return nil, fmt.Errorf("%w: an app reaches its own secrets only", ErrForbidden)
+	case c.Role != Owner:
+		return nil, fmt.Errorf("%w: secrets are for their app and for the wallet's owner", ErrForbidden)
+	case app.IsZero():
+		return nil, invalid("say whose secrets: app")
+	}
+	asker := *c
+	asker.App = app
+	return &asker, nil
+}
+
+// request passes a request of a route of secret storage through the pipeline.
+func (d *Door) request(ctx context.Context, c *Caller, t Type, r Request) (Outcome, error) {
+	out, err := d.Request(ctx, c, t, r)
+	return out, full(err)
+}
+
+// full is the refusal of an app that has as many secrets or keys as it may have.
+func full(err error) error {
+	if errors.Is(err, store.ErrTooMany) && !errors.Is(err, ErrTooMany) {
+		return did.Refuse("secrets_full", "the app has as many secrets or keys here as it may have; delete some")
+	}
+	return err
+}
+
+// secretRead is the claim for a secret that walletd keeps for the app.
+func secretRead() Type {
+	return Type{
+		Name: "secret.read", Description: "Please give a secret.", OwnRoute: true, Reuse: true,
+		Parse: func(asked did.Object) (Request, error) {
+			r, err := reread[readRequest](asked)
+			return r.request(), err
+		},
+	}
 }
 
 type readRequest struct {
@@ -27,29 +68,26 @@ type readRequest struct {
 	Raw  bool   `json:"raw,omitempty"` // as account data
 }
 
-func readSecretRead(ctx context.Context, q *question, c *claim) error {
-	var r readRequest
-	if err := c.request(&r); err != nil {
-		return err
-	}
-	c.account, c.about = q.account, r.Name
-	c.description = "Please give the secret " + show.Escape(r.Name) + "."
-	kept, there, err := q.door.secret(ctx, q.caller, r.Name)
+func (r readRequest) request() Request { return Request{Kept: r, Read: r.read} }
+
+func (r readRequest) read(ctx context.Context, q *Question, c *Claim) error {
+	c.About = r.Name
+	c.Description = "Please give the secret " + show.Escape(r.Name) + "."
+	c.Same = map[string]string{"type": r.Type, "name": r.Name}
+	kept, there, err := q.door.secret(ctx, q.Caller, r.Name)
 	if err != nil {
 		return err
 	}
-	c.apart = &apart{same: map[string]string{"type": r.Type, "name": r.Name}}
 	if !there {
-		c.apart.refused = ErrNotFound
-	} else if c.gives, err = contents(map[string]any{"revision": kept.row.Revision, "content": kept.content}); err != nil {
+		c.Refused = ErrNotFound
+	} else if c.Gives, err = Contents(map[string]any{"revision": kept.row.Revision, "content": kept.content}); err != nil {
 		return err
 	}
-	c.prepare = func(context.Context, string) ([]store.Write, error) { return nil, c.apart.refused }
-	c.apart.answer = func(receipt store.Receipt, w *keystore.Wallet) (any, string, error) {
+	c.Body = func(receipt store.Receipt, w *keystore.Wallet) (any, string, error) {
 		if r.Raw {
 			return kept.content.Data, kept.row.Revision, nil
 		}
-		plain, err := kept.content.open(receipt, w, c.account)
+		plain, err := kept.content.open(receipt, w, c.Account)
 		if err != nil {
 			return nil, "", err
 		}
@@ -67,15 +105,21 @@ func (d *Door) ReadSecret(ctx context.Context, c *Caller, app did.DID, name stri
 		return Outcome{}, err
 	}
 	if err := secretstorage.CheckName(name); err != nil {
-		return Outcome{}, d.refuseApart(ctx, c, err)
+		return Outcome{}, d.refuse(ctx, c, err)
 	}
-	return d.again(ctx, c, func() (Outcome, error) { return d.askApart(ctx, c, readRequest{secretRead().name, name, raw}) })
+	return d.request(ctx, c, secretRead(), readRequest{secretRead().Name, name, raw}.request())
 }
 
-// secretWrite is the request to keep a secret, or to delete one. What is written is in it as it
+// secretWrite is the claim that a secret be kept, or deleted. What is written is in it as it
 // will be kept: sealed with the app's key.
-func secretWrite() kind {
-	return kind{name: "secret.write", description: "Please keep a secret.", read: readSecretWrite}
+func secretWrite() Type {
+	return Type{
+		Name: "secret.write", Description: "Please keep a secret.", OwnRoute: true, Reuse: true,
+		Parse: func(asked did.Object) (Request, error) {
+			r, err := reread[writeRequest](asked)
+			return r.request(), err
+		},
+	}
 }
 
 type writeRequest struct {
@@ -94,51 +138,51 @@ func (r writeRequest) content() secretContent {
 	return secretContent{Name: r.Name, Salt: r.Salt, KeyID: r.KeyID, Data: r.Data}
 }
 
-func readSecretWrite(ctx context.Context, q *question, c *claim) error {
-	var r writeRequest
-	if err := c.request(&r); err != nil {
-		return err
-	}
-	c.account, c.about = q.account, r.Name
-	kept, there, err := q.door.secret(ctx, q.caller, r.Name)
+func (r writeRequest) request() Request { return Request{Kept: r, Read: r.read} }
+
+func (r writeRequest) read(ctx context.Context, q *Question, c *Claim) error {
+	c.About = r.Name
+	c.Same = map[string]any{"type": r.Type, "name": r.Name, "match": r.Match, "delete": r.Delete, "value": r.Value}
+	kept, there, err := q.door.secret(ctx, q.Caller, r.Name)
 	if err != nil {
 		return err
 	}
 	done := there && !r.Delete && bytes.Equal(kept.content.Data, r.Data) // collected twice
-	c.apart = &apart{same: map[string]any{"type": r.Type, "name": r.Name, "match": r.Match, "delete": r.Delete, "value": r.Value}}
-	if !done && (there != (r.Match != "") || there && kept.row.Revision != r.Match) {
-		c.apart.refused = ErrPrecondition
+	switch {
+	case done:
+	case r.Delete && !there:
+		c.Refused = ErrNotFound
+	case there != (r.Match != "") || there && kept.row.Revision != r.Match:
+		c.Refused = ErrPrecondition
 	}
 	switch {
 	case r.Delete:
-		c.description = "Please delete the secret " + show.Escape(r.Name) + "."
-		c.unusual = append(c.unusual, "It deletes a secret that is kept here.")
+		c.Description = "Please delete the secret " + show.Escape(r.Name) + "."
+		c.Unusual = append(c.Unusual, "It deletes a secret that is kept here.")
 	case r.Match != "":
-		c.description = "Please replace the secret " + show.Escape(r.Name) + "."
-		c.unusual = append(c.unusual, "It replaces a secret that is kept here.")
+		c.Description = "Please replace the secret " + show.Escape(r.Name) + "."
+		c.Unusual = append(c.Unusual, "It replaces a secret that is kept here.")
 	default:
-		c.description = "Please keep the secret " + show.Escape(r.Name) + "."
+		c.Description = "Please keep the secret " + show.Escape(r.Name) + "."
 	}
 	row := kept.row
-	c.prepare = func(ctx context.Context, _ string) ([]store.Write, error) {
+	c.Prepare = func(ctx context.Context, _ string) ([]store.Write, error) {
 		switch {
-		case c.apart.refused != nil:
-			return nil, c.apart.refused
 		case done:
 			return nil, nil
 		case r.Delete:
 			return []store.Write{store.DeleteSecret(kept.row)}, nil
 		}
-		if err := q.caller.opensAgain(r, c.account); err != nil {
+		if err := q.Caller.opensAgain(r, c.Account); err != nil {
 			return nil, err
 		}
 		var writes []store.Write
-		if row, writes, err = q.door.putSecret(ctx, q.caller, kept.row, r.content()); err != nil {
+		if row, writes, err = q.door.putSecret(ctx, q.Caller, kept.row, r.content()); err != nil {
 			return nil, err
 		}
 		return writes, nil
 	}
-	c.apart.answer = func(store.Receipt, *keystore.Wallet) (any, string, error) {
+	c.Body = func(store.Receipt, *keystore.Wallet) (any, string, error) {
 		if r.Delete {
 			return map[string]string{"name": r.Name}, "", nil
 		}
@@ -156,18 +200,21 @@ func (d *Door) WriteSecret(ctx context.Context, c *Caller, app did.DID, s NewSec
 		return Outcome{}, err
 	}
 	if err := secretstorage.CheckName(s.Name); err != nil {
-		return Outcome{}, d.refuseApart(ctx, c, err)
+		return Outcome{}, d.refuse(ctx, c, err)
 	}
-	return d.again(ctx, c, func() (Outcome, error) {
-		if err := d.denied(ctx, c, secretWrite()); err != nil {
-			return Outcome{}, err
+	return d.request(ctx, c, secretWrite(), s.request())
+}
+
+// request seals the secret when it is read, so that nothing is derived for an app that is denied.
+func (s NewSecret) request() Request {
+	return Request{Read: func(ctx context.Context, q *Question, c *Claim) error {
+		r := writeRequest{Type: secretWrite().Name, Name: s.Name, Match: s.Match}
+		if err := q.door.sealSecret(ctx, q, s, &r); err != nil {
+			return err
 		}
-		r := writeRequest{Type: secretWrite().name, Name: s.Name, Match: s.Match}
-		if err := d.sealSecret(ctx, c, s, &r); err != nil {
-			return Outcome{}, d.refuseApart(ctx, c, err)
-		}
-		return d.askApart(ctx, c, r)
-	})
+		c.Kept = r
+		return r.read(ctx, q, c)
+	}}
 }
 
 // DeleteSecret deletes a secret of the caller's app, if match is its revision, and answers
@@ -178,21 +225,9 @@ func (d *Door) DeleteSecret(ctx context.Context, c *Caller, app did.DID, name, m
 		return Outcome{}, err
 	}
 	if err := secretstorage.CheckName(name); err != nil {
-		return Outcome{}, d.refuseApart(ctx, c, err)
+		return Outcome{}, d.refuse(ctx, c, err)
 	}
-	return d.again(ctx, c, func() (Outcome, error) {
-		_, there, err := d.secret(ctx, c, name)
-		if err != nil {
-			return Outcome{}, err
-		}
-		if !there {
-			if err := d.denied(ctx, c, secretWrite()); err != nil {
-				return Outcome{}, err
-			}
-			return Outcome{}, ErrNotFound
-		}
-		return d.askApart(ctx, c, writeRequest{Type: secretWrite().name, Name: name, Match: match, Delete: true})
-	})
+	return d.request(ctx, c, secretWrite(), writeRequest{Type: secretWrite().Name, Name: name, Match: match, Delete: true}.request())
 }
 
 // SecretView is a secret as it is listed, without its value.
@@ -210,8 +245,10 @@ func (d *Door) Secrets(ctx context.Context, c *Caller, app did.DID, p store.Page
 			return nil, "", err
 		}
 	}
-	if err := d.denied(ctx, c, secretRead()); err != nil {
-		return nil, "", err
+	if c.Role == App {
+		if _, err := d.candidates(ctx, c, secretRead(), Request{}); err != nil {
+			return nil, "", err
+		}
 	}
 	rows, next, err := d.store.Secrets(ctx, c.WalletID, c.App.Address(), p)
 	if err != nil {

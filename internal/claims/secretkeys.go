@@ -9,7 +9,6 @@ import (
 
 	"walletd/internal/did"
 	"walletd/internal/ledger"
-	"walletd/internal/policy"
 	"walletd/internal/secretstorage"
 	"walletd/internal/store"
 )
@@ -51,31 +50,6 @@ func readOffer(raw json.RawMessage) ([]offered, error) {
 	return all, nil
 }
 
-// candidates returns the keys that the caller may be given, the default one first: an app those
-// that no rule denies it. With none left it is denied. Nothing is derived.
-func (d *Door) candidates(ctx context.Context, c *Caller) ([]knownKey, error) {
-	keys, err := d.secretKeys(ctx, c)
-	if err != nil || c.Role != App {
-		return keys, err
-	}
-	rules, err := d.policy(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	var denied policy.Verdict
-	keys = slices.DeleteFunc(keys, func(k knownKey) bool {
-		v, is := rules.Denies(policy.Fact{App: c.App, Agent: c.Agent, Known: true, Claim: secretStorageKey().name, Salt: k.salt, HasSalt: true})
-		if is {
-			denied = v
-		}
-		return is
-	})
-	if len(keys) == 0 {
-		return nil, d.denyApart(ctx, c, secretStorageKey(), denied)
-	}
-	return keys, nil
-}
-
 // fit is a key that fits a description.
 type fit struct {
 	key    knownKey
@@ -95,13 +69,9 @@ func (f fit) rank() int {
 	return rank
 }
 
-// fits looks what each key may be: every description whose check it meets, and,
+// fitting looks what each key of an account may be: every description whose check it meets, and,
 // not proved, every one that has none.
-func (d *Door) fits(ctx context.Context, c *Caller, keys []knownKey, offers []offered) ([]fit, error) {
-	account, err := d.accountOf(ctx, c, did.AccountType())
-	if err != nil {
-		return nil, err
-	}
+func fitting(c *Caller, account store.Account, keys []knownKey, offers []offered) ([]fit, error) {
 	descriptions := make([]secretstorage.Description, len(offers))
 	for i, o := range offers {
 		descriptions[i] = o.description
@@ -149,25 +119,45 @@ func (d *Door) FindSecretKey(ctx context.Context, c *Caller, app did.DID, keys j
 	}
 	offers, err := readOffer(keys)
 	if err != nil {
-		return Outcome{}, d.refuseApart(ctx, c, err)
+		return Outcome{}, d.refuse(ctx, c, err)
 	}
-	return d.again(ctx, c, func() (Outcome, error) {
-		known, err := d.candidates(ctx, c)
-		if err != nil {
-			return Outcome{}, err
-		}
-		found, err := d.fits(ctx, c, known, offers)
-		if err != nil {
-			return Outcome{}, err
-		}
-		f, ok := best(found)
-		if !ok {
-			return Outcome{}, d.refuseApart(ctx, c, noKey())
-		}
-		return d.askApart(ctx, c, keyRequest{
-			Type: secretStorageKey().name, Salt: f.key.content.Salt, Name: name, KeyID: f.offer.id, KeyInfo: f.offer.raw,
-		})
-	})
+	return d.request(ctx, c, secretStorageKey(), (&search{name: name, offers: offers}).request())
+}
+
+// search asks for whichever of the app's keys fits a description that is offered.
+type search struct {
+	name   string
+	offers []offered
+	keys   []knownKey // of the app, as they were read for its candidates
+}
+
+func (s *search) request() Request { return Request{Candidates: s.candidates, Read: s.read} }
+
+func (s *search) candidates(ctx context.Context, q *Question) (salts []string, err error) {
+	if s.keys, err = q.door.secretKeys(ctx, q.Caller); err != nil {
+		return nil, err
+	}
+	for _, k := range s.keys {
+		salts = append(salts, k.content.Salt)
+	}
+	return salts, nil
+}
+
+// read finds the key that is answered with, which becomes what is asked for.
+func (s *search) read(ctx context.Context, q *Question, c *Claim) error {
+	keys := slices.DeleteFunc(slices.Clone(s.keys), func(k knownKey) bool { return !slices.Contains(c.Candidates, k.content.Salt) })
+	found, err := fitting(q.Caller, q.Account, keys, s.offers)
+	if err != nil {
+		return err
+	}
+	f, ok := best(found)
+	if !ok {
+		return noKey()
+	}
+	r := keyRequest{Type: secretStorageKey().Name, Salt: f.key.content.Salt, Name: s.name, KeyID: f.offer.id, KeyInfo: f.offer.raw}
+	c.Kept = r
+	c.SetSalt(r.Salt)
+	return r.read(ctx, q, c)
 }
 
 // NoteSecretKey notes the id that a client gave a key of its app. The description's check says
@@ -184,20 +174,21 @@ func (d *Door) NoteSecretKey(ctx context.Context, c *Caller, app did.DID, id str
 		o.description, err = secretstorage.ParseDescription(keyInfo)
 	}
 	if err != nil {
-		return d.refuseApart(ctx, c, err)
+		return d.refuse(ctx, c, err)
 	}
-	_, err = d.again(ctx, c, func() (Outcome, error) { return Outcome{}, d.noteOnce(ctx, c, o) })
-	return err
+	return full(d.retry(ctx, c, tries, func() error { return d.refuse(ctx, c, d.noteOnce(ctx, c, o)) }))
 }
 
 func (d *Door) noteOnce(ctx context.Context, c *Caller, o offered) error {
-	keys, err := d.candidates(ctx, c)
+	all := &search{}
+	allowed, err := d.candidates(ctx, c, secretStorageKey(), all.request())
 	if err != nil {
 		return err
 	}
+	keys := slices.DeleteFunc(all.keys, func(k knownKey) bool { return !slices.Contains(allowed, k.content.Salt) })
 	k, proved, err := d.described(ctx, c, keys, o)
 	if err != nil {
-		return d.refuseApart(ctx, c, err)
+		return err
 	}
 	var writes []store.Write
 	put := func(k knownKey) error {
@@ -228,13 +219,17 @@ func (d *Door) noteOnce(ctx context.Context, c *Caller, o offered) error {
 		}
 	}
 	e := c.event(ledger.SecretKeyNoted)
-	e.Claims = []ledger.ClaimEvent{{Type: secretStorageKey().name, Salt: hexOf(k.salt), About: o.id}}
+	e.Claims = []ledger.ClaimEvent{{Type: secretStorageKey().Name, Salt: hexOf(k.salt), About: o.id}}
 	return c.record(ctx, e, writes...)
 }
 
 // described returns the key that a description is of, and whether its check proves that.
 func (d *Door) described(ctx context.Context, c *Caller, keys []knownKey, o offered) (knownKey, bool, error) {
-	found, err := d.fits(ctx, c, keys, []offered{o})
+	account, err := d.accountOf(ctx, c, did.AccountType())
+	if err != nil {
+		return knownKey{}, false, err
+	}
+	found, err := fitting(c, account, keys, []offered{o})
 	if err != nil {
 		return knownKey{}, false, err
 	}

@@ -120,11 +120,8 @@ type NewSecret struct {
 func (NewSecret) Format(f fmt.State, _ rune) { fmt.Fprint(f, "NewSecret{…}") }
 
 // sealSecret completes a request with the account data to keep and the key that opens it.
-func (d *Door) sealSecret(ctx context.Context, c *Caller, s NewSecret, r *writeRequest) error {
-	account, err := d.accountOf(ctx, c, did.AccountType())
-	if err != nil {
-		return err
-	}
+func (d *Door) sealSecret(ctx context.Context, q *Question, s NewSecret, r *writeRequest) error {
+	c, account := q.Caller, q.Account
 	keys, err := d.secretKeys(ctx, c)
 	if err != nil {
 		return err

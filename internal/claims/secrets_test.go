@@ -303,7 +303,11 @@ func TestASecretIsNotReplacedByOneThatDoesNotOpen(t *testing.T) {
 	tag := own(t, out, err)["etag"]
 	c := h.as(app)
 	good := writeRequest{Type: "secret.write", Name: "diary", Match: tag}
-	if err := h.door.sealSecret(t.Context(), c, NewSecret{Name: "diary", Value: []byte("two")}, &good); err != nil {
+	q := h.door.question(c, []*Claim{newClaim(secretWrite(), good.request())}, Choice{})
+	if err := q.read(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.door.sealSecret(t.Context(), q, NewSecret{Name: "diary", Value: []byte("two")}, &good); err != nil {
 		t.Fatal(err)
 	}
 	for name, change := range map[string]func(*writeRequest){
@@ -327,7 +331,7 @@ func TestASecretIsNotReplacedByOneThatDoesNotOpen(t *testing.T) {
 	} {
 		r := good
 		change(&r)
-		if out, err := h.door.askApart(t.Context(), h.as(app), r); err == nil {
+		if out, err := h.door.Request(t.Context(), h.as(app), secretWrite(), r.request()); err == nil {
 			t.Errorf("with %s it is replaced: %v", name, out)
 		}
 	}
@@ -335,7 +339,7 @@ func TestASecretIsNotReplacedByOneThatDoesNotOpen(t *testing.T) {
 	if got := own(t, out, err); got["value"] != "one" || got["etag"] != tag {
 		t.Errorf("it holds %v", got)
 	}
-	out, err = h.door.askApart(t.Context(), h.as(app), good)
+	out, err = h.door.Request(t.Context(), h.as(app), secretWrite(), good.request())
 	own(t, out, err)
 }
 

@@ -34,17 +34,43 @@ const (
 	maxKeyName    = 255
 )
 
-// secretStorageKey is the request for a secret storage key. The key is the app's encryptionKey for
-// a salt, as it is: so what holds of a salt there holds here. `make` asks for the key of a new
-// storage; otherwise keyId and keyInfo are what the key was found to fit.
-func secretStorageKey() kind {
-	return kind{
-		name:        "secretStorageKey",
-		description: "Please give the key of the secret storage.",
-		read:        readSecretStorageKey,
+// ErrNoKey: none of the app's keys fits any of the descriptions offered.
+var ErrNoKey = errors.New("no key of this app fits what was offered")
+
+// secretTypes are the claim types of secret storage. Each has routes of its own.
+func secretTypes() []Type {
+	return []Type{secretStorageKey(), secretRead(), secretWrite()}
+}
+
+// secretStorageKey is the claim for a secret storage key. The key is the app's encryptionKey for
+// a salt, as it is: so what holds of a salt there holds here.
+func secretStorageKey() Type {
+	return Type{
+		Name:        "secretStorageKey",
+		Description: "Please give the key of the secret storage.",
+		OwnRoute:    true,
+		Reuse:       true,
+		Parse: func(asked did.Object) (Request, error) {
+			r, err := reread[keyRequest](asked)
+			return r.request(), err
+		},
 	}
 }
 
+// reread reads a request as an approval keeps it.
+func reread[R any](asked did.Object) (r R, err error) {
+	raw, err := json.Marshal(asked)
+	if err == nil {
+		err = json.Unmarshal(raw, &r)
+	}
+	if err != nil {
+		return r, fmt.Errorf("reading the question: %w", err)
+	}
+	return r, nil
+}
+
+// keyRequest asks for the key for a salt. Make asks for the key of a new storage; otherwise KeyID and
+// KeyInfo are what the key was found to fit.
 type keyRequest struct {
 	Type    string          `json:"type"`
 	Salt    string          `json:"salt"`
@@ -54,35 +80,33 @@ type keyRequest struct {
 	KeyInfo json.RawMessage `json:"keyInfo,omitempty"`
 }
 
-func readSecretStorageKey(ctx context.Context, q *question, c *claim) error {
-	var r keyRequest
-	if err := c.request(&r); err != nil {
-		return err
-	}
-	c.saltText, c.salt, c.hasSalt = r.Salt, did.LooseBytes(r.Salt), true
-	c.account = q.account
-	c.apart = &apart{same: map[string]string{"type": r.Type, "salt": hex.EncodeToString(c.salt)}}
+func (r keyRequest) request() Request {
+	return Request{Kept: r, Salt: &r.Salt, Read: r.read}
+}
+
+func (r keyRequest) read(ctx context.Context, q *Question, c *Claim) error {
+	c.Same = map[string]string{"type": r.Type, "salt": hex.EncodeToString(c.Salt())}
 	if r.Make {
-		c.description = "Please give the key for a new secret storage, " + show.Escape(r.Name) + "."
+		c.Description = "Please give the key for a new secret storage, " + show.Escape(r.Name) + "."
 	} else if r.Name != "" {
-		c.description = "Please give the key of the secret storage, for the secret " + show.Escape(r.Name) + "."
+		c.Description = "Please give the key of the secret storage, for the secret " + show.Escape(r.Name) + "."
 	}
-	if err := checkSalt(ctx, q, c); err != nil {
+	if err := q.CheckSalt(ctx, c); err != nil {
 		return err
 	}
-	k, err := q.door.secretKey(ctx, q.caller, r.Salt)
+	k, err := q.door.secretKey(ctx, q.Caller, r.Salt)
 	if err != nil {
 		return err
 	}
-	c.prepare = func(ctx context.Context, _ string) ([]store.Write, error) {
+	c.Prepare = func(ctx context.Context, _ string) ([]store.Write, error) {
 		if !r.Make {
 			return q.prepareFound(c, k, r)
 		}
-		w, err := q.door.madeKey(ctx, q.caller, k, r.Name)
+		w, err := q.door.madeKey(ctx, q.Caller, k, r.Name)
 		return []store.Write{w}, err
 	}
-	c.apart.answer = func(receipt store.Receipt, w *keystore.Wallet) (any, string, error) {
-		key, err := storageKey(receipt, w, c.account, c.salt)
+	c.Body = func(receipt store.Receipt, w *keystore.Wallet) (any, string, error) {
+		key, err := storageKey(receipt, w, c.Account, c.Salt())
 		if err != nil {
 			return nil, "", err
 		}
@@ -100,12 +124,12 @@ func readSecretStorageKey(ctx context.Context, q *question, c *claim) error {
 
 // prepareFound looks once more whether the key fits, for it may be a while since it was found. A
 // key that is given is in use here, also if its row was not (a wallet restored from its words).
-func (q *question) prepareFound(c *claim, k knownKey, r keyRequest) ([]store.Write, error) {
+func (q *Question) prepareFound(c *Claim, k knownKey, r keyRequest) ([]store.Write, error) {
 	description, err := secretstorage.ParseDescription(r.KeyInfo)
 	if err != nil {
 		return nil, err
 	}
-	fits, err := q.caller.Wallet.Keys().FitsDescriptions(c.account, c.salt, []secretstorage.Description{description})
+	fits, err := q.Caller.Wallet.Keys().FitsDescriptions(c.Account, c.Salt(), []secretstorage.Description{description})
 	if err != nil {
 		return nil, err
 	}
@@ -115,24 +139,12 @@ func (q *question) prepareFound(c *claim, k knownKey, r keyRequest) ([]store.Wri
 	if k.row.Tag != nil {
 		return nil, nil
 	}
-	w, err := q.door.putKey(q.caller, k)
+	w, err := q.door.putKey(q.Caller, k)
 	return []store.Write{w}, err
 }
 
 func noKey() error {
 	return fmt.Errorf("%w: %w", ErrNoKey, did.Refuse("no_match", "no key of this app fits what was offered"))
-}
-
-// request reads the members that one of our own routes wrote.
-func (c *claim) request(into any) error {
-	raw, err := json.Marshal(c.asked)
-	if err == nil {
-		err = json.Unmarshal(raw, into)
-	}
-	if err != nil {
-		return fmt.Errorf("reading the question: %w", err)
-	}
-	return nil
 }
 
 // storageKey is the encryptionKey of an account for a salt, as a key of secret storage. The
@@ -271,7 +283,7 @@ func (d *Door) MakeSecretKey(ctx context.Context, c *Caller, app did.DID, salt *
 	if err != nil {
 		return Outcome{}, err
 	}
-	r := keyRequest{Type: secretStorageKey().name, Salt: DefaultSalt, Name: name, Make: true}
+	r := keyRequest{Type: secretStorageKey().Name, Salt: DefaultSalt, Name: name, Make: true}
 	if salt != nil {
 		r.Salt = *salt
 	}
@@ -281,23 +293,20 @@ func (d *Door) MakeSecretKey(ctx context.Context, c *Caller, app did.DID, salt *
 	if len(name) > maxKeyName || !utf8.ValidString(name) {
 		return Outcome{}, invalid("a key's name has at most %d bytes of text", maxKeyName)
 	}
-	return d.again(ctx, c, func() (Outcome, error) { return d.askApart(ctx, c, r) })
+	return d.request(ctx, c, secretStorageKey(), r.request())
 }
 
-// encryptionKeyInUse tells the person that an encryptionKey asked for is that of a secret storage.
-func (d *Door) encryptionKeyInUse(ctx context.Context, q *question) error {
-	for _, c := range q.claims {
-		if c.kind.name != "encryptionKey" || c.account.Type != did.AccountType().String() {
-			continue
-		}
-		_, err := d.store.SecretKey(ctx, q.caller.WalletID, q.caller.tag("secret key", c.account.App, c.salt))
-		if errors.Is(err, store.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("looking for the key: %w", err)
-		}
-		c.unusual = append(c.unusual, "With this salt it is the key of a secret storage: it opens all secrets in it.")
+// keyInUse tells the person that an encryptionKey that is asked for is the key of a secret storage.
+func keyInUse(ctx context.Context, q *Question, c *Claim) (string, error) {
+	if c.Account.Type != did.AccountType().String() {
+		return "", nil
 	}
-	return nil
+	_, err := q.door.store.SecretKey(ctx, q.Caller.WalletID, q.Caller.tag("secret key", c.Account.App, c.Salt()))
+	if errors.Is(err, store.ErrNotFound) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("looking for the key: %w", err)
+	}
+	return "With this salt it is the key of a secret storage: it opens all secrets in it.", nil
 }

@@ -55,24 +55,29 @@ type shownClaim struct {
 }
 
 // show computes what the person is shown, once for a question that was read.
-func (q *question) show(ctx context.Context) (*shown, error) {
+func (q *Question) show(ctx context.Context) (*shown, error) {
 	if q.told != nil {
 		return q.told, nil
 	}
 	if err := q.noteFirst(ctx); err != nil {
 		return nil, err
 	}
-	if err := q.door.encryptionKeyInUse(ctx, q); err != nil {
-		return nil, err
+	for _, c := range q.claims {
+		if c.Note == nil {
+			continue
+		}
+		if err := c.Note(ctx); err != nil {
+			return nil, err
+		}
 	}
-	s := &shown{Account: q.account.Address, Unusual: without(q.unusual, q.first), First: q.first}
+	s := &shown{Account: q.Account.Address, Unusual: without(q.unusual, q.first), First: q.first}
 	for _, c := range q.claims {
 		claim := shownClaim{
-			Type: c.kind.name, Account: c.account.Address, Owner: c.account.App, About: c.about, Gives: c.gives,
-			Never: c.never, Unusual: without(c.unusual, c.first), First: c.first,
+			Type: c.kind.Name, Account: c.Account.Address, Owner: c.Account.App, About: c.About, Gives: c.Gives,
+			Never: c.never, Unusual: without(c.Unusual, c.first), First: c.first,
 		}
-		if c.missing != nil {
-			claim.Missing = c.missing.Code
+		if c.Missing != nil {
+			claim.Missing = c.Missing.Code
 		}
 		s.Claims = append(s.Claims, claim)
 	}
@@ -81,8 +86,8 @@ func (q *question) show(ctx context.Context) (*shown, error) {
 }
 
 // noteFirst says that the person was not asked about the app before, or withdrew it.
-func (q *question) noteFirst(ctx context.Context) error {
-	app, err := q.door.app(ctx, q.caller, q.caller.App.Address())
+func (q *Question) noteFirst(ctx context.Context) error {
+	app, err := q.door.app(ctx, q.Caller, q.Caller.App.Address())
 	note := "The first request of this app that you are asked about."
 	switch {
 	case err != nil:
@@ -97,14 +102,14 @@ func (q *question) noteFirst(ctx context.Context) error {
 }
 
 // firstTime notes what is unusual only until the person says yes.
-func (q *question) firstTime(note string) {
+func (q *Question) firstTime(note string) {
 	q.unusual, q.first = append(q.unusual, note), append(q.first, note)
 }
 
 // firstTime notes what is unusual about a claim only until the person says yes, with the reason why
 // no rule may decide it until then ("": a rule may).
-func (c *claim) firstTime(note, notYet string) {
-	c.unusual, c.first = append(c.unusual, note), append(c.first, note)
+func (c *Claim) firstTime(note, notYet string) {
+	c.Unusual, c.first = append(c.Unusual, note), append(c.first, note)
 	if c.notYet == "" {
 		c.notYet = notYet
 	}
@@ -166,8 +171,8 @@ func (s *shown) digest(question []byte) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// contents is the hash, in hex, of what a claim would give.
-func contents(of any) (string, error) {
+// Contents is the hash, in hex, of what a claim would give.
+func Contents(of any) (string, error) {
 	text, err := did.MarshalStable(of)
 	if err != nil {
 		return "", fmt.Errorf("hashing what would be given: %w", err)

@@ -29,68 +29,88 @@ const (
 // signature is the claim for a signature over a text, or over a delegation (DID Connect reference
 // f.3). What the server calls a text can be a token of the account, so it is a signing oracle
 // unless every rule of f.3 is kept: oracle.go.
-func signature() kind {
-	return kind{
-		name:        "signature",
-		description: "Sign this transaction or message to continue.",
-		read:        readSignature,
+func signature() Type {
+	return Type{
+		Name:        "signature",
+		Description: "Sign this transaction or message to continue.",
+		Parse: func(asked did.Object) (Request, error) {
+			m, err := parseMessage(asked)
+			return Request{Read: m.read}, err
+		},
 	}
 }
 
-func readSignature(_ context.Context, q *question, c *claim) error {
-	c.account = q.account
-	c.once = "each text is signed for itself"
-	account, err := did.Parse(q.account.Address)
+// message is what an account is asked to sign.
+type message struct {
+	typeURL string
+	text    string
+	method  string // how it is hashed
+	display string
+	meta    did.Object // of a delegation
+}
+
+func parseMessage(asked did.Object) (m message, err error) {
+	if m.typeURL, err = OptionalText(asked, "typeUrl", maxWords); err != nil {
+		return m, err
+	}
+	switch m.typeURL {
+	case "":
+		m.typeURL = typeText
+	case typeText, typeHTML, typeDelegation:
+	case "fg:t:transaction":
+		return m, cannotShow("transactions")
+	default:
+		if strings.HasPrefix(m.typeURL, "eth:") {
+			return m, cannotShow("Ethereum transactions and data")
+		}
+		return m, did.Refuse("claim_unsupported", "this wallet does not sign what is of that typeUrl")
+	}
+	if m.text, err = readOrigin(asked); err != nil {
+		return m, err
+	}
+	if m.method, err = OptionalText(asked, "method", show.MaxName); err != nil {
+		return m, err
+	}
+	if m.method == "" {
+		m.method = did.SHA3.String()
+	}
+	if m.display, err = OptionalText(asked, "display", maxDisplay); err != nil {
+		return m, err
+	}
+	m.meta = did.Object{}
+	if raw, present := asked["meta"]; present && m.typeURL == typeDelegation && strings.HasPrefix(string(raw), "{") {
+		if m.meta, err = did.ParseObject(raw); err != nil {
+			return m, malformed("meta is an object with members that can be mistaken for one another", err)
+		}
+	}
+	return m, nil
+}
+
+func (m message) read(_ context.Context, q *Question, c *Claim) error {
+	c.Once = "each text is signed for itself"
+	account, err := did.Parse(q.Account.Address)
 	if err != nil {
 		return fmt.Errorf("reading the account: %w", err)
 	}
-	typeURL, err := optionalText(c.asked, "typeUrl", maxWords)
-	if err != nil {
+	if err := m.checkMethod(account); err != nil {
 		return err
 	}
-	switch typeURL {
-	case "":
-		typeURL = typeText
-	case typeText, typeHTML, typeDelegation:
-	case "fg:t:transaction":
-		return cannotShow("transactions")
-	default:
-		if strings.HasPrefix(typeURL, "eth:") {
-			return cannotShow("Ethereum transactions and data")
-		}
-		return did.Refuse("claim_unsupported", "this wallet does not sign what is of that typeUrl")
-	}
-	text, err := readOrigin(c.asked)
-	if err != nil {
-		return err
-	}
-	method, err := readMethod(c.asked, account.Type().Hash)
-	if err != nil {
-		return err
-	}
-	if method == methodNone && account.Type().Key != did.Ed25519 {
-		return did.Refuse("blind_signature", "this account signs hashes only, and a hash given without its text could be that of a token")
-	}
-	if typeURL == typeDelegation {
-		if err := q.readUnsigned(c, account, text, method); err != nil {
+	if m.typeURL == typeDelegation {
+		if err := m.readUnsigned(q, c, account); err != nil {
 			return err
 		}
-	} else if err := checkText(text, method); err != nil {
+	} else if err := checkText(m.text, m.method); err != nil {
 		return err
-	} else if account.Type().Hash == did.Keccak && looksLikeTransaction(text) {
+	} else if account.Type().Hash == did.Keccak && looksLikeTransaction(m.text) {
 		return did.Refuse("blind_signature", "the text is a transaction of Ethereum, which this wallet cannot show")
 	}
-	display, err := optionalText(c.asked, "display", maxDisplay)
-	if err != nil {
-		return err
-	}
-	c.shown.Text = &TextView{TypeURL: typeURL, Method: method, Text: show.EscapeLines(text), Display: show.Plain(display, show.MaxDescription)}
-	c.answer = func(r store.Receipt, w *keystore.Wallet) (map[string]any, error) {
+	c.View.Text = &TextView{TypeURL: m.typeURL, Method: m.method, Text: show.EscapeLines(m.text), Display: show.Plain(m.display, show.MaxDescription)}
+	c.Answer = func(r store.Receipt, w *keystore.Wallet) (map[string]any, error) {
 		sign := signHashed
-		if method == methodNone {
+		if m.method == methodNone {
 			sign = signBytes
 		}
-		sig, err := sign(r, w, c.account, []byte(text))
+		sig, err := sign(r, w, c.Account, []byte(m.text))
 		if err != nil {
 			return nil, fmt.Errorf("signing the text: %w", err)
 		}
@@ -101,7 +121,7 @@ func readSignature(_ context.Context, q *question, c *claim) error {
 
 // readOrigin reads the text that is to be signed. A digest alone could be the hash of a token.
 func readOrigin(o did.Object) (string, error) {
-	origin, err := optionalText(o, "origin", maxText*137/100+2)
+	origin, err := OptionalText(o, "origin", maxText*137/100+2)
 	if err != nil {
 		return "", err
 	}
@@ -117,45 +137,38 @@ func readOrigin(o did.Object) (string, error) {
 
 const methodNone = "none"
 
-// readMethod reads how the text is hashed. What is signed is the hash that the account's DID
+// checkMethod refuses a method that is not signed. What is signed is the hash that the account's DID
 // names, whatever method says (reference f.3); other methods than the default, that one and none
 // have no evidence of use.
-func readMethod(o did.Object, own did.HashType) (string, error) {
-	method, err := optionalText(o, "method", show.MaxName)
-	switch {
-	case err != nil:
-		return "", err
-	case method == "":
-		return did.SHA3.String(), nil
-	case method == methodNone, method == did.SHA3.String(), method == own.String():
-		return method, nil
+func (m message) checkMethod(account did.DID) error {
+	switch m.method {
+	case methodNone:
+		if account.Type().Key != did.Ed25519 {
+			return did.Refuse("blind_signature", "this account signs hashes only, and a hash given without its text could be that of a token")
+		}
+	case did.SHA3.String(), account.Type().Hash.String():
+	default:
+		return did.Refuse("claim_unsupported", "this wallet signs the hash that belongs to the account, not another")
 	}
-	return "", did.Refuse("claim_unsupported", "this wallet signs the hash that belongs to the account, not another")
+	return nil
 }
 
 // readUnsigned makes the checks of reference g.ii.1 on a delegation that is to be signed. Only a
 // person can decide it.
-func (q *question) readUnsigned(c *claim, account did.DID, text, method string) error {
-	if method == methodNone || account.Type().Hash != did.SHA3 {
+func (m message) readUnsigned(q *Question, c *Claim, account did.DID) error {
+	if m.method == methodNone || account.Type().Hash != did.SHA3 {
 		return did.Refuse("claim_unsupported", "a delegation is signed over its SHA3 by an account that hashes with SHA3")
 	}
-	meta := did.Object{}
-	if raw, present := c.asked["meta"]; present && strings.HasPrefix(string(raw), "{") {
-		var err error
-		if meta, err = did.ParseObject(raw); err != nil {
-			return malformed("meta is an object with members that can be mistaken for one another", err)
-		}
-	}
-	d, err := delegation.CheckUnsigned(text, account, q.asker(), meta, q.now)
+	d, err := delegation.CheckUnsigned(m.text, account, q.Signer(), m.meta, q.Now)
 	if err != nil {
 		return err
 	}
-	if err := q.door.checkLifetime(d); err != nil {
+	if err := q.CheckLifetime(d); err != nil {
 		return err
 	}
-	c.refuseRule("a delegation is to be signed")
-	c.shown.Delegation = tellUnsigned(d)
-	c.unusual = append(c.unusual, "With this signature "+d.To.Address()+" can act in the name of "+d.From.Address()+".")
+	c.NeverByRule("a delegation is to be signed")
+	c.View.Delegation = tellUnsigned(d)
+	c.Unusual = append(c.Unusual, "With this signature "+d.To.Address()+" can act in the name of "+d.From.Address()+".")
 	return nil
 }
 

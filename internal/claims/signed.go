@@ -109,15 +109,15 @@ func readSigned(t did.Token) (*signedRequest, error) {
 	if !ok || jti == "" || len([]rune(jti)) > maxJTI || strings.ContainsRune(jti, 0) {
 		return nil, did.Refuse("jti_invalid", "jti must be a text of 1 to 128 characters")
 	}
-	challenge, err := optionalText(t.Body, "challenge", maxChallenge)
+	challenge, err := OptionalText(t.Body, "challenge", maxChallenge)
 	if err != nil {
 		return nil, err
 	}
-	approval, err := optionalText(t.Body, "approval", maxJTI)
+	approval, err := OptionalText(t.Body, "approval", maxJTI)
 	if err != nil {
 		return nil, err
 	}
-	seal, err := optionalText(t.Body, "_ek_", 4096)
+	seal, err := OptionalText(t.Body, "_ek_", 4096)
 	if err != nil {
 		return nil, err
 	}
@@ -202,28 +202,24 @@ func appName(body did.Object) string {
 
 // certificateAllows makes checks 11 to 13 of reference g.i: an agent may ask only for what its
 // certificate lists.
-func (c *Caller) certificateAllows(asked []*claim) error {
+func (c *Caller) certificateAllows(asked []*Claim) error {
 	if c.certificate == nil {
 		return nil
 	}
 	var requests []delegation.ClaimRequest
 	for _, a := range asked {
-		items, err := a.requestedItems()
-		if err != nil {
-			return err
-		}
-		requests = append(requests, delegation.ClaimRequest{Type: a.kind.name, Items: items})
+		requests = append(requests, delegation.ClaimRequest{Type: a.kind.Name, Items: a.request.Items})
 	}
 	return c.certificate.Allow(requests)
 }
 
 // sign makes the userInfo of a signed request's answer, sealed if the request brought a key.
-func (q *question) sign(r store.Receipt, a *Answer) (*SignedAnswer, error) {
-	s := q.caller.signed
-	token, err := q.caller.Wallet.Keys().SignToken(r, q.account, map[string]any{
-		"action": "responseAuth", "challenge": s.challenge, "aud": q.caller.App.String(),
+func (q *Question) sign(r store.Receipt, a *Answer) (*SignedAnswer, error) {
+	s := q.Caller.signed
+	token, err := q.Caller.Wallet.Keys().SignToken(r, q.Account, map[string]any{
+		"action": "responseAuth", "challenge": s.challenge, "aud": q.Caller.App.String(),
 		"jti": s.nonce.JTI, "requestedClaims": a.Claims,
-	}, q.now)
+	}, q.Now)
 	if err != nil {
 		return nil, fmt.Errorf("signing the answer: %w", err)
 	}
@@ -235,11 +231,11 @@ func (q *question) sign(r store.Receipt, a *Answer) (*SignedAnswer, error) {
 
 // signSession makes the userInfo that a session posts (reference d.5), sealed if the session says
 // so (reference e).
-func (q *question) signSession(r store.Receipt, a *Answer) (*SignedAnswer, error) {
-	s := q.caller.session
-	token, err := q.caller.Wallet.Keys().SignToken(r, q.account, map[string]any{
+func (q *Question) signSession(r store.Receipt, a *Answer) (*SignedAnswer, error) {
+	s := q.Caller.session
+	token, err := q.Caller.Wallet.Keys().SignToken(r, q.Account, map[string]any{
 		"action": "responseAuth", "challenge": s.Challenge, "requestedClaims": a.Claims,
-	}, q.now.Add(s.Skew))
+	}, q.Now.Add(s.Skew))
 	if err != nil {
 		return nil, fmt.Errorf("signing the answer: %w", err)
 	}

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"walletd/internal/delegation"
-	"walletd/internal/did"
 	"walletd/internal/ledger"
 	"walletd/internal/show"
 	"walletd/internal/store"
@@ -66,10 +65,10 @@ type TextView struct {
 	Display string `json:"display,omitempty"`
 }
 
-func (c *claim) view() ClaimView {
-	v := c.shown
-	v.Type, v.Description, v.Account = c.kind.name, show.Plain(c.description, show.MaxDescription), c.account.Address
-	v.MFACode, v.Unusual = c.mfa, c.unusual
+func (c *Claim) view() ClaimView {
+	v := c.View
+	v.Type, v.Description, v.Account = c.kind.Name, show.Plain(c.Description, show.MaxDescription), c.Account.Address
+	v.MFACode, v.Unusual = c.mfa, c.Unusual
 	if c.hasSalt {
 		v.Salt = &SaltView{Text: show.Escape(c.saltText), Hex: hex.EncodeToString(c.salt)}
 	}
@@ -206,17 +205,4 @@ func (d *Door) Approvals(ctx context.Context, c *Caller, status string, p store.
 		views = append(views, v)
 	}
 	return views, next, nil
-}
-
-// checkLifetime holds a delegation to the longest life accepted (design section 9); without an
-// iat it is counted from now.
-func (d *Door) checkLifetime(del delegation.Delegation) error {
-	from := del.IssuedAt
-	if from.IsZero() {
-		from = d.store.Now()
-	}
-	if del.Expires.Sub(from) > d.longest {
-		return did.Refuse("delegation_lifetime", fmt.Sprintf("a delegation may last %s at most", d.longest))
-	}
-	return nil
 }

@@ -18,27 +18,10 @@ import (
 // fewer, so that no app can hold off its end.
 const withdrawals = 2 * waitingPerWallet
 
-// withdraw runs what ends something until nothing came between: a grant that was made after the
-// grants were read would outlive them.
-func (d *Door) withdraw(ctx context.Context, c *Caller, do func() error) error {
-	for try := 1; ; try++ {
-		err := do()
-		if try == withdrawals || !errors.Is(err, store.ErrChanged) {
-			return err
-		}
-		if c.Wallet == nil {
-			continue // an operator's, of another operator's token
-		}
-		if err := d.refresh(ctx, c); err != nil {
-			return err
-		}
-	}
-}
-
 // RevokeToken ends a token and, in the same write, what hangs on it: the questions it asked that
 // wait, its uncollected answers, and the grants made for what it asked.
 func (d *Door) RevokeToken(ctx context.Context, c *Caller, id string) error {
-	return d.withdraw(ctx, c, func() error { return d.revokeToken(ctx, c, id) })
+	return d.retry(ctx, c, withdrawals, func() error { return d.revokeToken(ctx, c, id) })
 }
 
 func (d *Door) revokeToken(ctx context.Context, c *Caller, id string) error {
@@ -81,7 +64,7 @@ func (d *Door) revokeToken(ctx context.Context, c *Caller, id string) error {
 // RevokeApp withdraws an app: its tokens, grants, waiting questions and uncollected answers end in
 // the same write.
 func (d *Door) RevokeApp(ctx context.Context, c *Caller, app did.DID) error {
-	return d.withdraw(ctx, c, func() error { return d.revokeApp(ctx, c, app) })
+	return d.retry(ctx, c, withdrawals, func() error { return d.revokeApp(ctx, c, app) })
 }
 
 func (d *Door) revokeApp(ctx context.Context, c *Caller, app did.DID) error {
@@ -137,7 +120,7 @@ func (d *Door) tokensOf(ctx context.Context, wallet, app string) ([]store.Token,
 // RevokeDelegation withdraws a delegation: the grants made for it, the questions that present it
 // and their uncollected answers end in the same write, and it is refused from now on.
 func (d *Door) RevokeDelegation(ctx context.Context, c *Caller, hash string) error {
-	return d.withdraw(ctx, c, func() error { return d.revokeDelegation(ctx, c, hash) })
+	return d.retry(ctx, c, withdrawals, func() error { return d.revokeDelegation(ctx, c, hash) })
 }
 
 func (d *Door) revokeDelegation(ctx context.Context, c *Caller, hash string) error {

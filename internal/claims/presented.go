@@ -1,0 +1,132 @@
+package claims
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"walletd/internal/did"
+	"walletd/internal/keystore"
+	"walletd/internal/store"
+)
+
+// presentedClaim is a claim for a credential or an asset.
+type presentedClaim struct {
+	filters   []FilterView
+	optional  bool
+	challenge string // the claim's own
+	kinds     []string
+}
+
+// parsePresented reads such a claim; types names the member of the old form that lists types.
+func parsePresented(asked did.Object, types string, kinds ...string) (Request, error) {
+	p := presentedClaim{kinds: kinds, optional: string(asked["optional"]) == "true"}
+	var err error
+	if p.filters, err = readFilters(asked, types); err != nil {
+		return Request{}, err
+	}
+	if p.challenge, err = OptionalText(asked, "challenge", maxWords); err != nil {
+		return Request{}, err
+	}
+	return Request{Read: p.read}, nil
+}
+
+// read finds what fits, newest first, but that of the session's account before others. What fits none
+// is declined after the person has closed the question, so that an app can't feel its way through what
+// a person has.
+func (p presentedClaim) read(ctx context.Context, q *Question, c *Claim) error {
+	for _, f := range p.filters {
+		c.View.Filters = append(c.View.Filters, shownFilter(f))
+	}
+	// The challenge is the session's or the signed request's, or for a bearer token the claim's own.
+	challenge := q.Challenge()
+	if challenge == "" {
+		challenge = p.challenge
+	}
+	if challenge == "" || len(challenge) > maxChallenge {
+		return malformed("what is presentedClaim is bound to a challenge: send one of 1 to 128 bytes", nil)
+	}
+	h, found, err := p.find(ctx, q)
+	if err != nil {
+		return err
+	}
+	switch {
+	case !found && p.optional:
+		c.Unusual = append(c.Unusual, "The wallet holds nothing that fits; the answer would go without.")
+		return nil
+	case !found:
+		c.Missing = did.Refuse("credential_not_held", "this wallet holds nothing that fits what the app asks for")
+		c.NeverByRule("the wallet holds nothing that fits")
+		c.Unusual = append(c.Unusual, "The wallet holds nothing that fits. Whatever you answer, the app is declined.")
+		return nil
+	}
+	owner, err := did.Parse(h.Owner)
+	if err != nil {
+		return fmt.Errorf("reading the credential's account: %w", err)
+	}
+	if c.Account, err = q.Held(ctx, owner); err != nil {
+		return err
+	}
+	if h.Kind == kindAsset {
+		if err := checkNonce(challenge); err != nil {
+			return err
+		}
+	}
+	if !q.Owns(c.Account) {
+		c.NeverByRule("it belongs to another account: " + c.Account.Address)
+		c.Unusual = append(c.Unusual, "Presents what belongs to another account, "+c.Account.Address+", of "+accountOwner(c.Account)+".")
+	}
+	c.About, c.View.Presents = h.id(), h.view()
+	if c.Gives, err = h.contents(); err != nil {
+		return err
+	}
+	c.Answer = func(r store.Receipt, w *keystore.Wallet) (map[string]any, error) {
+		presenter := presenter{w: w, r: r, q: q, account: c.Account, owner: owner, challenge: challenge}
+		if len(p.kinds) > 1 {
+			return presenter.either(h)
+		}
+		return presenter.present(h)
+	}
+	return nil
+}
+
+// find returns the first thing held that any filter fits.
+func (p presentedClaim) find(ctx context.Context, q *Question) (holding, bool, error) {
+	all, err := q.door.held(ctx, q.Caller)
+	if err != nil {
+		return holding{}, false, err
+	}
+	var fitting []holding
+	for _, h := range all {
+		if !slices.Contains(p.kinds, h.Kind) || h.isOver(q.Now) || !slices.ContainsFunc(p.filters, func(f FilterView) bool { return fits(f, h) }) {
+			continue
+		}
+		owner, err := did.Parse(h.Owner)
+		if err != nil {
+			continue
+		}
+		if _, err := q.Held(ctx, owner); did.CodeOf(err) == "account_not_held" {
+			continue // the account was deleted
+		} else if err != nil {
+			return holding{}, false, err
+		}
+		fitting = append(fitting, h)
+	}
+	if len(fitting) == 0 {
+		return holding{}, false, nil
+	}
+	slices.SortStableFunc(fitting, func(a, b holding) int {
+		own := func(h holding) int {
+			if h.Owner == q.Account.Address {
+				return 0
+			}
+			return 1
+		}
+		if d := own(a) - own(b); d != 0 {
+			return d
+		}
+		return strings.Compare(b.Kind, a.Kind) // credentials before assets
+	})
+	return fitting[0], true, nil
+}
