@@ -10,13 +10,6 @@ import (
 	"walletd/internal/store"
 )
 
-// AgreementView is what the person is asked to agree to. The wallet has not read it.
-type AgreementView struct {
-	URI    string `json:"uri,omitempty"`
-	Digest string `json:"digest"`
-	Method string `json:"method"` // of the digest
-}
-
 // agreement is the claim that the person agrees to what a digest names (DID Connect reference
 // f.5). The answer is agreed: true, with sig over the account's hash of the digest's text, which is
 // what is known to be accepted; no verifier of it is known. Only a person can agree, so no rule
@@ -35,16 +28,16 @@ func agreement() Type {
 }
 
 func parseAgreement(asked did.Object) (v AgreementView, err error) {
-	if v.Digest, err = OptionalText(asked, "digest", maxWords); err != nil {
+	if v.Digest, err = asked.OptionalText("digest", maxWords); err != nil {
 		return v, err
 	}
 	if err := checkNonce(v.Digest); err != nil {
 		return v, err
 	}
-	if v.URI, err = OptionalText(asked, "uri", maxWords); err != nil {
+	if v.URI, err = asked.OptionalText("uri", maxWords); err != nil {
 		return v, err
 	}
-	if v.Method, err = OptionalText(asked, "method", show.MaxName); err != nil {
+	if v.Method, err = asked.OptionalText("method", show.MaxName); err != nil {
 		return v, err
 	}
 	if v.Method == "" {

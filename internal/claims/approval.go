@@ -70,7 +70,7 @@ func (d *Door) ask(ctx context.Context, q *Question, v verdict) (Outcome, error)
 	content := asked{
 		Requested: requested, Name: show.Plain(q.Caller.Name, show.MaxName), Label: show.Plain(q.Caller.Label, show.MaxName), Account: q.Account.Address,
 		Unusual: q.unusual, Reason: v.Reason, CertificateEnds: q.Caller.certificateEnds,
-		Token: q.Caller.Token, Session: q.Caller.session.facts(), Challenge: q.Caller.challenged(), Shown: told,
+		Token: q.Caller.Token, Session: q.Caller.session.facts(), Challenge: q.Caller.Challenge(), Shown: told,
 	}
 	for _, c := range q.claims {
 		content.Claims = append(content.Claims, c.view())
@@ -220,7 +220,7 @@ func (d *Door) decided(ctx context.Context, c *Caller, a openApproval, state str
 		return ApprovalView{}, err
 	}
 	e := c.event(kind)
-	e.Approval, e.App, e.Agent, e.Digest = row.ID, prefixed(row.App), prefixed(row.Agent), a.Content().Shown.digest(row.Digest)
+	e.Approval, e.App, e.Agent, e.Digest = row.ID, did.Prefixed(row.App), did.Prefixed(row.Agent), a.Content().Shown.digest(row.Digest)
 	err = c.record(ctx, e, append([]store.Write{store.DecideApproval(row, next)}, also...)...)
 	if err != nil {
 		return ApprovalView{}, err
@@ -341,7 +341,7 @@ func (d *Door) stillAsks(ctx context.Context, c *Caller, token string) error {
 // grant for each claim if it is to be remembered.
 func (d *Door) remember(ctx context.Context, q *Question, row store.Approval, choice Choice) ([]store.Write, error) {
 	var writes []store.Write
-	app, err := d.approveApp(ctx, q)
+	app, err := d.approveApp(ctx, q.Caller)
 	if err != nil {
 		return nil, err
 	}

@@ -131,3 +131,13 @@ func (p presenter) agentProof() (string, error) {
 	text, err := did.MarshalStable(map[string]any{"nonce": json.Number(nonce), "signature": did.EncodeBase58(sig)})
 	return string(text), err
 }
+
+// verifiableCredential is the claim for a credential (DID Connect reference f.6): the answer is a
+// presentation of one that any of the filters fits, signed by the account it is about.
+func verifiableCredential() Type {
+	return Type{
+		Name:        "verifiableCredential",
+		Description: "Please present a verifiable credential to continue.",
+		Parse:       func(asked did.Object) (Request, error) { return parsePresented(asked, "item", kindCredential) },
+	}
+}

@@ -17,7 +17,7 @@ func authPrincipal() Type {
 		Description: "Please continue with your account",
 		Parse: func(asked did.Object) (Request, error) {
 			var p Principal
-			target, err := OptionalText(asked, "target", 256)
+			target, err := asked.OptionalText("target", 256)
 			if err != nil {
 				return Request{}, err
 			}
@@ -48,7 +48,7 @@ func readTargetType(o did.Object) (did.Type, error) {
 	}
 	members, err := did.ParseObject(raw)
 	if err != nil {
-		return t, malformed("targetType must be an object", err)
+		return t, did.Malformed("targetType must be an object", err)
 	}
 	return ParseTargetType(members)
 }

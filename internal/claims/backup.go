@@ -261,7 +261,7 @@ func (d *Door) gatherSecrets(ctx context.Context, c *Caller, b *backup) error {
 		}
 		for _, row := range rows {
 			after = row.Tag
-			k, err := d.openKey(ctx, c, row)
+			k, err := openKey(ctx, c, row)
 			if err != nil {
 				if err := b.leaveOut(err); err != nil {
 					return err

@@ -255,7 +255,7 @@ func (m *remade) holdings(b *backup) error {
 func (m *remade) secrets(b *backup) error {
 	c := m.caller
 	for _, k := range b.Keys {
-		row := store.SecretKey{Wallet: c.WalletID, App: k.App, Tag: c.tag("secret key", k.App, did.LooseBytes(k.Content.Salt)), Created: k.Created}
+		row := store.SecretKey{Wallet: c.WalletID, App: k.App, Tag: keyTag(c, k.App, did.LooseBytes(k.Content.Salt)), Created: k.Created}
 		var err error
 		if row.Sealed, err = c.Wallet.Seal(row, k.Content); err != nil {
 			return err
@@ -264,7 +264,7 @@ func (m *remade) secrets(b *backup) error {
 	}
 	for _, k := range b.Secrets {
 		row := store.Secret{
-			Wallet: c.WalletID, App: k.App, Tag: c.tag("secret", k.App, []byte(k.Content.Name)), Revision: k.Revision, Created: k.Created, Updated: k.Updated,
+			Wallet: c.WalletID, App: k.App, Tag: secretTag(c, k.App, k.Content.Name), Revision: k.Revision, Created: k.Created, Updated: k.Updated,
 		}
 		var err error
 		if row.Sealed, err = c.Wallet.Seal(row, k.Content); err != nil {

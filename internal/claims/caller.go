@@ -54,8 +54,8 @@ type Caller struct {
 	epoch  int64 // of the keystore, as it was read with an operator's token
 }
 
-// challenged is the challenge that the caller's answer is to carry, "" for a bearer token's.
-func (c *Caller) challenged() string {
+// Challenge is the challenge that the caller's answer is to carry, "" for a bearer token's.
+func (c *Caller) Challenge() string {
 	switch {
 	case c.signed != nil:
 		return c.signed.challenge

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"walletd/internal/did"
 	"walletd/internal/ledger"
 	"walletd/internal/store"
 )
@@ -46,7 +47,7 @@ func (c Choice) account() string {
 	if c.Account == "" {
 		return ""
 	}
-	return bare(c.Account)
+	return did.Bare(c.Account)
 }
 
 // checkChoice holds the person's choice to what was offered.

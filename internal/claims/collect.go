@@ -320,11 +320,3 @@ func (d *Door) refuse(ctx context.Context, c *Caller, refusal error) error {
 	}
 	return refusal
 }
-
-// absent is ErrNotFound for what is not there or not the caller's.
-func absent(err error) error {
-	if err == nil || errors.Is(err, store.ErrNotFound) {
-		return ErrNotFound
-	}
-	return err
-}

@@ -7,16 +7,6 @@ import (
 	"walletd/internal/did"
 )
 
-// verifiableCredential is the claim for a credential (DID Connect reference f.6): the answer is a
-// presentation of one that any of the filters fits, signed by the account it is about.
-func verifiableCredential() Type {
-	return Type{
-		Name:        "verifiableCredential",
-		Description: "Please present a verifiable credential to continue.",
-		Parse:       func(asked did.Object) (Request, error) { return parsePresented(asked, "item", kindCredential) },
-	}
-}
-
 // readCredential reads and verifies a credential (reference f.6): signed by its issuer over the
 // canonical JSON of all but the proof, and not expired.
 func readCredential(data json.RawMessage, now time.Time) (holding, error) {
@@ -35,7 +25,7 @@ func readCredential(data json.RawMessage, now time.Time) (holding, error) {
 	if h.DID, _ = o.Text("id"); h.DID == "" || len(h.DID) > maxItem {
 		return holding{}, badCredential("the credential has no id")
 	}
-	h.DID = bare(h.DID)
+	h.DID = did.Bare(h.DID)
 	if h.Types, err = readNames(o, "type"); err != nil || len(h.Types) == 0 {
 		return holding{}, badCredential("the credential has no type")
 	}
@@ -130,4 +120,38 @@ func proofType(t did.KeyType) string {
 		return "EthereumSignature"
 	}
 	return ""
+}
+
+// readNames reads a list of texts or of {"did": …}; a single text counts as a list of one.
+func readNames(o did.Object, name string) ([]string, error) {
+	wrong := did.Malformed(name+" must be a list of at most 32 texts", nil)
+	raw, present := o[name]
+	if !present || string(raw) == "null" || string(raw) == `""` {
+		return nil, nil
+	}
+	if text, ok := o.Text(name); ok {
+		return []string{text}, nil
+	}
+	var list []json.RawMessage
+	if json.Unmarshal(raw, &list) != nil || len(list) > maxFilters {
+		return nil, wrong
+	}
+	var names []string
+	for _, entry := range list {
+		var text string
+		if json.Unmarshal(entry, &text) != nil {
+			members, err := did.ParseObject(entry)
+			if err != nil {
+				return nil, wrong
+			}
+			if text, _ = members.Text("did"); text == "" {
+				return nil, wrong
+			}
+		}
+		if len(text) > maxWords {
+			return nil, wrong
+		}
+		names = append(names, text)
+	}
+	return names, nil
 }

@@ -6,6 +6,8 @@ import (
 
 	"walletd/internal/delegation"
 	"walletd/internal/did"
+	"walletd/internal/ledger"
+	"walletd/internal/store"
 )
 
 // Delegated makes the checks of reference g.ii.2 on the delegation that a claim presents, in their
@@ -56,4 +58,21 @@ func (q *Question) CheckLifetime(del delegation.Delegation) error {
 		return did.Refuse("delegation_lifetime", fmt.Sprintf("a delegation may last %s at most", q.door.longest))
 	}
 	return nil
+}
+
+// approveDelegation returns the writes that put a delegation down as approved.
+func (d *Door) approveDelegation(ctx context.Context, q *Question, c *Claim) ([]store.Write, error) {
+	old, err := d.delegationRow(ctx, q.Caller, c.delegation.Hash[:])
+	if err != nil || old.Approved != 0 {
+		return nil, err
+	}
+	row := store.Delegation{
+		Wallet: q.Caller.WalletID, Hash: c.delegation.Hash[:], FromAddr: c.delegation.From.Address(), ToAddr: c.delegation.To.Address(),
+		Expires: c.delegation.Expires.Unix(), Approved: q.Now.Unix(),
+	}
+	if row.Sealed, err = q.Caller.Wallet.Seal(row, ledger.Text(c.token)); err != nil {
+		return nil, err
+	}
+	row.MAC = q.Caller.Wallet.MAC(row)
+	return []store.Write{store.PutDelegation(old, row)}, nil
 }

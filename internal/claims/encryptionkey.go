@@ -23,12 +23,12 @@ func encryptionKey(inUse KeyUse) Type {
 		Parse: func(asked did.Object) (Request, error) {
 			salt, ok := asked.Text("salt")
 			if !ok {
-				return Request{}, malformed("encryptionKey needs a salt; it may be empty, it may not be absent", nil)
+				return Request{}, did.Malformed("encryptionKey needs a salt; it may be empty, it may not be absent", nil)
 			}
 			if err := checkSaltLength(salt); err != nil {
 				return Request{}, err
 			}
-			token, err := OptionalText(asked, "delegation", maxDelegation)
+			token, err := asked.OptionalText("delegation", maxDelegation)
 			if err != nil {
 				return Request{}, err
 			}

@@ -3,8 +3,7 @@ package claims
 import (
 	"errors"
 	"fmt"
-
-	"walletd/internal/did"
+	"walletd/internal/store"
 )
 
 var (
@@ -43,16 +42,15 @@ func (e *WordsError) Error() string { return e.cause.Error() }
 // Unwrap returns ErrInput and the refusal of package derive.
 func (e *WordsError) Unwrap() []error { return []error{ErrInput, e.cause} }
 
-// malformed is the refusal of a request that is not one (reference l).
-func malformed(reason string, cause error) error {
-	refusal := did.Refuse("request_malformed", reason)
-	if cause != nil {
-		return fmt.Errorf("%w: %w", refusal, cause)
-	}
-	return refusal
-}
-
 // invalid is ErrInput with what is wrong.
 func invalid(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrInput, fmt.Sprintf(format, args...))
+}
+
+// absent is ErrNotFound for what is not there or not the caller's.
+func absent(err error) error {
+	if err == nil || errors.Is(err, store.ErrNotFound) {
+		return ErrNotFound
+	}
+	return err
 }

@@ -12,19 +12,6 @@ import (
 // maxFilters bounds the filters of a claim, and each list in one.
 const maxFilters = 32
 
-// FilterView is what an app asks for in a credential or an asset (DID Connect reference f.6 to
-// f.8): what is empty may be anything. DIDs are bare addresses.
-type FilterView struct {
-	Types          []string `json:"types,omitempty"` // of a credential: one of them
-	Target         string   `json:"target,omitempty"`
-	Address        string   `json:"address,omitempty"` // of an asset
-	TrustedIssuers []string `json:"trustedIssuers,omitempty"`
-	TrustedParents []string `json:"trustedParents,omitempty"`
-	Owners         []string `json:"owners,omitempty"`
-	Tag            string   `json:"tag,omitempty"`
-	AcquireURL     string   `json:"acquireUrl,omitempty"` // where the app says to get one
-}
-
 // readFilters reads the filters of a claim: those of its list, or, in the old form, its own
 // members, of which types names the one that lists types ("": none does).
 func readFilters(o did.Object, types string) ([]FilterView, error) {
@@ -35,13 +22,13 @@ func readFilters(o did.Object, types string) ([]FilterView, error) {
 	}
 	var list []json.RawMessage
 	if json.Unmarshal(raw, &list) != nil || len(list) > maxFilters {
-		return nil, malformed("filters must be a list of at most 32 objects", nil)
+		return nil, did.Malformed("filters must be a list of at most 32 objects", nil)
 	}
 	var filters []FilterView
 	for _, entry := range list {
 		members, err := did.ParseObject(entry)
 		if err != nil {
-			return nil, malformed("filters must hold objects", err)
+			return nil, did.Malformed("filters must hold objects", err)
 		}
 		f, err := readFilter(members, "type")
 		if err != nil {
@@ -57,11 +44,11 @@ func readFilter(o did.Object, types string) (FilterView, error) {
 	var f FilterView
 	var err error
 	for name, into := range map[string]*string{"target": &f.Target, "address": &f.Address, "tag": &f.Tag, "acquireUrl": &f.AcquireURL} {
-		if *into, err = OptionalText(o, name, maxWords); err != nil {
+		if *into, err = o.OptionalText(name, maxWords); err != nil {
 			return f, err
 		}
 	}
-	f.Target, f.Address = bare(f.Target), bare(f.Address)
+	f.Target, f.Address = did.Bare(f.Target), did.Bare(f.Address)
 	if types != "" {
 		if f.Types, err = readNames(o, types); err != nil {
 			return f, err
@@ -72,53 +59,10 @@ func readFilter(o did.Object, types string) (FilterView, error) {
 			return f, err
 		}
 		for i, party := range *into {
-			(*into)[i] = bare(party)
+			(*into)[i] = did.Bare(party)
 		}
 	}
 	return f, nil
-}
-
-// readNames reads a list of texts or of {"did": …}; a single text counts as a list of one.
-func readNames(o did.Object, name string) ([]string, error) {
-	wrong := malformed(name+" must be a list of at most 32 texts", nil)
-	raw, present := o[name]
-	if !present || string(raw) == "null" || string(raw) == `""` {
-		return nil, nil
-	}
-	if text, ok := o.Text(name); ok {
-		return []string{text}, nil
-	}
-	var list []json.RawMessage
-	if json.Unmarshal(raw, &list) != nil || len(list) > maxFilters {
-		return nil, wrong
-	}
-	var names []string
-	for _, entry := range list {
-		var text string
-		if json.Unmarshal(entry, &text) != nil {
-			members, err := did.ParseObject(entry)
-			if err != nil {
-				return nil, wrong
-			}
-			if text, _ = members.Text("did"); text == "" {
-				return nil, wrong
-			}
-		}
-		if len(text) > maxWords {
-			return nil, wrong
-		}
-		names = append(names, text)
-	}
-	return names, nil
-}
-
-// bare is the address of a DID in any form; other text is left as it is and matches nothing but
-// itself.
-func bare(text string) string {
-	if d, err := did.Parse(text); err == nil {
-		return d.Address()
-	}
-	return text
 }
 
 // fits reports whether what is held is what a filter asks for.

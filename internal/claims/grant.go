@@ -136,7 +136,7 @@ func (d *Door) Grants(ctx context.Context, c *Caller, page store.Page) ([]GrantV
 func viewGrant(g openGrant) GrantView {
 	row, content := g.Row(), g.Content()
 	v := GrantView{
-		ID: row.ID, App: prefixed(row.App), Agent: prefixed(row.Agent), Claim: content.Claim,
+		ID: row.ID, App: did.Prefixed(row.App), Agent: did.Prefixed(row.Agent), Claim: content.Claim,
 		Account: content.Account, Delegation: content.Delegation, About: content.About, Items: content.Items, Created: time.Unix(row.Created, 0), Uses: row.Uses,
 	}
 	if row.Ends != 0 {
@@ -146,15 +146,6 @@ func viewGrant(g openGrant) GrantView {
 		v.Salt = &SaltView{Text: show.Escape(content.SaltText), Hex: *content.Salt}
 	}
 	return v
-}
-
-// prefixed writes a bare address of a row as a DID; "" stays "".
-func prefixed(address string) string {
-	d, err := did.Parse(address)
-	if err != nil {
-		return ""
-	}
-	return d.String()
 }
 
 // RevokeGrant ends a grant, for its owner. One that has ended already is ErrNotFound.

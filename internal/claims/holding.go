@@ -284,3 +284,12 @@ func readAttachment(o did.Object, account string, now time.Time) (holding, error
 }
 
 func badCredential(why string) error { return did.Refuse("credential_invalid", why) }
+
+// Contents is the hash, in hex, of what a claim would give.
+func Contents(of any) (string, error) {
+	text, err := did.MarshalStable(of)
+	if err != nil {
+		return "", fmt.Errorf("hashing what would be given: %w", err)
+	}
+	return hex.EncodeToString(did.SHA3.Sum([]byte("walletd contents v1\x00"), text)), nil
+}

@@ -11,13 +11,6 @@ import (
 	"walletd/internal/store"
 )
 
-// KeyPairView is a key pair that is to be made.
-type KeyPairView struct {
-	Moniker string `json:"moniker"` // what the app calls it
-	Type    string `json:"type"`    // role/key/hash
-	Declare bool   `json:"declare"` // the app wants it registered on a chain, which this wallet does not do
-}
-
 // keyPair is the claim that a key be made for a server-side application and given to it (DID
 // Connect reference f.9). The wallet keeps the key, as an account that belongs to the application
 // it is: the application proves itself with it later, and its backups hang on it. It is derived
@@ -33,14 +26,14 @@ func keyPair() Type {
 }
 
 func parseKeyPair(asked did.Object) (Request, error) {
-	moniker, err := OptionalText(asked, "moniker", maxWords)
+	moniker, err := asked.OptionalText("moniker", maxWords)
 	if err != nil {
 		return Request{}, err
 	}
 	if !isMoniker(moniker) {
-		return Request{}, malformed("keyPair needs a moniker: a letter or digit, then 2 to 128 letters, digits, - or _", nil)
+		return Request{}, did.Malformed("keyPair needs a moniker: a letter or digit, then 2 to 128 letters, digits, - or _", nil)
 	}
-	from, err := OptionalText(asked, "migrateFrom", 256)
+	from, err := asked.OptionalText("migrateFrom", 256)
 	if err != nil {
 		return Request{}, err
 	}
@@ -99,7 +92,7 @@ func (q *Question) newKeyPair(ctx context.Context, label string, t did.Type) (pa
 		return pair, user, nil, fmt.Errorf("deriving the account at the new application: %w", err)
 	}
 	for _, a := range []store.Account{pair, user} {
-		_, err := q.door.store.Account(ctx, q.Caller.WalletID, a.Address)
+		_, err := q.Store.Account(ctx, q.Caller.WalletID, a.Address)
 		if errors.Is(err, store.ErrNotFound) {
 			writes = append(writes, store.InsertAccount(a))
 		} else if err != nil {

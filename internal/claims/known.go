@@ -52,13 +52,13 @@ func (d *Door) putApp(c *Caller, old store.App, address, state string, content a
 }
 
 // approveApp returns the writes that make the asking app known, if it is not.
-func (d *Door) approveApp(ctx context.Context, q *Question) ([]store.Write, error) {
-	address := q.Caller.App.Address()
-	old, err := d.app(ctx, q.Caller, address)
+func (d *Door) approveApp(ctx context.Context, c *Caller) ([]store.Write, error) {
+	address := c.App.Address()
+	old, err := d.app(ctx, c, address)
 	if err != nil || old.Row().State == store.Approved {
 		return nil, err
 	}
-	w, err := d.putApp(q.Caller, old.Row(), address, store.Approved, old.Content())
+	w, err := d.putApp(c, old.Row(), address, store.Approved, old.Content())
 	return []store.Write{w}, err
 }
 
@@ -96,7 +96,7 @@ func (d *Door) Apps(ctx context.Context, c *Caller, p store.Page) ([]AppView, st
 			return nil, "", err
 		}
 		row := a.Row()
-		views = append(views, AppView{App: prefixed(row.App), Name: a.Content().Name, Revoked: row.State == store.Revoked, Created: time.Unix(row.Created, 0)})
+		views = append(views, AppView{App: did.Prefixed(row.App), Name: a.Content().Name, Revoked: row.State == store.Revoked, Created: time.Unix(row.Created, 0)})
 	}
 	return views, next, nil
 }
@@ -151,23 +151,6 @@ func (d *Door) approvedDelegation(ctx context.Context, c *Caller, del delegation
 	return row.Approved != 0, nil
 }
 
-// approveDelegation returns the writes that put a delegation down as approved.
-func (d *Door) approveDelegation(ctx context.Context, q *Question, c *Claim) ([]store.Write, error) {
-	old, err := d.delegationRow(ctx, q.Caller, c.delegation.Hash[:])
-	if err != nil || old.Approved != 0 {
-		return nil, err
-	}
-	row := store.Delegation{
-		Wallet: q.Caller.WalletID, Hash: c.delegation.Hash[:], FromAddr: c.delegation.From.Address(), ToAddr: c.delegation.To.Address(),
-		Expires: c.delegation.Expires.Unix(), Approved: q.Now.Unix(),
-	}
-	if row.Sealed, err = q.Caller.Wallet.Seal(row, ledger.Text(c.token)); err != nil {
-		return nil, err
-	}
-	row.MAC = q.Caller.Wallet.MAC(row)
-	return []store.Write{store.PutDelegation(old, row)}, nil
-}
-
 // DelegationView is a delegation the person has approved.
 type DelegationView struct {
 	Hash              string // SHA3-256 of its text, hex
@@ -192,7 +175,7 @@ func (d *Door) Delegations(ctx context.Context, c *Caller, p store.Page) ([]Dele
 		}
 		row := checked.Row()
 		views = append(views, DelegationView{
-			Hash: hex.EncodeToString(row.Hash), From: prefixed(row.FromAddr), To: prefixed(row.ToAddr),
+			Hash: hex.EncodeToString(row.Hash), From: did.Prefixed(row.FromAddr), To: did.Prefixed(row.ToAddr),
 			Expires: time.Unix(row.Expires, 0), Approved: orZero(row.Approved), Revoked: orZero(row.Revoked),
 		})
 	}

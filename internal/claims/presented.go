@@ -26,7 +26,7 @@ func parsePresented(asked did.Object, types string, kinds ...string) (Request, e
 	if p.filters, err = readFilters(asked, types); err != nil {
 		return Request{}, err
 	}
-	if p.challenge, err = OptionalText(asked, "challenge", maxWords); err != nil {
+	if p.challenge, err = asked.OptionalText("challenge", maxWords); err != nil {
 		return Request{}, err
 	}
 	return Request{Read: p.read}, nil
@@ -45,7 +45,7 @@ func (p presentedClaim) read(ctx context.Context, q *Question, c *Claim) error {
 		challenge = p.challenge
 	}
 	if challenge == "" || len(challenge) > maxChallenge {
-		return malformed("what is presentedClaim is bound to a challenge: send one of 1 to 128 bytes", nil)
+		return did.Malformed("what is presentedClaim is bound to a challenge: send one of 1 to 128 bytes", nil)
 	}
 	h, found, err := p.find(ctx, q)
 	if err != nil {

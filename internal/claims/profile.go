@@ -13,17 +13,6 @@ import (
 	"walletd/internal/store"
 )
 
-// profileItems are the items that an app can ask for (DID Connect reference f.2). The first is
-// the account that answers; the others are what the wallet's profile says.
-func profileItems() []string {
-	return []string{itemDID, "fullName", "email", "phone", "signature", itemAvatar, "birthday", "url"}
-}
-
-const (
-	itemDID    = "did"
-	itemAvatar = "avatar"
-)
-
 // profile is the claim for what the person says about themselves, item by item (DID Connect
 // reference f.2). Items that the person does not give, or has not written down, are left out.
 func profile() Type {
@@ -43,7 +32,7 @@ func readProfile(ctx context.Context, q *Question, c *Claim, wanted []string) er
 		return err
 	}
 	c.About = strings.Join(slices.Sorted(slices.Values(wanted)), " ")
-	values := map[string]string{itemDID: prefixed(q.Account.Address)}
+	values := map[string]string{itemDID: did.Prefixed(q.Account.Address)}
 	for item, value := range held {
 		values[item] = value
 	}
@@ -92,11 +81,11 @@ func parseItems(asked did.Object) ([]string, error) {
 	var items []string
 	known := profileItems()
 	if json.Unmarshal(raw, &items) != nil || len(items) > len(known) {
-		return nil, malformed("items must be a list of profile items, each once", nil)
+		return nil, did.Malformed("items must be a list of profile items, each once", nil)
 	}
 	for i, item := range items {
 		if !slices.Contains(known, item) || slices.Contains(items[:i], item) {
-			return nil, malformed("items holds a profile item twice, or one that is not known", nil)
+			return nil, did.Malformed("items holds a profile item twice, or one that is not known", nil)
 		}
 	}
 	return items, nil

@@ -107,3 +107,14 @@ func (d *Door) SetProfile(ctx context.Context, c *Caller, p Profile) (Profile, e
 	}
 	return p, c.record(ctx, e, store.PutProfile(row))
 }
+
+// profileItems are the items that an app can ask for (DID Connect reference f.2). The first is
+// the account that answers; the others are what the wallet's profile says.
+func profileItems() []string {
+	return []string{itemDID, "fullName", "email", "phone", "signature", itemAvatar, "birthday", "url"}
+}
+
+const (
+	itemDID    = "did"
+	itemAvatar = "avatar"
+)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"walletd/internal/did"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -97,7 +98,7 @@ func TestAProfileIsShownItemByItem(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []ItemView{
-		{"did", true, prefixed(v.Account)}, {"fullName", true, "Alice Bean"}, {"phone", false, ""}, {"avatar", true, "image/png;base64, 34 bytes"},
+		{"did", true, did.Prefixed(v.Account)}, {"fullName", true, "Alice Bean"}, {"phone", false, ""}, {"avatar", true, "image/png;base64, 34 bytes"},
 	}
 	if diff := cmp.Diff(want, v.Claims[0].Items); diff != "" {
 		t.Error(diff)

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/crypto/sha3"
 
+	"walletd/internal/delegation"
 	"walletd/internal/did"
 	"walletd/internal/ledger"
 	"walletd/internal/policy"
@@ -23,6 +24,8 @@ type Question struct {
 	Now     time.Time
 	Account store.Account // the session's account, from which all claims answer that name no other
 
+	Store *store.Store
+
 	door    *Door
 	known   bool // the app has a token in the wallet, or the person has approved it
 	made    bool // the account is new: it is kept with what becomes of the question
@@ -35,14 +38,14 @@ type Question struct {
 
 // question returns the question that claims make which were parsed.
 func (d *Door) question(c *Caller, claims []*Claim, choice Choice) *Question {
-	return &Question{door: d, Caller: c, Now: d.store.Now(), claims: claims, choice: choice}
+	return &Question{door: d, Store: d.store, Caller: c, Now: d.store.Now(), claims: claims, choice: choice}
 }
 
 // parse reads the claims of a request, or, with kept, those that an approval keeps. It looks nothing
 // up.
 func (d *Door) parse(asked []json.RawMessage, kept bool) ([]*Claim, error) {
 	if len(asked) == 0 || len(asked) > maxClaims {
-		return nil, malformed(fmt.Sprintf("requestedClaims must hold 1 to %d claims", maxClaims), nil)
+		return nil, did.Malformed(fmt.Sprintf("requestedClaims must hold 1 to %d claims", maxClaims), nil)
 	}
 	claims := make([]*Claim, len(asked))
 	principals := 0
@@ -57,7 +60,7 @@ func (d *Door) parse(asked []json.RawMessage, kept bool) ([]*Claim, error) {
 		claims[i] = c
 	}
 	if principals > 1 {
-		return nil, malformed("a request asks for one authPrincipal at most", nil)
+		return nil, did.Malformed("a request asks for one authPrincipal at most", nil)
 	}
 	return claims, nil
 }
@@ -66,7 +69,11 @@ func (d *Door) parse(asked []json.RawMessage, kept bool) ([]*Claim, error) {
 // up but the app's own standing: what an owner denies an app tells it nothing about the wallet. Then
 // the account that a Principal asks for is settled, from which all other claims answer (reference h).
 func (q *Question) read(ctx context.Context) error {
-	if err := q.Caller.certificateAllows(q.claims); err != nil {
+	requests := make([]delegation.ClaimRequest, len(q.claims))
+	for i, c := range q.claims {
+		requests[i] = delegation.ClaimRequest{Type: c.kind.Name, Items: c.request.Items}
+	}
+	if err := q.Caller.CertificateAllows(requests); err != nil {
 		return err
 	}
 	if err := q.meet(ctx); err != nil {
@@ -245,7 +252,7 @@ func (q *Question) missAccount(ctx context.Context, c *Claim, wanted did.DID) (e
 
 // Held returns the wallet's account with exactly this DID, or account_not_held.
 func (q *Question) Held(ctx context.Context, account did.DID) (store.Account, error) {
-	a, err := q.door.store.Account(ctx, q.Caller.WalletID, account.Address())
+	a, err := q.Store.Account(ctx, q.Caller.WalletID, account.Address())
 	if errors.Is(err, store.ErrNotFound) {
 		return store.Account{}, did.Refuse("account_not_held", "this wallet does not hold the account asked for")
 	}
@@ -276,7 +283,7 @@ func (q *Question) NoteUnsealed(c *Claim) {
 }
 
 // Challenge is the one that the answer is to carry, "" for a bearer token's.
-func (q *Question) Challenge() string { return q.Caller.challenged() }
+func (q *Question) Challenge() string { return q.Caller.Challenge() }
 
 // AppTime is the time for what this app reads, its clock's skew added.
 func (q *Question) AppTime() time.Time {
@@ -312,7 +319,7 @@ func (q *Question) digest() ([]byte, error) {
 		"wallet": q.Caller.WalletID, "asker": q.Caller.Asker, "app": q.Caller.App.String(), "agent": q.Caller.Agent.String(), "claims": asked,
 	})
 	if err != nil {
-		return nil, malformed("the claims cannot be written in canonical form", err)
+		return nil, did.Malformed("the claims cannot be written in canonical form", err)
 	}
 	h := sha3.New256()
 	h.Write([]byte("walletd question v1\x00"))
@@ -348,16 +355,13 @@ func (q *Question) answer(r store.Receipt, v verdict) (*Answer, error) {
 		return nil, fmt.Errorf("reading the account: %w", err)
 	}
 	a.UserPK = did.EncodeBase58(pk)
-	switch {
-	case q.Caller.signed != nil:
-		a.Signed, err = q.sign(r, a)
-	case q.Caller.session != nil:
-		a.Signed, err = q.signSession(r, a)
-	default:
-		return a, nil
+	if a.Signed, err = q.Caller.SignAnswer(r, q.Account, a.UserPK, a.Claims, q.Now); err != nil {
+		return nil, err
 	}
-	a.Claims = nil
-	return a, err
+	if a.Signed != nil {
+		a.Claims = nil
+	}
+	return a, nil
 }
 
 // answerBody is answer for a type with a route of its own.

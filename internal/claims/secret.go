@@ -21,7 +21,7 @@ var ErrPrecondition = errors.New("the secret is not as you last saw it; read its
 
 // asApp is the caller in the name of the app whose secrets it works on: an app in its own, an
 // owner in that of the app it names.
-func (c *Caller) asApp(app did.DID) (*Caller, error) {
+func asApp(c *Caller, app did.DID) (*Caller, error) {
 	switch {
 	case c.Role == App && (app.IsZero() || app.Address() == c.App.Address()):
 		return c, nil
@@ -74,7 +74,7 @@ func (r readRequest) read(ctx context.Context, q *Question, c *Claim) error {
 	c.About = r.Name
 	c.Description = "Please give the secret " + show.Escape(r.Name) + "."
 	c.Same = map[string]string{"type": r.Type, "name": r.Name}
-	kept, there, err := q.door.secret(ctx, q.Caller, r.Name)
+	kept, there, err := rowsOf(q).secret(ctx, r.Name)
 	if err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func (r readRequest) read(ctx context.Context, q *Question, c *Claim) error {
 // ReadSecret gives a secret of the caller's app, {"name","value","etag"}, or raw: its account data
 // as a homeserver would hold it. An owner says which app. ErrNotFound, and those of Answer.
 func (d *Door) ReadSecret(ctx context.Context, c *Caller, app did.DID, name string, raw bool) (Outcome, error) {
-	c, err := c.asApp(app)
+	c, err := asApp(c, app)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -143,7 +143,7 @@ func (r writeRequest) request() Request { return Request{Kept: r, Read: r.read} 
 func (r writeRequest) read(ctx context.Context, q *Question, c *Claim) error {
 	c.About = r.Name
 	c.Same = map[string]any{"type": r.Type, "name": r.Name, "match": r.Match, "delete": r.Delete, "value": r.Value}
-	kept, there, err := q.door.secret(ctx, q.Caller, r.Name)
+	kept, there, err := rowsOf(q).secret(ctx, r.Name)
 	if err != nil {
 		return err
 	}
@@ -173,11 +173,11 @@ func (r writeRequest) read(ctx context.Context, q *Question, c *Claim) error {
 		case r.Delete:
 			return []store.Write{store.DeleteSecret(kept.row)}, nil
 		}
-		if err := q.Caller.opensAgain(r, c.Account); err != nil {
+		if err := opensAgain(q.Caller, r, c.Account); err != nil {
 			return nil, err
 		}
 		var writes []store.Write
-		if row, writes, err = q.door.putSecret(ctx, q.Caller, kept.row, r.content()); err != nil {
+		if row, writes, err = rowsOf(q).putSecret(ctx, kept.row, r.content()); err != nil {
 			return nil, err
 		}
 		return writes, nil
@@ -195,7 +195,7 @@ func (r writeRequest) read(ctx context.Context, q *Question, c *Claim) error {
 // and answers {"name","etag"}. It is opened and compared before it replaces anything. An owner
 // says which app. ErrPrecondition, the refusals of secretstorage, and those of Answer.
 func (d *Door) WriteSecret(ctx context.Context, c *Caller, app did.DID, s NewSecret) (Outcome, error) {
-	c, err := c.asApp(app)
+	c, err := asApp(c, app)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -209,7 +209,7 @@ func (d *Door) WriteSecret(ctx context.Context, c *Caller, app did.DID, s NewSec
 func (s NewSecret) request() Request {
 	return Request{Read: func(ctx context.Context, q *Question, c *Claim) error {
 		r := writeRequest{Type: secretWrite().Name, Name: s.Name, Match: s.Match}
-		if err := q.door.sealSecret(ctx, q, s, &r); err != nil {
+		if err := sealSecret(ctx, q, s, &r); err != nil {
 			return err
 		}
 		c.Kept = r
@@ -220,7 +220,7 @@ func (s NewSecret) request() Request {
 // DeleteSecret deletes a secret of the caller's app, if match is its revision, and answers
 // {"name"}. An owner says which app. ErrPrecondition, and those of Answer.
 func (d *Door) DeleteSecret(ctx context.Context, c *Caller, app did.DID, name, match string) (Outcome, error) {
-	c, err := c.asApp(app)
+	c, err := asApp(c, app)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -241,7 +241,7 @@ type SecretView struct {
 func (d *Door) Secrets(ctx context.Context, c *Caller, app did.DID, p store.Page) ([]SecretView, string, error) {
 	if c.Role != Owner || !app.IsZero() {
 		var err error
-		if c, err = c.asApp(app); err != nil {
+		if c, err = asApp(c, app); err != nil {
 			return nil, "", err
 		}
 	}
@@ -250,13 +250,13 @@ func (d *Door) Secrets(ctx context.Context, c *Caller, app did.DID, p store.Page
 			return nil, "", err
 		}
 	}
-	rows, next, err := d.store.Secrets(ctx, c.WalletID, c.App.Address(), p)
+	list, next, err := d.store.Secrets(ctx, c.WalletID, c.App.Address(), p)
 	if err != nil {
 		return nil, "", fmt.Errorf("reading the secrets: %w", err)
 	}
-	views := make([]SecretView, 0, len(rows))
-	for _, row := range rows {
-		s, err := d.openSecret(ctx, c, row)
+	views := make([]SecretView, 0, len(list))
+	for _, row := range list {
+		s, err := rows{d.store, c}.openSecret(ctx, row)
 		if errors.Is(err, ledger.ErrForged) {
 			continue
 		}
@@ -264,7 +264,7 @@ func (d *Door) Secrets(ctx context.Context, c *Caller, app did.DID, p store.Page
 			return nil, "", err
 		}
 		views = append(views, SecretView{
-			App: prefixed(row.App), Name: s.content.Name, ETag: row.Revision,
+			App: did.Prefixed(row.App), Name: s.content.Name, ETag: row.Revision,
 			Created: time.Unix(row.Created, 0), Updated: time.Unix(row.Updated, 0),
 		})
 	}

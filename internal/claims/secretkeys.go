@@ -110,7 +110,7 @@ func best(all []fit) (fit, bool) {
 // for, for people. ErrNoKey, those of Answer, and the refusals of secretstorage if none of the
 // descriptions can be read.
 func (d *Door) FindSecretKey(ctx context.Context, c *Caller, app did.DID, keys json.RawMessage, name string) (Outcome, error) {
-	c, err := c.asApp(app)
+	c, err := asApp(c, app)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -134,7 +134,7 @@ type search struct {
 func (s *search) request() Request { return Request{Candidates: s.candidates, Read: s.read} }
 
 func (s *search) candidates(ctx context.Context, q *Question) (salts []string, err error) {
-	if s.keys, err = q.door.secretKeys(ctx, q.Caller); err != nil {
+	if s.keys, err = rowsOf(q).secretKeys(ctx); err != nil {
 		return nil, err
 	}
 	for _, k := range s.keys {
@@ -165,7 +165,7 @@ func (s *search) read(ctx context.Context, q *Question, c *Claim) error {
 // nothing else has that id. It is not asked about, for nothing leaves, but a deny holds. Noting
 // the same again changes nothing. no_match if it is no key of the app's.
 func (d *Door) NoteSecretKey(ctx context.Context, c *Caller, app did.DID, id string, keyInfo json.RawMessage) error {
-	c, err := c.asApp(app)
+	c, err := asApp(c, app)
 	if err != nil {
 		return err
 	}
@@ -192,7 +192,7 @@ func (d *Door) noteOnce(ctx context.Context, c *Caller, o offered) error {
 	}
 	var writes []store.Write
 	put := func(k knownKey) error {
-		w, err := d.putKey(c, k)
+		w, err := rows{d.store, c}.putKey(k)
 		writes = append(writes, w)
 		return err
 	}

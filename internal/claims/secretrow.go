@@ -36,23 +36,23 @@ type keptSecret struct {
 	content secretContent
 }
 
-func (d *Door) openSecret(ctx context.Context, c *Caller, row store.Secret) (keptSecret, error) {
+func (r rows) openSecret(ctx context.Context, row store.Secret) (keptSecret, error) {
 	s := keptSecret{row: row}
-	opened, err := ledger.Open[secretContent](ctx, c.Wallet, row)
+	opened, err := ledger.Open[secretContent](ctx, r.caller.Wallet, row)
 	s.content = opened.Content()
 	return s, err
 }
 
 // secret returns the caller's app's secret of that name, and whether there is one.
-func (d *Door) secret(ctx context.Context, c *Caller, name string) (keptSecret, bool, error) {
-	row, err := d.store.Secret(ctx, c.WalletID, c.tag("secret", c.App.Address(), []byte(name)))
+func (r rows) secret(ctx context.Context, name string) (keptSecret, bool, error) {
+	row, err := r.store.Secret(ctx, r.caller.WalletID, secretTag(r.caller, r.app(), name))
 	if errors.Is(err, store.ErrNotFound) {
 		return keptSecret{}, false, nil
 	}
 	if err != nil {
 		return keptSecret{}, false, fmt.Errorf("looking for the secret: %w", err)
 	}
-	s, err := d.openSecret(ctx, c, row)
+	s, err := r.openSecret(ctx, row)
 	return s, err == nil, err
 }
 
@@ -67,7 +67,7 @@ func (s secretContent) open(r store.Receipt, w *keystore.Wallet, account store.A
 
 // opensAgain is what keeps a secret from being replaced by one that could not be opened: what is
 // about to be stored is opened with the key at hand, and compared with what was to be kept.
-func (c *Caller) opensAgain(r writeRequest, account store.Account) error {
+func opensAgain(c *Caller, r writeRequest, account store.Account) error {
 	data, err := secretstorage.ParseSecret(r.Data, secretstorage.MaxPlaintext)
 	if err != nil {
 		return err
@@ -84,26 +84,26 @@ func (c *Caller) opensAgain(r writeRequest, account store.Account) error {
 
 // putSecret returns the row that keeps a secret, in the place of old if there is one, and the
 // writes that store it and put the key it is sealed with in use.
-func (d *Door) putSecret(ctx context.Context, c *Caller, old store.Secret, content secretContent) (store.Secret, []store.Write, error) {
-	now := d.store.Now().Unix()
+func (r rows) putSecret(ctx context.Context, old store.Secret, content secretContent) (store.Secret, []store.Write, error) {
+	now := r.store.Now().Unix()
 	row := old
 	if old.Tag == nil {
-		row = store.Secret{Wallet: c.WalletID, App: c.App.Address(), Tag: c.tag("secret", c.App.Address(), []byte(content.Name)), Created: now}
+		row = store.Secret{Wallet: r.caller.WalletID, App: r.app(), Tag: secretTag(r.caller, r.app(), content.Name), Created: now}
 	}
 	row.Revision, row.Updated = store.NewID(), now
 	var err error
-	if row.Sealed, err = c.Wallet.Seal(row, content); err != nil {
+	if row.Sealed, err = r.caller.Wallet.Seal(row, content); err != nil {
 		return old, nil, err
 	}
 	put := store.UpdateSecret(old, row)
 	if old.Tag == nil {
 		put = store.InsertSecret(row, maxSecrets)
 	}
-	k, err := d.secretKey(ctx, c, content.Salt)
+	k, err := r.secretKey(ctx, content.Salt)
 	if err != nil || k.row.Tag != nil {
 		return row, []store.Write{put}, err
 	}
-	use, err := d.putKey(c, k)
+	use, err := r.putKey(k)
 	return row, []store.Write{put, use}, err
 }
 
@@ -120,14 +120,14 @@ type NewSecret struct {
 func (NewSecret) Format(f fmt.State, _ rune) { fmt.Fprint(f, "NewSecret{…}") }
 
 // sealSecret completes a request with the account data to keep and the key that opens it.
-func (d *Door) sealSecret(ctx context.Context, q *Question, s NewSecret, r *writeRequest) error {
+func sealSecret(ctx context.Context, q *Question, s NewSecret, r *writeRequest) error {
 	c, account := q.Caller, q.Account
-	keys, err := d.secretKeys(ctx, c)
+	keys, err := rowsOf(q).secretKeys(ctx)
 	if err != nil {
 		return err
 	}
 	if s.Raw != nil {
-		return d.takeRaw(c, account, keys, s, r)
+		return takeRaw(c, account, keys, s, r)
 	}
 	k := keys[0] // the default key
 	sealed, err := c.Wallet.Keys().SealSecret(account, k.salt, s.Name, s.Value)
@@ -149,7 +149,7 @@ func (d *Door) sealSecret(ctx context.Context, q *Question, s NewSecret, r *writ
 
 // takeRaw finds a copy that one of the app's keys opens. The data is kept as it came, so that
 // clients read it as they wrote it.
-func (d *Door) takeRaw(c *Caller, account store.Account, keys []knownKey, s NewSecret, r *writeRequest) error {
+func takeRaw(c *Caller, account store.Account, keys []knownKey, s NewSecret, r *writeRequest) error {
 	data, err := secretstorage.ParseSecret(s.Raw, secretstorage.MaxPlaintext)
 	if did.CodeOf(err) == "not_found" {
 		return did.Refuse("not_encrypted", "an empty object is a secret that was removed; delete it instead")

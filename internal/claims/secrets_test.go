@@ -307,7 +307,7 @@ func TestASecretIsNotReplacedByOneThatDoesNotOpen(t *testing.T) {
 	if err := q.read(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.door.sealSecret(t.Context(), q, NewSecret{Name: "diary", Value: []byte("two")}, &good); err != nil {
+	if err := sealSecret(t.Context(), q, NewSecret{Name: "diary", Value: []byte("two")}, &good); err != nil {
 		t.Fatal(err)
 	}
 	for name, change := range map[string]func(*writeRequest){

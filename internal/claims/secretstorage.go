@@ -94,15 +94,15 @@ func (r keyRequest) read(ctx context.Context, q *Question, c *Claim) error {
 	if err := q.CheckSalt(ctx, c); err != nil {
 		return err
 	}
-	k, err := q.door.secretKey(ctx, q.Caller, r.Salt)
+	k, err := rowsOf(q).secretKey(ctx, r.Salt)
 	if err != nil {
 		return err
 	}
 	c.Prepare = func(ctx context.Context, _ string) ([]store.Write, error) {
 		if !r.Make {
-			return q.prepareFound(c, k, r)
+			return prepareFound(q, c, k, r)
 		}
-		w, err := q.door.madeKey(ctx, q.Caller, k, r.Name)
+		w, err := rowsOf(q).madeKey(ctx, k, r.Name)
 		return []store.Write{w}, err
 	}
 	c.Body = func(receipt store.Receipt, w *keystore.Wallet) (any, string, error) {
@@ -124,7 +124,7 @@ func (r keyRequest) read(ctx context.Context, q *Question, c *Claim) error {
 
 // prepareFound looks once more whether the key fits, for it may be a while since it was found. A
 // key that is given is in use here, also if its row was not (a wallet restored from its words).
-func (q *Question) prepareFound(c *Claim, k knownKey, r keyRequest) ([]store.Write, error) {
+func prepareFound(q *Question, c *Claim, k knownKey, r keyRequest) ([]store.Write, error) {
 	description, err := secretstorage.ParseDescription(r.KeyInfo)
 	if err != nil {
 		return nil, err
@@ -139,7 +139,7 @@ func (q *Question) prepareFound(c *Claim, k knownKey, r keyRequest) ([]store.Wri
 	if k.row.Tag != nil {
 		return nil, nil
 	}
-	w, err := q.door.putKey(q.Caller, k)
+	w, err := rowsOf(q).putKey(k)
 	return []store.Write{w}, err
 }
 
@@ -180,25 +180,41 @@ func (k knownKey) isDefault() bool { return bytes.Equal(k.salt, did.LooseBytes(D
 
 func (k knownKey) noted(id string) bool { return slices.Contains(k.content.IDs, id) }
 
+// rows are the secrets and the keys of the caller's app.
+type rows struct {
+	store  *store.Store
+	caller *Caller
+}
+
+func rowsOf(q *Question) rows { return rows{q.Store, q.Caller} }
+
+func (r rows) app() string { return r.caller.App.Address() }
+
 // tag names a row by what must not stand in the clear. No row's canonical form begins with text.
-func (c *Caller) tag(what, app string, name []byte) []byte {
+func tag(c *Caller, what, app string, name []byte) []byte {
 	return c.Wallet.Keys().MAC(append([]byte("walletd "+what+" v1\x00"+app+"\x00"), name...))
 }
 
+// keyTag names the row of an app's key for a salt.
+func keyTag(c *Caller, app string, salt []byte) []byte { return tag(c, "secret key", app, salt) }
+
+// secretTag names the row of an app's secret.
+func secretTag(c *Caller, app, name string) []byte { return tag(c, "secret", app, []byte(name)) }
+
 // secretKey returns an app's key for a salt; without a row if it is not in use here.
-func (d *Door) secretKey(ctx context.Context, c *Caller, salt string) (knownKey, error) {
+func (r rows) secretKey(ctx context.Context, salt string) (knownKey, error) {
 	k := knownKey{content: keyContent{Salt: salt}, salt: did.LooseBytes(salt)}
-	row, err := d.store.SecretKey(ctx, c.WalletID, c.tag("secret key", c.App.Address(), k.salt))
+	row, err := r.store.SecretKey(ctx, r.caller.WalletID, keyTag(r.caller, r.app(), k.salt))
 	if errors.Is(err, store.ErrNotFound) {
 		return k, nil
 	}
 	if err != nil {
 		return k, fmt.Errorf("looking for the key: %w", err)
 	}
-	return d.openKey(ctx, c, row)
+	return openKey(ctx, r.caller, row)
 }
 
-func (d *Door) openKey(ctx context.Context, c *Caller, row store.SecretKey) (knownKey, error) {
+func openKey(ctx context.Context, c *Caller, row store.SecretKey) (knownKey, error) {
 	k := knownKey{row: row}
 	opened, err := ledger.Open[keyContent](ctx, c.Wallet, row)
 	if err != nil {
@@ -210,14 +226,14 @@ func (d *Door) openKey(ctx context.Context, c *Caller, row store.SecretKey) (kno
 }
 
 // secretKeys returns all keys of an app, the default one first, whether it is in use or not.
-func (d *Door) secretKeys(ctx context.Context, c *Caller) ([]knownKey, error) {
-	rows, err := d.store.SecretKeys(ctx, c.WalletID, c.App.Address())
+func (r rows) secretKeys(ctx context.Context) ([]knownKey, error) {
+	list, err := r.store.SecretKeys(ctx, r.caller.WalletID, r.app())
 	if err != nil {
 		return nil, fmt.Errorf("reading the app's keys: %w", err)
 	}
 	keys := []knownKey{{content: keyContent{Salt: DefaultSalt}, salt: did.LooseBytes(DefaultSalt)}}
-	for _, row := range rows {
-		k, err := d.openKey(ctx, c, row)
+	for _, row := range list {
+		k, err := openKey(ctx, r.caller, row)
 		switch {
 		case errors.Is(err, ledger.ErrForged):
 			continue
@@ -233,15 +249,15 @@ func (d *Door) secretKeys(ctx context.Context, c *Caller) ([]knownKey, error) {
 }
 
 // putKey returns the write that puts a key's content down.
-func (d *Door) putKey(c *Caller, k knownKey) (store.Write, error) {
+func (r rows) putKey(k knownKey) (store.Write, error) {
 	row := k.row
 	if row.Tag == nil {
 		row = store.SecretKey{
-			Wallet: c.WalletID, App: c.App.Address(), Tag: c.tag("secret key", c.App.Address(), k.salt), Created: d.store.Now().Unix(),
+			Wallet: r.caller.WalletID, App: r.app(), Tag: keyTag(r.caller, r.app(), k.salt), Created: r.store.Now().Unix(),
 		}
 	}
 	var err error
-	if row.Sealed, err = c.Wallet.Seal(row, k.content); err != nil {
+	if row.Sealed, err = r.caller.Wallet.Seal(row, k.content); err != nil {
 		return store.Write{}, err
 	}
 	if k.row.Tag == nil {
@@ -251,8 +267,8 @@ func (d *Door) putKey(c *Caller, k knownKey) (store.Write, error) {
 }
 
 // madeKey returns the write that says that the caller's token had this key made just now.
-func (d *Door) madeKey(ctx context.Context, c *Caller, k knownKey, name string) (store.Write, error) {
-	keys, err := d.secretKeys(ctx, c)
+func (r rows) madeKey(ctx context.Context, k knownKey, name string) (store.Write, error) {
+	keys, err := r.secretKeys(ctx)
 	if err != nil {
 		return store.Write{}, err
 	}
@@ -266,20 +282,20 @@ func (d *Door) madeKey(ctx context.Context, c *Caller, k knownKey, name string) 
 	if makers == nil {
 		makers = map[string]int64{}
 	}
-	makers[c.Token] = last + 1
+	makers[r.caller.Token] = last + 1
 	for len(makers) > maxNoted {
 		oldest := slices.MinFunc(slices.Collect(maps.Keys(makers)), func(a, b string) int { return cmp.Compare(makers[a], makers[b]) })
 		delete(makers, oldest)
 	}
 	k.content.Makers, k.content.Name = makers, name
-	return d.putKey(c, k)
+	return r.putKey(k)
 }
 
 // MakeSecretKey gives the key for a new secret storage: the app's encryptionKey for a salt, nil for
 // DefaultSalt. name is what the storage is to be called. The answer is {"key","name","recoveryKey"},
 // the key in base64. An owner says which app. Errors are those of Answer.
 func (d *Door) MakeSecretKey(ctx context.Context, c *Caller, app did.DID, salt *string, name string) (Outcome, error) {
-	c, err := c.asApp(app)
+	c, err := asApp(c, app)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -301,7 +317,7 @@ func keyInUse(ctx context.Context, q *Question, c *Claim) (string, error) {
 	if c.Account.Type != did.AccountType().String() {
 		return "", nil
 	}
-	_, err := q.door.store.SecretKey(ctx, q.Caller.WalletID, q.Caller.tag("secret key", c.Account.App, c.Salt()))
+	_, err := q.Store.SecretKey(ctx, q.Caller.WalletID, keyTag(q.Caller, c.Account.App, c.Salt()))
 	if errors.Is(err, store.ErrNotFound) {
 		return "", nil
 	}

@@ -2,8 +2,6 @@ package claims
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
 
 	"walletd/internal/delegation"
@@ -82,63 +80,6 @@ func (d *Door) EnterSession(ctx context.Context, s Session) (*Caller, error) {
 	return c, d.open(c, row)
 }
 
-// What a session can be told besides an answer (reference d.7).
-const (
-	DeclineAuth = "declineAuth"
-	Busy        = "busy"
-)
-
-// Refuse makes the token that declines, or says busy. It is recorded with its reason, then signed
-// by the account that was revealed, or else by a key that is thrown away, so that declining tells
-// the app nothing.
-func (d *Door) Refuse(ctx context.Context, c *Caller, action, reason string) (*SignedAnswer, error) {
-	e := c.event(ledger.SessionDeclined)
-	e.Reason = reason
-	receipt, err := c.commit(ctx, ledger.Change{Event: e})
-	if err != nil {
-		return nil, err
-	}
-	s := c.session
-	payload := map[string]any{"action": action, "challenge": s.Challenge, "requestedClaims": []any{}}
-	now := d.store.Now().Add(s.Skew)
-	if s.Account == "" {
-		return throwAway(payload, now)
-	}
-	account, err := d.store.Account(ctx, c.WalletID, s.Account)
-	if err != nil {
-		return nil, fmt.Errorf("reading the account: %w", err)
-	}
-	token, err := c.Wallet.Keys().SignToken(receipt, account, payload, now)
-	if err != nil {
-		return nil, fmt.Errorf("signing the refusal: %w", err)
-	}
-	pk, err := c.Wallet.Keys().PublicKey(account)
-	if err != nil {
-		return nil, fmt.Errorf("reading the account: %w", err)
-	}
-	return &SignedAnswer{UserPK: did.EncodeBase58(pk), UserInfo: token}, nil
-}
-
-// throwAway signs with a key that nobody keeps.
-func throwAway(payload map[string]any, now time.Time) (*SignedAnswer, error) {
-	seed := randomSeed()
-	defer clear(seed)
-	key, err := did.SecretKeyFromSeed(did.Ed25519, seed)
-	if err != nil {
-		return nil, fmt.Errorf("making a throw-away key: %w", err)
-	}
-	defer key.Wipe()
-	account, err := did.FromPublicKey(key.Public(), did.AccountType())
-	if err != nil {
-		return nil, fmt.Errorf("making a throw-away account: %w", err)
-	}
-	token, err := did.SignToken(key, account, payload, now)
-	if err != nil {
-		return nil, fmt.Errorf("signing the refusal: %w", err)
-	}
-	return &SignedAnswer{UserPK: did.EncodeBase58(key.Public()), UserInfo: token}, nil
-}
-
 // RecordSession puts what became of a session on record together with the writes of its row. The
 // caller is the owner who opened it or the session's own. opened is the id of a session that is
 // opened now, else "": a repeated Idempotency-Key opens none, and is a *ledger.DoneError with the id of
@@ -147,30 +88,6 @@ func (d *Door) RecordSession(ctx context.Context, c *Caller, kind ledger.Kind, r
 	e := c.event(kind)
 	e.Reason = reason
 	_, err := c.commit(ctx, ledger.Change{Event: e, Created: opened, Writes: writes})
-	return err
-}
-
-// CancelQuestion ends a question of the caller's session that still waits; one that was answered
-// or is gone is left as it is.
-func (d *Door) CancelQuestion(ctx context.Context, c *Caller, id string) error {
-	a, err := d.approval(ctx, c, id)
-	if err != nil {
-		return err
-	}
-	row := a.Row()
-	if row.State != store.Pending || row.Asker != c.Asker {
-		return nil
-	}
-	next, err := d.decide(c, row, store.Cancelled, decision{})
-	if err != nil {
-		return err
-	}
-	e := c.event(ledger.ApprovalCancelled)
-	e.Approval = id
-	err = c.record(ctx, e, store.DecideApproval(row, next))
-	if errors.Is(err, store.ErrChanged) {
-		return nil
-	}
 	return err
 }
 

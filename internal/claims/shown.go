@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 
 	"golang.org/x/crypto/sha3"
@@ -171,15 +170,6 @@ func (s *shown) digest(question []byte) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// Contents is the hash, in hex, of what a claim would give.
-func Contents(of any) (string, error) {
-	text, err := did.MarshalStable(of)
-	if err != nil {
-		return "", fmt.Errorf("hashing what would be given: %w", err)
-	}
-	return hex.EncodeToString(did.SHA3.Sum([]byte("walletd contents v1\x00"), text)), nil
-}
-
 // endedChanged reports whether an approval ended because its answer changed.
 func endedChanged(ctx context.Context, c *Caller, a openApproval) bool {
 	end, err := openDecision(ctx, c, a)
@@ -200,7 +190,7 @@ func (d *Door) endChanged(ctx context.Context, c *Caller, row store.Approval) er
 	e := c.event(ledger.ApprovalCancelled)
 	e.Approval, e.Code = row.ID, "changed"
 	if c.Role == Owner {
-		e.App, e.Agent = prefixed(row.App), prefixed(row.Agent)
+		e.App, e.Agent = did.Prefixed(row.App), did.Prefixed(row.Agent)
 	}
 	if err := c.record(ctx, e, end); err != nil {
 		return err

@@ -50,7 +50,7 @@ type message struct {
 }
 
 func parseMessage(asked did.Object) (m message, err error) {
-	if m.typeURL, err = OptionalText(asked, "typeUrl", maxWords); err != nil {
+	if m.typeURL, err = asked.OptionalText("typeUrl", maxWords); err != nil {
 		return m, err
 	}
 	switch m.typeURL {
@@ -68,19 +68,19 @@ func parseMessage(asked did.Object) (m message, err error) {
 	if m.text, err = readOrigin(asked); err != nil {
 		return m, err
 	}
-	if m.method, err = OptionalText(asked, "method", show.MaxName); err != nil {
+	if m.method, err = asked.OptionalText("method", show.MaxName); err != nil {
 		return m, err
 	}
 	if m.method == "" {
 		m.method = did.SHA3.String()
 	}
-	if m.display, err = OptionalText(asked, "display", maxDisplay); err != nil {
+	if m.display, err = asked.OptionalText("display", maxDisplay); err != nil {
 		return m, err
 	}
 	m.meta = did.Object{}
 	if raw, present := asked["meta"]; present && m.typeURL == typeDelegation && strings.HasPrefix(string(raw), "{") {
 		if m.meta, err = did.ParseObject(raw); err != nil {
-			return m, malformed("meta is an object with members that can be mistaken for one another", err)
+			return m, did.Malformed("meta is an object with members that can be mistaken for one another", err)
 		}
 	}
 	return m, nil
@@ -121,7 +121,7 @@ func (m message) read(_ context.Context, q *Question, c *Claim) error {
 
 // readOrigin reads the text that is to be signed. A digest alone could be the hash of a token.
 func readOrigin(o did.Object) (string, error) {
-	origin, err := OptionalText(o, "origin", maxText*137/100+2)
+	origin, err := o.OptionalText("origin", maxText*137/100+2)
 	if err != nil {
 		return "", err
 	}
@@ -130,7 +130,7 @@ func readOrigin(o did.Object) (string, error) {
 	}
 	b, err := did.DecodeBase58(origin, maxText)
 	if err != nil {
-		return "", malformed(fmt.Sprintf("origin must be base58btc of at most %d bytes", maxText), nil)
+		return "", did.Malformed(fmt.Sprintf("origin must be base58btc of at most %d bytes", maxText), nil)
 	}
 	return string(b), nil
 }

@@ -62,7 +62,7 @@ func (d *Door) AuthenticateSigned(ctx context.Context, r SignedRequest) (*Caller
 		return nil, nil, did.Refuse("url_present", "a request with a url is answered at that url only; open its link as a session instead")
 	}
 	if action, _ := body.Text("action"); action != "responseAuth" {
-		return nil, nil, malformed("action must be responseAuth", nil)
+		return nil, nil, did.Malformed("action must be responseAuth", nil)
 	}
 	signed, err := readSigned(conn.Token)
 	if err != nil {
@@ -90,7 +90,7 @@ func (d *Door) AuthenticateSigned(ctx context.Context, r SignedRequest) (*Caller
 	if raw, present := body["requestedClaims"]; present {
 		if err := json.Unmarshal(raw, &asked); err != nil {
 			c.Close()
-			return nil, nil, malformed("requestedClaims must be a list", nil)
+			return nil, nil, did.Malformed("requestedClaims must be a list", nil)
 		}
 	}
 	signed.asked = asked
@@ -109,15 +109,15 @@ func readSigned(t did.Token) (*signedRequest, error) {
 	if !ok || jti == "" || len([]rune(jti)) > maxJTI || strings.ContainsRune(jti, 0) {
 		return nil, did.Refuse("jti_invalid", "jti must be a text of 1 to 128 characters")
 	}
-	challenge, err := OptionalText(t.Body, "challenge", maxChallenge)
+	challenge, err := t.Body.OptionalText("challenge", maxChallenge)
 	if err != nil {
 		return nil, err
 	}
-	approval, err := OptionalText(t.Body, "approval", maxJTI)
+	approval, err := t.Body.OptionalText("approval", maxJTI)
 	if err != nil {
 		return nil, err
 	}
-	seal, err := OptionalText(t.Body, "_ek_", 4096)
+	seal, err := t.Body.OptionalText("_ek_", 4096)
 	if err != nil {
 		return nil, err
 	}
@@ -200,47 +200,38 @@ func appName(body did.Object) string {
 	return name
 }
 
-// certificateAllows makes checks 11 to 13 of reference g.i: an agent may ask only for what its
+// CertificateAllows makes checks 11 to 13 of reference g.i: an agent may ask only for what its
 // certificate lists.
-func (c *Caller) certificateAllows(asked []*Claim) error {
+func (c *Caller) CertificateAllows(requests []delegation.ClaimRequest) error {
 	if c.certificate == nil {
 		return nil
-	}
-	var requests []delegation.ClaimRequest
-	for _, a := range asked {
-		requests = append(requests, delegation.ClaimRequest{Type: a.kind.Name, Items: a.request.Items})
 	}
 	return c.certificate.Allow(requests)
 }
 
-// sign makes the userInfo of a signed request's answer, sealed if the request brought a key.
-func (q *Question) sign(r store.Receipt, a *Answer) (*SignedAnswer, error) {
-	s := q.Caller.signed
-	token, err := q.Caller.Wallet.Keys().SignToken(r, q.Account, map[string]any{
-		"action": "responseAuth", "challenge": s.challenge, "aud": q.Caller.App.String(),
-		"jti": s.nonce.JTI, "requestedClaims": a.Claims,
-	}, q.Now)
+// SignAnswer makes the userInfo of the answer to a signed request, or that a session posts (reference
+// d.5), with the receipt of the entry that allows the answer. It is sealed if the request brought a
+// key, or if the session says so (reference e). For a bearer token's caller it is nil.
+func (c *Caller) SignAnswer(r store.Receipt, account store.Account, userPK string, claims []json.RawMessage, now time.Time) (*SignedAnswer, error) {
+	payload := map[string]any{"action": "responseAuth", "challenge": c.Challenge(), "requestedClaims": claims}
+	switch {
+	case c.signed != nil:
+		payload["aud"], payload["jti"] = c.App.String(), c.signed.nonce.JTI
+	case c.session != nil:
+		now = now.Add(c.session.Skew)
+	default:
+		return nil, nil
+	}
+	token, err := c.Wallet.Keys().SignToken(r, account, payload, now)
 	if err != nil {
 		return nil, fmt.Errorf("signing the answer: %w", err)
 	}
-	if s.sharedKey == "" {
-		return &SignedAnswer{UserPK: a.UserPK, UserInfo: token}, nil
+	a := &SignedAnswer{UserPK: userPK, UserInfo: token}
+	switch {
+	case c.signed != nil && c.signed.sharedKey != "":
+		a.UserInfo, a.SharedKey, a.Version = c.signed.channel.Seal([]byte(token)), c.signed.sharedKey, "1.0.0"
+	case c.session != nil && c.session.Seal != nil:
+		a.UserInfo, a.Version = c.session.Seal.Seal([]byte(token)), "1.0.0"
 	}
-	return &SignedAnswer{UserPK: a.UserPK, UserInfo: s.channel.Seal([]byte(token)), SharedKey: s.sharedKey, Version: "1.0.0"}, nil
-}
-
-// signSession makes the userInfo that a session posts (reference d.5), sealed if the session says
-// so (reference e).
-func (q *Question) signSession(r store.Receipt, a *Answer) (*SignedAnswer, error) {
-	s := q.Caller.session
-	token, err := q.Caller.Wallet.Keys().SignToken(r, q.Account, map[string]any{
-		"action": "responseAuth", "challenge": s.Challenge, "requestedClaims": a.Claims,
-	}, q.Now.Add(s.Skew))
-	if err != nil {
-		return nil, fmt.Errorf("signing the answer: %w", err)
-	}
-	if s.Seal == nil {
-		return &SignedAnswer{UserPK: a.UserPK, UserInfo: token}, nil
-	}
-	return &SignedAnswer{UserPK: a.UserPK, UserInfo: s.Seal.Seal([]byte(token)), Version: "1.0.0"}, nil
+	return a, nil
 }

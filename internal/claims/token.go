@@ -240,7 +240,7 @@ func (d *Door) Tokens(ctx context.Context, c *Caller, wallet string, p store.Pag
 
 func viewToken(t store.Token) TokenView {
 	return TokenView{
-		ID: t.ID, Wallet: t.Wallet, App: prefixed(t.App), Name: t.Name, Origins: strings.Fields(t.Origins), Role: Role(t.Role), Created: time.Unix(t.Created, 0),
+		ID: t.ID, Wallet: t.Wallet, App: did.Prefixed(t.App), Name: t.Name, Origins: strings.Fields(t.Origins), Role: Role(t.Role), Created: time.Unix(t.Created, 0),
 		Expires: orZero(t.Expires), LastUsed: orZero(t.LastUsed), Revoked: orZero(t.Revoked),
 	}
 }

@@ -81,17 +81,17 @@ func (v vocabulary) has(name string) bool {
 func (v vocabulary) parse(raw json.RawMessage, kept bool) (*Claim, error) {
 	asked, err := did.ParseObject(raw)
 	if err != nil {
-		return nil, malformed("a claim must be a JSON object without duplicate members", err)
+		return nil, did.Malformed("a claim must be a JSON object without duplicate members", err)
 	}
 	name, ok := asked.Text("type")
 	if !ok {
-		return nil, malformed("a claim needs a type", nil)
+		return nil, did.Malformed("a claim needs a type", nil)
 	}
 	t, known := v[name]
 	if !known || t.OwnRoute && !kept {
 		return nil, did.Refuse("claim_unsupported", "this wallet does not answer claims of that type")
 	}
-	description, err := OptionalText(asked, "description", maxWords)
+	description, err := asked.OptionalText("description", maxWords)
 	if err != nil {
 		return nil, err
 	}
@@ -120,22 +120,6 @@ func newClaim(t Type, r Request) *Claim {
 	return c
 }
 
-// OptionalText returns a text member; absent, null and "" are the same (reference c.2).
-func OptionalText(o did.Object, name string, limit int) (string, error) {
-	raw, present := o[name]
-	if !present || bytes.Equal(raw, []byte("null")) {
-		return "", nil
-	}
-	text, ok := o.Text(name)
-	if !ok {
-		return "", malformed(name+" must be a text", nil)
-	}
-	if len(text) > limit {
-		return "", malformed(fmt.Sprintf("%s is longer than %d bytes", name, limit), nil)
-	}
-	return text, nil
-}
-
 // readNumbers reads mfaCode: absent, or three different numbers from 10 to 99 (reference d.8).
 func readNumbers(o did.Object) ([]int, error) {
 	raw, present := o["mfaCode"]
@@ -144,12 +128,12 @@ func readNumbers(o did.Object) ([]int, error) {
 	}
 	var numbers []int
 	if err := json.Unmarshal(raw, &numbers); err != nil || len(numbers) != 0 && len(numbers) != 3 {
-		return nil, malformed("mfaCode must hold no number or three", nil)
+		return nil, did.Malformed("mfaCode must hold no number or three", nil)
 	}
 	seen := map[int]bool{}
 	for _, n := range numbers {
 		if n < 10 || n > 99 || seen[n] {
-			return nil, malformed("mfaCode must hold three different numbers from 10 to 99", nil)
+			return nil, did.Malformed("mfaCode must hold three different numbers from 10 to 99", nil)
 		}
 		seen[n] = true
 	}
@@ -159,7 +143,7 @@ func readNumbers(o did.Object) ([]int, error) {
 // checkSaltLength bounds a salt's text.
 func checkSaltLength(salt string) error {
 	if len(salt) > policy.MaxSalt {
-		return malformed(fmt.Sprintf("the salt is longer than %d bytes", policy.MaxSalt), nil)
+		return did.Malformed(fmt.Sprintf("the salt is longer than %d bytes", policy.MaxSalt), nil)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"walletd/internal/delegation"
+	"walletd/internal/did"
 	"walletd/internal/ledger"
 	"walletd/internal/show"
 	"walletd/internal/store"
@@ -130,7 +131,7 @@ const Expired = "expired"
 func (d *Door) viewApproval(ctx context.Context, c *Caller, a openApproval) (ApprovalView, error) {
 	row, content := a.Row(), a.Content()
 	v := ApprovalView{
-		ID: row.ID, Wallet: row.Wallet, Status: d.status(row), Code: row.Code, App: prefixed(row.App), Agent: prefixed(row.Agent),
+		ID: row.ID, Wallet: row.Wallet, Status: d.status(row), Code: row.Code, App: did.Prefixed(row.App), Agent: did.Prefixed(row.Agent),
 		CallsItself: content.Name, Account: content.Account, Claims: content.Claims, Unusual: content.Unusual, Reason: content.Reason,
 		Requested: content.Requested, Created: time.Unix(row.Created, 0), Expires: time.Unix(row.Expires, 0),
 		Decided: orZero(row.Decided), DecidedBy: row.DecidedBy,
@@ -205,4 +206,31 @@ func (d *Door) Approvals(ctx context.Context, c *Caller, status string, p store.
 		views = append(views, v)
 	}
 	return views, next, nil
+}
+
+// AgreementView is what the person is asked to agree to. The wallet has not read it.
+type AgreementView struct {
+	URI    string `json:"uri,omitempty"`
+	Digest string `json:"digest"`
+	Method string `json:"method"` // of the digest
+}
+
+// KeyPairView is a key pair that is to be made.
+type KeyPairView struct {
+	Moniker string `json:"moniker"` // what the app calls it
+	Type    string `json:"type"`    // role/key/hash
+	Declare bool   `json:"declare"` // the app wants it registered on a chain, which this wallet does not do
+}
+
+// FilterView is what an app asks for in a credential or an asset (DID Connect reference f.6 to
+// f.8): what is empty may be anything. DIDs are bare addresses.
+type FilterView struct {
+	Types          []string `json:"types,omitempty"` // of a credential: one of them
+	Target         string   `json:"target,omitempty"`
+	Address        string   `json:"address,omitempty"` // of an asset
+	TrustedIssuers []string `json:"trustedIssuers,omitempty"`
+	TrustedParents []string `json:"trustedParents,omitempty"`
+	Owners         []string `json:"owners,omitempty"`
+	Tag            string   `json:"tag,omitempty"`
+	AcquireURL     string   `json:"acquireUrl,omitempty"` // where the app says to get one
 }

@@ -35,7 +35,7 @@ func (d *Door) revokeToken(ctx context.Context, c *Caller, id string) error {
 	revoked := row
 	revoked.Revoked = d.store.Now().Unix()
 	e := c.event(ledger.TokenRevoked)
-	e.Made, e.Role, e.App = id, row.Role, prefixed(row.App)
+	e.Made, e.Role, e.App = id, row.Role, did.Prefixed(row.App)
 	if row.Role == store.RoleOperator {
 		if err := c.operates(); err != nil {
 			return err
@@ -203,4 +203,28 @@ func (d *Door) endAll(ctx context.Context, c *Caller, app string, grant func(ope
 // ofApp leaves the approvals of an app; of all apps for "".
 func ofApp(rows []store.Approval, app string) []store.Approval {
 	return slices.DeleteFunc(rows, func(a store.Approval) bool { return app != "" && a.App != app })
+}
+
+// CancelQuestion ends a question of the caller's session that still waits; one that was answered
+// or is gone is left as it is.
+func (d *Door) CancelQuestion(ctx context.Context, c *Caller, id string) error {
+	a, err := d.approval(ctx, c, id)
+	if err != nil {
+		return err
+	}
+	row := a.Row()
+	if row.State != store.Pending || row.Asker != c.Asker {
+		return nil
+	}
+	next, err := d.decide(c, row, store.Cancelled, decision{})
+	if err != nil {
+		return err
+	}
+	e := c.event(ledger.ApprovalCancelled)
+	e.Approval = id
+	err = c.record(ctx, e, store.DecideApproval(row, next))
+	if errors.Is(err, store.ErrChanged) {
+		return nil
+	}
+	return err
 }

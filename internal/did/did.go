@@ -174,3 +174,21 @@ func (d *DID) UnmarshalText(text []byte) error {
 	*d = parsed
 	return nil
 }
+
+// Prefixed writes the address of a DID with its prefix, did:abt:…; what is no DID gives "".
+func Prefixed(address string) string {
+	d, err := Parse(address)
+	if err != nil {
+		return ""
+	}
+	return d.String()
+}
+
+// Bare gives the address of a DID in any form; other text is left as it is and matches nothing
+// but itself.
+func Bare(text string) string {
+	if d, err := Parse(text); err == nil {
+		return d.Address()
+	}
+	return text
+}

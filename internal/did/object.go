@@ -1,8 +1,10 @@
 package did
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 
 	"walletd/internal/strictjson"
 )
@@ -33,3 +35,21 @@ func ParseObject(raw []byte) (Object, error) {
 // not a string. Lone surrogates come out as U+FFFD, as they do in JavaScript's
 // UTF-8.
 func (o Object) Text(name string) (string, bool) { return strictjson.Text(o[name]) }
+
+// OptionalText gives the string member of that name; absent, null and "" are the
+// same (DID Connect reference c.2). It refuses with request_malformed what is no
+// string, or is longer than limit bytes.
+func (o Object) OptionalText(name string, limit int) (string, error) {
+	raw, present := o[name]
+	if !present || bytes.Equal(raw, []byte("null")) {
+		return "", nil
+	}
+	text, ok := o.Text(name)
+	if !ok {
+		return "", Malformed(name+" must be a text", nil)
+	}
+	if len(text) > limit {
+		return "", Malformed(fmt.Sprintf("%s is longer than %d bytes", name, limit), nil)
+	}
+	return text, nil
+}

@@ -1,6 +1,9 @@
 package did
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // Refusal says that something the other side sent was refused by a rule of the
 // protocol. Code is one of the stable codes of DID Connect reference section l
@@ -15,6 +18,16 @@ type Refusal struct {
 // Refuse makes a refusal. The reason must be text of our own.
 func Refuse(code, reason string) *Refusal {
 	return &Refusal{Code: code, Reason: reason}
+}
+
+// Malformed is the refusal request_malformed: what came is no request. It wraps
+// the cause, if one is given.
+func Malformed(reason string, cause error) error {
+	refusal := Refuse("request_malformed", reason)
+	if cause != nil {
+		return fmt.Errorf("%w: %w", refusal, cause)
+	}
+	return refusal
 }
 
 // Error gives the reason and the code.
