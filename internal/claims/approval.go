@@ -30,12 +30,8 @@ type asked struct {
 	Account   string            `json:"account"`
 	Unusual   []string          `json:"unusual,omitempty"`
 	Reason    string            `json:"reason"`
-	Token     string            `json:"token,omitempty"` // that asked
-	Session   *sessionFacts     `json:"session,omitempty"`
-	Challenge string            `json:"challenge,omitempty"` // that the answer is to carry
-	Shown     *shown            `json:"shown,omitempty"`     // nil where an earlier version asked
-	// CertificateEnds bounds what is remembered of a yes to an agent: unix seconds, 0 for no agent.
-	CertificateEnds int64 `json:"certificateEnds,omitempty"`
+	Shown     *shown            `json:"shown,omitempty"` // nil where an earlier version asked
+	Requester
 }
 
 // openApproval is an approval's row that is authentic, with what was asked.
@@ -57,7 +53,7 @@ func (d *Door) ask(ctx context.Context, q *Question, v verdict) (Outcome, error)
 	}
 	if earlier, found, err := d.earlier(ctx, q, digest); err != nil || found {
 		if found || q.known && errors.Is(err, ErrRejected) {
-			if spent := d.spend(ctx, q.Caller); spent != nil {
+			if spent := d.consumeNonce(ctx, q.Caller); spent != nil {
 				return Outcome{}, spent
 			}
 		}
@@ -69,8 +65,7 @@ func (d *Door) ask(ctx context.Context, q *Question, v verdict) (Outcome, error)
 	}
 	content := asked{
 		Requested: requested, Name: show.Plain(q.Caller.Name, show.MaxName), Label: show.Plain(q.Caller.Label, show.MaxName), Account: q.Account.Address,
-		Unusual: q.unusual, Reason: v.Reason, CertificateEnds: q.Caller.certificateEnds,
-		Token: q.Caller.Token, Session: q.Caller.session.facts(), Challenge: q.Caller.Challenge(), Shown: told,
+		Unusual: q.unusual, Reason: v.Reason, Shown: told, Requester: q.Caller.Requester(),
 	}
 	for _, c := range q.claims {
 		content.Claims = append(content.Claims, c.view())
@@ -102,7 +97,7 @@ func (d *Door) ask(ctx context.Context, q *Question, v verdict) (Outcome, error)
 			return Outcome{}, err
 		case errors.Is(err, store.ErrTooMany):
 			if q.known {
-				if err := d.spend(ctx, q.Caller); err != nil {
+				if err := d.consumeNonce(ctx, q.Caller); err != nil {
 					return Outcome{}, err
 				}
 			}
@@ -298,12 +293,9 @@ func (d *Door) readAgain(ctx context.Context, c *Caller, a openApproval, choice 
 	if err != nil {
 		return nil, fmt.Errorf("reading approval %s: %w", row.ID, err)
 	}
-	asker := *c
-	asker.Role, asker.Asker, asker.App, asker.Agent = App, row.Asker, app, did.DID{}
-	asker.Token, asker.session = content.Token, content.Session.session()
-	asker.certificateEnds, asker.challenge = content.CertificateEnds, content.Challenge
+	var agent did.DID
 	if row.Agent != "" {
-		if asker.Agent, err = did.Parse(row.Agent); err != nil {
+		if agent, err = did.Parse(row.Agent); err != nil {
 			return nil, fmt.Errorf("reading approval %s: %w", row.ID, err)
 		}
 	}
@@ -314,7 +306,7 @@ func (d *Door) readAgain(ctx context.Context, c *Caller, a openApproval, choice 
 	if err != nil {
 		return nil, err
 	}
-	q := d.question(&asker, claims, choice)
+	q := d.question(c.As(content.Requester, row.Asker, app, agent), claims, choice)
 	return q, q.read(ctx)
 }
 

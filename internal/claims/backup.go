@@ -99,7 +99,7 @@ func (d *Door) InspectBackup(ctx context.Context, c *Caller, file []byte) (Backu
 
 // gatherAtOnce gathers until nothing changed meanwhile: there is no change without an entry.
 func (d *Door) gatherAtOnce(ctx context.Context, c *Caller, receipt store.Receipt, withoutRecord bool) (*backup, error) {
-	for range tries {
+	for range Tries {
 		if err := d.refresh(ctx, c); err != nil {
 			return nil, err
 		}
@@ -142,7 +142,7 @@ func (d *Door) unchangedSince(ctx context.Context, c *Caller, seq int64) (bool, 
 func (d *Door) gather(ctx context.Context, c *Caller, receipt store.Receipt, last int64) (*backup, error) {
 	b := &backup{
 		Format: backupFormat, Wallet: c.WalletID, Created: d.store.Now().UTC().Truncate(time.Second), Settings: settingsOf(c.Wallet.Settings()),
-		Accounts: []keptAccount{}, Apps: []keptApp{}, Revoked: []keptRefusal{}, Holdings: []holding{}, Keys: []keptSecretKey{}, Secrets: []storedSecret{},
+		Accounts: []keptAccount{}, Apps: []keptApp{}, Revoked: []keptRefusal{}, Holdings: []keptHolding{}, Keys: []keptSecretKey{}, Secrets: []storedSecret{},
 	}
 	for _, part := range []func(context.Context, *Caller, *backup) error{
 		func(ctx context.Context, c *Caller, b *backup) error { return d.gatherAccounts(ctx, c, receipt, b) },
@@ -245,7 +245,7 @@ func (d *Door) gatherHoldings(ctx context.Context, c *Caller, b *backup) error {
 	}
 	b.Profile = profile
 	list := func(p store.Page) ([]store.Credential, string, error) { return d.store.Credentials(ctx, c.WalletID, p) }
-	return gatherRows(ctx, c, b, list, func(_ store.Credential, h holding) { b.Holdings = append(b.Holdings, h) })
+	return gatherRows(ctx, c, b, list, func(_ store.Credential, h holding) { b.Holdings = append(b.Holdings, keptHolding(h)) })
 }
 
 // gatherSecrets reads what is kept for apps. Their secrets stay sealed with the apps' own keys,
@@ -261,19 +261,20 @@ func (d *Door) gatherSecrets(ctx context.Context, c *Caller, b *backup) error {
 		}
 		for _, row := range rows {
 			after = row.Tag
-			k, err := openKey(ctx, c, row)
+			k, err := ledger.Open[keyContent](ctx, c.Wallet, row)
 			if err != nil {
 				if err := b.leaveOut(err); err != nil {
 					return err
 				}
 				continue
 			}
-			k.content.Makers = nil // tokens, which are not in a backup
-			b.Keys = append(b.Keys, keptSecretKey{row.App, row.Created, k.content})
+			content := keptKey(k.Content())
+			content.Makers = nil // tokens, which are not in a backup
+			b.Keys = append(b.Keys, keptSecretKey{row.App, row.Created, content})
 		}
 	}
 	list := func(p store.Page) ([]store.Secret, string, error) { return d.store.Secrets(ctx, c.WalletID, "", p) }
 	return gatherRows(ctx, c, b, list, func(row store.Secret, content secretContent) {
-		b.Secrets = append(b.Secrets, storedSecret{row.App, row.Revision, row.Created, row.Updated, content})
+		b.Secrets = append(b.Secrets, storedSecret{row.App, row.Revision, row.Created, row.Updated, keptContent(content)})
 	})
 }

@@ -16,7 +16,7 @@ import (
 func TestACorruptedBackupRestoresTheSameOrNothing(t *testing.T) {
 	h := furnished(t)
 	b := h.backup()
-	before := h.contents()
+	before := contentsOf(h)
 	n := place(t)
 	n.wallet = h.wallet
 	chance := rand.New(rand.NewPCG(1, 2))
@@ -36,7 +36,7 @@ func TestACorruptedBackupRestoresTheSameOrNothing(t *testing.T) {
 		}
 		same++
 		n.own()
-		if after := strings.ReplaceAll(n.contents(), ",\n    \"off\": true", ""); after != before {
+		if after := strings.ReplaceAll(contentsOf(n), ",\n    \"off\": true", ""); after != before {
 			t.Fatalf("restored something else: %s", cmp.Diff(before, after))
 		}
 		if err := n.door.DeleteWallet(t.Context(), n.as(n.owner), n.wallet); err != nil {

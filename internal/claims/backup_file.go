@@ -67,7 +67,7 @@ type backup struct {
 	Profile  Profile         `json:"profile,omitempty"`
 	Apps     []keptApp       `json:"apps"`
 	Revoked  []keptRefusal   `json:"revokedDelegations"`
-	Holdings []holding       `json:"credentials"`
+	Holdings []keptHolding   `json:"credentials"`
 	Keys     []keptSecretKey `json:"secretKeys"`
 	Secrets  []storedSecret  `json:"secrets"`
 	Record   *keptRecord     `json:"record,omitempty"` // nil if it was left out
@@ -111,17 +111,50 @@ type keptRefusal struct {
 }
 
 type keptSecretKey struct {
-	App     string     `json:"app"`
-	Created int64      `json:"created"`
-	Content keyContent `json:"content"`
+	App     string  `json:"app"`
+	Created int64   `json:"created"`
+	Content keptKey `json:"content"`
+}
+
+// keptKey has the fields of keyContent, of which it is converted.
+type keptKey struct {
+	Salt   string           `json:"salt"`
+	Name   string           `json:"name,omitempty"`
+	Makers map[string]int64 `json:"makers,omitempty"`
+	IDs    []string         `json:"ids,omitempty"`
 }
 
 type storedSecret struct {
-	App      string        `json:"app"`
-	Revision string        `json:"revision"`
-	Created  int64         `json:"created"`
-	Updated  int64         `json:"updated"`
-	Content  secretContent `json:"content"`
+	App      string      `json:"app"`
+	Revision string      `json:"revision"`
+	Created  int64       `json:"created"`
+	Updated  int64       `json:"updated"`
+	Content  keptContent `json:"content"`
+}
+
+// keptContent has the fields of secretContent, of which it is converted.
+type keptContent struct {
+	Name  string          `json:"name"`
+	Salt  string          `json:"salt"`
+	KeyID string          `json:"keyId"`
+	Data  json.RawMessage `json:"data"`
+}
+
+// keptHolding has the fields of holding, of which it is converted.
+type keptHolding struct {
+	Kind       string          `json:"kind"`
+	DID        string          `json:"did"`
+	Owner      string          `json:"owner"`
+	Types      []string        `json:"types,omitempty"`
+	Issuer     string          `json:"issuer,omitempty"`
+	IssuerName string          `json:"issuerName,omitempty"`
+	Parent     string          `json:"parent,omitempty"`
+	Tag        string          `json:"tag,omitempty"`
+	Issued     time.Time       `json:"issued,omitzero"`
+	Expires    time.Time       `json:"expires,omitzero"`
+	From       string          `json:"from,omitempty"`
+	Stored     time.Time       `json:"stored"`
+	Data       json.RawMessage `json:"data,omitempty"`
 }
 
 // wipe overwrites the secrets that stand in the clear.

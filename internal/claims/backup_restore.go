@@ -240,7 +240,8 @@ func (m *remade) holdings(b *backup) error {
 		}
 		m.writes = append(m.writes, store.PutProfile(row))
 	}
-	for _, h := range b.Holdings {
+	for _, kept := range b.Holdings {
+		h := holding(kept)
 		row := store.Credential{Wallet: c.WalletID, ID: h.id(), Created: h.Stored.Unix()}
 		var err error
 		if row.Sealed, err = c.Wallet.Seal(row, h); err != nil {
@@ -257,7 +258,7 @@ func (m *remade) secrets(b *backup) error {
 	for _, k := range b.Keys {
 		row := store.SecretKey{Wallet: c.WalletID, App: k.App, Tag: keyTag(c, k.App, did.LooseBytes(k.Content.Salt)), Created: k.Created}
 		var err error
-		if row.Sealed, err = c.Wallet.Seal(row, k.Content); err != nil {
+		if row.Sealed, err = c.Wallet.Seal(row, keyContent(k.Content)); err != nil {
 			return err
 		}
 		m.writes = append(m.writes, store.InsertSecretKey(row, maxSecretKeys))
@@ -267,7 +268,7 @@ func (m *remade) secrets(b *backup) error {
 			Wallet: c.WalletID, App: k.App, Tag: secretTag(c, k.App, k.Content.Name), Revision: k.Revision, Created: k.Created, Updated: k.Updated,
 		}
 		var err error
-		if row.Sealed, err = c.Wallet.Seal(row, k.Content); err != nil {
+		if row.Sealed, err = c.Wallet.Seal(row, secretContent(k.Content)); err != nil {
 			return err
 		}
 		m.writes = append(m.writes, store.PutRestoredSecret(row))

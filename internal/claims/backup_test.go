@@ -115,7 +115,8 @@ func (h *house) own() {
 }
 
 // contents is all that the wallet holds, as text, without its record and the time.
-func (h *house) contents() string {
+// contentsOf is what a backup of the wallet holds, as text.
+func contentsOf(h *house) string {
 	h.t.Helper()
 	c := h.as(h.owner)
 	b, err := h.door.gather(h.t.Context(), c, h.releases(c), 0)
@@ -164,7 +165,7 @@ func TestAWalletIsRestoredIntoAnEmptyStore(t *testing.T) {
 	if kind, e := h.lastEvent(); kind != "backup.inspected" || e.By != "owner" {
 		t.Errorf("on record: %s %+v", kind, e)
 	}
-	before := h.contents()
+	before := contentsOf(h)
 
 	n := place(t)
 	n.wallet = h.wallet
@@ -176,7 +177,7 @@ func TestAWalletIsRestoredIntoAnEmptyStore(t *testing.T) {
 		t.Errorf("restored %+v", restored)
 	}
 	n.own()
-	after := strings.Replace(n.contents(), `"decision": "allow",
+	after := strings.Replace(contentsOf(n), `"decision": "allow",
     "off": true`, `"decision": "allow"`, 1)
 	if diff := cmp.Diff(before, after); diff != "" {
 		t.Errorf("(-before +after)\n%s", diff)
@@ -361,7 +362,7 @@ func TestARestoreIsRefused(t *testing.T) {
 func TestAWalletIsRestoredWhereItWas(t *testing.T) {
 	h := furnished(t)
 	b := h.backup()
-	before := h.contents()
+	before := contentsOf(h)
 	if err := h.door.Ledger().SignHeads(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -372,7 +373,7 @@ func TestAWalletIsRestoredWhereItWas(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.own()
-	if after := h.contents(); strings.ReplaceAll(after, ",\n    \"off\": true", "") != before {
+	if after := contentsOf(h); strings.ReplaceAll(after, ",\n    \"off\": true", "") != before {
 		t.Error(cmp.Diff(before, after))
 	}
 	if err := h.door.Ledger().SignHeads(t.Context()); err != nil {

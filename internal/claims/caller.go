@@ -39,13 +39,14 @@ type Caller struct {
 	Name     string       // what an app that signs calls itself: hostile text
 	Label    string       // what the token was named by who made it
 	Once     *ledger.Once // an Idempotency-Key, if one came with the request
+	Session  *Session     // of a DID Connect session's request, else nil
+	// CertificateEnds is when the certificate of an agent ends, in unix seconds; 0 without one.
+	CertificateEnds int64
 
-	signed          *signedRequest
-	session         *Session
-	certificate     *delegation.Connect // of an agent, else nil
-	certificateEnds int64               // unix seconds; 0 without a certificate
-	origins         []string            // of pages that may call with the token
-	challenge       string              // of a question that is read again for its owner
+	signed      *signedRequest
+	certificate *delegation.Connect // of an agent, else nil
+	origins     []string            // of pages that may call with the token
+	challenge   string              // of a question that is read again for its owner
 
 	// Wallet is the caller's wallet as it was last read; nil for an operator who has entered none. Those
 	// who act for the same request share it, and what was read with it of the app that asks.
@@ -59,8 +60,8 @@ func (c *Caller) Challenge() string {
 	switch {
 	case c.signed != nil:
 		return c.signed.challenge
-	case c.session != nil && c.session.Challenge != "":
-		return c.session.Challenge
+	case c.Session != nil && c.Session.Challenge != "":
+		return c.Session.Challenge
 	}
 	return c.challenge
 }
@@ -79,8 +80,8 @@ func (c *Caller) Close() {
 // event begins an event of the caller's.
 func (c *Caller) event(kind ledger.Kind) ledger.Event {
 	e := ledger.Event{Kind: kind, By: string(c.Role), Token: c.Token, App: c.App.String(), Agent: c.Agent.String()}
-	if c.session != nil {
-		e.Session, e.Origin = c.session.ID, c.session.Origin
+	if c.Session != nil {
+		e.Session, e.Origin = c.Session.ID, c.Session.Origin
 	}
 	if c.signed != nil {
 		e.JTI = c.signed.nonce.JTI
@@ -106,6 +107,33 @@ func (c *Caller) commit(ctx context.Context, change ledger.Change) (store.Receip
 func (c *Caller) record(ctx context.Context, e ledger.Event, writes ...store.Write) error {
 	_, err := c.commit(ctx, ledger.Change{Event: e, Writes: writes})
 	return err
+}
+
+// IsSigned reports whether the request proves itself by a signature.
+func (c *Caller) IsSigned() bool { return c.signed != nil }
+
+// Requester is what an approval keeps, sealed, of who asked, so that the question can be read again as
+// they asked it. Who they are stands in the approval's row.
+type Requester struct {
+	Token     string        `json:"token,omitempty"` // that asked
+	Session   *sessionFacts `json:"session,omitempty"`
+	Challenge string        `json:"challenge,omitempty"` // that the answer is to carry
+	// CertificateEnds bounds what is remembered of a yes to an agent: unix seconds, 0 for no agent.
+	CertificateEnds int64 `json:"certificateEnds,omitempty"`
+}
+
+// Requester is what an approval keeps of the caller.
+func (c *Caller) Requester() Requester {
+	return Requester{c.Token, c.Session.facts(), c.Challenge(), c.CertificateEnds}
+}
+
+// As is the requester of an approval, for whom the caller, its owner, reads the question again. They
+// share the open wallet.
+func (c *Caller) As(r Requester, asker string, app, agent did.DID) *Caller {
+	return &Caller{
+		Role: App, Token: r.Token, Asker: asker, WalletID: c.WalletID, App: app, Agent: agent, Session: r.Session.session(),
+		CertificateEnds: r.CertificateEnds, challenge: r.Challenge, Wallet: c.Wallet, asking: c.asking, epoch: c.epoch,
+	}
 }
 
 // once is the request's Idempotency-Key with the token it came with; nil without either.
@@ -312,4 +340,26 @@ func (c *Caller) readAsKnown() bool {
 		return ledger.IsGenuine(c.Wallet, token)
 	}
 	return false
+}
+
+// Tries is how often a request is decided anew because a rule or a grant that its decision rested
+// on changed before the decision was on record.
+const Tries = 5
+
+// retry does what rests on the caller's wallet until nothing came between what it read and what it
+// wrote, at most so many times: a rule, a grant or an account that changed meanwhile is store.ErrChanged
+// or store.ErrExists. The wallet is read again before each further time.
+func (d *Door) retry(ctx context.Context, c *Caller, times int, do func() error) error {
+	for try := 1; ; try++ {
+		err := do()
+		if try == times || !errors.Is(err, store.ErrChanged) && !errors.Is(err, store.ErrExists) {
+			return err
+		}
+		if c.Wallet == nil {
+			continue // an operator's, of another operator's token
+		}
+		if err := d.refresh(ctx, c); err != nil {
+			return err
+		}
+	}
 }

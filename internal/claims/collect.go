@@ -59,7 +59,7 @@ func (d *Door) collectAsked(ctx context.Context, c *Caller, id string, wait time
 		if now.Unix() >= row.Expires {
 			return Outcome{}, ErrExpired
 		}
-		if err := d.spend(ctx, c); err != nil {
+		if err := d.consumeNonce(ctx, c); err != nil {
 			return Outcome{}, err
 		}
 		return Outcome{Pending: pending(row)}, nil
@@ -69,7 +69,7 @@ func (d *Door) collectAsked(ctx context.Context, c *Caller, id string, wait time
 		}
 		var out Outcome
 		again := false
-		err := d.retry(ctx, c, tries, func() error {
+		err := d.retry(ctx, c, Tries, func() error {
 			if again { // the yes itself, a rule, or a withdrawal changed the wallet since it was read
 				if a, err = d.approval(ctx, c, id); err != nil {
 					return err
@@ -106,24 +106,11 @@ func (d *Door) ended(ctx context.Context, c *Caller, a openApproval) error {
 	return err
 }
 
-// spend uses up the jti of a signed request whose answer leaves nothing on record, so that it
-// can't be sent again when there is more to be had. What used it up already uses it no second time.
-func (d *Door) spend(ctx context.Context, c *Caller) error {
-	if c.signed == nil || c.signed.spent {
-		return nil
-	}
-	if err := d.ledger.ConsumeNonce(ctx, c.signed.nonce); err != nil {
-		return err
-	}
-	c.signed.spent = true
-	return nil
-}
-
 // spendRefused uses up the jti of a signed collection that was refused, and returns the refusal, or
 // that the jti was used before. Nothing is kept of a stranger who asks for what is not theirs, nor
 // where nothing was decided, because the keystore is locked or the caller went away.
 func (d *Door) spendRefused(ctx context.Context, c *Caller, refusal error) error {
-	if c.signed == nil || errors.Is(refusal, keystore.ErrLocked) || ctx.Err() != nil {
+	if !c.IsSigned() || errors.Is(refusal, keystore.ErrLocked) || ctx.Err() != nil {
 		return refusal
 	}
 	if errors.Is(refusal, ErrNotFound) {
@@ -134,7 +121,7 @@ func (d *Door) spendRefused(ctx context.Context, c *Caller, refusal error) error
 			return refusal
 		}
 	}
-	if err := d.spend(ctx, c); err != nil {
+	if err := d.consumeNonce(ctx, c); err != nil {
 		return err
 	}
 	return refusal
@@ -161,16 +148,17 @@ func (d *Door) collect(ctx context.Context, c *Caller, a openApproval) (Outcome,
 // first one it returns the write that keeps the challenge, for the record of the collection.
 func (d *Door) fixChallenge(ctx context.Context, c *Caller, row store.Approval, end decision) ([]store.Write, error) {
 	switch {
-	case c.signed == nil:
+	case !c.IsSigned():
 		return nil, nil
 	case end.Challenge == nil:
-		end.Challenge = &c.signed.challenge
+		challenge := c.Challenge()
+		end.Challenge = &challenge
 		next, err := end.seal(c.Wallet, row)
 		if err != nil {
 			return nil, err
 		}
 		return []store.Write{store.WithdrawApproval(row, next)}, nil
-	case *end.Challenge != c.signed.challenge:
+	case *end.Challenge != c.Challenge():
 		return nil, d.refuse(ctx, c, did.Refuse("already_collected", "this yes was collected with another challenge; send that one, or ask again"))
 	}
 	return nil, nil
@@ -304,7 +292,7 @@ func (d *Door) refuse(ctx context.Context, c *Caller, refusal error) error {
 	case "request_malformed", "app_unknown":
 		return refusal
 	}
-	if c.session == nil {
+	if c.Session == nil {
 		standing, err := d.knows(ctx, c)
 		if err != nil {
 			return err

@@ -3,7 +3,6 @@ package claims
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -98,10 +97,6 @@ type verdict struct {
 	shown    string // the approval's digest
 }
 
-// tries is how often a request is decided anew because a rule or a grant that its decision rested
-// on changed before the decision was on record.
-const tries = 5
-
 // Answer decides about the claims that the caller asks for, records the decision and acts on it. All
 // claims have one outcome. Errors: refusals of the DID Connect reference (did.Refusal), ErrDenied,
 // ErrRejected, ErrTooMany, keystore.ErrLocked, and the store's; nothing was given with any.
@@ -136,7 +131,7 @@ func (d *Door) candidates(ctx context.Context, c *Caller, t Type, r Request) ([]
 
 // pass takes a request through the pipeline: read, decide, record, act.
 func (d *Door) pass(ctx context.Context, c *Caller, parse func() ([]*Claim, error)) (out Outcome, err error) {
-	err = d.retry(ctx, c, tries, func() error {
+	err = d.retry(ctx, c, Tries, func() error {
 		claims, err := parse()
 		if err == nil {
 			out, err = d.question(c, claims, Choice{}).pass(ctx)
@@ -173,24 +168,6 @@ func (q *Question) pass(ctx context.Context) (Outcome, error) {
 		}
 	}
 	return q.door.ask(ctx, q, v)
-}
-
-// retry does what rests on the caller's wallet until nothing came between what it read and what it
-// wrote, at most so many times: a rule, a grant or an account that changed meanwhile is store.ErrChanged
-// or store.ErrExists. The wallet is read again before each further time.
-func (d *Door) retry(ctx context.Context, c *Caller, times int, do func() error) error {
-	for try := 1; ; try++ {
-		err := do()
-		if try == times || !errors.Is(err, store.ErrChanged) && !errors.Is(err, store.ErrExists) {
-			return err
-		}
-		if c.Wallet == nil {
-			continue // an operator's, of another operator's token
-		}
-		if err := d.refresh(ctx, c); err != nil {
-			return err
-		}
-	}
 }
 
 // release is the rule of this package: what was decided is on record, durably, before anything

@@ -78,8 +78,8 @@ func (q *Question) grant(c *Claim, r Remember, approval string) (store.Grant, er
 		content.Delegation = hex.EncodeToString(c.delegation.Hash[:])
 		row.Ends = earliest(row.Ends, c.delegation.Expires)
 	}
-	if q.Caller.certificateEnds != 0 {
-		row.Ends = earliest(row.Ends, time.Unix(q.Caller.certificateEnds, 0))
+	if q.Caller.CertificateEnds != 0 {
+		row.Ends = earliest(row.Ends, time.Unix(q.Caller.CertificateEnds, 0))
 	}
 	var err error
 	if row.Sealed, err = q.Caller.Wallet.Seal(row, content); err != nil {

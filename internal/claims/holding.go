@@ -237,7 +237,7 @@ func (d *Door) holdsAccount(ctx context.Context, c *Caller, address string) erro
 // It is not asked about and is recorded; the same again changes nothing. Refusals:
 // credential_invalid.
 func (d *Door) StoreCredential(ctx context.Context, c *Caller, attachment json.RawMessage) (HoldingView, error) {
-	if c.session == nil || c.session.Account == "" {
+	if c.Session == nil || c.Session.Account == "" {
 		return HoldingView{}, ErrForbidden
 	}
 	o, err := did.ParseObject(attachment)
@@ -247,11 +247,11 @@ func (d *Door) StoreCredential(ctx context.Context, c *Caller, attachment json.R
 	if how, _ := o.Text("disposition"); how != "attachment" {
 		return HoldingView{}, badCredential("nothing was handed over as an attachment")
 	}
-	h, err := readAttachment(o, c.session.Account, d.store.Now())
+	h, err := readAttachment(o, c.Session.Account, d.store.Now())
 	if err != nil {
 		return HoldingView{}, err
 	}
-	if h.Owner != c.session.Account {
+	if h.Owner != c.Session.Account {
 		return HoldingView{}, badCredential("it is about another account than the one of this session")
 	}
 	if tag, _ := o.Text("tag"); len(tag) <= maxItem && show.IsShowable(tag) {

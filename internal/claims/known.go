@@ -176,7 +176,7 @@ func (d *Door) Delegations(ctx context.Context, c *Caller, p store.Page) ([]Dele
 		row := checked.Row()
 		views = append(views, DelegationView{
 			Hash: hex.EncodeToString(row.Hash), From: did.Prefixed(row.FromAddr), To: did.Prefixed(row.ToAddr),
-			Expires: time.Unix(row.Expires, 0), Approved: orZero(row.Approved), Revoked: orZero(row.Revoked),
+			Expires: time.Unix(row.Expires, 0), Approved: store.Time(row.Approved), Revoked: store.Time(row.Revoked),
 		})
 	}
 	return views, next, nil

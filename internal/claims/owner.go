@@ -160,7 +160,7 @@ func (d *Door) TestPolicy(ctx context.Context, c *Caller, r policy.Rule) (policy
 		return policy.Verdict{}, invalid("a test names one app and one claim")
 	}
 	t := d.types[r.Claim] // checked above
-	asker := &Caller{Role: App, App: app, WalletID: c.WalletID, Wallet: c.Wallet, asking: c.asking}
+	asker := c.As(Requester{}, "", app, did.DID{})
 	q := d.question(asker, []*Claim{probe(t, r)}, Choice{})
 	err = q.read(ctx)
 	if denied, is := errors.AsType[*denial](err); is {

@@ -111,14 +111,14 @@ func (q *Question) meet(ctx context.Context) error {
 	}
 	q.known = standing == known
 	switch {
-	case q.Caller.session != nil: // the person opened its link
+	case q.Caller.Session != nil: // the person opened its link
 		if standing == withdrawn {
 			q.firstTime("You withdrew this app; a yes lets it in again.")
 		}
-		if q.Caller.session.Member != "" {
-			q.unusual = append(q.unusual, q.Caller.session.Member)
+		if q.Caller.Session.Member != "" {
+			q.unusual = append(q.unusual, q.Caller.Session.Member)
 		}
-		if q.Caller.session.Followed {
+		if q.Caller.Session.Followed {
 			q.unusual = append(q.unusual, "You did not open this link: the app of the session before led here.")
 		}
 	case standing == withdrawn:
@@ -185,7 +185,7 @@ func (q *Question) settleAccount(ctx context.Context) (err error) {
 			principal = c
 		}
 	}
-	switch s := q.Caller.session; {
+	switch s := q.Caller.Session; {
 	case s != nil && s.Account != "":
 		return q.keepAccount(ctx, s.Account, principal)
 	case principal != nil:
@@ -229,7 +229,7 @@ func (q *Question) findPrincipal(ctx context.Context, c *Claim, p Principal) (er
 		return err
 	}
 	q.Account, err = q.Held(ctx, wanted)
-	if did.CodeOf(err) == "account_not_held" && !p.Target.IsZero() && q.Caller.session != nil {
+	if did.CodeOf(err) == "account_not_held" && !p.Target.IsZero() && q.Caller.Session != nil {
 		return q.missAccount(ctx, c, wanted)
 	}
 	return err
@@ -277,7 +277,7 @@ func (q *Question) Signer() did.DID {
 // NoteUnsealed says that a secret is asked for in clear although the channel was offered
 // (reference e); over HTTP the connection is the app's own.
 func (q *Question) NoteUnsealed(c *Claim) {
-	if s := q.Caller.session; s != nil && s.Offered && !s.Arrived {
+	if s := q.Caller.Session; s != nil && s.Offered && !s.Arrived {
 		c.Unusual = append(c.Unusual, "The request did not come over the encrypted channel, which was offered.")
 	}
 }
@@ -287,7 +287,7 @@ func (q *Question) Challenge() string { return q.Caller.Challenge() }
 
 // AppTime is the time for what this app reads, its clock's skew added.
 func (q *Question) AppTime() time.Time {
-	if s := q.Caller.session; s != nil {
+	if s := q.Caller.Session; s != nil {
 		return q.Now.Add(s.Skew)
 	}
 	return q.Now
@@ -344,7 +344,7 @@ func (q *Question) answer(r store.Receipt, v verdict) (*Answer, error) {
 		if len(c.mfa) > 0 {
 			added["mfaCode"] = []int{q.choice.MFACode} // replaced, not echoed (reference d.8)
 		}
-		whole, err := c.echo(added, q.Caller.session != nil)
+		whole, err := c.echo(added, q.Caller.Session != nil)
 		if err != nil {
 			return nil, err
 		}
@@ -476,7 +476,7 @@ func (q *Question) decide(ctx context.Context) (verdict, []store.Write, error) {
 			}
 			v = policy.Decide(rules, grants, f, q.Now)
 		}
-		if s := q.Caller.session; v.Decision == policy.Allow && s != nil && s.Followed {
+		if s := q.Caller.Session; v.Decision == policy.Allow && s != nil && s.Followed {
 			v = policy.Verdict{Decision: policy.Ask, Reason: "another app led here, and not the person"}
 		}
 		if v.Grant != nil {

@@ -1,6 +1,7 @@
 package claims
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -52,7 +53,7 @@ func TestASaltOfAnotherDIDIsNeverDecidedByRule(t *testing.T) {
 	})
 }
 
-func hexString(b []byte) string { return *hexOf(b) }
+func hexString(b []byte) string { return hex.EncodeToString(b) }
 
 func ethereumBytes(t *testing.T, address string) []byte {
 	d, err := did.Parse(address)

@@ -209,7 +209,7 @@ func (d *Door) WriteSecret(ctx context.Context, c *Caller, app did.DID, s NewSec
 func (s NewSecret) request() Request {
 	return Request{Read: func(ctx context.Context, q *Question, c *Claim) error {
 		r := writeRequest{Type: secretWrite().Name, Name: s.Name, Match: s.Match}
-		if err := sealSecret(ctx, q, s, &r); err != nil {
+		if err := rowsOf(q).sealSecret(ctx, q.Account, s, &r); err != nil {
 			return err
 		}
 		c.Kept = r

@@ -176,7 +176,7 @@ func (d *Door) NoteSecretKey(ctx context.Context, c *Caller, app did.DID, id str
 	if err != nil {
 		return d.refuse(ctx, c, err)
 	}
-	return full(d.retry(ctx, c, tries, func() error { return d.refuse(ctx, c, d.noteOnce(ctx, c, o)) }))
+	return full(d.retry(ctx, c, Tries, func() error { return d.refuse(ctx, c, d.noteOnce(ctx, c, o)) }))
 }
 
 func (d *Door) noteOnce(ctx context.Context, c *Caller, o offered) error {
@@ -219,7 +219,7 @@ func (d *Door) noteOnce(ctx context.Context, c *Caller, o offered) error {
 		}
 	}
 	e := c.event(ledger.SecretKeyNoted)
-	e.Claims = []ledger.ClaimEvent{{Type: secretStorageKey().Name, Salt: hexOf(k.salt), About: o.id}}
+	e.Claims = []ledger.ClaimEvent{{Type: secretStorageKey().Name, Salt: ledger.Hex(k.salt), About: o.id}}
 	return c.record(ctx, e, writes...)
 }
 

@@ -120,9 +120,9 @@ type NewSecret struct {
 func (NewSecret) Format(f fmt.State, _ rune) { fmt.Fprint(f, "NewSecret{…}") }
 
 // sealSecret completes a request with the account data to keep and the key that opens it.
-func sealSecret(ctx context.Context, q *Question, s NewSecret, r *writeRequest) error {
-	c, account := q.Caller, q.Account
-	keys, err := rowsOf(q).secretKeys(ctx)
+func (rows rows) sealSecret(ctx context.Context, account store.Account, s NewSecret, r *writeRequest) error {
+	c := rows.caller
+	keys, err := rows.secretKeys(ctx)
 	if err != nil {
 		return err
 	}

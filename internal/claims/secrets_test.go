@@ -303,11 +303,11 @@ func TestASecretIsNotReplacedByOneThatDoesNotOpen(t *testing.T) {
 	tag := own(t, out, err)["etag"]
 	c := h.as(app)
 	good := writeRequest{Type: "secret.write", Name: "diary", Match: tag}
-	q := h.door.question(c, []*Claim{newClaim(secretWrite(), good.request())}, Choice{})
-	if err := q.read(t.Context()); err != nil {
+	account, err := h.store.AccountOf(t.Context(), h.wallet, c.App.Address(), did.AccountType().String())
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := sealSecret(t.Context(), q, NewSecret{Name: "diary", Value: []byte("two")}, &good); err != nil {
+	if err := (rows{h.store, c}).sealSecret(t.Context(), account, NewSecret{Name: "diary", Value: []byte("two")}, &good); err != nil {
 		t.Fatal(err)
 	}
 	for name, change := range map[string]func(*writeRequest){

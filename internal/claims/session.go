@@ -72,10 +72,10 @@ func (d *Door) EnterSession(ctx context.Context, s Session) (*Caller, error) {
 	}
 	c := &Caller{
 		Role: App, Asker: "session:" + s.ID, App: s.Connect.App, Agent: s.Connect.Agent,
-		Name: appName(s.Connect.Token.Body), session: &s, asking: &store.CallerRow{},
+		Name: appName(s.Connect.Token.Body), Session: &s, asking: &store.CallerRow{},
 	}
 	if s.Connect.Certificate != nil {
-		c.certificate, c.certificateEnds = &s.Connect, s.Connect.Certificate.Expires.Unix()
+		c.certificate, c.CertificateEnds = &s.Connect, s.Connect.Certificate.Expires.Unix()
 	}
 	return c, d.open(c, row)
 }

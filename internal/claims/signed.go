@@ -74,7 +74,7 @@ func (d *Door) AuthenticateSigned(ctx context.Context, r SignedRequest) (*Caller
 	}
 	c := &Caller{Role: App, App: conn.App, Agent: conn.Agent, Name: appName(body), signed: signed}
 	if conn.Certificate != nil {
-		c.certificateEnds = conn.Certificate.Expires.Unix()
+		c.CertificateEnds = conn.Certificate.Expires.Unix()
 		c.certificate = &conn
 	}
 	row, err := d.findAudience(ctx, c, aud)
@@ -217,8 +217,8 @@ func (c *Caller) SignAnswer(r store.Receipt, account store.Account, userPK strin
 	switch {
 	case c.signed != nil:
 		payload["aud"], payload["jti"] = c.App.String(), c.signed.nonce.JTI
-	case c.session != nil:
-		now = now.Add(c.session.Skew)
+	case c.Session != nil:
+		now = now.Add(c.Session.Skew)
 	default:
 		return nil, nil
 	}
@@ -230,8 +230,21 @@ func (c *Caller) SignAnswer(r store.Receipt, account store.Account, userPK strin
 	switch {
 	case c.signed != nil && c.signed.sharedKey != "":
 		a.UserInfo, a.SharedKey, a.Version = c.signed.channel.Seal([]byte(token)), c.signed.sharedKey, "1.0.0"
-	case c.session != nil && c.session.Seal != nil:
-		a.UserInfo, a.Version = c.session.Seal.Seal([]byte(token)), "1.0.0"
+	case c.Session != nil && c.Session.Seal != nil:
+		a.UserInfo, a.Version = c.Session.Seal.Seal([]byte(token)), "1.0.0"
 	}
 	return a, nil
+}
+
+// consumeNonce uses up the jti of a signed request whose answer leaves nothing on record, so that it
+// can't be sent again when there is more to be had. What used it up already uses it no second time.
+func (d *Door) consumeNonce(ctx context.Context, c *Caller) error {
+	if c.signed == nil || c.signed.spent {
+		return nil
+	}
+	if err := d.ledger.ConsumeNonce(ctx, c.signed.nonce); err != nil {
+		return err
+	}
+	c.signed.spent = true
+	return nil
 }

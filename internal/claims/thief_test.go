@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"golang.org/x/crypto/sha3"
 	_ "modernc.org/sqlite"
 
 	"walletd/internal/did"
@@ -164,7 +165,7 @@ func TestTheDatabaseCannotSayYes(t *testing.T) {
 	})
 	t.Run("by writing an owner's token", func(t *testing.T) {
 		h := newHouse(t)
-		text, hash := newToken(Owner, "forged")
+		text, hash := forgedToken("forged")
 		h.exec(`insert into tokens select 'forged', role, wallet, app, name, origins, ?, created, 0, 0, 0, mac from tokens where role = 'owner'`, hash)
 		_, err := h.door.Authenticate(t.Context(), text)
 		wantErr(t, err, ErrUnauthorized)
@@ -173,7 +174,7 @@ func TestTheDatabaseCannotSayYes(t *testing.T) {
 	t.Run("by putting another hash under an owner's token", func(t *testing.T) {
 		h := newHouse(t)
 		id := h.as(h.owner).Token
-		text, hash := newToken(Owner, id)
+		text, hash := forgedToken(id)
 		h.steal(func(db *sql.DB) {
 			if _, err := db.Exec(`update tokens set hash = ? where id = ?`, hash, id); err != nil {
 				t.Fatal(err)
@@ -460,4 +461,12 @@ func TestAFullDiskGivesNothing(t *testing.T) {
 		t.Errorf("%d keys were given, %d are on record", given+1, recorded)
 	}
 	h.answer(token, keyClaim("diary"))
+}
+
+// forgedToken is an owner's token as an attacker makes it who has read the source: its text, and the
+// hash that the store would keep.
+func forgedToken(id string) (text string, hash []byte) {
+	text = "wd_owner_" + id + "_" + strings.Repeat("a", 52)
+	sum := sha3.Sum256([]byte("walletd token v1\x00" + text))
+	return text, sum[:]
 }

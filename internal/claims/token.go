@@ -3,7 +3,6 @@ package claims
 import (
 	"context"
 	"crypto/ed25519"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"strings"
@@ -167,13 +166,6 @@ func appOf(text string) (did.DID, error) {
 	return did.FromPublicKey(pk, did.Type{Role: did.RoleApplication, Key: did.Ed25519, Hash: did.SHA3})
 }
 
-// randomSeed returns the 32 bytes that a new key is made of.
-func randomSeed() []byte {
-	seed := make([]byte, 32)
-	rand.Read(seed) // never fails
-	return seed
-}
-
 // enter makes a caller ready to work on a wallet: its owner is there already, an operator may
 // enter while the wallet has no owner. Others are ErrForbidden.
 func (d *Door) enter(ctx context.Context, c *Caller, wallet string) error {
@@ -241,15 +233,8 @@ func (d *Door) Tokens(ctx context.Context, c *Caller, wallet string, p store.Pag
 func viewToken(t store.Token) TokenView {
 	return TokenView{
 		ID: t.ID, Wallet: t.Wallet, App: did.Prefixed(t.App), Name: t.Name, Origins: strings.Fields(t.Origins), Role: Role(t.Role), Created: time.Unix(t.Created, 0),
-		Expires: orZero(t.Expires), LastUsed: orZero(t.LastUsed), Revoked: orZero(t.Revoked),
+		Expires: store.Time(t.Expires), LastUsed: store.Time(t.LastUsed), Revoked: store.Time(t.Revoked),
 	}
-}
-
-func orZero(unix int64) time.Time {
-	if unix == 0 {
-		return time.Time{}
-	}
-	return time.Unix(unix, 0)
 }
 
 // FirstToken makes the operator's token that a new keystore begins with: its text, shown once,

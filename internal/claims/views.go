@@ -134,7 +134,7 @@ func (d *Door) viewApproval(ctx context.Context, c *Caller, a openApproval) (App
 		ID: row.ID, Wallet: row.Wallet, Status: d.status(row), Code: row.Code, App: did.Prefixed(row.App), Agent: did.Prefixed(row.Agent),
 		CallsItself: content.Name, Account: content.Account, Claims: content.Claims, Unusual: content.Unusual, Reason: content.Reason,
 		Requested: content.Requested, Created: time.Unix(row.Created, 0), Expires: time.Unix(row.Expires, 0),
-		Decided: orZero(row.Decided), DecidedBy: row.DecidedBy,
+		Decided: store.Time(row.Decided), DecidedBy: row.DecidedBy,
 	}
 	if content.Session != nil {
 		v.Session, v.Origin = content.Session.ID, content.Session.Origin

@@ -2,7 +2,6 @@ package claims
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -220,9 +219,4 @@ func (d *Door) DeleteWallet(ctx context.Context, c *Caller, id string) error {
 	e := c.event(ledger.WalletDeleted)
 	e.Wallet = id
 	return c.record(ctx, e, store.DeleteWallet(id))
-}
-
-func hexOf(b []byte) *string {
-	text := hex.EncodeToString(b)
-	return &text
 }

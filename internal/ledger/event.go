@@ -1,6 +1,9 @@
 package ledger
 
-import "walletd/internal/policy"
+import (
+	"encoding/hex"
+	"walletd/internal/policy"
+)
 
 // Event is the content of an entry: who did what, and why it was allowed. On a wallet's chain it is
 // sealed; on the service's, which grows while locked too, it is plain and holds nothing secret.
@@ -47,4 +50,10 @@ type ClaimEvent struct {
 	Items []string `json:"items,omitempty"` // of a profile, those given
 	About string   `json:"about,omitempty"` // id of the credential or asset
 	Made  string   `json:"made,omitempty"`  // address of the key pair
+}
+
+// Hex writes bytes as an entry holds them, in hex.
+func Hex(b []byte) *string {
+	text := hex.EncodeToString(b)
+	return &text
 }

@@ -175,3 +175,11 @@ func NewID() string {
 	rand.Read(b[:]) // never fails
 	return base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding).EncodeToString(b[:])
 }
+
+// Time is a time of a row, in unix seconds; 0 is the zero Time.
+func Time(unix int64) time.Time {
+	if unix == 0 {
+		return time.Time{}
+	}
+	return time.Unix(unix, 0)
+}
