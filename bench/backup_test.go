@@ -6,7 +6,9 @@ import (
 	"sync"
 	"testing"
 
-	"walletd/internal/claims"
+	"walletd/internal/auth"
+	"walletd/internal/backup"
+	"walletd/internal/secrets"
 	"walletd/internal/wallettest"
 )
 
@@ -26,15 +28,15 @@ func BenchmarkBackup(b *testing.B) {
 		b.Run(on.name, func(b *testing.B) {
 			w := wallettest.New(b, on.options...)
 			keep(b, w)
-			var made claims.Backup
+			var made backup.Backup
 			b.Run("create", func(b *testing.B) {
 				for b.Loop() {
-					made = backup(b, w)
+					made = backUp(b, w)
 				}
 				b.ReportMetric(float64(len(made.File))/1e6, "MB")
 			})
 			if made.Secrets != kept {
-				made = backup(b, w)
+				made = backUp(b, w)
 			}
 			b.Run("restore", func(b *testing.B) {
 				for b.Loop() {
@@ -42,7 +44,7 @@ func BenchmarkBackup(b *testing.B) {
 					empty := wallettest.New(b, on.options...)
 					operator := caller(b, empty, empty.Operator)
 					b.StartTimer()
-					got, err := empty.Door.RestoreWallet(b.Context(), operator, claims.Restoration{Words: []byte(w.Words), File: made.File})
+					got, err := empty.Backups.Restore(b.Context(), operator, backup.Restoration{Words: []byte(w.Words), File: made.File})
 					if err != nil || got.Secrets != kept {
 						b.Fatal(got.Secrets, err)
 					}
@@ -52,9 +54,9 @@ func BenchmarkBackup(b *testing.B) {
 	}
 }
 
-func caller(b *testing.B, w *wallettest.Wallet, token string) *claims.Caller {
+func caller(b *testing.B, w *wallettest.Wallet, token string) *auth.Caller {
 	b.Helper()
-	c, err := w.Door.Authenticate(b.Context(), token)
+	c, err := w.Auth.Authenticate(b.Context(), token)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -62,9 +64,9 @@ func caller(b *testing.B, w *wallettest.Wallet, token string) *claims.Caller {
 	return c
 }
 
-func backup(b *testing.B, w *wallettest.Wallet) claims.Backup {
+func backUp(b *testing.B, w *wallettest.Wallet) backup.Backup {
 	b.Helper()
-	made, err := w.Door.CreateBackup(b.Context(), caller(b, w, w.Owner), false)
+	made, err := w.Backups.Create(b.Context(), caller(b, w, w.Owner), false)
 	if err != nil || made.Secrets != kept {
 		b.Fatal(made.Secrets, err)
 	}
@@ -80,9 +82,9 @@ func keep(b *testing.B, w *wallettest.Wallet) {
 	for range 64 {
 		work.Go(func() {
 			for n := range names {
-				c, err := w.Door.Authenticate(b.Context(), w.Owner)
+				c, err := w.Auth.Authenticate(b.Context(), w.Owner)
 				if err == nil {
-					_, err = w.Door.WriteSecret(b.Context(), c, app.DID, claims.NewSecret{Name: fmt.Sprint("secret ", n), Value: []byte(strings.Repeat("x", 64))})
+					_, err = w.Secrets.Write(b.Context(), c, app.DID, secrets.NewSecret{Name: fmt.Sprint("secret ", n), Value: []byte(strings.Repeat("x", 64))})
 					c.Close()
 				}
 				if err != nil {

@@ -13,7 +13,7 @@ import (
 
 	"walletd/api"
 	"walletd/api/client"
-	"walletd/internal/claims"
+	"walletd/internal/backup"
 )
 
 type backupCmd struct {
@@ -117,7 +117,7 @@ func checkBackup(file *os.File) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if info.Size() > claims.MaxBackupFile {
+	if info.Size() > backup.MaxFile {
 		return 0, fmt.Errorf("%s is larger than any backup", shown(file.Name()))
 	}
 	var whole json.RawMessage
@@ -182,7 +182,7 @@ func (cmd *backupInspectCmd) offline(con *console) (v api.BackupView, err error)
 		return v, err
 	}
 	defer words.Wipe()
-	found, err := claims.ReadBackup(b, string(words.Reveal()))
+	found, err := backup.ReadBackup(b, string(words.Reveal()))
 	return api.BackupView{
 		Wallet: found.Wallet, Name: found.Name, CreatedAt: found.Created, Accounts: found.Accounts, KeyPairs: found.KeyPairs,
 		Rules: found.Rules, Profile: found.Profile, Apps: found.Apps, Credentials: found.Credentials, SecretKeys: found.SecretKeys,

@@ -15,11 +15,12 @@ import (
 
 	"walletd/api"
 	"walletd/api/client"
-	"walletd/internal/claims"
+	"walletd/internal/auth"
 	"walletd/internal/connect"
 	"walletd/internal/keystore"
 	"walletd/internal/policy"
 	"walletd/internal/store"
+	"walletd/internal/wallets"
 )
 
 // dev runs a service that needs no set-up and leaves nothing behind: serve --dev.
@@ -121,7 +122,7 @@ Ask for a key, as the app would:
 }
 
 // devWallet makes an unlocked keystore with a wallet, and an app in it that is allowed every claim.
-// All of it goes through the door, as it would over HTTP.
+// All of it goes through the pipeline, as it would over HTTP.
 func (s *service) devWallet(ctx context.Context) (v devService, err error) {
 	// An age identity that nobody keeps: opening it takes no half second as a passphrase does.
 	identity, recipient, err := keystore.GenerateRecovery()
@@ -129,7 +130,7 @@ func (s *service) devWallet(ctx context.Context) (v devService, err error) {
 		return v, err
 	}
 	defer identity.Wipe()
-	text, operator := claims.FirstToken(s.store.Now())
+	text, operator := auth.FirstToken(s.store.Now())
 	if err := s.keystore.Init(ctx, []keystore.NewSlot{{Name: "dev", Recipient: recipient}}, operator); err != nil {
 		return v, err
 	}
@@ -137,8 +138,8 @@ func (s *service) devWallet(ctx context.Context) (v devService, err error) {
 		return v, err
 	}
 	v.OperatorToken = text
-	err = s.as(ctx, v.OperatorToken, func(c *claims.Caller) error {
-		made, err := s.door.CreateWallet(ctx, c, claims.NewWallet{Name: "dev"})
+	err = s.as(ctx, v.OperatorToken, func(c *auth.Caller) error {
+		made, err := s.wallets.Create(ctx, c, wallets.NewWallet{Name: "dev"})
 		if err == nil {
 			v.Wallet = made.Wallet
 			made.Words.Wipe()
@@ -149,13 +150,13 @@ func (s *service) devWallet(ctx context.Context) (v devService, err error) {
 		return v, err
 	}
 	// The owner's token last: from then on the operator makes none for the wallet.
-	for _, role := range []claims.Role{claims.App, claims.Owner} {
-		err := s.as(ctx, v.OperatorToken, func(c *claims.Caller) error {
-			made, err := s.door.CreateToken(ctx, c, claims.NewToken{Role: role, Wallet: v.Wallet, Name: "dev " + string(role)})
+	for _, role := range []auth.Role{auth.App, auth.Owner} {
+		err := s.as(ctx, v.OperatorToken, func(c *auth.Caller) error {
+			made, err := s.auth.CreateToken(ctx, c, auth.NewToken{Role: role, Wallet: v.Wallet, Name: "dev " + string(role)})
 			switch {
 			case err != nil:
 				return err
-			case role == claims.App:
+			case role == auth.App:
 				v.App, v.AppToken = made.App, made.Text
 			default:
 				v.OwnerToken = made.Text
@@ -166,16 +167,16 @@ func (s *service) devWallet(ctx context.Context) (v devService, err error) {
 			return v, err
 		}
 	}
-	err = s.as(ctx, v.OwnerToken, func(c *claims.Caller) error {
-		_, err := s.door.SetPolicy(ctx, c, policy.Policy{Rules: []policy.Rule{{App: v.App, Claim: policy.Any, Decision: policy.Allow}}})
+	err = s.as(ctx, v.OwnerToken, func(c *auth.Caller) error {
+		_, err := s.pipeline.SetPolicy(ctx, c, policy.Policy{Rules: []policy.Rule{{App: v.App, Claim: policy.Any, Decision: policy.Allow}}})
 		return err
 	})
 	return v, err
 }
 
 // as calls f as the caller that a token names.
-func (s *service) as(ctx context.Context, token string, f func(*claims.Caller) error) error {
-	c, err := s.door.Authenticate(ctx, token)
+func (s *service) as(ctx context.Context, token string, f func(*auth.Caller) error) error {
+	c, err := s.auth.Authenticate(ctx, token)
 	if err != nil {
 		return err
 	}

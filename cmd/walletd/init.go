@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"walletd/internal/claims"
+	"walletd/internal/auth"
 	"walletd/internal/keystore"
 	"walletd/internal/store"
 )
@@ -32,7 +32,7 @@ func (cmd *initCmd) Run(ctx context.Context, con *console) error {
 		return err
 	}
 	defer st.Close()
-	text, operator := claims.FirstToken(st.Now())
+	text, operator := auth.FirstToken(st.Now())
 	err = keystore.New(st, keystore.Options{}).Init(ctx, slots, operator)
 	for _, slot := range slots {
 		slot.Passphrase.Wipe()

@@ -9,18 +9,27 @@ import (
 	"github.com/rs/zerolog"
 
 	"walletd/api"
+	"walletd/internal/auth"
+	"walletd/internal/backup"
 	"walletd/internal/claims"
 	"walletd/internal/connect"
+	"walletd/internal/consent"
 	"walletd/internal/keystore"
+	"walletd/internal/ledger"
+	"walletd/internal/secrets"
 	"walletd/internal/server"
 	"walletd/internal/store"
+	"walletd/internal/wallets"
 )
 
-// service is a walletd in this process: store, keystore, door and server, wired.
+// service is a walletd in this process, wired.
 type service struct {
 	store    *store.Store
 	keystore *keystore.Keystore
-	door     *claims.Door
+	ledger   *ledger.Ledger
+	auth     *auth.Auth
+	wallets  *wallets.Wallets
+	pipeline *consent.Pipeline
 	sessions *connect.Sessions
 	server   *server.Server
 	drain    time.Duration // how long to go on answering when told to stop
@@ -37,11 +46,18 @@ func openService(ctx context.Context, url string, o store.Options, plan listenPl
 	s := &service{store: st, keystore: keystore.New(st, keystore.Options{Dev: o.Dev}), drain: plan.drain, log: log}
 	count, build := server.NewMetrics(), readBuild()
 	count.Build(build.Version, build.Revision)
-	s.door = claims.New(st, s.keystore, claims.Options{Log: log, Count: count.Count})
-	sessions.Door, sessions.Store, sessions.Log, sessions.SingleKey, sessions.Alone = s.door, st, log, o.Dev, isSQLite(url)
+	s.ledger = ledger.New(st, s.keystore, ledger.Options{Log: log, Count: count.Count})
+	s.auth = auth.New(st, s.keystore, s.ledger)
+	s.wallets = wallets.New(st, s.keystore, s.ledger, s.auth, log)
+	types := append(claims.Types(secrets.KeyInUse), secrets.Types()...)
+	s.pipeline = consent.New(st, s.ledger, s.auth, s.wallets, types, consent.Options{Count: count.Count})
+	sessions.Auth, sessions.Wallets, sessions.Pipeline, sessions.Ledger = s.auth, s.wallets, s.pipeline, s.ledger
+	sessions.Store, sessions.Log, sessions.SingleKey, sessions.Alone = st, log, o.Dev, isSQLite(url)
 	s.sessions = connect.New(sessions)
 	s.server, err = server.New(server.Config{
-		Door: s.door, Keystore: s.keystore, Store: st, Sessions: s.sessions, Log: log, Metrics: count, OpenAPI: api.OpenAPI,
+		Auth: s.auth, Wallets: s.wallets, Pipeline: s.pipeline, Ledger: s.ledger, Secrets: secrets.New(st, s.auth, s.pipeline),
+		Backups:  backup.New(st, s.keystore, s.ledger, s.auth, s.wallets, s.pipeline),
+		Keystore: s.keystore, Store: st, Sessions: s.sessions, Log: log, Metrics: count, OpenAPI: api.OpenAPI,
 		Hosts: plan.hosts, Proxies: plan.proxies, Apps: plan.apps != nil, Connections: plan.connections, Rates: plan.rates, Idle: plan.idle,
 	})
 	if err != nil {
@@ -65,7 +81,7 @@ func (s *service) serve(ctx context.Context, listeners []listener, besides func(
 	// What signs and sweeps goes on until the last answer is given.
 	background, end := context.WithCancel(context.WithoutCancel(ctx))
 	var behind, front sync.WaitGroup
-	behind.Go(func() { s.door.Ledger().Run(background) })
+	behind.Go(func() { s.ledger.Run(background) })
 	behind.Go(func() { besides(ctx) })
 	behind.Go(func() {
 		if err := s.sessions.Run(ctx); err != nil && ctx.Err() == nil {
@@ -113,7 +129,7 @@ func (s *service) draining(ctx context.Context) context.Context {
 func (s *service) signEnds(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	if err := s.door.Ledger().SignHeads(ctx); err != nil {
+	if err := s.ledger.SignHeads(ctx); err != nil {
 		s.log.Error().Err(err).Msg("signing the ends of the records before the stop")
 	}
 }

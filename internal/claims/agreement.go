@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"walletd/internal/consent"
 	"walletd/internal/did"
 	"walletd/internal/keystore"
 	"walletd/internal/show"
@@ -15,26 +16,26 @@ import (
 // what is known to be accepted; no verifier of it is known. Only a person can agree, so no rule
 // and no grant decides it, and who does not agree rejects the question. The document at uri is
 // not fetched: the person reads it where they read.
-func agreement() Type {
-	return Type{
+func agreement() consent.Type {
+	return consent.Type{
 		Name:        "agreement",
 		Description: "Confirm your agreement to continue.",
 		Never:       "only a person can agree to something",
-		Parse: func(asked did.Object) (Request, error) {
+		Parse: func(asked did.Object) (consent.Request, error) {
 			v, err := parseAgreement(asked)
-			return Request{Read: v.read}, err
+			return consent.Request{Read: func(_ context.Context, _ *consent.Question, c *consent.Claim) error { return readAgreement(c, v) }}, err
 		},
 	}
 }
 
-func parseAgreement(asked did.Object) (v AgreementView, err error) {
-	if v.Digest, err = asked.OptionalText("digest", maxWords); err != nil {
+func parseAgreement(asked did.Object) (v consent.AgreementView, err error) {
+	if v.Digest, err = asked.OptionalText("digest", consent.MaxText); err != nil {
 		return v, err
 	}
 	if err := checkNonce(v.Digest); err != nil {
 		return v, err
 	}
-	if v.URI, err = asked.OptionalText("uri", maxWords); err != nil {
+	if v.URI, err = asked.OptionalText("uri", consent.MaxText); err != nil {
 		return v, err
 	}
 	if v.Method, err = asked.OptionalText("method", show.MaxName); err != nil {
@@ -43,11 +44,11 @@ func parseAgreement(asked did.Object) (v AgreementView, err error) {
 	if v.Method == "" {
 		v.Method = did.SHA2.String()
 	}
-	v.URI, v.Method = show.Plain(v.URI, maxWords), show.Plain(v.Method, show.MaxName)
+	v.URI, v.Method = show.Plain(v.URI, consent.MaxText), show.Plain(v.Method, show.MaxName)
 	return v, nil
 }
 
-func (v AgreementView) read(_ context.Context, _ *Question, c *Claim) error {
+func readAgreement(c *consent.Claim, v consent.AgreementView) error {
 	c.Once = "each agreement is agreed to for itself"
 	c.View.Agreement = &v
 	c.Unusual = append(c.Unusual, "The wallet has not read the document, and cannot know that the digest is of it.")

@@ -5,29 +5,33 @@ import (
 	"fmt"
 	"strconv"
 
+	"walletd/internal/consent"
 	"walletd/internal/did"
 	"walletd/internal/keystore"
 	"walletd/internal/store"
+	"walletd/internal/wallets"
 )
 
 // asset is the claim for an asset on a chain (DID Connect reference f.7): the answer proves that
 // the wallet has the owner's key; who owns the asset the app asks the chain. Whether it was
 // consumed the wallet cannot know.
-func asset() Type {
-	return Type{
+func asset() consent.Type {
+	return consent.Type{
 		Name:        "asset",
 		Description: "Please present an on chain asset to continue.",
-		Parse:       func(asked did.Object) (Request, error) { return parsePresented(asked, "", kindAsset) },
+		Parse:       func(asked did.Object) (consent.Request, error) { return parsePresented(asked, "", wallets.KindAsset) },
 	}
 }
 
 // assetOrVC is the claim for either (DID Connect reference f.8). Its answer has the type of what
 // is presented, and a proof for the app alone beside it.
-func assetOrVC() Type {
-	return Type{
+func assetOrVC() consent.Type {
+	return consent.Type{
 		Name:        "assetOrVC",
 		Description: "Please present NFT to continue.",
-		Parse:       func(asked did.Object) (Request, error) { return parsePresented(asked, "", kindCredential, kindAsset) },
+		Parse: func(asked did.Object) (consent.Request, error) {
+			return parsePresented(asked, "", wallets.KindCredential, wallets.KindAsset)
+		},
 	}
 }
 
@@ -35,14 +39,14 @@ func assetOrVC() Type {
 type presenter struct {
 	w         *keystore.Wallet
 	r         store.Receipt
-	q         *Question
+	q         *consent.Question
 	account   store.Account // that it belongs to
 	owner     did.DID
 	challenge string
 }
 
-func (p presenter) present(h holding) (map[string]any, error) {
-	if h.Kind == kindAsset {
+func (p presenter) present(h wallets.Holding) (map[string]any, error) {
+	if h.Kind == wallets.KindAsset {
 		return p.asset(h)
 	}
 	presentation, err := p.presentation(h)
@@ -53,14 +57,14 @@ func (p presenter) present(h holding) (map[string]any, error) {
 }
 
 // either is the answer to assetOrVC.
-func (p presenter) either(h holding) (map[string]any, error) {
+func (p presenter) either(h wallets.Holding) (map[string]any, error) {
 	added, err := p.present(h)
 	if err != nil {
 		return nil, err
 	}
 	delete(added, "assetDid") // as it is answered in the wild
 	added["type"] = "asset"
-	if h.Kind == kindCredential {
+	if h.Kind == wallets.KindCredential {
 		added["type"] = "verifiableCredential"
 	}
 	pk, err := p.w.PublicKey(p.account)
@@ -72,7 +76,7 @@ func (p presenter) either(h holding) (map[string]any, error) {
 	return added, err
 }
 
-func (p presenter) asset(h holding) (map[string]any, error) {
+func (p presenter) asset(h wallets.Holding) (map[string]any, error) {
 	pk, err := p.w.PublicKey(p.account)
 	if err != nil {
 		return nil, fmt.Errorf("reading the account: %w", err)
@@ -88,7 +92,7 @@ func (p presenter) asset(h holding) (map[string]any, error) {
 
 // presentation is canonical JSON, signed by the account that the credential is about (reference
 // f.6). Its challenge is inside the JSON, so it can't be mistaken for another message.
-func (p presenter) presentation(h holding) (string, error) {
+func (p presenter) presentation(h wallets.Holding) (string, error) {
 	pk, err := p.w.PublicKey(p.account)
 	if err != nil {
 		return "", fmt.Errorf("reading the account: %w", err)
@@ -108,7 +112,7 @@ func (p presenter) presentation(h holding) (string, error) {
 		return "", fmt.Errorf("signing the presentation: %w", err)
 	}
 	body["proof"] = map[string]any{
-		"type":         proofType(p.owner.Type().Key),
+		"type":         wallets.ProofType(p.owner.Type().Key),
 		"created":      p.q.AppTime().UTC().Format("2006-01-02T15:04:05.000Z"),
 		"proofPurpose": "assertionMethod",
 		"pk":           did.EncodeBase58(pk),
@@ -134,10 +138,12 @@ func (p presenter) agentProof() (string, error) {
 
 // verifiableCredential is the claim for a credential (DID Connect reference f.6): the answer is a
 // presentation of one that any of the filters fits, signed by the account it is about.
-func verifiableCredential() Type {
-	return Type{
+func verifiableCredential() consent.Type {
+	return consent.Type{
 		Name:        "verifiableCredential",
 		Description: "Please present a verifiable credential to continue.",
-		Parse:       func(asked did.Object) (Request, error) { return parsePresented(asked, "item", kindCredential) },
+		Parse: func(asked did.Object) (consent.Request, error) {
+			return parsePresented(asked, "item", wallets.KindCredential)
+		},
 	}
 }

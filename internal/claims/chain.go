@@ -1,14 +1,17 @@
 package claims
 
-import "walletd/internal/did"
+import (
+	"walletd/internal/consent"
+	"walletd/internal/did"
+)
 
 // prepareTx asks that a transaction be completed, signed and so paid (DID Connect reference f.4).
 // This wallet knows no chain: what it can't decode and show, it declines. The same holds for
 // signatures of transactions and for eth:* (signature.go).
-func prepareTx() Type {
-	return Type{
+func prepareTx() consent.Type {
+	return consent.Type{
 		Name:        "prepareTx",
 		Description: "Prepare and sign this transaction to continue.",
-		Parse:       func(did.Object) (Request, error) { return Request{}, cannotShow("transactions") },
+		Parse:       func(did.Object) (consent.Request, error) { return consent.Request{}, cannotShow("transactions") },
 	}
 }

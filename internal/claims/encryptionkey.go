@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"walletd/internal/consent"
 	"walletd/internal/did"
 	"walletd/internal/keystore"
 	"walletd/internal/store"
@@ -11,28 +12,28 @@ import (
 
 // KeyUse reports whether an encryptionKey that is asked for is in use as another kind of key, as a
 // sentence for the person; "" if it is not.
-type KeyUse func(ctx context.Context, q *Question, c *Claim) (string, error)
+type KeyUse func(ctx context.Context, q *consent.Question, c *consent.Claim) (string, error)
 
 // encryptionKey is the claim for SHA3-256(masterKey ‖ salt), returned as base58btc of 32 bytes
 // (DID Connect reference f.10). The account that answers is the session's, or with a delegation
 // the one that delegates.
-func encryptionKey(inUse KeyUse) Type {
-	return Type{
+func encryptionKey(inUse KeyUse) consent.Type {
+	return consent.Type{
 		Name:        "encryptionKey",
 		Description: "Please provide encryptionKey to continue.",
-		Parse: func(asked did.Object) (Request, error) {
+		Parse: func(asked did.Object) (consent.Request, error) {
 			salt, ok := asked.Text("salt")
 			if !ok {
-				return Request{}, did.Malformed("encryptionKey needs a salt; it may be empty, it may not be absent", nil)
+				return consent.Request{}, did.Malformed("encryptionKey needs a salt; it may be empty, it may not be absent", nil)
 			}
-			if err := checkSaltLength(salt); err != nil {
-				return Request{}, err
+			if err := consent.CheckSaltLength(salt); err != nil {
+				return consent.Request{}, err
 			}
-			token, err := asked.OptionalText("delegation", maxDelegation)
+			token, err := asked.OptionalText("delegation", consent.MaxDelegation)
 			if err != nil {
-				return Request{}, err
+				return consent.Request{}, err
 			}
-			return Request{Salt: &salt, Read: func(ctx context.Context, q *Question, c *Claim) error {
+			return consent.Request{Salt: &salt, Read: func(ctx context.Context, q *consent.Question, c *consent.Claim) error {
 				c.Note = func(ctx context.Context) error {
 					use, err := inUse(ctx, q, c)
 					if use != "" {
@@ -46,7 +47,7 @@ func encryptionKey(inUse KeyUse) Type {
 	}
 }
 
-func readEncryptionKey(ctx context.Context, q *Question, c *Claim, token string) error {
+func readEncryptionKey(ctx context.Context, q *consent.Question, c *consent.Claim, token string) error {
 	c.Answer = func(r store.Receipt, w *keystore.Wallet) (map[string]any, error) {
 		key, err := w.EncryptionKey(r, c.Account, c.Salt())
 		if err != nil {

@@ -5,8 +5,10 @@ import (
 	"slices"
 	"strings"
 
+	"walletd/internal/consent"
 	"walletd/internal/did"
 	"walletd/internal/show"
+	"walletd/internal/wallets"
 )
 
 // maxFilters bounds the filters of a claim, and each list in one.
@@ -14,17 +16,17 @@ const maxFilters = 32
 
 // readFilters reads the filters of a claim: those of its list, or, in the old form, its own
 // members, of which types names the one that lists types ("": none does).
-func readFilters(o did.Object, types string) ([]FilterView, error) {
+func readFilters(o did.Object, types string) ([]consent.FilterView, error) {
 	raw, present := o["filters"]
 	if !present || string(raw) == "null" || string(raw) == "[]" {
 		f, err := readFilter(o, types)
-		return []FilterView{f}, err
+		return []consent.FilterView{f}, err
 	}
 	var list []json.RawMessage
 	if json.Unmarshal(raw, &list) != nil || len(list) > maxFilters {
 		return nil, did.Malformed("filters must be a list of at most 32 objects", nil)
 	}
-	var filters []FilterView
+	var filters []consent.FilterView
 	for _, entry := range list {
 		members, err := did.ParseObject(entry)
 		if err != nil {
@@ -40,22 +42,22 @@ func readFilters(o did.Object, types string) ([]FilterView, error) {
 }
 
 // readFilter reads one filter; types names the member that lists types.
-func readFilter(o did.Object, types string) (FilterView, error) {
-	var f FilterView
+func readFilter(o did.Object, types string) (consent.FilterView, error) {
+	var f consent.FilterView
 	var err error
 	for name, into := range map[string]*string{"target": &f.Target, "address": &f.Address, "tag": &f.Tag, "acquireUrl": &f.AcquireURL} {
-		if *into, err = o.OptionalText(name, maxWords); err != nil {
+		if *into, err = o.OptionalText(name, consent.MaxText); err != nil {
 			return f, err
 		}
 	}
 	f.Target, f.Address = did.Bare(f.Target), did.Bare(f.Address)
 	if types != "" {
-		if f.Types, err = readNames(o, types); err != nil {
+		if f.Types, err = wallets.ReadNames(o, types); err != nil {
 			return f, err
 		}
 	}
 	for name, into := range map[string]*[]string{"trustedIssuers": &f.TrustedIssuers, "trustedParents": &f.TrustedParents, "ownerDid": &f.Owners} {
-		if *into, err = readNames(o, name); err != nil {
+		if *into, err = wallets.ReadNames(o, name); err != nil {
 			return f, err
 		}
 		for i, party := range *into {
@@ -66,12 +68,12 @@ func readFilter(o did.Object, types string) (FilterView, error) {
 }
 
 // fits reports whether what is held is what a filter asks for.
-func fits(f FilterView, h holding) bool {
+func fits(f consent.FilterView, h wallets.Holding) bool {
 	anyOf := func(wanted []string, has ...string) bool {
 		return len(wanted) == 0 || slices.ContainsFunc(has, func(one string) bool { return one != "" && slices.Contains(wanted, one) })
 	}
 	equal := func(wanted, has string) bool { return wanted == "" || wanted == has }
-	if h.Kind == kindAsset && len(f.Types) > 0 || h.Kind == kindCredential && (f.Address != "" || len(f.TrustedParents) > 0) {
+	if h.Kind == wallets.KindAsset && len(f.Types) > 0 || h.Kind == wallets.KindCredential && (f.Address != "" || len(f.TrustedParents) > 0) {
 		return false
 	}
 	return anyOf(f.Types, h.Types...) && anyOf(f.TrustedIssuers, h.Issuer) && anyOf(f.TrustedParents, h.Parent) &&
@@ -79,7 +81,7 @@ func fits(f FilterView, h holding) bool {
 }
 
 // shownFilter is a filter with the app's words made plain.
-func shownFilter(f FilterView) FilterView {
+func shownFilter(f consent.FilterView) consent.FilterView {
 	for _, text := range []*string{&f.Target, &f.Address, &f.Tag} {
 		*text = show.Plain(*text, show.MaxName)
 	}

@@ -1,14 +1,12 @@
-package claims
+package claims_test
 
 import (
-	"encoding/json"
 	"testing"
-	"time"
 
-	"github.com/google/go-cmp/cmp"
-
+	"walletd/internal/claims"
 	"walletd/internal/did"
 	"walletd/internal/show"
+	"walletd/internal/wallets"
 )
 
 // Whatever the text, what is signed for an app can't be read as a token by the strict reader, and
@@ -19,42 +17,17 @@ func FuzzCheckText(f *testing.F) {
 		f.Add(text, "none")
 	}
 	f.Fuzz(func(t *testing.T, text, method string) {
-		if checkText(text, method) != nil {
+		if claims.CheckText(text, method) != nil {
 			return
 		}
 		if _, err := did.ReadToken(text + ".c2ln"); err == nil || did.CodeOf(err) != "jwt_malformed" {
 			t.Errorf("%q is signed, and is the beginning of a token", text)
 		}
-		if method == methodNone && len(text) == 32 {
+		if method == claims.MethodNone && len(text) == 32 {
 			t.Errorf("%q is signed as it is", text)
 		}
 		if show.EscapeLines(text) == "" && text != "" {
 			t.Errorf("%q is signed, and nothing is shown", text)
-		}
-	})
-}
-
-// A credential that is accepted is accepted again in the form it is kept in.
-func FuzzReadCredential(f *testing.F) {
-	var v struct{ Credential json.RawMessage }
-	vectors(f, "presentation", &v)
-	if len(v.Credential) == 0 {
-		f.Fatal("no credential to begin with")
-	}
-	f.Add([]byte(v.Credential))
-	f.Add([]byte(`{"id":"z1","type":"x","issuer":{},"proof":{}}`))
-	now := time.Unix(1767225600, 0)
-	f.Fuzz(func(t *testing.T, data []byte) {
-		h, err := readCredential(data, now)
-		if err != nil {
-			if did.CodeOf(err) != "credential_invalid" {
-				t.Errorf("refused with %v", err)
-			}
-			return
-		}
-		again, err := readCredential(h.Data, now)
-		if diff := cmp.Diff(h, again); err != nil || diff != "" {
-			t.Errorf("kept as %s: %v %s", h.Data, err, diff)
 		}
 	})
 }
@@ -67,13 +40,13 @@ func FuzzReadFilters(f *testing.F) {
 		if err != nil {
 			return
 		}
-		filters, err := readFilters(o, "item")
+		filters, err := claims.ReadFilters(o, "item")
 		if err != nil {
 			return
 		}
 		for _, filter := range filters {
-			fits(filter, holding{Kind: kindCredential})
-			for _, text := range append(shownFilter(filter).Types, shownFilter(filter).Tag) {
+			claims.Fits(filter, wallets.Holding{Kind: wallets.KindCredential})
+			for _, text := range append(claims.ShownFilter(filter).Types, claims.ShownFilter(filter).Tag) {
 				if text != show.Plain(text, show.MaxName) {
 					t.Errorf("%q is shown as it came", text)
 				}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"walletd/internal/consent"
 	"walletd/internal/did"
 	"walletd/internal/keystore"
 	"walletd/internal/store"
@@ -16,8 +17,8 @@ import (
 // it is: the application proves itself with it later, and its backups hang on it. It is derived
 // from the seed and the approval's id, so collecting one yes twice gives one key; no path leads
 // to it, and the words alone do not restore it.
-func keyPair() Type {
-	return Type{
+func keyPair() consent.Type {
+	return consent.Type{
 		Name:        "keyPair",
 		Description: "Please create account to continue.",
 		Never:       "a key pair is to be made and given away",
@@ -25,40 +26,42 @@ func keyPair() Type {
 	}
 }
 
-func parseKeyPair(asked did.Object) (Request, error) {
-	moniker, err := asked.OptionalText("moniker", maxWords)
+func parseKeyPair(asked did.Object) (consent.Request, error) {
+	moniker, err := asked.OptionalText("moniker", consent.MaxText)
 	if err != nil {
-		return Request{}, err
+		return consent.Request{}, err
 	}
 	if !isMoniker(moniker) {
-		return Request{}, did.Malformed("keyPair needs a moniker: a letter or digit, then 2 to 128 letters, digits, - or _", nil)
+		return consent.Request{}, did.Malformed("keyPair needs a moniker: a letter or digit, then 2 to 128 letters, digits, - or _", nil)
 	}
 	from, err := asked.OptionalText("migrateFrom", 256)
 	if err != nil {
-		return Request{}, err
+		return consent.Request{}, err
 	}
 	if from != "" {
-		return Request{}, did.Refuse("claim_unsupported", "this wallet does not move an account to a new key on a chain")
+		return consent.Request{}, did.Refuse("claim_unsupported", "this wallet does not move an account to a new key on a chain")
 	}
 	t, err := readTargetType(asked)
 	if err != nil {
-		return Request{}, err
+		return consent.Request{}, err
 	}
 	declare := true
 	if raw, present := asked["declare"]; present {
 		declare = string(raw) != "false"
 	}
-	view := KeyPairView{Moniker: moniker, Type: t.String(), Declare: declare}
-	return Request{Read: func(_ context.Context, q *Question, c *Claim) error { return readKeyPair(q, c, view, t) }}, nil
+	view := consent.KeyPairView{Moniker: moniker, Type: t.String(), Declare: declare}
+	return consent.Request{Read: func(_ context.Context, q *consent.Question, c *consent.Claim) error {
+		return readKeyPair(q, c, view, t)
+	}}, nil
 }
 
-func readKeyPair(q *Question, c *Claim, view KeyPairView, t did.Type) error {
+func readKeyPair(q *consent.Question, c *consent.Claim, view consent.KeyPairView, t did.Type) error {
 	c.View.KeyPair = &view
 	q.NoteUnsealed(c)
 
 	var pair, user store.Account
 	c.Prepare = func(ctx context.Context, label string) (writes []store.Write, err error) {
-		pair, user, writes, err = q.newKeyPair(ctx, label, t)
+		pair, user, writes, err = newKeyPair(ctx, q, label, t)
 		c.Made = pair.Address
 		return writes, err
 	}
@@ -79,7 +82,7 @@ func readKeyPair(q *Question, c *Claim, view KeyPairView, t did.Type) error {
 
 // newKeyPair makes the key of a label and the person's account at the application it is, with the
 // writes that keep those that are not kept yet.
-func (q *Question) newKeyPair(ctx context.Context, label string, t did.Type) (pair, user store.Account, writes []store.Write, err error) {
+func newKeyPair(ctx context.Context, q *consent.Question, label string, t did.Type) (pair, user store.Account, writes []store.Write, err error) {
 	w := q.Caller.Wallet.Keys()
 	if pair, err = w.NewKeyPair(label, t, q.Now.Unix()); err != nil {
 		return pair, user, nil, fmt.Errorf("making the key pair: %w", err)

@@ -6,36 +6,39 @@ import (
 	"slices"
 	"strings"
 
+	"walletd/internal/auth"
+	"walletd/internal/consent"
 	"walletd/internal/did"
 	"walletd/internal/keystore"
 	"walletd/internal/store"
+	"walletd/internal/wallets"
 )
 
 // presentedClaim is a claim for a credential or an asset.
 type presentedClaim struct {
-	filters   []FilterView
+	filters   []consent.FilterView
 	optional  bool
 	challenge string // the claim's own
 	kinds     []string
 }
 
 // parsePresented reads such a claim; types names the member of the old form that lists types.
-func parsePresented(asked did.Object, types string, kinds ...string) (Request, error) {
+func parsePresented(asked did.Object, types string, kinds ...string) (consent.Request, error) {
 	p := presentedClaim{kinds: kinds, optional: string(asked["optional"]) == "true"}
 	var err error
 	if p.filters, err = readFilters(asked, types); err != nil {
-		return Request{}, err
+		return consent.Request{}, err
 	}
-	if p.challenge, err = asked.OptionalText("challenge", maxWords); err != nil {
-		return Request{}, err
+	if p.challenge, err = asked.OptionalText("challenge", consent.MaxText); err != nil {
+		return consent.Request{}, err
 	}
-	return Request{Read: p.read}, nil
+	return consent.Request{Read: p.read}, nil
 }
 
 // read finds what fits, newest first, but that of the session's account before others. What fits none
 // is declined after the person has closed the question, so that an app can't feel its way through what
 // a person has.
-func (p presentedClaim) read(ctx context.Context, q *Question, c *Claim) error {
+func (p presentedClaim) read(ctx context.Context, q *consent.Question, c *consent.Claim) error {
 	for _, f := range p.filters {
 		c.View.Filters = append(c.View.Filters, shownFilter(f))
 	}
@@ -44,7 +47,7 @@ func (p presentedClaim) read(ctx context.Context, q *Question, c *Claim) error {
 	if challenge == "" {
 		challenge = p.challenge
 	}
-	if challenge == "" || len(challenge) > maxChallenge {
+	if challenge == "" || len(challenge) > auth.MaxChallenge {
 		return did.Malformed("what is presentedClaim is bound to a challenge: send one of 1 to 128 bytes", nil)
 	}
 	h, found, err := p.find(ctx, q)
@@ -68,17 +71,17 @@ func (p presentedClaim) read(ctx context.Context, q *Question, c *Claim) error {
 	if c.Account, err = q.Held(ctx, owner); err != nil {
 		return err
 	}
-	if h.Kind == kindAsset {
+	if h.Kind == wallets.KindAsset {
 		if err := checkNonce(challenge); err != nil {
 			return err
 		}
 	}
 	if !q.Owns(c.Account) {
 		c.NeverByRule("it belongs to another account: " + c.Account.Address)
-		c.Unusual = append(c.Unusual, "Presents what belongs to another account, "+c.Account.Address+", of "+accountOwner(c.Account)+".")
+		c.Unusual = append(c.Unusual, "Presents what belongs to another account, "+c.Account.Address+", of "+wallets.AccountOwner(c.Account)+".")
 	}
-	c.About, c.View.Presents = h.id(), h.view()
-	if c.Gives, err = h.contents(); err != nil {
+	c.About, c.View.Presents = h.ID(), h.View()
+	if c.Gives, err = h.Contents(); err != nil {
 		return err
 	}
 	c.Answer = func(r store.Receipt, w *keystore.Wallet) (map[string]any, error) {
@@ -92,14 +95,14 @@ func (p presentedClaim) read(ctx context.Context, q *Question, c *Claim) error {
 }
 
 // find returns the first thing held that any filter fits.
-func (p presentedClaim) find(ctx context.Context, q *Question) (holding, bool, error) {
-	all, err := q.door.held(ctx, q.Caller)
+func (p presentedClaim) find(ctx context.Context, q *consent.Question) (wallets.Holding, bool, error) {
+	all, err := q.Wallets.Held(ctx, q.Caller)
 	if err != nil {
-		return holding{}, false, err
+		return wallets.Holding{}, false, err
 	}
-	var fitting []holding
+	var fitting []wallets.Holding
 	for _, h := range all {
-		if !slices.Contains(p.kinds, h.Kind) || h.isOver(q.Now) || !slices.ContainsFunc(p.filters, func(f FilterView) bool { return fits(f, h) }) {
+		if !slices.Contains(p.kinds, h.Kind) || h.IsOver(q.Now) || !slices.ContainsFunc(p.filters, func(f consent.FilterView) bool { return fits(f, h) }) {
 			continue
 		}
 		owner, err := did.Parse(h.Owner)
@@ -109,15 +112,15 @@ func (p presentedClaim) find(ctx context.Context, q *Question) (holding, bool, e
 		if _, err := q.Held(ctx, owner); did.CodeOf(err) == "account_not_held" {
 			continue // the account was deleted
 		} else if err != nil {
-			return holding{}, false, err
+			return wallets.Holding{}, false, err
 		}
 		fitting = append(fitting, h)
 	}
 	if len(fitting) == 0 {
-		return holding{}, false, nil
+		return wallets.Holding{}, false, nil
 	}
-	slices.SortStableFunc(fitting, func(a, b holding) int {
-		own := func(h holding) int {
+	slices.SortStableFunc(fitting, func(a, b wallets.Holding) int {
+		own := func(h wallets.Holding) int {
 			if h.Owner == q.Account.Address {
 				return 0
 			}

@@ -7,50 +7,54 @@ import (
 	"slices"
 	"strings"
 
+	"walletd/internal/consent"
 	"walletd/internal/did"
 	"walletd/internal/keystore"
 	"walletd/internal/show"
 	"walletd/internal/store"
+	"walletd/internal/wallets"
 )
 
 // profile is the claim for what the person says about themselves, item by item (DID Connect
 // reference f.2). Items that the person does not give, or has not written down, are left out.
-func profile() Type {
-	return Type{
+func profile() consent.Type {
+	return consent.Type{
 		Name:        "profile",
 		Description: "Please provide your profile to continue.",
-		Parse: func(asked did.Object) (Request, error) {
+		Parse: func(asked did.Object) (consent.Request, error) {
 			items, err := parseItems(asked)
-			return Request{Items: items, Read: func(ctx context.Context, q *Question, c *Claim) error { return readProfile(ctx, q, c, items) }}, err
+			return consent.Request{Items: items, Read: func(ctx context.Context, q *consent.Question, c *consent.Claim) error {
+				return readProfile(ctx, q, c, items)
+			}}, err
 		},
 	}
 }
 
-func readProfile(ctx context.Context, q *Question, c *Claim, wanted []string) error {
-	held, _, err := q.door.profileOf(ctx, q.Caller)
+func readProfile(ctx context.Context, q *consent.Question, c *consent.Claim, wanted []string) error {
+	held, _, err := q.Wallets.ProfileOf(ctx, q.Caller)
 	if err != nil {
 		return err
 	}
 	c.About = strings.Join(slices.Sorted(slices.Values(wanted)), " ")
-	values := map[string]string{itemDID: did.Prefixed(q.Account.Address)}
+	values := map[string]string{wallets.ItemDID: did.Prefixed(q.Account.Address)}
 	for item, value := range held {
 		values[item] = value
 	}
 	c.Items = []string{}
 	for _, item := range wanted {
 		value, there := values[item]
-		c.View.Items = append(c.View.Items, ItemView{Item: item, Held: there, Value: shownItem(item, value)})
+		c.View.Items = append(c.View.Items, consent.ItemView{Item: item, Held: there, Value: shownItem(item, value)})
 		if there {
 			c.Items = append(c.Items, item)
 		}
 	}
 	given := map[string]string{}
 	for _, item := range c.Items {
-		if item != itemDID { // it is the account, which is shown as that
+		if item != wallets.ItemDID { // it is the account, which is shown as that
 			given[item] = values[item]
 		}
 	}
-	if c.Gives, err = Contents(given); err != nil {
+	if c.Gives, err = wallets.Contents(given); err != nil {
 		return err
 	}
 	c.Answer = func(store.Receipt, *keystore.Wallet) (map[string]any, error) {
@@ -65,7 +69,7 @@ func readProfile(ctx context.Context, q *Question, c *Claim, wanted []string) er
 
 // shownItem is an item's value for the person who wrote it; a picture is told by its size.
 func shownItem(item, value string) string {
-	if item != itemAvatar || value == "" {
+	if item != wallets.ItemAvatar || value == "" {
 		return show.Plain(value, show.MaxDescription)
 	}
 	kind, _, _ := strings.Cut(value, ",")
@@ -79,7 +83,7 @@ func parseItems(asked did.Object) ([]string, error) {
 		return []string{"fullName"}, nil
 	}
 	var items []string
-	known := profileItems()
+	known := wallets.ProfileItems()
 	if json.Unmarshal(raw, &items) != nil || len(items) > len(known) {
 		return nil, did.Malformed("items must be a list of profile items, each once", nil)
 	}

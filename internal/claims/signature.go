@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"walletd/internal/consent"
 	"walletd/internal/delegation"
 	"walletd/internal/did"
 	"walletd/internal/keystore"
@@ -29,13 +30,13 @@ const (
 // signature is the claim for a signature over a text, or over a delegation (DID Connect reference
 // f.3). What the server calls a text can be a token of the account, so it is a signing oracle
 // unless every rule of f.3 is kept: oracle.go.
-func signature() Type {
-	return Type{
+func signature() consent.Type {
+	return consent.Type{
 		Name:        "signature",
 		Description: "Sign this transaction or message to continue.",
-		Parse: func(asked did.Object) (Request, error) {
+		Parse: func(asked did.Object) (consent.Request, error) {
 			m, err := parseMessage(asked)
-			return Request{Read: m.read}, err
+			return consent.Request{Read: m.read}, err
 		},
 	}
 }
@@ -50,7 +51,7 @@ type message struct {
 }
 
 func parseMessage(asked did.Object) (m message, err error) {
-	if m.typeURL, err = asked.OptionalText("typeUrl", maxWords); err != nil {
+	if m.typeURL, err = asked.OptionalText("typeUrl", consent.MaxText); err != nil {
 		return m, err
 	}
 	switch m.typeURL {
@@ -86,7 +87,7 @@ func parseMessage(asked did.Object) (m message, err error) {
 	return m, nil
 }
 
-func (m message) read(_ context.Context, q *Question, c *Claim) error {
+func (m message) read(_ context.Context, q *consent.Question, c *consent.Claim) error {
 	c.Once = "each text is signed for itself"
 	account, err := did.Parse(q.Account.Address)
 	if err != nil {
@@ -104,7 +105,7 @@ func (m message) read(_ context.Context, q *Question, c *Claim) error {
 	} else if account.Type().Hash == did.Keccak && looksLikeTransaction(m.text) {
 		return did.Refuse("blind_signature", "the text is a transaction of Ethereum, which this wallet cannot show")
 	}
-	c.View.Text = &TextView{TypeURL: m.typeURL, Method: m.method, Text: show.EscapeLines(m.text), Display: show.Plain(m.display, show.MaxDescription)}
+	c.View.Text = &consent.TextView{TypeURL: m.typeURL, Method: m.method, Text: show.EscapeLines(m.text), Display: show.Plain(m.display, show.MaxDescription)}
 	c.Answer = func(r store.Receipt, w *keystore.Wallet) (map[string]any, error) {
 		sign := signHashed
 		if m.method == methodNone {
@@ -155,7 +156,7 @@ func (m message) checkMethod(account did.DID) error {
 
 // readUnsigned makes the checks of reference g.ii.1 on a delegation that is to be signed. Only a
 // person can decide it.
-func (m message) readUnsigned(q *Question, c *Claim, account did.DID) error {
+func (m message) readUnsigned(q *consent.Question, c *consent.Claim, account did.DID) error {
 	if m.method == methodNone || account.Type().Hash != did.SHA3 {
 		return did.Refuse("claim_unsupported", "a delegation is signed over its SHA3 by an account that hashes with SHA3")
 	}
@@ -173,8 +174,8 @@ func (m message) readUnsigned(q *Question, c *Claim, account did.DID) error {
 }
 
 // tellUnsigned puts a delegation that is to be signed in words, with every permission it gives.
-func tellUnsigned(d delegation.Delegation) *DelegationWords {
-	words := tell(d)
+func tellUnsigned(d delegation.Delegation) *consent.DelegationWords {
+	words := consent.DescribeDelegation(d)
 	words.Hash = "" // it has none before it is signed
 	var roles []string
 	for _, role := range d.Roles {

@@ -1,38 +1,18 @@
-package claims
+package claims_test
 
 import (
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"walletd/internal/claims"
+	"walletd/internal/consent"
 	"walletd/internal/did"
 	"walletd/internal/show"
-	"walletd/internal/store"
+	"walletd/internal/wallettest/fixture"
 )
-
-// import keeps a vector's secret key in the house's wallet, as an account of its own.
-func (h *house) imports(sk, account string) store.Account {
-	h.t.Helper()
-	secret, err := hex.DecodeString(strings.TrimPrefix(sk, "0x"))
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	d, err := did.Parse(account)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	if _, err := h.door.ImportAccount(h.t.Context(), h.as(h.owner), secret, d.Type()); err != nil {
-		h.t.Fatal(err)
-	}
-	a, err := h.store.Account(h.t.Context(), h.wallet, d.Address())
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	return a
-}
 
 // The vectors are what dApps verify. Those that a careful wallet does not sign are refused.
 func TestSignaturesAreThoseThatDAppsVerify(t *testing.T) {
@@ -43,40 +23,40 @@ func TestSignaturesAreThoseThatDAppsVerify(t *testing.T) {
 			Response      struct{ Sig string }
 		}
 	}
-	vectors(t, "signature-claim", &file)
+	fixture.Vectors(t, "signature-claim", &file)
 	refused := map[string]string{
 		"text that looks like base58 is decoded by the server": "blind_signature", // it is no UTF-8 then
 		"transaction bytes": "claim_unsupported",
 		"method none":       "blind_signature",
 		"digest only":       "blind_signature",
 	}
-	accounts := map[string]*house{}
+	accounts := map[string]*fixture.House{}
 	for _, c := range file.Cases {
 		t.Run(c.Name, func(t *testing.T) {
 			h := accounts[c.DID]
 			if h == nil {
-				h = newHouse(t)
-				h.imports(c.SK, c.DID)
+				h = fixture.New(t)
+				h.Imports(c.SK, c.DID)
 			}
 			account, _ := did.Parse(c.DID)
-			token := h.appToken(notes)
-			p, err := h.ask(token, `{"type":"authPrincipal","target":"`+account.Address()+`"}`, string(c.Request))
+			token := h.AppToken(fixture.Notes)
+			p, err := h.Ask(token, `{"type":"authPrincipal","target":"`+account.Address()+`"}`, string(c.Request))
 			if code, careful := refused[c.Name]; careful {
-				wantCode(t, err, code)
+				fixture.WantCode(t, err, code)
 				delete(refused, c.Name)
 				return
 			}
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := h.approve(p.Pending.ID, Choice{}); err != nil {
+			if err := h.Approve(p.Pending.ID, consent.Choice{}); err != nil {
 				t.Fatal(err)
 			}
-			out, err := h.collect(token, p.Pending.ID)
+			out, err := h.Collect(token, p.Pending.ID)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := member(t, out.Answer, 1, "sig"); got != c.Response.Sig {
+			if got := fixture.Member(t, out.Answer, 1, "sig"); got != c.Response.Sig {
 				t.Errorf("got %s, want %s", got, c.Response.Sig)
 			}
 		})
@@ -87,42 +67,42 @@ func TestSignaturesAreThoseThatDAppsVerify(t *testing.T) {
 }
 
 func TestTheRecordedMFASessionIsAnsweredByteForByte(t *testing.T) {
-	h := atDawn(t)
-	steps := recorded(t, "session-mfa")
-	h.mustReplay(steps[0], "", Choice{})
-	h.mustReplay(steps[1], alice, Choice{MFACode: 39})
-	h.mustReplay(steps[3], "", Choice{})
-	h.mustReplay(steps[4], alice, Choice{MFACode: 37})
-	_, err := h.replay(steps[4], alice, Choice{})
-	wantErr(t, err, ErrChoice)
+	h := fixture.AtDawn(t)
+	steps := fixture.Recorded(t, "session-mfa")
+	h.MustReplay(steps[0], "", consent.Choice{})
+	h.MustReplay(steps[1], fixture.Alice, consent.Choice{MFACode: 39})
+	h.MustReplay(steps[3], "", consent.Choice{})
+	h.MustReplay(steps[4], fixture.Alice, consent.Choice{MFACode: 37})
+	_, err := h.Replay(steps[4], fixture.Alice, consent.Choice{})
+	fixture.WantErr(t, err, consent.ErrChoice)
 }
 
 func TestTheRecordedEthereumAccountSignsByteForByte(t *testing.T) {
-	h := atDawn(t)
-	steps := recorded(t, "session-ethereum-account")
-	h.mustReplay(steps[0], "", Choice{})
-	first, err := did.ReadToken(steps[0].token)
+	h := fixture.AtDawn(t)
+	steps := fixture.Recorded(t, "session-ethereum-account")
+	h.MustReplay(steps[0], "", consent.Choice{})
+	first, err := did.ReadToken(steps[0].Token)
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.mustReplay(steps[1], first.Signer.Address(), Choice{})
+	h.MustReplay(steps[1], first.Signer.Address(), consent.Choice{})
 }
 
 func TestTheRecordedOracleIsRefused(t *testing.T) {
-	h := atDawn(t)
-	steps := recorded(t, "session-signing-oracle")
-	h.mustReplay(steps[0], "", Choice{})
+	h := fixture.AtDawn(t)
+	steps := fixture.Recorded(t, "session-signing-oracle")
+	h.MustReplay(steps[0], "", consent.Choice{})
 	for i, code := range map[int]string{1: "text_is_a_token", 3: "blind_signature", 5: "blind_signature"} {
-		_, err := h.replay(steps[i], alice, Choice{})
-		wantCode(t, err, code)
+		_, err := h.Replay(steps[i], fixture.Alice, consent.Choice{})
+		fixture.WantCode(t, err, code)
 	}
 }
 
 func TestTheRecordedSignaturesAreGivenOneByOne(t *testing.T) {
-	h := atDawn(t)
-	steps := recorded(t, "session-signatures")
-	h.mustReplay(steps[0], "", Choice{})
-	signed, err := did.ReadToken(steps[1].token)
+	h := fixture.AtDawn(t)
+	steps := fixture.Recorded(t, "session-signatures")
+	h.MustReplay(steps[0], "", consent.Choice{})
+	signed, err := did.ReadToken(steps[1].Token)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,12 +111,12 @@ func TestTheRecordedSignaturesAreGivenOneByOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	whole := steps[1]
-	_, err = h.replay(whole, alice, Choice{})
-	wantCode(t, err, "blind_signature") // the third is 32 bytes signed as they are
+	_, err = h.Replay(whole, fixture.Alice, consent.Choice{})
+	fixture.WantCode(t, err, "blind_signature") // the third is 32 bytes signed as they are
 	for i := range 2 {
 		s := whole
-		s.asked = whole.asked[i : i+1]
-		a, err := h.replay(s, alice, Choice{})
+		s.Asked = whole.Asked[i : i+1]
+		a, err := h.Replay(s, fixture.Alice, consent.Choice{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -151,16 +131,12 @@ func TestTheRecordedSignaturesAreGivenOneByOne(t *testing.T) {
 	}
 }
 
-func textClaim(text, method string) string {
-	return fmt.Sprintf(`{"type":"signature","typeUrl":"mime:text/plain","origin":%q,"method":%q}`, did.EncodeBase58([]byte(text)), method)
-}
-
 func TestATextIsNotSigned(t *testing.T) {
-	h := newHouse(t)
-	token := h.appToken(notes)
-	h.policy(allowAll)
+	h := fixture.New(t)
+	token := h.AppToken(fixture.Notes)
+	h.Policy(fixture.AllowAll)
 	header := did.EncodeBase64URL([]byte(`{"alg":"Ed25519","type":"JWT"}`))
-	body := did.EncodeBase64URL([]byte(`{"iss":"did:abt:` + alice + `"}`))
+	body := did.EncodeBase64URL([]byte(`{"iss":"did:abt:` + fixture.Alice + `"}`))
 	spaced := did.EncodeBase64URL([]byte("\n\t{\"alg\":\"Ed25519\"} "))
 	alphabet := strings.NewReplacer("-", "+", "_", "/")
 	other := alphabet.Replace(header + "." + did.EncodeBase64URL([]byte(`{"a":"??>>~~??>>"}`)))
@@ -182,7 +158,7 @@ func TestATextIsNotSigned(t *testing.T) {
 		"that is a token with a digit too many":        {header + "A." + body, "sha3", "text_is_a_token"},
 		"that is a token in the other alphabet":        {other, "sha3", "text_is_a_token"},
 		"that is a presentation":                       {`{"@context":[],"challenge":"A","type":"VerifiablePresentation","verifiableCredential":[]}`, "sha3", "text_is_a_token"},
-		"that is a credential":                         {`{"credentialSubject":{"id":"` + alice + `"}}`, "sha3", "text_is_a_token"},
+		"that is a credential":                         {`{"credentialSubject":{"id":"` + fixture.Alice + `"}}`, "sha3", "text_is_a_token"},
 		"that is no UTF-8":                             {"abc\xff", "sha3", "blind_signature"},
 		"with control characters":                      {"1767225600\x0c\x01", "sha3", "blind_signature"},
 		"of 32 bytes, as it is":                        {strings.Repeat("a", 32), "none", "blind_signature"},
@@ -191,8 +167,8 @@ func TestATextIsNotSigned(t *testing.T) {
 		"that is empty, by the hash of the empty text": {"", "sha3", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			out, err := h.ask(token, textClaim(c.text, c.method))
-			wantCode(t, err, c.code)
+			out, err := h.Ask(token, fixture.TextClaim(c.text, c.method))
+			fixture.WantCode(t, err, c.code)
 			if c.code != "" && (out.Answer != nil || out.Pending != nil) {
 				t.Error("something was given")
 			}
@@ -204,24 +180,24 @@ func TestATextIsNotSigned(t *testing.T) {
 		"whose typeUrl nobody knows":       {`{"type":"signature","typeUrl":"mime:image/png","origin":"z1"}`, "claim_unsupported"},
 		"of which there is a digest alone": {`{"type":"signature","origin":"","digest":"z1"}`, "blind_signature"},
 		"that is no base58":                {`{"type":"signature","origin":"hello"}`, "request_malformed"},
-		"that nobody could read":           {textClaim(strings.Repeat("a", maxText+1), "sha3"), "request_malformed"},
-		"that hides a token under a type":  {strings.Replace(textClaim(header+"."+body, "sha3"), "mime:text/plain", "mime:text/html", 1), "text_is_a_token"},
+		"that nobody could read":           {fixture.TextClaim(strings.Repeat("a", claims.MaxText+1), "sha3"), "request_malformed"},
+		"that hides a token under a type":  {strings.Replace(fixture.TextClaim(header+"."+body, "sha3"), "mime:text/plain", "mime:text/html", 1), "text_is_a_token"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := h.ask(token, c.claim)
-			wantCode(t, err, c.code)
+			_, err := h.Ask(token, c.claim)
+			fixture.WantCode(t, err, c.code)
 		})
 	}
 }
 
 func TestOrdinaryTextsAreSigned(t *testing.T) {
-	h := newHouse(t)
-	token := h.appToken(notes)
-	h.policy(allowAll)
-	sk, _ := secret(t, notes, did.AccountType())
+	h := fixture.New(t)
+	token := h.AppToken(fixture.Notes)
+	h.Policy(fixture.AllowAll)
+	sk, _ := fixture.Secret(t, fixture.Notes, did.AccountType())
 	for _, text := range []string{"hello", "two.words", "NTQ3.NTQ3", "3.14", "www.example.test/a", "line\nline\ttab", "签名 ✍️", `{"amount":1}`, "a.b.c", strings.Repeat("a", 33)} {
 		for method, message := range map[string][]byte{"sha3": did.SHA3.Sum([]byte(text)), "none": []byte(text)} {
-			sig, err := did.DecodeBase58(member(t, h.answer(token, textClaim(text, method)), 0, "sig"), 100)
+			sig, err := did.DecodeBase58(fixture.Member(t, h.Answer(token, fixture.TextClaim(text, method)), 0, "sig"), 100)
 			if err != nil || !did.VerifyBytes(did.Ed25519, sk.Public(), message, sig) {
 				t.Errorf("%q by %s: the signature does not verify (%v)", text, method, err)
 			}
@@ -230,23 +206,23 @@ func TestOrdinaryTextsAreSigned(t *testing.T) {
 }
 
 func TestAnECDSAAccountSignsHashesOnly(t *testing.T) {
-	h := newHouse(t)
-	token := h.appToken(notes)
-	h.policy(allowAll)
+	h := fixture.New(t)
+	token := h.AppToken(fixture.Notes)
+	h.Policy(fixture.AllowAll)
 	principal := `{"type":"authPrincipal","targetType":{"key":"secp256k1"}}`
-	_, err := h.ask(token, principal, textClaim("hello", "none"))
-	wantCode(t, err, "blind_signature")
-	_, err = h.ask(token, principal, textClaim(strings.Repeat("a", 32), "none"))
-	wantCode(t, err, "blind_signature")
-	h.answer(token, principal, textClaim("hello", "sha3"))
+	_, err := h.Ask(token, principal, fixture.TextClaim("hello", "none"))
+	fixture.WantCode(t, err, "blind_signature")
+	_, err = h.Ask(token, principal, fixture.TextClaim(strings.Repeat("a", 32), "none"))
+	fixture.WantCode(t, err, "blind_signature")
+	h.Answer(token, principal, fixture.TextClaim("hello", "sha3"))
 }
 
 func TestATextToSignIsShownWholeAndInert(t *testing.T) {
-	h := newHouse(t)
-	token := h.appToken(notes)
+	h := fixture.New(t)
+	token := h.AppToken(fixture.Notes)
 	text := "<img src=x onerror=alert(1)>\nline\u202etwo\\" + strings.Repeat("x", 5000)
-	p := h.pending(token, fmt.Sprintf(`{"type":"signature","typeUrl":"mime:text/html","origin":%q,"display":"{\"type\":\"text\",\"content\":\"something else\"}"}`, did.EncodeBase58([]byte(text))))
-	v, err := h.door.Approval(t.Context(), h.as(h.owner), p.ID)
+	p := h.Pending(token, fmt.Sprintf(`{"type":"signature","typeUrl":"mime:text/html","origin":%q,"display":"{\"type\":\"text\",\"content\":\"something else\"}"}`, did.EncodeBase58([]byte(text))))
+	v, err := h.Pipeline.Approval(t.Context(), h.As(h.Owner), p.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,10 +234,10 @@ func TestATextToSignIsShownWholeAndInert(t *testing.T) {
 }
 
 func TestAYesToASignatureIsNotRemembered(t *testing.T) {
-	h := newHouse(t)
-	token := h.appToken(notes)
-	p := h.pending(token, textClaim("hello", "sha3"))
-	wantErr(t, h.approve(p.ID, Choice{Remember: &Remember{Until: "withdrawn"}}), ErrChoice)
+	h := fixture.New(t)
+	token := h.AppToken(fixture.Notes)
+	p := h.Pending(token, fixture.TextClaim("hello", "sha3"))
+	fixture.WantErr(t, h.Approve(p.ID, consent.Choice{Remember: &consent.Remember{Until: "withdrawn"}}), consent.ErrChoice)
 }
 
 // unsigned is what an app asks an account to sign as a delegation to it.
@@ -285,16 +261,16 @@ func delegationToSign(text string) string {
 }
 
 func TestADelegationToSign(t *testing.T) {
-	h := newHouse(t)
-	token := h.appToken(notes)
-	h.policy(allowAll)
-	sk, account := secret(t, notes, did.AccountType())
-	h.account(notes, did.AccountType())
+	h := fixture.New(t)
+	token := h.AppToken(fixture.Notes)
+	h.Policy(fixture.AllowAll)
+	sk, account := fixture.Secret(t, fixture.Notes, did.AccountType())
+	h.Account(fixture.Notes, did.AccountType())
 
 	t.Run("is asked about whatever the rules say, in words, and then signed", func(t *testing.T) {
-		text := unsigned(account, notes, h.clock, nil)
-		p := h.pending(token, delegationToSign(text))
-		v, err := h.door.Approval(t.Context(), h.as(h.owner), p.ID)
+		text := unsigned(account, fixture.Notes, h.Clock, nil)
+		p := h.Pending(token, delegationToSign(text))
+		v, err := h.Pipeline.Approval(t.Context(), h.As(h.Owner), p.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -302,47 +278,47 @@ func TestADelegationToSign(t *testing.T) {
 		if d == nil || d.Hash != "" || !strings.Contains(d.Words, "publish_blocklet") || !strings.Contains(d.Words, "encryptionKey") || !strings.Contains(d.Words, "until") {
 			t.Errorf("told as %+v", d)
 		}
-		wantErr(t, h.approve(p.ID, Choice{Remember: &Remember{Times: 2}}), ErrChoice)
-		if err := h.approve(p.ID, Choice{}); err != nil {
+		fixture.WantErr(t, h.Approve(p.ID, consent.Choice{Remember: &consent.Remember{Times: 2}}), consent.ErrChoice)
+		if err := h.Approve(p.ID, consent.Choice{}); err != nil {
 			t.Fatal(err)
 		}
-		out, err := h.collect(token, p.ID)
+		out, err := h.Collect(token, p.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
-		sig, err := did.DecodeBase58(member(t, out.Answer, 0, "sig"), 100)
+		sig, err := did.DecodeBase58(fixture.Member(t, out.Answer, 0, "sig"), 100)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := did.VerifyToken(text+"."+did.EncodeBase64URL(sig), did.Check{PublicKey: sk.Public(), Now: h.clock}); err != nil {
+		if _, err := did.VerifyToken(text+"."+did.EncodeBase64URL(sig), did.Check{PublicKey: sk.Public(), Now: h.Clock}); err != nil {
 			t.Errorf("what comes out is no token: %v", err)
 		}
 	})
-	other := newPeer(t, 9)
+	other := fixture.NewPeer(t, 9)
 	for name, c := range map[string]struct{ claim, code string }{
-		"is refused for somebody else":      {delegationToSign(unsigned(account, other.did.Address(), h.clock, nil)), "delegation_agent_mismatch"},
-		"is refused from another account":   {delegationToSign(unsigned(other.did, notes, h.clock, nil)), "delegation_issuer_mismatch"},
-		"is refused without an end":         {delegationToSign(unsigned(account, notes, h.clock, map[string]any{"exp": nil})), "delegation_no_exp"},
-		"is refused for a hundred years":    {delegationToSign(unsigned(account, notes, h.clock.Add(876000*time.Hour), nil)), "delegation_lifetime"},
-		"is refused with a challenge":       {delegationToSign(unsigned(account, notes, h.clock, map[string]any{"challenge": "C0FFEE"})), "delegation_is_a_session_message"},
-		"is refused of another version":     {delegationToSign(unsigned(account, notes, h.clock, map[string]any{"version": "1.0.0"})), "delegation_malformed"},
+		"is refused for somebody else":      {delegationToSign(unsigned(account, other.DID.Address(), h.Clock, nil)), "delegation_agent_mismatch"},
+		"is refused from another account":   {delegationToSign(unsigned(other.DID, fixture.Notes, h.Clock, nil)), "delegation_issuer_mismatch"},
+		"is refused without an end":         {delegationToSign(unsigned(account, fixture.Notes, h.Clock, map[string]any{"exp": nil})), "delegation_no_exp"},
+		"is refused for a hundred years":    {delegationToSign(unsigned(account, fixture.Notes, h.Clock.Add(876000*time.Hour), nil)), "delegation_lifetime"},
+		"is refused with a challenge":       {delegationToSign(unsigned(account, fixture.Notes, h.Clock, map[string]any{"challenge": "C0FFEE"})), "delegation_is_a_session_message"},
+		"is refused of another version":     {delegationToSign(unsigned(account, fixture.Notes, h.Clock, map[string]any{"version": "1.0.0"})), "delegation_malformed"},
 		"is refused that is no token":       {delegationToSign("hello"), "delegation_malformed"},
-		"is refused as it is, without SHA3": {strings.Replace(delegationToSign(unsigned(account, notes, h.clock, nil)), `"sha3"`, `"none"`, 1), "claim_unsupported"},
-		"is refused if another is shown": {strings.Replace(delegationToSign(unsigned(account, notes, h.clock, nil)), `"method"`,
-			`"meta":{"jwt":"`+unsigned(account, notes, h.clock, map[string]any{"permissions": nil})+`"},"method"`, 1), "delegation_malformed"},
+		"is refused as it is, without SHA3": {strings.Replace(delegationToSign(unsigned(account, fixture.Notes, h.Clock, nil)), `"sha3"`, `"none"`, 1), "claim_unsupported"},
+		"is refused if another is shown": {strings.Replace(delegationToSign(unsigned(account, fixture.Notes, h.Clock, nil)), `"method"`,
+			`"meta":{"jwt":"`+unsigned(account, fixture.Notes, h.Clock, map[string]any{"permissions": nil})+`"},"method"`, 1), "delegation_malformed"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := h.ask(token, c.claim)
-			wantCode(t, err, c.code)
+			_, err := h.Ask(token, c.claim)
+			fixture.WantCode(t, err, c.code)
 		})
 	}
 }
 
 // What an Ethereum account signs for a transaction can be made of letters alone.
 func TestATransactionOfEthereumIsNotSignedAsAText(t *testing.T) {
-	h := newHouse(t)
-	token := h.appToken(notes)
-	h.policy(allowAll)
+	h := fixture.New(t)
+	token := h.AppToken(fixture.Notes)
+	h.Policy(fixture.AllowAll)
 	// A list of nonce 0, gas price, gas, to, value and no data.
 	transaction := "\xe8" + "\x80" + "\x84   \xc3" + "\x82z\xc3" + "\x94" + strings.Repeat("a", 19) + "\xc3" + "\x88!!!!!!!\xc3" + "\x80"
 	if len(transaction) != 1+0x28 || !show.IsShowable(transaction) {
@@ -350,7 +326,7 @@ func TestATransactionOfEthereumIsNotSignedAsAText(t *testing.T) {
 	}
 	principal := `{"type":"authPrincipal","targetType":{"key":"ethereum"}}`
 	for text, code := range map[string]string{transaction: "blind_signature", transaction + "!": "", "hello": "", "": ""} {
-		_, err := h.ask(token, principal, textClaim(text, "keccak"))
-		wantCode(t, err, code)
+		_, err := h.Ask(token, principal, fixture.TextClaim(text, "keccak"))
+		fixture.WantCode(t, err, code)
 	}
 }

@@ -7,7 +7,8 @@ import (
 	"fmt"
 	"time"
 
-	"walletd/internal/claims"
+	"walletd/internal/auth"
+	"walletd/internal/consent"
 	"walletd/internal/did"
 	"walletd/internal/ledger"
 	"walletd/internal/store"
@@ -19,7 +20,7 @@ type held struct {
 	row     store.Session // as it is in the store
 	content content       // as it is to be in the store after the next write
 
-	caller  *claims.Caller  // the wallet, open; of the open request if there is one
+	caller  *auth.Caller    // the wallet, open; of the open request if there is one
 	request *verified       // the open request
 	key     *rsa.PrivateKey // of the channel
 	channel *did.ChannelKey // of the channel, once the app has sent it
@@ -58,7 +59,7 @@ func (h *held) expected() expected {
 // enter makes v the open request, and its app the caller.
 func (h *held) enter(ctx context.Context, v verified) error {
 	return h.insist(ctx, func() error {
-		c, err := h.Door.EnterSession(ctx, claims.Session{
+		c, err := h.Auth.EnterSession(ctx, auth.Session{
 			ID: h.row.ID, Wallet: h.row.Wallet, Connect: v.connect, Challenge: v.challenge, Origin: v.origin, Account: h.content.Account,
 			Member: h.content.Member.words(), Followed: h.content.Previous != "", Offered: h.key != nil, Arrived: h.content.Sealed, Seal: h.channel, Skew: h.content.Skew,
 		})
@@ -165,8 +166,8 @@ func (h *held) withdraw(ctx context.Context) error {
 	if h.row.Approval == "" {
 		return nil
 	}
-	err := h.Door.CancelQuestion(ctx, h.caller, h.row.Approval)
-	if errors.Is(err, claims.ErrNotFound) || errors.Is(err, ledger.ErrForged) {
+	err := h.Pipeline.CancelQuestion(ctx, h.caller, h.row.Approval)
+	if errors.Is(err, auth.ErrNotFound) || errors.Is(err, ledger.ErrForged) {
 		return nil
 	}
 	return err
@@ -184,5 +185,5 @@ func (h *held) cancel(ctx context.Context) error {
 	if h.request == nil {
 		return h.end(ctx, Declined, e)
 	}
-	return h.decline(ctx, claims.DeclineAuth, e)
+	return h.decline(ctx, consent.DeclineAuth, e)
 }

@@ -8,7 +8,8 @@ import (
 	"slices"
 	"time"
 
-	"walletd/internal/claims"
+	"walletd/internal/auth"
+	"walletd/internal/consent"
 	"walletd/internal/delegation"
 	"walletd/internal/did"
 	"walletd/internal/ledger"
@@ -75,7 +76,7 @@ func (h *held) receive(ctx context.Context, resp response) error {
 		return h.declineFor(ctx, err)
 	}
 	if h.content.Steps++; h.content.Steps > maxSteps {
-		return h.decline(ctx, claims.DeclineAuth, ending{Code: "too_many_steps", Text: "The app asks again and again."})
+		return h.decline(ctx, consent.DeclineAuth, ending{Code: "too_many_steps", Text: "The app asks again and again."})
 	}
 	h.content.Name = show.Plain(h.caller.Name, maxName)
 	err = h.write(ctx, ledger.SessionAsked, "", func(row *store.Session) {
@@ -83,7 +84,7 @@ func (h *held) receive(ctx context.Context, resp response) error {
 		row.Expires = h.Store.Now().Add(sessionLife).Unix()
 	}, h.room(v)...)
 	if errors.Is(err, store.ErrTooMany) {
-		return h.decline(ctx, claims.Busy, ending{Code: "busy", Text: "Too many sessions of this app are open."})
+		return h.decline(ctx, consent.Busy, ending{Code: "busy", Text: "Too many sessions of this app are open."})
 	}
 	return err
 }
@@ -129,12 +130,12 @@ func (h *held) read(resp response) (verified, error) {
 	return v, err
 }
 
-// ask brings the open request to the door.
+// ask takes the open request to the pipeline.
 func (h *held) ask(ctx context.Context) error {
 	if h.RefuseUnsealed && !h.content.Sealed && onlySecrets(h.request.claims) {
 		return h.declineFor(ctx, did.Refuse("request_unsealed", "the request for a key did not come over the encrypted channel"))
 	}
-	out, err := h.Door.Answer(ctx, h.caller, h.request.claims)
+	out, err := h.Pipeline.Answer(ctx, h.caller, h.request.claims)
 	return h.outcome(ctx, out, err)
 }
 
@@ -144,17 +145,17 @@ func onlySecrets(asked []json.RawMessage) bool {
 	return !slices.ContainsFunc(requests(asked), func(r delegation.ClaimRequest) bool { return r.Type != "keyPair" && r.Type != "encryptionKey" })
 }
 
-// collect asks the door what the person decided.
+// collect asks the pipeline what the person decided.
 func (h *held) collect(ctx context.Context) error {
-	out, err := h.Door.Collect(ctx, h.caller, h.row.Approval, 0)
-	if errors.Is(err, claims.ErrNotFound) {
-		err = claims.ErrExpired
+	out, err := h.Pipeline.Collect(ctx, h.caller, h.row.Approval, 0)
+	if errors.Is(err, auth.ErrNotFound) {
+		err = consent.ErrExpired
 	}
 	return h.outcome(ctx, out, err)
 }
 
-// outcome goes on with what the door says.
-func (h *held) outcome(ctx context.Context, out claims.Outcome, err error) error {
+// outcome goes on with what the pipeline says.
+func (h *held) outcome(ctx context.Context, out consent.Outcome, err error) error {
 	switch {
 	case err == nil && out.Pending != nil:
 		if h.row.Approval == out.Pending.ID && State(h.row.State) == Waiting {
@@ -167,24 +168,24 @@ func (h *held) outcome(ctx context.Context, out claims.Outcome, err error) error
 	case err == nil:
 		h.content.Account = out.Answer.UserDID
 		return h.post(ctx, out.Answer.Signed)
-	case errors.Is(err, claims.ErrRejected):
-		return h.decline(ctx, claims.DeclineAuth, ending{})
-	case errors.Is(err, claims.ErrExpired):
+	case errors.Is(err, consent.ErrRejected):
+		return h.decline(ctx, consent.DeclineAuth, ending{})
+	case errors.Is(err, consent.ErrExpired):
 		return h.expire(ctx)
-	case errors.Is(err, claims.ErrAnswerChanged):
+	case errors.Is(err, consent.ErrAnswerChanged):
 		return h.askAgain(ctx)
-	case errors.Is(err, claims.ErrTooMany):
-		return h.decline(ctx, claims.Busy, ending{Code: "busy", Text: "Too many questions are waiting for the person."})
+	case errors.Is(err, consent.ErrTooMany):
+		return h.decline(ctx, consent.Busy, ending{Code: "busy", Text: "Too many questions are waiting for the person."})
 	case errors.Is(err, ledger.ErrForged):
-		return h.decline(ctx, claims.DeclineAuth, ending{Code: "forged", Text: "What the answer rests on was changed in the store by somebody else."})
-	case errors.Is(err, claims.ErrDenied):
-		return h.decline(ctx, claims.DeclineAuth, ending{Code: "denied", Text: err.Error()})
+		return h.decline(ctx, consent.DeclineAuth, ending{Code: "forged", Text: "What the answer rests on was changed in the store by somebody else."})
+	case errors.Is(err, consent.ErrDenied):
+		return h.decline(ctx, consent.DeclineAuth, ending{Code: "denied", Text: err.Error()})
 	default:
 		return h.declineFor(ctx, err) // the request is authentic: its app hears that it is not accepted
 	}
 }
 
-// askAgain puts the open request to the door once more, because the person's question ended with an
+// askAgain takes the open request to the pipeline once more, because the person's question ended with an
 // answer that is not any more what was shown. The person sees a new question; the app only waits.
 func (h *held) askAgain(ctx context.Context) error {
 	return h.write(ctx, ledger.SessionAsked, "changed", func(row *store.Session) {
@@ -211,7 +212,7 @@ func (h *held) declineFor(ctx context.Context, err error) error {
 	if !ok {
 		return err
 	}
-	return h.decline(ctx, claims.DeclineAuth, ending{Code: refusal.Code, Text: refusal.Reason})
+	return h.decline(ctx, consent.DeclineAuth, ending{Code: refusal.Code, Text: refusal.Reason})
 }
 
 // decline tells the app no, or busy, and ends the session, whatever the app says to that.
@@ -223,9 +224,9 @@ func (h *held) decline(ctx context.Context, action string, e ending) error {
 	if reason == "" {
 		reason = "the person said no"
 	}
-	var signed *claims.SignedAnswer
+	var signed *auth.SignedAnswer
 	err := h.insist(ctx, func() (err error) {
-		signed, err = h.Door.Refuse(ctx, h.caller, action, reason)
+		signed, err = h.Pipeline.Decline(ctx, h.caller, action, reason)
 		return err
 	})
 	if err != nil {
@@ -240,7 +241,7 @@ func (h *held) decline(ctx context.Context, action string, e ending) error {
 }
 
 // post sends an answer, once, and reads the reply.
-func (h *held) post(ctx context.Context, a *claims.SignedAnswer) error {
+func (h *held) post(ctx context.Context, a *auth.SignedAnswer) error {
 	resp, err := h.send(ctx, a, h.Client.post)
 	if errors.Is(err, errNotSent) {
 		return err
@@ -270,7 +271,7 @@ var errStopped = errors.New("walletd was stopped")
 
 // send posts an answer (reference d.5) after the row says so, durably. The row then says posting,
 // and whoever finds it so does not post again.
-func (h *held) send(ctx context.Context, a *claims.SignedAnswer, post func(context.Context, string, []byte) (response, error)) (response, error) {
+func (h *held) send(ctx context.Context, a *auth.SignedAnswer, post func(context.Context, string, []byte) (response, error)) (response, error) {
 	body, err := json.Marshal(struct {
 		UserPK   string `json:"userPk"`
 		UserInfo string `json:"userInfo"`

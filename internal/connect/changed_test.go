@@ -5,8 +5,9 @@ import (
 	"errors"
 	"testing"
 
-	"walletd/internal/claims"
+	"walletd/internal/consent"
 	"walletd/internal/did"
+	"walletd/internal/wallets"
 )
 
 // What a session's answer would hold changes after the person saw it: they see a new question, and
@@ -14,19 +15,19 @@ import (
 func TestAnAnswerThatChangedIsAskedAboutAnew(t *testing.T) {
 	fill := func(h *house, name string) {
 		t.Helper()
-		if _, err := h.door.SetProfile(t.Context(), h.as(h.owner), claims.Profile{"fullName": name}); err != nil {
+		if _, err := h.wallets.SetProfile(t.Context(), h.as(h.owner), wallets.Profile{"fullName": name}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for name, change := range map[string]func(t *testing.T, h *house, approval string){
 		"before the yes": func(t *testing.T, h *house, approval string) {
 			fill(h, "Alice")
-			if _, err := h.door.Approve(t.Context(), h.as(h.owner), approval, claims.Choice{}); !errors.Is(err, claims.ErrAnswerChanged) {
+			if _, err := h.pipeline.Approve(t.Context(), h.as(h.owner), approval, consent.Choice{}); !errors.Is(err, consent.ErrAnswerChanged) {
 				t.Fatalf("got %v", err)
 			}
 		},
 		"after the yes": func(t *testing.T, h *house, approval string) {
-			h.approve(approval, claims.Choice{})
+			h.approve(approval, consent.Choice{})
 			fill(h, "Alice")
 		},
 	} {
@@ -47,7 +48,7 @@ func TestAnAnswerThatChangedIsAskedAboutAnew(t *testing.T) {
 			if items := h.approval(v.Approval).Claims[0].Items; len(items) != 1 || items[0].Value != "Alice" {
 				t.Errorf("the new question shows %+v", items)
 			}
-			h.approve(v.Approval, claims.Choice{})
+			h.approve(v.Approval, consent.Choice{})
 			if v = h.advance(v.ID); v.State != Done {
 				t.Fatalf("the session is %+v", v)
 			}

@@ -6,10 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 
-	"walletd/internal/claims"
+	"walletd/internal/auth"
 	"walletd/internal/did"
 	"walletd/internal/show"
 	"walletd/internal/store"
+	"walletd/internal/wallets"
 )
 
 // Longest texts of an app that are shown, in runes.
@@ -58,7 +59,7 @@ func (h *held) last(ctx context.Context, v verified) error {
 	return h.end(ctx, Done, e)
 }
 
-// keep hands an attachment (reference d.11) to the door, which verifies and keeps it, or not: that
+// keep hands an attachment (reference d.11) to the wallet, which verifies and keeps it, or not: that
 // ends no session, and the code says so.
 func (h *held) keep(ctx context.Context, v verified, e *ending) error {
 	response, err := did.ParseObject(e.Response)
@@ -71,9 +72,9 @@ func (h *held) keep(ctx context.Context, v verified, e *ending) error {
 	if err := h.enter(ctx, v); err != nil {
 		return err
 	}
-	var kept claims.HoldingView
+	var kept wallets.HoldingView
 	err = h.insist(ctx, func() (err error) {
-		kept, err = h.Door.StoreCredential(ctx, h.caller, e.Response)
+		kept, err = h.Wallets.StoreCredential(ctx, h.caller, e.Response)
 		return err
 	})
 	switch {
@@ -81,7 +82,7 @@ func (h *held) keep(ctx context.Context, v verified, e *ending) error {
 		e.Credential = kept.ID
 	case did.CodeOf(err) != "":
 		e.Code = did.CodeOf(err)
-	case errors.Is(err, claims.ErrInput):
+	case errors.Is(err, auth.ErrInput):
 		e.Code = "credential_not_kept" // the wallet is full
 	default:
 		return err

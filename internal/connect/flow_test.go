@@ -12,11 +12,13 @@ import (
 	"testing"
 	"time"
 
-	"walletd/internal/claims"
+	"walletd/internal/auth"
+	"walletd/internal/consent"
 	"walletd/internal/did"
 	"walletd/internal/keystore"
 	"walletd/internal/ledger"
 	"walletd/internal/store"
+	"walletd/internal/wallets"
 	"walletd/internal/wallettest/postgres"
 )
 
@@ -37,7 +39,7 @@ func TestAnAnswerIsPostedOnce(t *testing.T) {
 	h = newHouse(t, killed(&h, s))
 	v := h.begin(appURL)
 	v = h.advance(v.ID)
-	h.approve(v.Approval, claims.Choice{})
+	h.approve(v.Approval, consent.Choice{})
 	if err := h.sessions.Advance(t.Context(), v.ID); err == nil {
 		t.Fatal("the wallet was not killed")
 	}
@@ -77,7 +79,7 @@ func TestAnAnswerThatNeverLeftIsNotPostedEither(t *testing.T) {
 	s := &script{t: t, replies: []says{app.asks(), app.ends(nil)}}
 	h := newHouse(t, s)
 	v := h.advance(h.begin(appURL).ID)
-	h.approve(v.Approval, claims.Choice{})
+	h.approve(v.Approval, consent.Choice{})
 	row, err := h.store.Session(t.Context(), v.ID)
 	if err != nil {
 		t.Fatal(err)
@@ -99,9 +101,9 @@ func TestAnAnswerThatNeverLeftIsNotPostedEither(t *testing.T) {
 	}
 }
 
-// Killed after the door has decided, and put that on record, before the row says so: what the door
+// Killed after the pipeline has decided, and put that on record, before the row says so: what it
 // said is asked for once more.
-func TestKilledBetweenTheDoorAndTheRow(t *testing.T) {
+func TestKilledBetweenTheDecisionAndTheRow(t *testing.T) {
 	app := newFar(t, 1, did.Ed25519)
 	tests := []struct {
 		name  string
@@ -110,21 +112,21 @@ func TestKilledBetweenTheDoorAndTheRow(t *testing.T) {
 		ends  State
 	}{
 		{"as it asks the person", func(h *house, id string) { h.step(id) }, func(ctx context.Context, held *held) error {
-			out, err := held.Door.Answer(ctx, held.caller, held.request.claims)
+			out, err := held.Pipeline.Answer(ctx, held.caller, held.request.claims)
 			if err == nil && out.Pending == nil {
 				err = errors.New("nobody was asked")
 			}
 			return err
 		}, Done},
-		{"as it collects a yes", func(h *house, id string) { h.approve(h.advance(id).Approval, claims.Choice{}) }, func(ctx context.Context, held *held) error {
-			out, err := held.Door.Collect(ctx, held.caller, held.row.Approval, 0)
+		{"as it collects a yes", func(h *house, id string) { h.approve(h.advance(id).Approval, consent.Choice{}) }, func(ctx context.Context, held *held) error {
+			out, err := held.Pipeline.Collect(ctx, held.caller, held.row.Approval, 0)
 			if err == nil && out.Answer == nil {
 				err = errors.New("nothing was collected")
 			}
 			return err
 		}, Done},
 		{"as it declines", func(h *house, id string) { h.reject(h.advance(id).Approval) }, func(ctx context.Context, held *held) error {
-			_, err := held.Door.Refuse(ctx, held.caller, claims.DeclineAuth, "")
+			_, err := held.Pipeline.Decline(ctx, held.caller, consent.DeclineAuth, "")
 			return err
 		}, Declined},
 	}
@@ -147,12 +149,12 @@ func TestKilledBetweenTheDoorAndTheRow(t *testing.T) {
 			}
 			h.restart()
 			for v = h.advance(v.ID); v.Ended.IsZero(); v = h.advance(v.ID) {
-				h.approve(v.Approval, claims.Choice{})
+				h.approve(v.Approval, consent.Choice{})
 			}
 			if v.State != tt.ends {
 				t.Errorf("ended %+v", v)
 			}
-			waiting, _, err := h.door.Approvals(t.Context(), h.as(h.owner), "all", store.Page{})
+			waiting, _, err := h.pipeline.Approvals(t.Context(), h.as(h.owner), "all", store.Page{})
 			if err != nil || len(waiting) != 1 {
 				t.Errorf("the person was asked %d times, %v", len(waiting), err)
 			}
@@ -201,7 +203,7 @@ func TestAHoldThatRanOutWritesNothing(t *testing.T) {
 	s := &script{t: t, replies: []says{app.asks(), app.ends(nil)}}
 	h := newHouse(t, s)
 	v := h.advance(h.begin(appURL).ID)
-	h.approve(v.Approval, claims.Choice{})
+	h.approve(v.Approval, consent.Choice{})
 	row, _ := h.store.Session(t.Context(), v.ID)
 	slow, err := h.sessions.hold(t.Context(), row)
 	if err != nil {
@@ -247,7 +249,7 @@ func TestALongWait(t *testing.T) {
 	h := newHouse(t, s)
 	v := h.advance(h.begin(appURL).ID)
 	h.pass(4*time.Minute + 55*time.Second)
-	h.approve(v.Approval, claims.Choice{})
+	h.approve(v.Approval, consent.Choice{})
 	h.pass(time.Minute) // the app's own request has expired by now
 	if v = h.advance(v.ID); v.State != Done {
 		t.Errorf("it is %+v", v)
@@ -351,7 +353,7 @@ func TestUnsealedSecrets(t *testing.T) {
 	s := &script{t: t, replies: []says{app.asks(), app.asks(secret, claim("profile")), app.ends(nil)}}
 	h := newHouse(t, s)
 	h.sessions.RefuseUnsealed = true
-	if _, err := h.door.SetProfile(t.Context(), h.as(h.owner), claims.Profile{"fullName": "Alice"}); err != nil {
+	if _, err := h.wallets.SetProfile(t.Context(), h.as(h.owner), wallets.Profile{"fullName": "Alice"}); err != nil {
 		t.Fatal(err)
 	}
 	if v := h.through(appURL); v.State != Done {
@@ -364,7 +366,7 @@ func TestLocked(t *testing.T) {
 	s := &script{t: t, replies: []says{app.asks(), app.ends(nil)}}
 	h := newHouse(t, s)
 	v := h.advance(h.begin(appURL).ID)
-	h.approve(v.Approval, claims.Choice{})
+	h.approve(v.Approval, consent.Choice{})
 	if err := h.keystore.Lock(t.Context(), "test"); err != nil {
 		t.Fatal(err)
 	}
@@ -390,7 +392,7 @@ func TestAForgedRowIsNotUsed(t *testing.T) {
 			s := &script{t: t, replies: []says{app.asks(), app.ends(nil)}}
 			h := newHouse(t, s)
 			v := h.advance(h.begin(appURL).ID)
-			h.approve(v.Approval, claims.Choice{})
+			h.approve(v.Approval, consent.Choice{})
 			h.store.Close()
 			db, err := sql.Open("sqlite", strings.TrimPrefix(h.url, "sqlite:"))
 			if err != nil {
@@ -450,7 +452,7 @@ func TestOpenRefusesLinks(t *testing.T) {
 	}
 	_, err := h.sessions.Open(t.Context(), owner, link("https://user:secret@dapp.example/auth"))
 	wantRule(t, err, RuleUserinfo)
-	if _, err := h.sessions.Open(t.Context(), &claims.Caller{Role: claims.App}, link(appURL)); !errors.Is(err, claims.ErrForbidden) {
+	if _, err := h.sessions.Open(t.Context(), &auth.Caller{Role: auth.App}, link(appURL)); !errors.Is(err, auth.ErrForbidden) {
 		t.Errorf("an app's: %v", err)
 	}
 	h.client = NewClient(ClientConfig{})
@@ -506,7 +508,7 @@ func TestRun(t *testing.T) {
 		h.await(id, Waiting)
 	}
 	for _, id := range ids {
-		h.approve(h.get(id).Approval, claims.Choice{})
+		h.approve(h.get(id).Approval, consent.Choice{})
 	}
 	for _, id := range ids {
 		h.await(id, Done)
@@ -568,7 +570,7 @@ func TestTwoReplicas(t *testing.T) {
 		h.await(id, Waiting)
 	}
 	for i, id := range ids {
-		[]*house{h, other}[i/2%2].approve(h.get(id).Approval, claims.Choice{}) // here or there
+		[]*house{h, other}[i/2%2].approve(h.get(id).Approval, consent.Choice{}) // here or there
 	}
 	for _, id := range ids {
 		other.await(id, Done)

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"walletd/internal/claims"
+	"walletd/internal/consent"
 	"walletd/internal/did"
 	"walletd/internal/ledger"
 	"walletd/internal/policy"
@@ -180,7 +180,7 @@ func (h *house) through(url string) View {
 		if v = h.advance(v.ID); !v.Ended.IsZero() {
 			return v
 		}
-		h.approve(v.Approval, claims.Choice{})
+		h.approve(v.Approval, consent.Choice{})
 	}
 	h.t.Fatalf("the session does not end: %+v", v)
 	return v
@@ -277,7 +277,7 @@ func (tt hostile) play(t *testing.T) {
 	s := &script{t: t, replies: tt.replies}
 	h := newHouse(t, s)
 	held := newFar(t, heldSeed, did.Ed25519)
-	if _, err := h.door.ImportAccount(t.Context(), h.as(h.owner), held.key.Reveal(), held.did.Type()); err != nil {
+	if _, err := h.wallets.ImportAccount(t.Context(), h.as(h.owner), held.key.Reveal(), held.did.Type()); err != nil {
 		t.Fatal(err)
 	}
 	v := h.through(appURL)
@@ -359,7 +359,7 @@ func TestABadAttachment(t *testing.T) {
 			if v.State != Done || v.Code != "credential_invalid" || v.Credential != "" {
 				t.Errorf("ended %+v", v)
 			}
-			if kept, _, err := h.door.Holdings(t.Context(), h.as(h.owner), store.Page{}); err != nil || len(kept) != 0 {
+			if kept, _, err := h.wallets.Holdings(t.Context(), h.as(h.owner), store.Page{}); err != nil || len(kept) != 0 {
 				t.Errorf("kept %v, %v", kept, err)
 			}
 		})
@@ -382,7 +382,7 @@ func TestAnEndlessChain(t *testing.T) {
 		}
 		for v = next; v.Ended.IsZero(); v = h.get(v.ID) {
 			if v = h.advance(v.ID); v.State == Waiting {
-				h.approve(v.Approval, claims.Choice{})
+				h.approve(v.Approval, consent.Choice{})
 			}
 		}
 	}
@@ -400,7 +400,7 @@ func TestAWorkflowThatFindsNoRoom(t *testing.T) {
 	v := h.advance(h.begin(appURL).ID)
 	h.begin(appURL)
 	h.begin(appURL)
-	h.approve(v.Approval, claims.Choice{})
+	h.approve(v.Approval, consent.Choice{})
 	if v = h.advance(v.ID); v.State != Done || v.Next != "" || v.NextWorkflow != link(appURL) {
 		t.Errorf("ended %+v", v)
 	}
@@ -417,11 +417,11 @@ func TestEndlessSteps(t *testing.T) {
 		s.replies = append(s.replies, app.asks())
 	}
 	h := newHouse(t, s)
-	if _, err := h.door.NameApp(t.Context(), h.as(h.owner), app.did, "notes"); err != nil {
+	if _, err := h.auth.NameApp(t.Context(), h.as(h.owner), app.did, "notes"); err != nil {
 		t.Fatal(err)
 	}
 	rule := policy.Rule{App: app.did.String(), Claim: "authPrincipal", Decision: policy.Allow}
-	if _, err := h.door.SetPolicy(t.Context(), h.as(h.owner), policy.Policy{Rules: []policy.Rule{rule}}); err != nil {
+	if _, err := h.pipeline.SetPolicy(t.Context(), h.as(h.owner), policy.Policy{Rules: []policy.Rule{rule}}); err != nil {
 		t.Fatal(err)
 	}
 	if v := h.advance(h.begin(appURL).ID); v.State != Declined || v.Code != "too_many_steps" {
@@ -438,11 +438,11 @@ func TestAWorkflowThatFollowsIsAskedAbout(t *testing.T) {
 	evil, bank := newFar(t, 1, did.Ed25519), newFar(t, 2, did.Ed25519)
 	s := &script{t: t, replies: []says{evil.ends(map[string]any{"nextWorkflow": link(appURL)}), bank.asks(), bank.ends(nil)}}
 	h := newHouse(t, s)
-	if _, err := h.door.NameApp(t.Context(), h.as(h.owner), bank.did, "bank"); err != nil {
+	if _, err := h.auth.NameApp(t.Context(), h.as(h.owner), bank.did, "bank"); err != nil {
 		t.Fatal(err)
 	}
 	rule := policy.Rule{App: bank.did.String(), Claim: "authPrincipal", Decision: policy.Allow}
-	if _, err := h.door.SetPolicy(t.Context(), h.as(h.owner), policy.Policy{Rules: []policy.Rule{rule}}); err != nil {
+	if _, err := h.pipeline.SetPolicy(t.Context(), h.as(h.owner), policy.Policy{Rules: []policy.Rule{rule}}); err != nil {
 		t.Fatal(err)
 	}
 	v := h.advance(h.advance(h.begin(appURL).ID).Next)
@@ -452,7 +452,7 @@ func TestAWorkflowThatFollowsIsAskedAbout(t *testing.T) {
 	if a := h.approval(v.Approval); len(a.Unusual) == 0 {
 		t.Errorf("the person is not told that another app led here: %+v", a)
 	}
-	h.approve(v.Approval, claims.Choice{})
+	h.approve(v.Approval, consent.Choice{})
 	if v = h.advance(v.ID); v.State != Done {
 		t.Errorf("after a yes it is %+v", v)
 	}

@@ -16,10 +16,15 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"walletd/internal/auth"
 	"walletd/internal/claims"
+	"walletd/internal/consent"
 	"walletd/internal/did"
 	"walletd/internal/keystore"
+	"walletd/internal/ledger"
+	"walletd/internal/secrets"
 	"walletd/internal/store"
+	"walletd/internal/wallets"
 )
 
 // The clock and the seed of the recorded sessions.
@@ -27,7 +32,7 @@ var vectorStart = time.Unix(1767225600, 0)
 
 const vectorSeed = "5eb00bbddcf069084889a8ab9155568165f5c453ccb85e70811aaed6f6da5fc19a5ac40b389cd370d086206dec8aa6c43daea6690f20ad3d8d48b2d2ce9e38e4"
 
-// house is a real store, keystore and door with one wallet, its owner, sessions, and a clock that
+// house is a real store and keystore with one wallet, its owner, sessions, and a clock that
 // a test can move.
 type house struct {
 	t        testing.TB
@@ -36,7 +41,10 @@ type house struct {
 	store    *store.Store
 	keystore *keystore.Keystore
 	identity []byte // opens it
-	door     *claims.Door
+	auth     *auth.Auth
+	wallets  *wallets.Wallets
+	pipeline *consent.Pipeline
+	ledger   *ledger.Ledger
 	sessions *Sessions
 	client   *Client
 	wallet   string
@@ -66,7 +74,7 @@ func newHouseAt(t testing.TB, url string, app http.Handler) *house {
 	}
 	h.open(true)
 	t.Cleanup(func() { h.store.Close() })
-	text, row := claims.FirstToken(h.now())
+	text, row := auth.FirstToken(h.now())
 	identity, recipient, err := keystore.GenerateRecovery() // opens at once, as a passphrase does not
 	if err != nil {
 		t.Fatal(err)
@@ -82,19 +90,19 @@ func newHouseAt(t testing.TB, url string, app http.Handler) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.wallet, h.owner = h.newWallet(claims.NewWallet{Name: "alice", Seed: seed})
+	h.wallet, h.owner = h.newWallet(wallets.NewWallet{Name: "alice", Seed: seed})
 	return h
 }
 
 // newWallet makes a wallet, and a token of its owner.
-func (h *house) newWallet(n claims.NewWallet) (wallet, owner string) {
+func (h *house) newWallet(n wallets.NewWallet) (wallet, owner string) {
 	h.t.Helper()
 	operator := h.as(h.operator)
-	w, err := h.door.CreateWallet(h.t.Context(), operator, n)
+	w, err := h.wallets.Create(h.t.Context(), operator, n)
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	token, err := h.door.CreateToken(h.t.Context(), operator, claims.NewToken{Role: claims.Owner, Wallet: w.Wallet, Name: n.Name})
+	token, err := h.auth.CreateToken(h.t.Context(), operator, auth.NewToken{Role: auth.Owner, Wallet: w.Wallet, Name: n.Name})
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -124,9 +132,12 @@ func (h *house) open(create bool) {
 	}
 	h.store = st
 	h.keystore = keystore.New(st, keystore.Options{})
-	h.door = claims.New(st, h.keystore, claims.Options{})
+	h.ledger = ledger.New(st, h.keystore, ledger.Options{})
+	h.auth = auth.New(st, h.keystore, h.ledger)
+	h.wallets = wallets.New(st, h.keystore, h.ledger, h.auth, zerolog.Nop())
+	h.pipeline = consent.New(st, h.ledger, h.auth, h.wallets, append(claims.Types(secrets.KeyInUse), secrets.Types()...), consent.Options{})
 	keys, _ := vectorKeys(h.t)
-	c := Config{Door: h.door, Store: st, Client: h.client, Log: zerolog.New(zerolog.NewTestWriter(h.t)), SingleKey: true, Alone: true}
+	c := Config{Auth: h.auth, Wallets: h.wallets, Pipeline: h.pipeline, Ledger: h.ledger, Store: st, Client: h.client, Log: zerolog.New(zerolog.NewTestWriter(h.t)), SingleKey: true, Alone: true}
 	h.config(&c)
 	h.sessions = New(c)
 	h.sessions.keys.only = keys[h.key]
@@ -157,9 +168,9 @@ func (h *house) restart() {
 	}
 }
 
-func (h *house) as(token string) *claims.Caller {
+func (h *house) as(token string) *auth.Caller {
 	h.t.Helper()
-	c, err := h.door.Authenticate(context.Background(), token)
+	c, err := h.auth.Authenticate(context.Background(), token)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -224,23 +235,23 @@ func (h *house) step(id string) View {
 	return h.get(id)
 }
 
-func (h *house) approve(id string, c claims.Choice) {
+func (h *house) approve(id string, c consent.Choice) {
 	h.t.Helper()
-	if _, err := h.door.Approve(h.t.Context(), h.as(h.owner), id, c); err != nil {
+	if _, err := h.pipeline.Approve(h.t.Context(), h.as(h.owner), id, c); err != nil {
 		h.t.Fatalf("approving: %v", err)
 	}
 }
 
 func (h *house) reject(id string) {
 	h.t.Helper()
-	if _, err := h.door.Reject(h.t.Context(), h.as(h.owner), id); err != nil {
+	if _, err := h.pipeline.Reject(h.t.Context(), h.as(h.owner), id); err != nil {
 		h.t.Fatalf("rejecting: %v", err)
 	}
 }
 
-func (h *house) approval(id string) claims.ApprovalView {
+func (h *house) approval(id string) consent.ApprovalView {
 	h.t.Helper()
-	v, err := h.door.Approval(h.t.Context(), h.as(h.owner), id)
+	v, err := h.pipeline.Approval(h.t.Context(), h.as(h.owner), id)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -268,7 +279,7 @@ func (h *house) account(app string) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	if _, err := h.door.CreateAccount(h.t.Context(), h.as(h.owner), d, did.AccountType()); err != nil {
+	if _, err := h.wallets.CreateAccount(h.t.Context(), h.as(h.owner), d, did.AccountType()); err != nil {
 		h.t.Fatal(err)
 	}
 }

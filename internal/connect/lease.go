@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"walletd/internal/claims"
+	"walletd/internal/auth"
 	"walletd/internal/keystore"
 	"walletd/internal/ledger"
 	"walletd/internal/store"
@@ -30,7 +30,7 @@ const (
 // it is. Errors: keystore.ErrLocked, store.ErrChanged where somebody holds it or it has ended,
 // ledger.ErrForged.
 func (s *Sessions) hold(ctx context.Context, row store.Session) (*held, error) {
-	c, err := s.Door.EnterSession(ctx, claims.Session{ID: row.ID, Wallet: row.Wallet})
+	c, err := s.Auth.EnterSession(ctx, auth.Session{ID: row.ID, Wallet: row.Wallet})
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +45,7 @@ func (s *Sessions) hold(ctx context.Context, row store.Session) (*held, error) {
 
 // handed takes a session that was opened with a lease.
 func (s *Sessions) handed(ctx context.Context, row store.Session) (*held, error) {
-	c, err := s.Door.EnterSession(ctx, claims.Session{ID: row.ID, Wallet: row.Wallet})
+	c, err := s.Auth.EnterSession(ctx, auth.Session{ID: row.ID, Wallet: row.Wallet})
 	if err != nil {
 		return nil, s.giveBack(ctx, row, err)
 	}
@@ -53,7 +53,7 @@ func (s *Sessions) handed(ctx context.Context, row store.Session) (*held, error)
 }
 
 // take opens a row that is leased.
-func (s *Sessions) take(ctx context.Context, c *claims.Caller, row store.Session) (*held, error) {
+func (s *Sessions) take(ctx context.Context, c *auth.Caller, row store.Session) (*held, error) {
 	h := &held{Sessions: s, row: row, caller: c}
 	opened, err := ledger.Open[content](ctx, c.Wallet, row)
 	if h.content = opened.Content(); err == nil && !row.Posting {
@@ -140,7 +140,7 @@ func (h *held) write(ctx context.Context, kind ledger.Kind, reason string, chang
 			return err
 		}
 		writes := append(slices.Clone(also), store.UpdateSession(h.row, next))
-		err := h.insist(ctx, func() error { return h.Door.RecordSession(ctx, h.caller, kind, reason, "", writes...) })
+		err := h.insist(ctx, func() error { return record(ctx, h.caller, kind, reason, "", writes...) })
 		var now store.Session
 		if errors.Is(err, store.ErrChanged) {
 			now, err = h.reread(ctx, err)
@@ -176,7 +176,7 @@ func (h *held) reopen(ctx context.Context) error {
 	if h.request != nil {
 		return h.enter(ctx, *h.request)
 	}
-	c, err := h.Door.EnterSession(ctx, claims.Session{ID: h.row.ID, Wallet: h.row.Wallet})
+	c, err := h.Auth.EnterSession(ctx, auth.Session{ID: h.row.ID, Wallet: h.row.Wallet})
 	if err != nil {
 		return err
 	}

@@ -12,9 +12,10 @@ import (
 	"testing"
 	"time"
 
-	"walletd/internal/claims"
+	"walletd/internal/consent"
 	"walletd/internal/did"
 	"walletd/internal/store"
+	"walletd/internal/wallets"
 )
 
 // recording is a session that a scripted wallet and a real dApp had.
@@ -174,7 +175,7 @@ var replays = []replayed{
 			h.sessions.keys.only = keys[1]
 			return false
 		}
-		h.approve(v.Approval, claims.Choice{})
+		h.approve(v.Approval, consent.Choice{})
 		return true
 	}},
 	{file: "connected-page", ends: []State{Done}},
@@ -194,7 +195,7 @@ var replays = []replayed{
 		}
 	}},
 	{file: "finish-fields", ends: []State{Done, Done}, check: func(t *testing.T, h *house, v View) {
-		kept, _, err := h.door.Holdings(t.Context(), h.as(h.owner), store.Page{})
+		kept, _, err := h.wallets.Holdings(t.Context(), h.as(h.owner), store.Page{})
 		if err != nil || len(kept) != 1 || kept[0].ID != v.Credential || kept[0].DID != "z2iUDihy54aotNcBLgiNnWvdHGHjsRBHws1jF" {
 			t.Errorf("of the attachment is kept %+v, %v; the session says %q", kept, err, v.Credential)
 		}
@@ -231,7 +232,7 @@ func importRecordedKey(t *testing.T, h *house, r *recording) {
 				t.Fatal(err)
 			}
 			typ := did.Type{Role: did.RoleApplication, Key: did.Ed25519, Hash: did.SHA3}
-			if _, err := h.door.ImportAccount(t.Context(), h.as(h.owner), key, typ); err != nil {
+			if _, err := h.wallets.ImportAccount(t.Context(), h.as(h.owner), key, typ); err != nil {
 				t.Fatal(err)
 			}
 			return
@@ -258,13 +259,13 @@ func holdRecorded(t *testing.T, h *house, r *recording) {
 				if err := json.Unmarshal([]byte(text), &p); err != nil {
 					t.Fatal(err)
 				}
-				if _, err := h.door.PutCredential(t.Context(), h.as(h.owner), json.RawMessage(p.VerifiableCredential[0]), ""); err != nil {
+				if _, err := h.wallets.PutCredential(t.Context(), h.as(h.owner), json.RawMessage(p.VerifiableCredential[0]), ""); err != nil {
 					t.Fatal(err)
 				}
 			}
 			if asset != "" {
-				n := claims.NewAsset{Asset: parse(t, asset), Owner: parse(t, owner), Issuer: parse(t, issuer), Tag: "Ticket"}
-				if _, err := h.door.PutAsset(t.Context(), h.as(h.owner), n); err != nil {
+				n := wallets.NewAsset{Asset: parse(t, asset), Owner: parse(t, owner), Issuer: parse(t, issuer), Tag: "Ticket"}
+				if _, err := h.wallets.PutAsset(t.Context(), h.as(h.owner), n); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -418,8 +419,8 @@ func (d *dapp) next() *exchange {
 }
 
 // choice is what the recorded person chose.
-func (e *exchange) choice() claims.Choice {
-	var c claims.Choice
+func (e *exchange) choice() consent.Choice {
+	var c consent.Choice
 	if e.UserInfo == nil {
 		return c
 	}
@@ -435,7 +436,7 @@ func (e *exchange) choice() claims.Choice {
 // profileOf gives the wallet the profile that was told in a recording.
 func profileOf(t *testing.T, h *house, r *recording) {
 	t.Helper()
-	p := claims.Profile{}
+	p := wallets.Profile{}
 	for _, e := range r.Exchanges {
 		if e.UserInfo == nil {
 			continue
@@ -455,7 +456,7 @@ func profileOf(t *testing.T, h *house, r *recording) {
 	if len(p) == 0 {
 		return
 	}
-	if _, err := h.door.SetProfile(t.Context(), h.as(h.owner), p); err != nil {
+	if _, err := h.wallets.SetProfile(t.Context(), h.as(h.owner), p); err != nil {
 		t.Fatal(err)
 	}
 }

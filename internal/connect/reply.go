@@ -133,7 +133,7 @@ type verified struct {
 
 // check makes checks 4 to 8 of reference d.4 on an opened reply, in their order. It refuses with
 // the code of the first that does not hold. Check 8 is the certificate's part alone; which types
-// of claims there are is for the door. Beside the refusal of check 8 comes the whole request, beside
+// of claims there are is for package claims. Beside the refusal of check 8 comes the whole request, beside
 // others at most what kind of reply it would be.
 func check(w wire, e expected) (verified, error) {
 	v, err := authenticate(w, e)
@@ -220,7 +220,7 @@ func requests(claims []json.RawMessage) []delegation.ClaimRequest {
 	for i, raw := range claims {
 		o, err := did.ParseObject(raw)
 		if err != nil {
-			continue // the empty type is in no certificate, and the door refuses it
+			continue // the empty type is in no certificate, and the pipeline refuses it
 		}
 		list[i].Type, _ = o.Text("type")
 		if list[i].Type != "profile" {

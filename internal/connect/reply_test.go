@@ -180,7 +180,7 @@ func TestCheck(t *testing.T) {
 		{"refuses a relative url", app.reply(now, map[string]any{"url": "/auth"}), expected{}, "request_malformed"},
 		{"refuses a challenge that is a number", app.reply(now, map[string]any{"challenge": 7}), expected{}, "request_malformed"},
 		{"refuses claims that are an object", app.reply(now, map[string]any{"requestedClaims": map[string]any{}}), expected{}, "request_malformed"},
-		{"accepts no claims, which the door refuses", app.reply(now, map[string]any{"requestedClaims": []any{}}), expected{}, "request"},
+		{"accepts no claims, which the pipeline refuses", app.reply(now, map[string]any{"requestedClaims": []any{}}), expected{}, "request"},
 		{"refuses a request of ten minutes ago", app.reply(now.Add(-10*time.Minute), nil), expected{}, "jwt_expired"},
 		{"accepts it by the app's clock", app.reply(now.Add(-10*time.Minute), nil), expected{skew: -10 * time.Minute}, "request"},
 		{"tells a last reply by its status", app.reply(now, map[string]any{"status": "ok"}), expected{}, "final"},

@@ -1,10 +1,12 @@
 package connect
 
 import (
+	"context"
 	"encoding/json"
 	"time"
 
-	"walletd/internal/claims"
+	"walletd/internal/auth"
+	"walletd/internal/ledger"
 	"walletd/internal/store"
 )
 
@@ -139,7 +141,7 @@ func view(row store.Session, c content) View {
 }
 
 // newRow returns the row of a session that begins.
-func (s *Sessions) newRow(c *claims.Caller, content content) (store.Session, error) {
+func (s *Sessions) newRow(c *auth.Caller, content content) (store.Session, error) {
 	now := s.Store.Now()
 	row := store.Session{
 		ID: store.NewID(), Wallet: c.WalletID, State: string(Asked), Created: now.Unix(), Expires: now.Add(sessionLife).Unix(),
@@ -148,10 +150,20 @@ func (s *Sessions) newRow(c *claims.Caller, content content) (store.Session, err
 }
 
 // sealRow puts content into a row.
-func sealRow(c *claims.Caller, row *store.Session, content content) (err error) {
+func sealRow(c *auth.Caller, row *store.Session, content content) (err error) {
 	if row.Sealed, err = c.Wallet.Seal(row, content); err != nil {
 		return err
 	}
 	row.MAC = c.Wallet.MAC(row)
 	return nil
+}
+
+// record puts what became of a session on record together with the writes of its row. The caller is
+// the owner who opened it or the session's own. opened is the id of a session that is opened now, else
+// "": a repeated Idempotency-Key opens none, and is a *ledger.DoneError with the id of the earlier.
+func record(ctx context.Context, c *auth.Caller, kind ledger.Kind, reason, opened string, writes ...store.Write) error {
+	e := c.Event(kind)
+	e.Reason = reason
+	_, err := c.Commit(ctx, ledger.Change{Event: e, Created: opened, Writes: writes})
+	return err
 }

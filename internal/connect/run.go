@@ -37,7 +37,7 @@ func (s *Sessions) Run(ctx context.Context) error {
 	var away time.Time
 	failing := false
 	for {
-		news := s.Door.Ledger().Changed()
+		news := s.Ledger.Changed()
 		err := s.due(ctx, away)
 		switch {
 		case err != nil && ctx.Err() == nil:

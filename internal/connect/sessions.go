@@ -8,14 +8,16 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"walletd/internal/claims"
+	"walletd/internal/auth"
+	"walletd/internal/consent"
 	"walletd/internal/ledger"
 	"walletd/internal/store"
+	"walletd/internal/wallets"
 )
 
 var (
 	// ErrNotFound: the caller's wallet has no such session.
-	ErrNotFound = claims.ErrNotFound
+	ErrNotFound = auth.ErrNotFound
 	// ErrTooMany: as many links wait for their apps' first replies as may.
 	ErrTooMany = errors.New("too many sessions are open; wait until some have ended")
 	// ErrHeld: the session is at work for longer than the caller was ready to wait.
@@ -38,12 +40,16 @@ const (
 	maxSteps = 32
 )
 
-// Config is what sessions need. Door, Store and Client must be set.
+// Config is what sessions need. Its first six fields must be set.
 type Config struct {
-	Door   *claims.Door
-	Store  *store.Store
-	Client *Client
-	Log    zerolog.Logger
+	Auth     *auth.Auth
+	Wallets  *wallets.Wallets
+	Pipeline *consent.Pipeline
+	Ledger   *ledger.Ledger
+	Store    *store.Store
+	Client   *Client
+
+	Log zerolog.Logger
 	// Limit is how many sessions of one app may be open in a wallet, beyond which the app is told
 	// busy; zero is 64.
 	Limit int64
@@ -82,9 +88,9 @@ func New(c Config) *Sessions {
 // requested later, by Run or Advance. A repeated Idempotency-Key gives the session that was opened
 // with it. Errors: ErrLink, *BlockedError for a link the client would
 // not follow, ErrTooMany, claims.ErrForbidden, and the store's.
-func (s *Sessions) Open(ctx context.Context, owner *claims.Caller, link string) (View, error) {
-	if owner.Role != claims.Owner {
-		return View{}, claims.ErrForbidden
+func (s *Sessions) Open(ctx context.Context, owner *auth.Caller, link string) (View, error) {
+	if owner.Role != auth.Owner {
+		return View{}, auth.ErrForbidden
 	}
 	inner, beside, err := parseLink(link)
 	if err != nil {
@@ -103,7 +109,7 @@ func (s *Sessions) Open(ctx context.Context, owner *claims.Caller, link string) 
 		row.Holder, row.HeldUntil = store.NewID(), s.until()
 	}
 	room := store.CheckSessions(row, s.Limit, s.Store.Now().Unix())
-	err = s.Door.RecordSession(ctx, owner, ledger.SessionOpened, origin(inner), row.ID, room, store.InsertSession(row))
+	err = record(ctx, owner, ledger.SessionOpened, origin(inner), row.ID, room, store.InsertSession(row))
 	if err != nil && begun {
 		s.workers.leave(row.ID, true)
 	}
@@ -123,7 +129,7 @@ func (s *Sessions) Open(ctx context.Context, owner *claims.Caller, link string) 
 }
 
 // Get returns a session of the caller's wallet, for its owner.
-func (s *Sessions) Get(ctx context.Context, owner *claims.Caller, id string) (View, error) {
+func (s *Sessions) Get(ctx context.Context, owner *auth.Caller, id string) (View, error) {
 	row, err := s.ownRow(ctx, owner, id)
 	if err != nil {
 		return View{}, err
@@ -137,9 +143,9 @@ func (s *Sessions) Get(ctx context.Context, owner *claims.Caller, id string) (Vi
 
 // List lists the sessions of the caller's wallet, newest first, for its owner. Those that somebody
 // else wrote are left out; that is on record.
-func (s *Sessions) List(ctx context.Context, owner *claims.Caller, p store.Page) ([]View, string, error) {
-	if owner.Role != claims.Owner {
-		return nil, "", claims.ErrForbidden
+func (s *Sessions) List(ctx context.Context, owner *auth.Caller, p store.Page) ([]View, string, error) {
+	if owner.Role != auth.Owner {
+		return nil, "", auth.ErrForbidden
 	}
 	rows, next, err := s.Store.Sessions(ctx, owner.WalletID, p)
 	if err != nil {
@@ -158,7 +164,7 @@ func (s *Sessions) List(ctx context.Context, owner *claims.Caller, p store.Page)
 // Cancel ends a session, for its owner: the app is told that it was declined, if it has asked
 // anything. A session that has ended stays as it is. It waits for an exchange that is under way,
 // as long as ctx; then ErrHeld.
-func (s *Sessions) Cancel(ctx context.Context, owner *claims.Caller, id string) (View, error) {
+func (s *Sessions) Cancel(ctx context.Context, owner *auth.Caller, id string) (View, error) {
 	for {
 		row, err := s.ownRow(ctx, owner, id)
 		if err != nil {
@@ -193,9 +199,9 @@ func (s *Sessions) Cancel(ctx context.Context, owner *claims.Caller, id string) 
 	}
 }
 
-func (s *Sessions) ownRow(ctx context.Context, owner *claims.Caller, id string) (store.Session, error) {
-	if owner.Role != claims.Owner {
-		return store.Session{}, claims.ErrForbidden
+func (s *Sessions) ownRow(ctx context.Context, owner *auth.Caller, id string) (store.Session, error) {
+	if owner.Role != auth.Owner {
+		return store.Session{}, auth.ErrForbidden
 	}
 	row, err := s.Store.Session(ctx, id)
 	if errors.Is(err, store.ErrNotFound) || err == nil && row.Wallet != owner.WalletID {

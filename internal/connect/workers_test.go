@@ -8,8 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"walletd/internal/claims"
+	"walletd/internal/consent"
 	"walletd/internal/did"
+	"walletd/internal/wallets"
 )
 
 const silent = "https://silent.example/auth?_t_="
@@ -76,7 +77,7 @@ func TestASilentServerKeepsNobodyElseWaiting(t *testing.T) {
 			far := &mute{app: s, speak: make(chan struct{})}
 			h := newHouse(t, far)
 			h.client.wait = time.Hour // or until the server speaks
-			_, bob := h.newWallet(claims.NewWallet{Name: "bob"})
+			_, bob := h.newWallet(wallets.NewWallet{Name: "bob"})
 			if !before {
 				h.running()
 			}
@@ -92,7 +93,7 @@ func TestASilentServerKeepsNobodyElseWaiting(t *testing.T) {
 			h.of(bob, func() {
 				v := h.begin(appURL)
 				h.await(v.ID, Waiting)
-				h.approve(h.get(v.ID).Approval, claims.Choice{})
+				h.approve(h.get(v.ID).Approval, consent.Choice{})
 				h.await(v.ID, Done)
 				h.await(h.begin(silent).ID, Asked)
 				h.await(h.begin(appURL).ID, Waiting)

@@ -1,6 +1,7 @@
 package did
 
 import (
+	"encoding/json"
 	"strconv"
 	"strings"
 )
@@ -172,4 +173,39 @@ func (t Type) bits() [2]byte {
 func typeOfBits(b [2]byte) Type {
 	n := uint16(b[0])<<8 | uint16(b[1])
 	return Type{Role: Role(n >> 10), Key: KeyType(n >> 5 & 31), Hash: HashType(n & 31)}
+}
+
+// ParseType reads {"role","key","hash","encoding"} with the lower-case names of reference
+// section a; each defaults to that of an ordinary account. A type this wallet cannot hold, such
+// as a passkey, is claim_unsupported.
+func ParseType(members Object) (Type, error) {
+	t := AccountType()
+	for _, part := range []struct {
+		name string
+		read func(string) error
+	}{
+		{"role", func(s string) (err error) { t.Role, err = ParseRole(s); return err }},
+		{"key", func(s string) (err error) { t.Key, err = ParseKeyType(s); return err }},
+		{"hash", func(s string) (err error) { t.Hash, err = ParseHashType(s); return err }},
+	} {
+		raw, present := members[part.name]
+		if !present {
+			continue
+		}
+		var text string
+		if json.Unmarshal(raw, &text) != nil || part.read(text) != nil {
+			return t, Refuse("claim_unsupported", "the account type asked for is not one this wallet knows")
+		}
+	}
+	// Ethereum's addresses are hexadecimal whatever is asked for, others base58 (reference a.2).
+	if e, ok := members.Text("encoding"); ok && e != "base58" && !(e == "base16" && t.Key == Ethereum) {
+		return t, Refuse("claim_unsupported", "addresses are given in base58, those of Ethereum in base16")
+	}
+	if t.Key == Passkey {
+		return t, Refuse("claim_unsupported", "this wallet holds no passkeys")
+	}
+	if t.Key == Ethereum {
+		t.Role, t.Hash = RoleAccount, Keccak // ethereum addresses carry neither (reference a.2)
+	}
+	return t, nil
 }

@@ -91,6 +91,17 @@ func (k *Keystore) OpenWallet(row store.Wallet, epoch int64) (*Wallet, error) {
 	return k.openWallet(row)
 }
 
+// Settings reads the name and the settings of a wallet's row. epoch is the store's, read with the row.
+// Errors are ErrLocked and *DamagedError.
+func (k *Keystore) Settings(row store.Wallet, epoch int64) (Content, error) {
+	w, err := k.OpenWallet(row, epoch)
+	if err != nil {
+		return Content{}, err
+	}
+	defer w.Close()
+	return w.Content(), nil
+}
+
 func (k *Keystore) openWallet(row store.Wallet) (w *Wallet, err error) {
 	guarded(func() {
 		var key *[keySize]byte

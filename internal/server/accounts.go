@@ -9,16 +9,16 @@ import (
 	"strings"
 
 	"walletd/api"
-	"walletd/internal/claims"
 	"walletd/internal/did"
+	"walletd/internal/wallets"
 )
 
-func accountOf(v claims.AccountView) api.Account {
+func accountOf(v wallets.AccountView) api.Account {
 	return api.Account{Account: v.Address, App: v.App, Type: v.Type, CreatedAt: utc(v.Created), Imported: v.Imported}
 }
 
 func (s *Server) accounts(ctx context.Context, c *call, in api.Page) (api.List[api.Account], error) {
-	views, next, err := s.door.Accounts(ctx, c.caller, pageOf(in.Limit, in.Cursor))
+	views, next, err := s.wallets.Accounts(ctx, c.caller, pageOf(in.Limit, in.Cursor))
 	return listOf(views, next, err, accountOf)
 }
 
@@ -36,7 +36,7 @@ func (s *Server) addAccount(ctx context.Context, c *call, in api.NewAccount) (ap
 	case app.IsZero() == in.Secret.IsZero():
 		return api.Account{}, &memberError{"the account", "must be named by either app or secret"}
 	case !app.IsZero():
-		v, err := s.door.CreateAccount(ctx, c.caller, app, t)
+		v, err := s.wallets.CreateAccount(ctx, c.caller, app, t)
 		return accountOf(v), err
 	case in.TargetType == nil:
 		return api.Account{}, &memberError{"targetType", "is missing: it says what the secret is the key of"}
@@ -46,7 +46,7 @@ func (s *Server) addAccount(ctx context.Context, c *call, in api.NewAccount) (ap
 		return api.Account{}, err
 	}
 	defer clear(key)
-	v, err := s.door.ImportAccount(ctx, c.caller, key, t)
+	v, err := s.wallets.ImportAccount(ctx, c.caller, key, t)
 	return accountOf(v), err
 }
 
@@ -65,7 +65,7 @@ func typeOf(t *api.TargetType) (did.Type, error) {
 			members[name] = raw
 		}
 	}
-	return claims.ParseTargetType(members)
+	return did.ParseType(members)
 }
 
 // maxKey bounds a secret key, in bytes; the longest is 64.

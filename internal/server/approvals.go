@@ -4,10 +4,10 @@ import (
 	"context"
 
 	"walletd/api"
-	"walletd/internal/claims"
+	"walletd/internal/consent"
 )
 
-func approvalOf(v claims.ApprovalView) api.Approval {
+func approvalOf(v consent.ApprovalView) api.Approval {
 	a := api.Approval{
 		ID: v.ID, Wallet: v.Wallet, Status: api.ApprovalState(v.Status), Code: v.Code,
 		App: api.Requester{DID: v.App, Name: v.AppName, CallsItself: v.CallsItself}, Session: v.Session, Origin: v.Origin, Account: v.Account,
@@ -20,12 +20,12 @@ func approvalOf(v claims.ApprovalView) api.Approval {
 	return a
 }
 
-func claimOf(v claims.ClaimView) api.ApprovalClaim {
+func claimOf(v consent.ClaimView) api.ApprovalClaim {
 	c := api.ApprovalClaim{
 		Type: api.ClaimName(v.Type), Description: v.Description, Account: v.Account, Salt: (*api.SaltShown)(v.Salt), MFACode: v.MFACode,
 		Text: (*api.TextShown)(v.Text), Agreement: (*api.AgreementShown)(v.Agreement), KeyPair: (*api.KeyPairShown)(v.KeyPair),
-		Items:   each(v.Items, func(i claims.ItemView) api.ItemShown { return api.ItemShown(i) }),
-		Filters: each(v.Filters, func(f claims.FilterView) api.Filter { return api.Filter(f) }),
+		Items:   each(v.Items, func(i consent.ItemView) api.ItemShown { return api.ItemShown(i) }),
+		Filters: each(v.Filters, func(f consent.FilterView) api.Filter { return api.Filter(f) }),
 		Unusual: append([]string{}, v.Unusual...),
 	}
 	if d := v.Delegation; d != nil {
@@ -45,22 +45,22 @@ func (s *Server) approvals(ctx context.Context, c *call, in api.ApprovalsQuery) 
 	if in.Wallet != "" && in.Wallet != c.caller.WalletID {
 		return api.List[api.Approval]{Items: []api.Approval{}}, nil // an owner's token is for one wallet
 	}
-	views, next, err := s.door.Approvals(ctx, c.caller, string(in.Status), pageOf(in.Limit, in.Cursor))
+	views, next, err := s.pipeline.Approvals(ctx, c.caller, string(in.Status), pageOf(in.Limit, in.Cursor))
 	return listOf(views, next, err, approvalOf)
 }
 
 func (s *Server) approval(ctx context.Context, c *call, _ none) (api.Approval, error) {
-	v, err := s.door.Approval(ctx, c.caller, c.names["id"])
+	v, err := s.pipeline.Approval(ctx, c.caller, c.names["id"])
 	return approvalOf(v), err
 }
 
 func (s *Server) approve(ctx context.Context, c *call, in api.Choice) (api.Approval, error) {
-	choice := claims.Choice{MFACode: in.MFACode, Account: in.Account, Items: in.Items, Remember: (*claims.Remember)(in.Remember)}
-	v, err := s.door.Approve(ctx, c.caller, c.names["id"], choice)
+	choice := consent.Choice{MFACode: in.MFACode, Account: in.Account, Items: in.Items, Remember: (*consent.Remember)(in.Remember)}
+	v, err := s.pipeline.Approve(ctx, c.caller, c.names["id"], choice)
 	return approvalOf(v), err
 }
 
 func (s *Server) reject(ctx context.Context, c *call, _ api.Empty) (api.Approval, error) {
-	v, err := s.door.Reject(ctx, c.caller, c.names["id"])
+	v, err := s.pipeline.Reject(ctx, c.caller, c.names["id"])
 	return approvalOf(v), err
 }

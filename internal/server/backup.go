@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"walletd/api"
-	"walletd/internal/claims"
+	"walletd/internal/backup"
 )
 
 // largeTime bounds how long a backup or a snapshot takes on its way, either way.
@@ -23,11 +23,11 @@ const largeTime = 30 * time.Minute
 // createBackup answers with the backup itself, which is a file for whoever asked: the service
 // writes none.
 func (s *Server) createBackup(ctx context.Context, c *call, in api.NewBackup) (raw, error) {
-	b, err := s.door.CreateBackup(ctx, c.caller, in.WithoutRecord)
+	b, err := s.backups.Create(ctx, c.caller, in.WithoutRecord)
 	if err != nil {
 		return raw{}, err
 	}
-	contents, err := json.Marshal(backupOf(b.BackupView))
+	contents, err := json.Marshal(backupOf(b.View))
 	if err != nil {
 		return raw{}, fmt.Errorf("saying what is in the backup: %w", err)
 	}
@@ -49,7 +49,7 @@ func slowly(w io.Writer) {
 	}
 }
 
-func backupOf(v claims.BackupView) api.BackupView {
+func backupOf(v backup.View) api.BackupView {
 	return api.BackupView{
 		Wallet: v.Wallet, Name: v.Name, CreatedAt: v.Created, Accounts: v.Accounts, KeyPairs: v.KeyPairs, Rules: v.Rules, Profile: v.Profile,
 		Apps: v.Apps, Credentials: v.Credentials, SecretKeys: v.SecretKeys, Secrets: v.Secrets, Entries: v.Entries, Head: v.Head,
@@ -58,16 +58,16 @@ func backupOf(v claims.BackupView) api.BackupView {
 }
 
 func (s *Server) inspectBackup(ctx context.Context, c *call, in api.Inspection) (api.BackupView, error) {
-	v, err := s.door.InspectBackup(ctx, c.caller, in.Backup)
+	v, err := s.backups.Inspect(ctx, c.caller, in.Backup)
 	return backupOf(v), err
 }
 
 func (s *Server) restore(ctx context.Context, c *call, in api.Restoration) (api.RestoredWallet, error) {
 	c.status = http.StatusCreated
-	made, err := s.door.RestoreWallet(ctx, c.caller, claims.Restoration{
+	made, err := s.backups.Restore(ctx, c.caller, backup.Restoration{
 		File: in.Backup, Words: in.Words.Reveal(), Seed: seedOf(in.SeedHex), WithoutRecord: in.WithoutRecord,
 	})
-	return api.RestoredWallet{BackupView: backupOf(made.BackupView), RulesOff: made.RulesOff}, err
+	return api.RestoredWallet{BackupView: backupOf(made.View), RulesOff: made.RulesOff}, err
 }
 
 // seedOf reads a seed: nil if there is none, and what is refused as one if it is not hex.
@@ -85,7 +85,7 @@ func seedOf(digits api.SecretText) []byte {
 
 // snapshot answers with a copy of the whole store.
 func (s *Server) snapshot(ctx context.Context, c *call, _ api.Empty) (raw, error) {
-	file, err := s.door.Snapshot(ctx, c.caller)
+	file, err := s.backups.Snapshot(ctx, c.caller)
 	if err != nil {
 		return raw{}, err
 	}

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/crypto/sha3"
 
 	"walletd/api"
-	"walletd/internal/claims"
+	"walletd/internal/auth"
 	"walletd/internal/ledger"
 )
 
@@ -35,17 +35,17 @@ func (s *Server) identify(c *call, rt route, text []byte, body any) error {
 	if err := s.checkPage(c, rt.callers); err != nil {
 		return err
 	}
-	if onReserve(c.request) && c.caller.Role != claims.Operator {
+	if onReserve(c.request) && c.caller.Role != auth.Operator {
 		return errFull
 	}
 	if signed == nil && !slices.Contains(rt.callers.roles, c.caller.Role) {
-		return fmt.Errorf("%w: it takes a token of the role %s", claims.ErrForbidden, rt.callers)
+		return fmt.Errorf("%w: it takes a token of the role %s", auth.ErrForbidden, rt.callers)
 	}
 	if err := c.readNames(); err != nil {
 		return err
 	}
-	if wallet, named := c.names["wallet"]; named && c.caller.Role != claims.Operator && wallet != c.caller.WalletID {
-		return claims.ErrNotFound // as if it did not exist; an operator's token is of no wallet
+	if wallet, named := c.names["wallet"]; named && c.caller.Role != auth.Operator && wallet != c.caller.WalletID {
+		return auth.ErrNotFound // as if it did not exist; an operator's token is of no wallet
 	}
 	return nil
 }
@@ -84,7 +84,7 @@ func (s *Server) identifySigner(c *call, signed api.AskSigned) error {
 		return &memberError{"the header Idempotency-Key", "goes with a token; a signed request is made once by its jti"}
 	}
 	var err error
-	c.caller, c.claims, err = s.door.AuthenticateSigned(c.request.Context(), claims.SignedRequest{AppPk: signed.AppPk, AgentPk: signed.AgentPk, AuthInfo: signed.AuthInfo})
+	c.caller, c.claims, err = s.auth.AuthenticateSigned(c.request.Context(), auth.SignedRequest{AppPk: signed.AppPk, AgentPk: signed.AgentPk, AuthInfo: signed.AuthInfo})
 	return err
 }
 
@@ -97,10 +97,10 @@ func (s *Server) identifyToken(c *call, text []byte) error {
 	}
 	token, ok := bearer(c.request)
 	if !ok {
-		return claims.ErrUnauthorized
+		return auth.ErrUnauthorized
 	}
 	var err error
-	if c.caller, err = s.door.Authenticate(c.request.Context(), token); err != nil {
+	if c.caller, err = s.auth.Authenticate(c.request.Context(), token); err != nil {
 		return err
 	}
 	if len(key) == 1 && c.request.Method == http.MethodPost {

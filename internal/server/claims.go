@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"walletd/api"
-	"walletd/internal/claims"
+	"walletd/internal/consent"
 )
 
 func (s *Server) ask(ctx context.Context, c *call, in api.Ask) (any, error) {
@@ -16,7 +16,7 @@ func (s *Server) ask(ctx context.Context, c *call, in api.Ask) (any, error) {
 	if asked == nil {
 		asked = c.claims // of a signed request
 	}
-	out, err := s.door.Answer(ctx, c.caller, asked)
+	out, err := s.pipeline.Answer(ctx, c.caller, asked)
 	return c.outcome(out, err)
 }
 
@@ -41,15 +41,15 @@ func (s *Server) collected(ctx context.Context, c *call, wait time.Duration) (an
 	defer s.waiting.Add(-1)
 	waits, cancel := s.stopping(ctx)
 	defer cancel()
-	out, err := s.door.Collect(waits, c.caller, c.names["id"], wait)
+	out, err := s.pipeline.Collect(waits, c.caller, c.names["id"], wait)
 	if errors.Is(err, context.Canceled) && ctx.Err() == nil {
-		out, err = s.door.Collect(ctx, c.caller, c.names["id"], 0) // the server stops: no more waiting
+		out, err = s.pipeline.Collect(ctx, c.caller, c.names["id"], 0) // the server stops: no more waiting
 	}
 	return c.outcome(out, err)
 }
 
 // outcome is the answer to what was asked: 200 with what was given, 202 with the question.
-func (c *call) outcome(out claims.Outcome, err error) (any, error) {
+func (c *call) outcome(out consent.Outcome, err error) (any, error) {
 	switch {
 	case err != nil:
 		return nil, err

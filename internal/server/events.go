@@ -174,13 +174,13 @@ func (s *Server) events(ctx context.Context, c *call, _ none) (raw, error) {
 // sendEvents writes what came after a number and returns the last one written. The token is looked
 // at again each time: one that was revoked hears nothing more.
 func (s *Server) sendEvents(ctx context.Context, w io.Writer, token string, after int64) (int64, error) {
-	caller, err := s.door.Authenticate(ctx, token)
+	caller, err := s.auth.Authenticate(ctx, token)
 	if err != nil {
 		return after, err
 	}
 	defer caller.Close()
 	for {
-		entries, err := s.door.Record(ctx, caller, after, eventPage)
+		entries, err := s.wallets.Record(ctx, caller, after, eventPage)
 		if err != nil {
 			return after, err
 		}

@@ -20,13 +20,14 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"walletd/api"
-	"walletd/internal/claims"
+	"walletd/internal/auth"
+	"walletd/internal/backup"
 	"walletd/internal/store"
 )
 
 // call is one request while it is answered. Its caller is closed once it is.
 type call struct {
-	caller  *claims.Caller    // nil where nobody has to say who they are
+	caller  *auth.Caller      // nil where nobody has to say who they are
 	claims  []json.RawMessage // that a signed request asks for
 	names   map[string]string // of the path, unescaped
 	request *http.Request
@@ -122,7 +123,7 @@ func (s *Server) serve(rt route) http.HandlerFunc {
 		}
 		if body != nil {
 			if rt.body == huge && bytes.Count(text, []byte{','}) > maxParts {
-				return fmt.Errorf("%w: it has more parts than a backup has", claims.ErrBackup)
+				return fmt.Errorf("%w: it has more parts than a backup has", backup.ErrInvalid)
 			}
 			if err := decode(text, body); err != nil {
 				return err
@@ -215,7 +216,7 @@ func (c *call) readNames() error {
 			longest, controls = 255, true
 		}
 		if err != nil || text == "" || len(text) > longest || !utf8.ValidString(text) || !controls && !printable(text) {
-			return claims.ErrNotFound
+			return auth.ErrNotFound
 		}
 		if c.names == nil {
 			c.names = map[string]string{}

@@ -5,29 +5,29 @@ import (
 	"net/http"
 
 	"walletd/api"
-	"walletd/internal/claims"
+	"walletd/internal/wallets"
 )
 
 // The items of a profile, as claims names them.
-func profileOf(p claims.Profile) api.Profile {
+func profileOf(p wallets.Profile) api.Profile {
 	return api.Profile{
 		FullName: p["fullName"], Email: p["email"], Phone: p["phone"], Signature: p["signature"], Avatar: p["avatar"], Birthday: p["birthday"], URL: p["url"],
 	}
 }
 
 func (s *Server) profile(ctx context.Context, c *call, _ none) (api.Profile, error) {
-	p, err := s.door.Profile(ctx, c.caller)
+	p, err := s.wallets.Profile(ctx, c.caller)
 	return profileOf(p), err
 }
 
 func (s *Server) setProfile(ctx context.Context, c *call, in api.Profile) (api.Profile, error) {
-	p, err := s.door.SetProfile(ctx, c.caller, claims.Profile{
+	p, err := s.wallets.SetProfile(ctx, c.caller, wallets.Profile{
 		"fullName": in.FullName, "email": in.Email, "phone": in.Phone, "signature": in.Signature, "avatar": in.Avatar, "birthday": in.Birthday, "url": in.URL,
 	})
 	return profileOf(p), err
 }
 
-func credentialOf(v claims.HoldingView) api.Credential {
+func credentialOf(v wallets.HoldingView) api.Credential {
 	return api.Credential{
 		ID: v.ID, Kind: v.Kind, DID: v.DID, Owner: v.Owner, Types: v.Types, Issuer: v.Issuer, IssuerName: v.IssuerName, Parent: v.Parent, Tag: v.Tag,
 		IssuedAt: utc(v.Issued), ExpiresAt: utc(v.Expires), From: v.From, StoredAt: utc(v.Stored),
@@ -35,7 +35,7 @@ func credentialOf(v claims.HoldingView) api.Credential {
 }
 
 func (s *Server) credentials(ctx context.Context, c *call, in api.Page) (api.List[api.Credential], error) {
-	views, next, err := s.door.Holdings(ctx, c.caller, pageOf(in.Limit, in.Cursor))
+	views, next, err := s.wallets.Holdings(ctx, c.caller, pageOf(in.Limit, in.Cursor))
 	return listOf(views, next, err, credentialOf)
 }
 
@@ -49,7 +49,7 @@ func (s *Server) addCredential(ctx context.Context, c *call, in api.NewCredentia
 	case in.Owner != "" || in.Issuer != "" || in.Parent != "":
 		return api.Credential{}, &memberError{"owner, issuer and parent", "go with asset: a credential says them itself"}
 	}
-	v, err := s.door.PutCredential(ctx, c.caller, in.Credential, in.Tag)
+	v, err := s.wallets.PutCredential(ctx, c.caller, in.Credential, in.Tag)
 	return credentialOf(v), err
 }
 
@@ -73,15 +73,15 @@ func (s *Server) addAsset(ctx context.Context, c *call, in api.NewCredential) (a
 	if err != nil {
 		return api.Credential{}, err
 	}
-	v, err := s.door.PutAsset(ctx, c.caller, claims.NewAsset{Asset: asset, Owner: owner, Issuer: issuer, Parent: parent, Tag: in.Tag})
+	v, err := s.wallets.PutAsset(ctx, c.caller, wallets.NewAsset{Asset: asset, Owner: owner, Issuer: issuer, Parent: parent, Tag: in.Tag})
 	return credentialOf(v), err
 }
 
 func (s *Server) credential(ctx context.Context, c *call, _ none) (api.CredentialWhole, error) {
-	v, data, err := s.door.Holding(ctx, c.caller, c.names["id"])
+	v, data, err := s.wallets.Holding(ctx, c.caller, c.names["id"])
 	return api.CredentialWhole{Credential: credentialOf(v), Data: data}, err
 }
 
 func (s *Server) removeCredential(ctx context.Context, c *call, _ none) (none, error) {
-	return none{}, s.door.DeleteHolding(ctx, c.caller, c.names["id"])
+	return none{}, s.wallets.DeleteHolding(ctx, c.caller, c.names["id"])
 }

@@ -5,8 +5,7 @@ import (
 	"net/http"
 	"sync"
 	"time"
-
-	"walletd/internal/claims"
+	"walletd/internal/auth"
 )
 
 // maxParts bounds the members and elements in a huge body, which is a few long texts: each part
@@ -33,22 +32,22 @@ type hugeBodies struct {
 	shares
 
 	mu   sync.Mutex
-	held map[claims.Role]int
+	held map[auth.Role]int
 }
 
 // take takes the room of a huge body until it is given back; false where others have it.
-func (h *hugeBodies) take(c *claims.Caller) (give func(), ok bool) {
+func (h *hugeBodies) take(c *auth.Caller) (give func(), ok bool) {
 	if give, ok = h.add(c); !ok {
 		h.bites(h.name)
 	}
 	return give, ok
 }
 
-func (h *hugeBodies) add(c *claims.Caller) (give func(), ok bool) {
+func (h *hugeBodies) add(c *auth.Caller) (give func(), ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	limit := hugeOfOwners
-	if c.Role == claims.Operator {
+	if c.Role == auth.Operator {
 		limit = hugeOfOperators
 	}
 	if h.held[c.Role] >= limit {
@@ -59,7 +58,7 @@ func (h *hugeBodies) add(c *claims.Caller) (give func(), ok bool) {
 		return nil, false
 	}
 	if h.held == nil {
-		h.held = map[claims.Role]int{}
+		h.held = map[auth.Role]int{}
 	}
 	h.held[c.Role]++
 	role := c.Role

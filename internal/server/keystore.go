@@ -57,7 +57,7 @@ func (s *Server) unlock(ctx context.Context, c *call, in api.SlotSecret) (api.Ke
 }
 
 func (s *Server) lock(ctx context.Context, c *call, _ api.Empty) (api.Keystore, error) {
-	if err := s.door.Lock(ctx, c.caller); err != nil {
+	if err := s.wallets.Lock(ctx, c.caller); err != nil {
 		return api.Keystore{}, err
 	}
 	return s.keystoreState(ctx, c, none{})

@@ -30,7 +30,7 @@ func NewMetrics() *Metrics {
 	return &Metrics{set: metrics.NewSet(), outcomes: map[string]bool{}}
 }
 
-// Count counts an outcome of the door: for claims.Options.
+// Count counts an outcome, for the options of the pipeline and the ledger.
 func (m *Metrics) Count(outcome string) {
 	m.mu.Lock()
 	if !m.outcomes[outcome] {

@@ -4,8 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-
-	"walletd/internal/claims"
+	"walletd/internal/auth"
 )
 
 // Pages of other origins may call what apps may call, where an app's token lists their origin
@@ -112,7 +111,7 @@ func (s *Server) checkPage(c *call, by callers) error {
 	if !cross || !by.ofApps() || c.caller.Lists(originOf(origin)) {
 		return nil
 	}
-	if c.caller.Role == claims.App {
+	if c.caller.Role == auth.App {
 		return errOrigin
 	}
 	return errCrossOrigin

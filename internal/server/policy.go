@@ -4,7 +4,8 @@ import (
 	"context"
 
 	"walletd/api"
-	"walletd/internal/claims"
+	"walletd/internal/auth"
+	"walletd/internal/consent"
 	"walletd/internal/did"
 	"walletd/internal/policy"
 )
@@ -16,7 +17,7 @@ func policyOf(p policy.Policy) api.Policy {
 }
 
 func (s *Server) policy(ctx context.Context, c *call, _ none) (api.Policy, error) {
-	p, err := s.door.Policy(ctx, c.caller)
+	p, err := s.pipeline.Policy(ctx, c.caller)
 	return policyOf(p), err
 }
 
@@ -24,16 +25,16 @@ func (s *Server) setPolicy(ctx context.Context, c *call, in api.Policy) (api.Pol
 	rules := each(in.Rules, func(r api.Rule) policy.Rule {
 		return policy.Rule{App: r.App, Claim: string(r.Claim), Salt: r.Salt, SaltHex: r.SaltHex, Decision: policy.Decision(r.Decision), Off: r.Off}
 	})
-	p, err := s.door.SetPolicy(ctx, c.caller, policy.Policy{Rules: rules})
+	p, err := s.pipeline.SetPolicy(ctx, c.caller, policy.Policy{Rules: rules})
 	return policyOf(p), err
 }
 
 func (s *Server) testPolicy(ctx context.Context, c *call, in api.PolicyTest) (api.PolicyVerdict, error) {
-	v, err := s.door.TestPolicy(ctx, c.caller, policy.Rule{App: in.App, Claim: string(in.Claim), Salt: in.Salt, SaltHex: in.SaltHex})
+	v, err := s.pipeline.TestPolicy(ctx, c.caller, policy.Rule{App: in.App, Claim: string(in.Claim), Salt: in.Salt, SaltHex: in.SaltHex})
 	return api.PolicyVerdict{Decision: api.Decision(v.Decision), Reason: v.Reason, Rule: v.Rule}, err
 }
 
-func grantOf(v claims.GrantView) api.Grant {
+func grantOf(v consent.GrantView) api.Grant {
 	g := api.Grant{
 		ID: v.ID, App: v.App, Agent: v.Agent, Claim: api.ClaimName(v.Claim), Account: v.Account, Salt: (*api.SaltShown)(v.Salt), Delegation: v.Delegation,
 		About: v.About, Items: v.Items, CreatedAt: utc(v.Created), EndsAt: utc(v.Ends),
@@ -45,15 +46,15 @@ func grantOf(v claims.GrantView) api.Grant {
 }
 
 func (s *Server) grants(ctx context.Context, c *call, in api.Page) (api.List[api.Grant], error) {
-	views, next, err := s.door.Grants(ctx, c.caller, pageOf(in.Limit, in.Cursor))
+	views, next, err := s.pipeline.Grants(ctx, c.caller, pageOf(in.Limit, in.Cursor))
 	return listOf(views, next, err, grantOf)
 }
 
 func (s *Server) revokeGrant(ctx context.Context, c *call, _ none) (none, error) {
-	return none{}, s.door.RevokeGrant(ctx, c.caller, c.names["id"])
+	return none{}, s.pipeline.RevokeGrant(ctx, c.caller, c.names["id"])
 }
 
-func appOf(v claims.AppView) api.AppEntry {
+func appOf(v auth.AppView) api.AppEntry {
 	a := api.AppEntry{App: v.App, Name: v.Name, State: "approved", CreatedAt: utc(v.Created)}
 	if v.Revoked {
 		a.State = "revoked"
@@ -62,7 +63,7 @@ func appOf(v claims.AppView) api.AppEntry {
 }
 
 func (s *Server) listApps(ctx context.Context, c *call, in api.Page) (api.List[api.AppEntry], error) {
-	views, next, err := s.door.Apps(ctx, c.caller, pageOf(in.Limit, in.Cursor))
+	views, next, err := s.auth.Apps(ctx, c.caller, pageOf(in.Limit, in.Cursor))
 	return listOf(views, next, err, appOf)
 }
 
@@ -71,7 +72,7 @@ func (s *Server) nameApp(ctx context.Context, c *call, in api.AppName) (api.AppE
 	if err != nil {
 		return api.AppEntry{}, err
 	}
-	v, err := s.door.NameApp(ctx, c.caller, app, in.Name)
+	v, err := s.auth.NameApp(ctx, c.caller, app, in.Name)
 	return appOf(v), err
 }
 
@@ -80,7 +81,7 @@ func (s *Server) removeApp(ctx context.Context, c *call, _ none) (none, error) {
 	if err != nil {
 		return none{}, err
 	}
-	return none{}, s.door.RevokeApp(ctx, c.caller, app)
+	return none{}, s.pipeline.RevokeApp(ctx, c.caller, app)
 }
 
 // app reads the app in the path.
@@ -92,15 +93,15 @@ func (c *call) app() (did.DID, error) {
 	return app, nil
 }
 
-func delegationOf(v claims.DelegationView) api.Delegation {
+func delegationOf(v auth.DelegationView) api.Delegation {
 	return api.Delegation{Hash: v.Hash, From: v.From, To: v.To, ExpiresAt: utc(v.Expires), ApprovedAt: utc(v.Approved), RevokedAt: utc(v.Revoked)}
 }
 
 func (s *Server) delegations(ctx context.Context, c *call, in api.Page) (api.List[api.Delegation], error) {
-	views, next, err := s.door.Delegations(ctx, c.caller, pageOf(in.Limit, in.Cursor))
+	views, next, err := s.auth.Delegations(ctx, c.caller, pageOf(in.Limit, in.Cursor))
 	return listOf(views, next, err, delegationOf)
 }
 
 func (s *Server) revokeDelegation(ctx context.Context, c *call, _ none) (none, error) {
-	return none{}, s.door.RevokeDelegation(ctx, c.caller, c.names["hash"])
+	return none{}, s.pipeline.RevokeDelegation(ctx, c.caller, c.names["hash"])
 }

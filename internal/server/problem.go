@@ -8,14 +8,18 @@ import (
 	"strconv"
 
 	"walletd/api"
-	"walletd/internal/claims"
+	"walletd/internal/auth"
+	"walletd/internal/backup"
 	"walletd/internal/connect"
+	"walletd/internal/consent"
 	"walletd/internal/did"
 	"walletd/internal/keystore"
 	"walletd/internal/ledger"
 	"walletd/internal/policy"
+	"walletd/internal/secrets"
 	"walletd/internal/store"
 	"walletd/internal/strictjson"
+	"walletd/internal/wallets"
 )
 
 // Refusals of the server itself, before any package below is asked.
@@ -79,34 +83,34 @@ func refusals() []entry {
 		{did.ErrNumber, 400, "json_malformed", "A number is out of range."},
 
 		{keystore.ErrLocked, 423, "locked", "The keystore is locked. An operator unlocks it with walletd keystore unlock."},
-		{claims.ErrUnauthorized, 401, "unauthorized", "Send a valid token: Authorization: Bearer TOKEN."},
-		{claims.ErrForbidden, 403, "forbidden", ""},
-		{claims.ErrNotFound, 404, "not_found", "There is no such thing here."},
-		{claims.ErrDenied, 403, "denied", ""},
-		{claims.ErrRejected, 403, "rejected", "The person said no. Ask again in 10 minutes at the earliest."},
-		{claims.ErrExpired, 410, "expired", "It was not answered, or not collected, in time. Ask again."},
-		{claims.ErrAnswerChanged, 409, "changed", "What this question would give has changed since it was shown. Nothing was given. Ask again."},
-		{claims.ErrDecided, 409, "already_decided", "This approval was answered already."},
-		{claims.ErrChoice, 422, "choice_invalid", ""},
+		{auth.ErrUnauthorized, 401, "unauthorized", "Send a valid token: Authorization: Bearer TOKEN."},
+		{auth.ErrForbidden, 403, "forbidden", ""},
+		{auth.ErrNotFound, 404, "not_found", "There is no such thing here."},
+		{consent.ErrDenied, 403, "denied", ""},
+		{consent.ErrRejected, 403, "rejected", "The person said no. Ask again in 10 minutes at the earliest."},
+		{consent.ErrExpired, 410, "expired", "It was not answered, or not collected, in time. Ask again."},
+		{consent.ErrAnswerChanged, 409, "changed", "What this question would give has changed since it was shown. Nothing was given. Ask again."},
+		{consent.ErrDecided, 409, "already_decided", "This approval was answered already."},
+		{consent.ErrChoice, 422, "choice_invalid", ""},
 		{policy.ErrPolicy, 422, "policy_invalid", ""},
-		{claims.ErrTooMany, 429, "rate_limited", "Too many questions wait for the person. Ask again when some are answered."},
+		{consent.ErrTooMany, 429, "rate_limited", "Too many questions wait for the person. Ask again when some are answered."},
 		{ledger.ErrMismatch, 422, "idempotency_mismatch", "This Idempotency-Key was used with another body. Use a new one."},
-		{claims.ErrExists, 409, "conflict", ""},
-		{claims.ErrNoKey, 404, "no_match", "No key of this app fits any of the descriptions. It may be another account's, or its key was made elsewhere."},
-		{claims.ErrPrecondition, 412, "precondition_failed", "The secret is not as you last saw it. To replace it, send its ETag in If-Match; to create it, nothing."},
+		{auth.ErrExists, 409, "conflict", ""},
+		{secrets.ErrNoKey, 404, "no_match", "No key of this app fits any of the descriptions. It may be another account's, or its key was made elsewhere."},
+		{secrets.ErrPrecondition, 412, "precondition_failed", "The secret is not as you last saw it. To replace it, send its ETag in If-Match; to create it, nothing."},
 		{ledger.ErrForged, 500, "internal", "A row of the store was changed by somebody else and is not used. The record and the log name it."},
 
-		{claims.ErrSeed, 422, "seed_invalid", "seedHex must be 128 hexadecimal digits: 64 bytes."},
-		{claims.ErrInput, 400, "member_invalid", ""},
+		{wallets.ErrSeed, 422, "seed_invalid", "seedHex must be 128 hexadecimal digits: 64 bytes."},
+		{auth.ErrInput, 400, "member_invalid", ""},
 
 		{connect.ErrLink, 400, "link_invalid", ""},
 		{connect.ErrTooMany, 429, "rate_limited", "Too many links wait for their apps. Open this one again when some have ended."},
 		{connect.ErrHeld, 409, "conflict", "The session is at work. Try again in a minute."},
 
-		{claims.ErrBackup, 422, "backup_invalid", ""},
-		{claims.ErrBackupWallet, 422, "backup_other_wallet", ""},
-		{claims.ErrBackupSize, 422, "backup_too_large", ""},
-		{claims.ErrBusy, 429, "busy", ""},
+		{backup.ErrInvalid, 422, "backup_invalid", ""},
+		{backup.ErrWallet, 422, "backup_other_wallet", ""},
+		{backup.ErrSize, 422, "backup_too_large", ""},
+		{backup.ErrBusy, 429, "busy", ""},
 		{store.ErrOtherRecord, 409, "conflict", "The store has another record of this wallet. Restore without the record of the backup, or into another store."},
 		{store.ErrSnapshot, 409, "snapshot_unavailable", ""},
 		{store.ErrInUse, 429, "busy", "Another snapshot is being made. Try again when it is done."},
@@ -184,7 +188,7 @@ func problemOf(err error) (problem, bool) {
 		p.ID = e.ID
 		return p, true
 	}
-	if e, ok := errors.AsType[*claims.WordsError](err); ok {
+	if e, ok := errors.AsType[*wallets.WordsError](err); ok {
 		return newProblem(422, "words_invalid", sentence(e.Error())), true
 	}
 	if e, ok := errors.AsType[*keystore.MissingSlotsError](err); ok {

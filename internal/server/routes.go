@@ -6,7 +6,8 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
-	"walletd/internal/claims"
+	"walletd/internal/auth"
+	"walletd/internal/backup"
 	"walletd/internal/store"
 )
 
@@ -22,39 +23,39 @@ type route struct {
 
 // callers are those who may call a route.
 type callers struct {
-	roles  []claims.Role // with a bearer token of one of these roles
-	signed bool          // without a token, by a signed request
-	anyone bool          // without saying who they are
-	local  bool          // without saying who they are, from this machine
-	probe  bool          // anyone, under any Host and on each listener
+	roles  []auth.Role // with a bearer token of one of these roles
+	signed bool        // without a token, by a signed request
+	anyone bool        // without saying who they are
+	local  bool        // without saying who they are, from this machine
+	probe  bool        // anyone, under any Host and on each listener
 }
 
 // Those who call. A route that apps may call is theirs on the listener of the apps if there is
 // one, and pages of the origins that an app's token lists may call it.
 var (
-	operators       = callers{roles: []claims.Role{claims.Operator}}
-	owners          = callers{roles: []claims.Role{claims.Owner}}
-	operatorsOwners = callers{roles: []claims.Role{claims.Operator, claims.Owner}}
-	apps            = callers{roles: []claims.Role{claims.App}}
-	appsOwners      = callers{roles: []claims.Role{claims.App, claims.Owner}}
-	appsOrSigned    = callers{roles: []claims.Role{claims.App}, signed: true}
+	operators       = callers{roles: []auth.Role{auth.Operator}}
+	owners          = callers{roles: []auth.Role{auth.Owner}}
+	operatorsOwners = callers{roles: []auth.Role{auth.Operator, auth.Owner}}
+	apps            = callers{roles: []auth.Role{auth.App}}
+	appsOwners      = callers{roles: []auth.Role{auth.App, auth.Owner}}
+	appsOrSigned    = callers{roles: []auth.Role{auth.App}, signed: true}
 	whoeverSigns    = callers{signed: true}
 	anyone          = callers{anyone: true}
 	probes          = callers{anyone: true, probe: true}
-	scrapers        = callers{roles: []claims.Role{claims.Operator}, local: true}
+	scrapers        = callers{roles: []auth.Role{auth.Operator}, local: true}
 )
 
 // ofApps reports whether apps may call.
-func (c callers) ofApps() bool { return c.signed || slices.Contains(c.roles, claims.App) }
+func (c callers) ofApps() bool { return c.signed || slices.Contains(c.roles, auth.App) }
 
 // ofPeople reports whether others than apps may call.
 func (c callers) ofPeople() bool {
-	return c.anyone || slices.ContainsFunc(c.roles, func(r claims.Role) bool { return r != claims.App })
+	return c.anyone || slices.ContainsFunc(c.roles, func(r auth.Role) bool { return r != auth.App })
 }
 
 // mayUseReserve reports whether the connections kept for operators and probes may serve the route.
 func (c callers) mayUseReserve() bool {
-	return c.probe || c.local || slices.Contains(c.roles, claims.Operator)
+	return c.probe || c.local || slices.Contains(c.roles, auth.Operator)
 }
 
 // audience says whom a listener answers.
@@ -75,10 +76,10 @@ func (c callers) on(listener audience) (callers, bool) {
 	case listener == scrapersAlone && c.local:
 		return probes, true
 	case listener == appsAlone && c.ofApps():
-		c.roles = slices.DeleteFunc(slices.Clone(c.roles), func(r claims.Role) bool { return r != claims.App })
+		c.roles = slices.DeleteFunc(slices.Clone(c.roles), func(r auth.Role) bool { return r != auth.App })
 		return c, true
 	case listener == people && c.ofPeople():
-		c.roles = slices.DeleteFunc(slices.Clone(c.roles), func(r claims.Role) bool { return r == claims.App })
+		c.roles = slices.DeleteFunc(slices.Clone(c.roles), func(r auth.Role) bool { return r == auth.App })
 		return c, true
 	}
 	return c, false
@@ -94,7 +95,7 @@ const (
 	// copies.
 	large body = 512 << 10
 	// huge is a backup and what comes with it.
-	huge body = claims.MaxBackupFile + small
+	huge body = backup.MaxFile + small
 )
 
 // callerFirst says that the caller is identified before the body is read: a stranger makes the
@@ -119,7 +120,7 @@ func (s *Server) routes() []route {
 		{"POST", "/v1/secret-storage/keys", appsOwners, handleQueried(s.makeStorageKey), small, wipes},
 		{"POST", "/v1/secret-storage/key", appsOwners, handleQueried(s.findStorageKey), small, wipes},
 		{"PUT", "/v1/secret-storage/keys/{keyId}", appsOwners, handleQueried(s.noteStorageKey), small, open},
-		{"GET", "/v1/secrets", appsOwners, handle(s.secrets), bodiless, open},
+		{"GET", "/v1/secrets", appsOwners, handle(s.listSecrets), bodiless, open},
 		{"GET", "/v1/secrets/{name}", appsOwners, handle(s.readSecret), bodiless, wipes},
 		{"PUT", "/v1/secrets/{name}", appsOwners, handleQueried(s.writeSecret), large, wipes},
 		{"DELETE", "/v1/secrets/{name}", appsOwners, handle(s.deleteSecret), bodiless, open},
@@ -135,7 +136,7 @@ func (s *Server) routes() []route {
 		{"DELETE", "/v1/sessions/{id}", owners, handle(s.cancelSession), bodiless, open},
 		{"GET", "/v1/events", owners, handle(s.events), bodiless, open},
 
-		{"GET", "/v1/wallets", operatorsOwners, handle(s.wallets), bodiless, open},
+		{"GET", "/v1/wallets", operatorsOwners, handle(s.listWallets), bodiless, open},
 		{"POST", "/v1/wallets", operators, handle(s.createWallet), small, wipes},
 		{"GET", "/v1/wallets/{wallet}", operatorsOwners, handle(s.wallet), bodiless, open},
 		{"PATCH", "/v1/wallets/{wallet}", owners, handle(s.changeWallet), small, open},

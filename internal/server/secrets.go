@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"walletd/api"
-	"walletd/internal/claims"
+	"walletd/internal/secrets"
 )
 
 // storageName is what a secret storage is called that its app does not name.
@@ -22,7 +22,7 @@ func (s *Server) makeStorageKey(ctx context.Context, c *call, of api.OfApp, in a
 	if in.Name != nil {
 		name = *in.Name
 	}
-	out, err := s.door.MakeSecretKey(ctx, c.caller, app, in.Salt, name)
+	out, err := s.secrets.MakeKey(ctx, c.caller, app, in.Salt, name)
 	return c.outcome(out, err)
 }
 
@@ -34,7 +34,7 @@ func (s *Server) findStorageKey(ctx context.Context, c *call, of api.OfApp, in a
 	if in.Keys[0] != '{' {
 		return nil, &memberError{"keys", "must be an object"}
 	}
-	out, err := s.door.FindSecretKey(ctx, c.caller, app, in.Keys, in.Name)
+	out, err := s.secrets.FindKey(ctx, c.caller, app, in.Keys, in.Name)
 	return c.outcome(out, err)
 }
 
@@ -43,19 +43,19 @@ func (s *Server) noteStorageKey(ctx context.Context, c *call, of api.OfApp, in a
 	if err != nil {
 		return none{}, err
 	}
-	return none{}, s.door.NoteSecretKey(ctx, c.caller, app, c.names["keyId"], in.KeyInfo)
+	return none{}, s.secrets.NoteKey(ctx, c.caller, app, c.names["keyId"], in.KeyInfo)
 }
 
-func secretSummary(v claims.SecretView) api.SecretSummary {
+func secretSummary(v secrets.View) api.SecretSummary {
 	return api.SecretSummary{Name: v.Name, App: v.App, ETag: v.ETag, CreatedAt: utc(v.Created), UpdatedAt: utc(v.Updated)}
 }
 
-func (s *Server) secrets(ctx context.Context, c *call, in api.SecretsQuery) (api.List[api.SecretSummary], error) {
+func (s *Server) listSecrets(ctx context.Context, c *call, in api.SecretsQuery) (api.List[api.SecretSummary], error) {
 	app, err := didOf("app", in.App)
 	if err != nil {
 		return api.List[api.SecretSummary]{}, err
 	}
-	views, next, err := s.door.Secrets(ctx, c.caller, app, pageOf(in.Limit, in.Cursor))
+	views, next, err := s.secrets.List(ctx, c.caller, app, pageOf(in.Limit, in.Cursor))
 	return listOf(views, next, err, secretSummary)
 }
 
@@ -64,7 +64,7 @@ func (s *Server) readSecret(ctx context.Context, c *call, in api.SecretQuery) (a
 	if err != nil {
 		return nil, err
 	}
-	out, err := s.door.ReadSecret(ctx, c.caller, app, c.names["name"], in.Raw != nil)
+	out, err := s.secrets.Read(ctx, c.caller, app, c.names["name"], in.Raw != nil)
 	return c.outcome(out, err)
 }
 
@@ -73,14 +73,14 @@ func (s *Server) writeSecret(ctx context.Context, c *call, of api.OfApp, in api.
 	if err != nil {
 		return nil, err
 	}
-	n := claims.NewSecret{Name: c.names["name"], Value: in.Value.Reveal(), Raw: in.Raw}
+	n := secrets.NewSecret{Name: c.names["name"], Value: in.Value.Reveal(), Raw: in.Raw}
 	if n.Match, err = matched(c.request); err != nil {
 		return nil, err
 	}
 	if in.Value.IsZero() == (in.Raw == nil) {
 		return nil, &memberError{"the request", "must have one of value and raw"}
 	}
-	out, err := s.door.WriteSecret(ctx, c.caller, app, n)
+	out, err := s.secrets.Write(ctx, c.caller, app, n)
 	if n.Match == "" && err == nil && out.Answer != nil {
 		c.status = http.StatusCreated
 	}
@@ -96,7 +96,7 @@ func (s *Server) deleteSecret(ctx context.Context, c *call, of api.OfApp) (any, 
 	if err != nil {
 		return nil, err
 	}
-	out, err := s.door.DeleteSecret(ctx, c.caller, app, c.names["name"], match)
+	out, err := s.secrets.Delete(ctx, c.caller, app, c.names["name"], match)
 	if err == nil && out.Answer != nil {
 		return none{}, nil
 	}
@@ -115,7 +115,7 @@ func matched(r *http.Request) (string, error) {
 	case len(match) > 1:
 		return "", &memberError{"the header If-Match", "must be there once"}
 	case strings.HasPrefix(match[0], `W/"`):
-		return "", claims.ErrPrecondition
+		return "", secrets.ErrPrecondition
 	}
 	tag, err := strconv.Unquote(match[0])
 	if err != nil || match[0][0] != '"' || tag == "" || len(tag) > 64 || !visible(tag) || strings.ContainsAny(tag, `"\`) {

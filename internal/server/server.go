@@ -21,15 +21,25 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"walletd/internal/claims"
+	"walletd/internal/auth"
+	"walletd/internal/backup"
 	"walletd/internal/connect"
+	"walletd/internal/consent"
 	"walletd/internal/keystore"
+	"walletd/internal/ledger"
+	"walletd/internal/secrets"
 	"walletd/internal/store"
+	"walletd/internal/wallets"
 )
 
-// Config is what a Server is made of. Door, Keystore, Store and Sessions must be set.
+// Config is what a Server is made of. What is set first, up to Sessions, must be.
 type Config struct {
-	Door     *claims.Door
+	Auth     *auth.Auth
+	Wallets  *wallets.Wallets
+	Pipeline *consent.Pipeline
+	Secrets  *secrets.Secrets
+	Backups  *backup.Backups
+	Ledger   *ledger.Ledger
 	Keystore *keystore.Keystore
 	Store    *store.Store
 	// Sessions are the DID Connect sessions of the store; whoever makes them runs them.
@@ -37,7 +47,7 @@ type Config struct {
 	// Log hears of what is this service's own fault, once each. No secret and no text of a
 	// caller goes to it.
 	Log zerolog.Logger
-	// Metrics is what Door counts into (claims.Options.Count); nil makes one.
+	// Metrics is what the pipeline and the ledger count into; nil makes one.
 	Metrics *Metrics
 	// OpenAPI is the contract, served at /openapi.yaml.
 	OpenAPI []byte
@@ -60,9 +70,14 @@ type Config struct {
 	Apps bool
 }
 
-// Server answers HTTP for one door. It may be used concurrently.
+// Server answers HTTP for one keystore. It may be used concurrently.
 type Server struct {
-	door     *claims.Door
+	auth     *auth.Auth
+	wallets  *wallets.Wallets
+	pipeline *consent.Pipeline
+	secrets  *secrets.Secrets
+	backups  *backup.Backups
+	ledger   *ledger.Ledger
 	keystore *keystore.Keystore
 	store    *store.Store
 	sessions *connect.Sessions
@@ -91,11 +106,13 @@ type Server struct {
 
 // New returns a Server. The error says what of the Config is missing.
 func New(c Config) (*Server, error) {
-	if c.Door == nil || c.Keystore == nil || c.Store == nil || c.Sessions == nil {
-		return nil, errors.New("a server needs a door, its keystore, its store and its sessions")
+	if c.Auth == nil || c.Wallets == nil || c.Pipeline == nil || c.Secrets == nil || c.Backups == nil || c.Ledger == nil ||
+		c.Keystore == nil || c.Store == nil || c.Sessions == nil {
+		return nil, errors.New("a server needs its packages, its keystore, its store and its sessions")
 	}
 	s := &Server{
-		door: c.Door, keystore: c.Keystore, store: c.Store, sessions: c.Sessions, growth: growth{store: c.Store}, log: c.Log, metrics: c.Metrics,
+		auth: c.Auth, wallets: c.Wallets, pipeline: c.Pipeline, secrets: c.Secrets, backups: c.Backups, ledger: c.Ledger,
+		keystore: c.Keystore, store: c.Store, sessions: c.Sessions, growth: growth{store: c.Store}, log: c.Log, metrics: c.Metrics,
 		openAPI: c.OpenAPI, hosts: newHosts(c.Hosts), proxies: c.Proxies, apps: c.Apps, cross: http.NewCrossOriginProtection(),
 	}
 	if s.metrics == nil {

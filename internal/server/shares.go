@@ -2,8 +2,7 @@ package server
 
 import (
 	"sync"
-
-	"walletd/internal/claims"
+	"walletd/internal/auth"
 )
 
 // shares bounds how much of one thing each token and each wallet holds at one time, so that none
@@ -26,14 +25,14 @@ const (
 
 // take takes one for a caller, until it is given back; false where the caller has its share. A
 // signed request without a token is counted to its app.
-func (s *shares) take(c *claims.Caller) (give func(), ok bool) {
+func (s *shares) take(c *auth.Caller) (give func(), ok bool) {
 	if give, ok = s.add(c); !ok {
 		s.bites(s.name)
 	}
 	return give, ok
 }
 
-func (s *shares) add(c *claims.Caller) (give func(), ok bool) {
+func (s *shares) add(c *auth.Caller) (give func(), ok bool) {
 	token, wallet := "token "+c.Token, "wallet "+c.WalletID
 	if c.Token == "" {
 		token = "app " + c.WalletID + " " + c.App.Address()

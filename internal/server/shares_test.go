@@ -6,17 +6,16 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"walletd/internal/claims"
+	"walletd/internal/auth"
 )
 
 func TestSharesAreOfTokensAndOfWallets(t *testing.T) {
 	bitten := 0
 	s := shares{name: "tests", ofToken: 2, ofWallet: 3, bites: func(string) { bitten++ }}
-	one := &claims.Caller{Role: claims.App, Token: "one", WalletID: "z1a"}
-	two := &claims.Caller{Role: claims.App, Token: "two", WalletID: "z1a"}
-	other := &claims.Caller{Role: claims.App, Token: "three", WalletID: "z1b"}
-	take := func(c *claims.Caller, want bool) func() {
+	one := &auth.Caller{Role: auth.App, Token: "one", WalletID: "z1a"}
+	two := &auth.Caller{Role: auth.App, Token: "two", WalletID: "z1a"}
+	other := &auth.Caller{Role: auth.App, Token: "three", WalletID: "z1b"}
+	take := func(c *auth.Caller, want bool) func() {
 		t.Helper()
 		give, ok := s.take(c)
 		if ok != want {
@@ -37,7 +36,7 @@ func TestSharesAreOfTokensAndOfWallets(t *testing.T) {
 	if bitten != 3 {
 		t.Errorf("the limit was heard to bite %d times", bitten)
 	}
-	signer := &claims.Caller{Role: claims.App, WalletID: "z1c"}
+	signer := &auth.Caller{Role: auth.App, WalletID: "z1c"}
 	a, b := take(signer, true), take(signer, true)
 	take(signer, false)
 	a()
@@ -49,10 +48,10 @@ func TestSharesAreOfTokensAndOfWallets(t *testing.T) {
 
 func TestHugeBodiesOfOwnersLeaveRoomForOperators(t *testing.T) {
 	h := hugeBodies{shares: shares{name: "huge_bodies", ofToken: hugeOfToken, ofWallet: hugeOfWallet, bites: func(string) {}}}
-	owner := func(name string) *claims.Caller {
-		return &claims.Caller{Role: claims.Owner, Token: "token of " + name, WalletID: name}
+	owner := func(name string) *auth.Caller {
+		return &auth.Caller{Role: auth.Owner, Token: "token of " + name, WalletID: name}
 	}
-	operator := &claims.Caller{Role: claims.Operator, Token: "operator"}
+	operator := &auth.Caller{Role: auth.Operator, Token: "operator"}
 	give, ok := h.take(owner("alice"))
 	if !ok {
 		t.Fatal("there is no room for the first")
@@ -69,7 +68,7 @@ func TestHugeBodiesOfOwnersLeaveRoomForOperators(t *testing.T) {
 	if _, ok := h.take(operator); !ok {
 		t.Error("there is no room for an operator")
 	}
-	if _, ok := h.take(&claims.Caller{Role: claims.Operator, Token: "another"}); ok {
+	if _, ok := h.take(&auth.Caller{Role: auth.Operator, Token: "another"}); ok {
 		t.Error("there is room for two operators")
 	}
 	give()

@@ -73,7 +73,7 @@ func (s *Server) observeState() {
 	s.metrics.gauge("walletd_approvals_waiting", s.counted(func(ctx context.Context) (int64, error) { return s.store.CountWaiting(ctx, s.store.Now().Unix()) }))
 	s.metrics.gauge("walletd_sessions_open", s.counted(s.store.CountSessions))
 	s.metrics.gauge("walletd_commits_queued", func() float64 { return float64(s.store.Queued()) })
-	s.metrics.gauge("walletd_heads_age_seconds", func() float64 { return time.Since(s.door.Ledger().HeadsSigned()).Seconds() })
+	s.metrics.gauge("walletd_heads_age_seconds", func() float64 { return time.Since(s.ledger.HeadsSigned()).Seconds() })
 	s.metrics.gauge(`walletd_connections{state="open"}`, func() float64 { open, _ := s.open.count(); return float64(open) })
 	s.metrics.gauge(`walletd_connections{state="answering"}`, func() float64 { _, answering := s.open.count(); return float64(answering) })
 	s.metrics.gauge("walletd_waiting", func() float64 { return float64(s.waiting.Load()) })

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"walletd/api"
-	"walletd/internal/claims"
+	"walletd/internal/auth"
 )
 
 func (s *Server) createToken(ctx context.Context, c *call, in api.NewToken) (api.CreatedToken, error) {
@@ -14,7 +14,7 @@ func (s *Server) createToken(ctx context.Context, c *call, in api.NewToken) (api
 	if err != nil {
 		return api.CreatedToken{}, err
 	}
-	n := claims.NewToken{Role: claims.Role(in.Role), Wallet: in.Wallet, Name: in.Name, ExpiresIn: time.Duration(in.ExpiresIn) * time.Second}
+	n := auth.NewToken{Role: auth.Role(in.Role), Wallet: in.Wallet, Name: in.Name, ExpiresIn: time.Duration(in.ExpiresIn) * time.Second}
 	for _, origin := range in.Origins {
 		n.Origins = append(n.Origins, originOf(origin))
 	}
@@ -22,13 +22,13 @@ func (s *Server) createToken(ctx context.Context, c *call, in api.NewToken) (api
 		n.App = app.String()
 	}
 	c.status = http.StatusCreated
-	t, err := s.door.CreateToken(ctx, c.caller, n)
+	t, err := s.auth.CreateToken(ctx, c.caller, n)
 	return api.CreatedToken{
 		ID: t.ID, Token: api.NewSecretText([]byte(t.Text)), Role: api.Role(t.Role), Wallet: t.Wallet, App: t.App, Name: t.Name, Origins: t.Origins, ExpiresAt: utc(t.Expires),
 	}, err
 }
 
-func tokenOf(v claims.TokenView) api.Token {
+func tokenOf(v auth.TokenView) api.Token {
 	return api.Token{
 		ID: v.ID, Role: api.Role(v.Role), Wallet: v.Wallet, App: v.App, Name: v.Name, Origins: v.Origins,
 		CreatedAt: utc(v.Created), ExpiresAt: utc(v.Expires), LastUsedAt: utc(v.LastUsed), RevokedAt: utc(v.Revoked),
@@ -36,13 +36,13 @@ func tokenOf(v claims.TokenView) api.Token {
 }
 
 func (s *Server) tokens(ctx context.Context, c *call, in api.TokensQuery) (api.List[api.Token], error) {
-	if in.Wallet == "" && c.caller.Role == claims.Owner {
+	if in.Wallet == "" && c.caller.Role == auth.Owner {
 		in.Wallet = c.caller.WalletID
 	}
-	views, next, err := s.door.Tokens(ctx, c.caller, in.Wallet, pageOf(in.Limit, in.Cursor))
+	views, next, err := s.auth.Tokens(ctx, c.caller, in.Wallet, pageOf(in.Limit, in.Cursor))
 	return listOf(views, next, err, tokenOf)
 }
 
 func (s *Server) revokeToken(ctx context.Context, c *call, _ none) (none, error) {
-	return none{}, s.door.RevokeToken(ctx, c.caller, c.names["id"])
+	return none{}, s.pipeline.RevokeToken(ctx, c.caller, c.names["id"])
 }

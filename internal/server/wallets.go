@@ -6,12 +6,12 @@ import (
 	"net/http"
 
 	"walletd/api"
-	"walletd/internal/claims"
 	"walletd/internal/did"
+	"walletd/internal/wallets"
 )
 
 func (s *Server) createWallet(ctx context.Context, c *call, in api.NewWallet) (api.CreatedWallet, error) {
-	made, err := s.door.CreateWallet(ctx, c.caller, claims.NewWallet{Name: in.Name, Words: in.Words.Reveal(), Seed: seedOf(in.SeedHex)})
+	made, err := s.wallets.Create(ctx, c.caller, wallets.NewWallet{Name: in.Name, Words: in.Words.Reveal(), Seed: seedOf(in.SeedHex)})
 	if err != nil {
 		return api.CreatedWallet{}, err
 	}
@@ -24,17 +24,17 @@ func (s *Server) createWallet(ctx context.Context, c *call, in api.NewWallet) (a
 	return w, nil
 }
 
-func walletOf(v claims.WalletView) api.Wallet {
+func walletOf(v wallets.WalletView) api.Wallet {
 	return api.Wallet{Wallet: v.Wallet, Name: v.Name, CreatedAt: utc(v.Created), Owned: v.Owned, Rounds: v.Rounds, Strangers: v.Strangers, Damaged: v.Damaged}
 }
 
-func (s *Server) wallets(ctx context.Context, c *call, in api.Page) (api.List[api.Wallet], error) {
-	views, next, err := s.door.Wallets(ctx, c.caller, pageOf(in.Limit, in.Cursor))
+func (s *Server) listWallets(ctx context.Context, c *call, in api.Page) (api.List[api.Wallet], error) {
+	views, next, err := s.wallets.List(ctx, c.caller, pageOf(in.Limit, in.Cursor))
 	return listOf(views, next, err, walletOf)
 }
 
 func (s *Server) wallet(ctx context.Context, c *call, _ none) (api.Wallet, error) {
-	v, err := s.door.Wallet(ctx, c.caller, c.names["wallet"])
+	v, err := s.wallets.Get(ctx, c.caller, c.names["wallet"])
 	return walletOf(v), err
 }
 
@@ -45,7 +45,7 @@ func (s *Server) changeWallet(ctx context.Context, c *call, in api.WalletSetting
 	if in.Rounds != nil && *in.Rounds == 2 {
 		return api.Wallet{}, &memberError{"rounds", "must be 1 or 3"}
 	}
-	v, err := s.door.UpdateWallet(ctx, c.caller, claims.WalletChange{Name: in.Name, Rounds: in.Rounds, Strangers: in.Strangers})
+	v, err := s.wallets.Update(ctx, c.caller, wallets.WalletChange{Name: in.Name, Rounds: in.Rounds, Strangers: in.Strangers})
 	return walletOf(v), err
 }
 
@@ -53,7 +53,7 @@ func (s *Server) deleteWallet(ctx context.Context, c *call, in api.DeleteWallet)
 	if in.Confirm != c.names["wallet"] {
 		return none{}, &memberError{"confirm", "must be the address of the wallet"}
 	}
-	return none{}, s.door.DeleteWallet(ctx, c.caller, in.Confirm)
+	return none{}, s.wallets.Delete(ctx, c.caller, in.Confirm)
 }
 
 func (s *Server) derive(ctx context.Context, c *call, in api.Derive) (api.DerivedKey, error) {
@@ -61,7 +61,7 @@ func (s *Server) derive(ctx context.Context, c *call, in api.Derive) (api.Derive
 	if err != nil {
 		return api.DerivedKey{}, err
 	}
-	key, err := s.door.Derive(ctx, c.caller, salt)
+	key, err := s.wallets.Derive(ctx, c.caller, salt)
 	return api.DerivedKey{Key: api.NewSecretText([]byte(key))}, err
 }
 

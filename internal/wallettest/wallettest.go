@@ -1,5 +1,5 @@
 // Package wallettest gives a test a whole wallet in one line: a real store, a real keystore, the
-// door and the real server on a loopback port, with one wallet, its owner and an operator. Only
+// real pipeline and server on a loopback port, with one wallet, its owner and an operator. Only
 // the far side is made up: apps, which are scripted here and sign with keys of their own.
 //
 //	w := wallettest.New(t)
@@ -23,11 +23,17 @@ import (
 	"github.com/rs/zerolog"
 
 	"walletd/api"
+	"walletd/internal/auth"
+	"walletd/internal/backup"
 	"walletd/internal/claims"
 	"walletd/internal/connect"
+	"walletd/internal/consent"
 	"walletd/internal/keystore"
+	"walletd/internal/ledger"
+	"walletd/internal/secrets"
 	"walletd/internal/server"
 	"walletd/internal/store"
+	"walletd/internal/wallets"
 	"walletd/internal/wallettest/postgres"
 )
 
@@ -49,7 +55,12 @@ type Wallet struct {
 
 	Store    *store.Store
 	Keystore *keystore.Keystore
-	Door     *claims.Door
+	Ledger   *ledger.Ledger
+	Auth     *auth.Auth
+	Wallets  *wallets.Wallets
+	Pipeline *consent.Pipeline
+	Secrets  *secrets.Secrets
+	Backups  *backup.Backups
 	Server   *server.Server
 
 	set  settings
@@ -92,7 +103,7 @@ func New(t testing.TB, options ...Option) *Wallet {
 	w.start(true)
 	t.Cleanup(func() { w.Stop() })
 
-	text, row := claims.FirstToken(w.Store.Now())
+	text, row := auth.FirstToken(w.Store.Now())
 	w.Operator = text
 	slot := keystore.NewSlot{Name: "first", Passphrase: keystore.Passphrase([]byte(Passphrase))}
 	if err := w.Keystore.Init(context.Background(), []keystore.NewSlot{slot}, row); err != nil {
@@ -137,10 +148,22 @@ func (w *Wallet) start(create bool) {
 	metrics := server.NewMetrics()
 	w.Store = st
 	w.Keystore = keystore.New(st, keystore.Options{Argon2: &keystore.Argon2Params{MemoryKiB: 8 << 10, Time: 1, Threads: 4}})
-	w.Door = claims.New(st, w.Keystore, claims.Options{Log: log, Count: metrics.Count})
+	w.Ledger = ledger.New(st, w.Keystore, ledger.Options{Log: log, Count: metrics.Count})
+	w.Auth = auth.New(st, w.Keystore, w.Ledger)
+	w.Wallets = wallets.New(st, w.Keystore, w.Ledger, w.Auth, log)
+	types := append(claims.Types(secrets.KeyInUse), secrets.Types()...)
+	w.Pipeline = consent.New(st, w.Ledger, w.Auth, w.Wallets, types, consent.Options{Count: metrics.Count})
+	w.Secrets = secrets.New(st, w.Auth, w.Pipeline)
+	w.Backups = backup.New(st, w.Keystore, w.Ledger, w.Auth, w.Wallets, w.Pipeline)
 	loopback := connect.ClientConfig{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}, AllowHTTP: true}
-	sessions := connect.New(connect.Config{Door: w.Door, Store: st, Client: connect.NewClient(loopback), Log: log, SingleKey: true, Alone: !w.set.postgres})
-	config := server.Config{Door: w.Door, Keystore: w.Keystore, Store: st, Sessions: sessions, Log: log, Metrics: metrics, OpenAPI: api.OpenAPI}
+	sessions := connect.New(connect.Config{
+		Auth: w.Auth, Wallets: w.Wallets, Pipeline: w.Pipeline, Ledger: w.Ledger,
+		Store: st, Client: connect.NewClient(loopback), Log: log, SingleKey: true, Alone: !w.set.postgres,
+	})
+	config := server.Config{
+		Auth: w.Auth, Wallets: w.Wallets, Pipeline: w.Pipeline, Secrets: w.Secrets, Backups: w.Backups, Ledger: w.Ledger,
+		Keystore: w.Keystore, Store: st, Sessions: sessions, Log: log, Metrics: metrics, OpenAPI: api.OpenAPI,
+	}
 	if w.set.wrap != nil {
 		w.set.wrap(&config)
 	}
@@ -154,7 +177,7 @@ func (w *Wallet) start(create bool) {
 	w.URL = "http://" + l.Addr().String()
 	ctx, cancel := context.WithCancel(context.Background())
 	var work sync.WaitGroup
-	work.Go(func() { w.Door.Ledger().Run(ctx) })
+	work.Go(func() { w.Ledger.Run(ctx) })
 	work.Go(func() {
 		if err := sessions.Run(ctx); err != nil {
 			w.t.Errorf("running sessions: %v", err)

@@ -1,0 +1,65 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"walletd/internal/did"
+	"walletd/internal/keystore"
+	"walletd/internal/ledger"
+	"walletd/internal/store"
+)
+
+// AccountOf returns the asking app's account of a type, made on first use: the path is walked
+// once and the key kept sealed. The caller's wallet is read again after a new one.
+func (a *Auth) AccountOf(ctx context.Context, c *Caller, t did.Type) (store.Account, error) {
+	account, made, err := a.FindAccount(ctx, c, t)
+	if err != nil || !made {
+		return account, err
+	}
+	e := c.Event(ledger.AccountCreated)
+	e.Account = account.Address
+	err = a.KeptAccount(ctx, c, account, c.Record(ctx, e, store.InsertAccount(account)))
+	if errors.Is(err, store.ErrChanged) {
+		account, _, err = a.FindAccount(ctx, c, t) // made meanwhile by another request
+		return account, err
+	}
+	if err != nil {
+		return store.Account{}, err
+	}
+	return account, a.Refresh(ctx, c)
+}
+
+// FindAccount returns the asking app's account of a type, or one that was made just now and is not
+// kept yet.
+func (a *Auth) FindAccount(ctx context.Context, c *Caller, t did.Type) (account store.Account, made bool, err error) {
+	if account := c.asking.Account; account.Address != "" && account.App == c.App.Address() && account.Type == t.String() {
+		return account, false, nil
+	}
+	account, err = a.store.AccountOf(ctx, c.WalletID, c.App.Address(), t.String())
+	if err == nil || !errors.Is(err, store.ErrNotFound) {
+		return account, false, err
+	}
+	if account, err = c.Wallet.Keys().DeriveAccount(c.App, t, a.store.Now().Unix()); err != nil {
+		return store.Account{}, false, fmt.Errorf("deriving the account: %w", err)
+	}
+	return account, true, nil
+}
+
+// KeptAccount says what became of a write that was to keep a new account. If another request was
+// first it is store.ErrChanged.
+func (a *Auth) KeptAccount(ctx context.Context, c *Caller, account store.Account, err error) error {
+	switch {
+	case errors.Is(err, store.ErrCollision):
+		return did.Refuse("account_collision", "another app of this wallet has the same derivation path; this app can have no account here")
+	case errors.Is(err, store.ErrExists):
+		if _, err := a.store.AccountOf(ctx, c.WalletID, c.App.Address(), account.Type); err == nil {
+			return fmt.Errorf("%w: the account was made by another request", store.ErrChanged)
+		}
+		if _, err := a.store.Account(ctx, c.WalletID, account.Address); err == nil { // it is there as another app's
+			return c.Wallet.NoteForged(ctx, &keystore.DamagedError{Table: "accounts", Row: account.Address})
+		}
+	}
+	return err
+}

@@ -1,0 +1,365 @@
+package auth
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/crypto/sha3"
+
+	"walletd/internal/delegation"
+	"walletd/internal/did"
+	"walletd/internal/ledger"
+	"walletd/internal/store"
+)
+
+// Role is what a caller may do: owners decide, operators operate, apps ask.
+type Role string
+
+// The roles. An operator neither approves, nor sets a policy, nor asks for a key.
+const (
+	Operator Role = store.RoleOperator
+	Owner    Role = store.RoleOwner
+	App      Role = store.RoleApp
+)
+
+// Caller is who asks, proved by a token or a signature. It holds an open wallet (but for an
+// operator's) and serves one request, one goroutine; Close it.
+type Caller struct {
+	Role     Role
+	Token    string       // id of the bearer token; "" without one
+	Asker    string       // who may collect what is asked: the token, the session, or "" for whoever signs as the app
+	WalletID string       // the wallet the credential is for; "" for an operator
+	App      did.DID      // of an app
+	Agent    did.DID      // who speaks for the app (reference g.i); zero if itself
+	Name     string       // what an app that signs calls itself: hostile text
+	Label    string       // what the token was named by who made it
+	Once     *ledger.Once // an Idempotency-Key, if one came with the request
+	Session  *Session     // of a DID Connect session's request, else nil
+	// CertificateEnds is when the certificate of an agent ends, in unix seconds; 0 without one.
+	CertificateEnds int64
+
+	signed      *signedRequest
+	certificate *delegation.Connect // of an agent, else nil
+	origins     []string            // of pages that may call with the token
+	challenge   string              // of a question that is read again for its owner
+
+	// Wallet is the caller's wallet as it was last read; nil for an operator who has entered none. Those
+	// who act for the same request share it, and what was read with it of the app that asks.
+	Wallet *ledger.Wallet
+	asking *store.CallerRow
+	Epoch  int64 // of the keystore, as it was read with an operator's token
+}
+
+// Challenge is the challenge that the caller's answer is to carry, "" for a bearer token's.
+func (c *Caller) Challenge() string {
+	switch {
+	case c.signed != nil:
+		return c.signed.challenge
+	case c.Session != nil && c.Session.Challenge != "":
+		return c.Session.Challenge
+	}
+	return c.challenge
+}
+
+// Close wipes the wallet's keys.
+func (c *Caller) Close() {
+	if c == nil {
+		return
+	}
+	c.Wallet.Close()
+	if c.signed != nil {
+		c.signed.channel.Wipe()
+	}
+}
+
+// Event begins an event of the caller's.
+func (c *Caller) Event(kind ledger.Kind) ledger.Event {
+	e := ledger.Event{Kind: kind, By: string(c.Role), Token: c.Token, App: c.App.String(), Agent: c.Agent.String()}
+	if c.Session != nil {
+		e.Session, e.Origin = c.Session.ID, c.Session.Origin
+	}
+	if c.signed != nil {
+		e.JTI = c.signed.nonce.JTI
+	}
+	return e
+}
+
+// Commit is ledger.Wallet.Commit with the caller's nonce and Idempotency-Key.
+func (c *Caller) Commit(ctx context.Context, change ledger.Change) (store.Receipt, error) {
+	change.Once = c.IdempotencyKey()
+	if c.signed == nil {
+		return c.Wallet.Commit(ctx, change)
+	}
+	change.Nonce = &c.signed.nonce
+	receipt, err := c.Wallet.Commit(ctx, change)
+	if err == nil && change.Event.Kind.ConsumesNonce() {
+		c.signed.spent = true
+	}
+	return receipt, err
+}
+
+// Record is commit of one event, for what releases nothing.
+func (c *Caller) Record(ctx context.Context, e ledger.Event, writes ...store.Write) error {
+	_, err := c.Commit(ctx, ledger.Change{Event: e, Writes: writes})
+	return err
+}
+
+// IsSigned reports whether the request proves itself by a signature.
+func (c *Caller) IsSigned() bool { return c.signed != nil }
+
+// Requester is what an approval keeps, sealed, of who asked, so that the question can be read again as
+// they asked it. Who they are stands in the approval's row.
+type Requester struct {
+	Token     string        `json:"token,omitempty"` // that asked
+	Session   *sessionFacts `json:"session,omitempty"`
+	Challenge string        `json:"challenge,omitempty"` // that the answer is to carry
+	// CertificateEnds bounds what is remembered of a yes to an agent: unix seconds, 0 for no agent.
+	CertificateEnds int64 `json:"certificateEnds,omitempty"`
+}
+
+// Requester is what an approval keeps of the caller.
+func (c *Caller) Requester() Requester {
+	return Requester{c.Token, c.Session.facts(), c.Challenge(), c.CertificateEnds}
+}
+
+// As is the requester of an approval, for whom the caller, its owner, reads the question again. They
+// share the open wallet.
+func (c *Caller) As(r Requester, asker string, app, agent did.DID) *Caller {
+	return &Caller{
+		Role: App, Token: r.Token, Asker: asker, WalletID: c.WalletID, App: app, Agent: agent, Session: r.Session.session(),
+		CertificateEnds: r.CertificateEnds, challenge: r.Challenge, Wallet: c.Wallet, asking: c.asking, Epoch: c.Epoch,
+	}
+}
+
+// IdempotencyKey is the request's Idempotency-Key with the token it came with; nil without either.
+func (c *Caller) IdempotencyKey() *ledger.Once {
+	if c.Once == nil || c.Token == "" {
+		return nil
+	}
+	once := *c.Once
+	once.Token = c.Token
+	return &once
+}
+
+// RequireOwner returns nil for an owner.
+func (c *Caller) RequireOwner() error {
+	if c.Role != Owner {
+		return fmt.Errorf("%w: it takes an owner's token", ErrForbidden)
+	}
+	return nil
+}
+
+// RequireOperator returns nil for an operator.
+func (c *Caller) RequireOperator() error {
+	if c.Role != Operator {
+		return fmt.Errorf("%w: it takes an operator's token", ErrForbidden)
+	}
+	return nil
+}
+
+// The text of a token: wd_<role>_<id>_<secret>, the secret 32 random bytes in base32.
+const (
+	tokenPrefix = "wd"
+	maxToken    = 160
+)
+
+var tokenEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+// newToken returns the text of a token, which is shown once, and the hash that is kept.
+func newToken(role Role, id string) (text string, hash []byte) {
+	var secret [32]byte
+	rand.Read(secret[:]) // never fails
+	text = strings.Join([]string{tokenPrefix, string(role), id, tokenEncoding.EncodeToString(secret[:])}, "_")
+	clear(secret[:])
+	return text, hashToken(text)
+}
+
+func hashToken(text string) []byte {
+	h := sha3.New256()
+	h.Write([]byte("walletd token v1\x00"))
+	h.Write([]byte(text))
+	return h.Sum(nil)
+}
+
+// Authenticate finds who a bearer token belongs to. Only an operator's works while the keystore
+// is locked; others are keystore.ErrLocked then. A token is ErrUnauthorized if it is unknown,
+// expired, revoked, or its row does not carry the wallet's MAC.
+func (a *Auth) Authenticate(ctx context.Context, bearer string) (*Caller, error) {
+	if len(bearer) > maxToken {
+		return nil, ErrUnauthorized
+	}
+	parts := strings.Split(bearer, "_")
+	if len(parts) != 4 || parts[0] != tokenPrefix {
+		return nil, ErrUnauthorized
+	}
+	row, err := a.store.Caller(ctx, parts[2], did.AccountType().String())
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, ErrUnauthorized
+	}
+	if err != nil {
+		return nil, fmt.Errorf("looking for the token: %w", err)
+	}
+	t := row.Token
+	if subtle.ConstantTimeCompare(hashToken(bearer), t.Hash) != 1 || parts[1] != t.Role {
+		return nil, ErrUnauthorized
+	}
+	if a.HasEnded(t) {
+		return nil, ErrUnauthorized
+	}
+	c := &Caller{Role: Role(t.Role), Token: t.ID, Asker: t.ID, WalletID: t.Wallet, Label: t.Name, asking: &row, Epoch: row.Epoch}
+	if c.Role == Operator {
+		a.keystore.Unlocked(row.Epoch) // notices a lock made on another replica
+		a.store.TouchToken(t.ID, a.store.Now().Unix())
+		return c, nil
+	}
+	if err := a.open(c, row); err != nil {
+		return nil, err
+	}
+	if err := c.checkToken(ctx, t); err != nil {
+		c.Close()
+		return nil, err
+	}
+	if c.Role == App {
+		c.origins = strings.Fields(t.Origins)
+		if c.App, err = did.Parse(t.App); err != nil {
+			c.Close()
+			return nil, ErrUnauthorized
+		}
+	}
+	a.store.TouchToken(t.ID, a.store.Now().Unix())
+	return c, nil
+}
+
+// open opens the caller's wallet as it was read.
+func (a *Auth) open(c *Caller, row store.CallerRow) (err error) {
+	if row.Wallet.ID == "" {
+		return ErrUnauthorized // the token of a wallet that was deleted
+	}
+	c.WalletID, c.Epoch = row.Wallet.ID, row.Epoch
+	c.Wallet, err = a.ledger.OpenWallet(row.Wallet, row.Epoch)
+	return err
+}
+
+// checkToken is ErrUnauthorized for a token's row that this keystore did not write, which goes on
+// record.
+func (c *Caller) checkToken(ctx context.Context, t store.Token) error {
+	_, err := ledger.Check(ctx, c.Wallet, t)
+	if errors.Is(err, ledger.ErrForged) {
+		return ErrUnauthorized
+	}
+	return err
+}
+
+// Refresh reads the caller's wallet again, after a write found it changed or time went by. A
+// token that ended meanwhile, or whose row is gone or not the one that was made, is
+// ErrUnauthorized.
+func (a *Auth) Refresh(ctx context.Context, c *Caller) error {
+	var row store.CallerRow
+	var err error
+	held := c.Token != "" && c.Role != Operator
+	if held {
+		row, err = a.store.Caller(ctx, c.Token, did.AccountType().String())
+	} else {
+		row, err = a.store.CallerWallet(ctx, c.WalletID)
+	}
+	switch {
+	case errors.Is(err, store.ErrNotFound) && held:
+		return ErrUnauthorized
+	case errors.Is(err, store.ErrNotFound):
+		return ErrNotFound
+	case err != nil:
+		return fmt.Errorf("reading the wallet again: %w", err)
+	case held && a.HasEnded(row.Token):
+		return ErrUnauthorized
+	}
+	if row.Wallet.ID == "" {
+		return ErrUnauthorized // it was deleted
+	}
+	*c.asking, c.Epoch = store.CallerRow{}, row.Epoch
+	if err := c.Wallet.Reopen(row.Wallet, row.Epoch); err != nil || !held {
+		return err
+	}
+	return c.checkToken(ctx, row.Token)
+}
+
+// HasEnded reports whether a token was revoked or has expired.
+func (a *Auth) HasEnded(t store.Token) bool {
+	return t.Revoked != 0 || t.Expires != 0 && a.store.Now().Unix() >= t.Expires
+}
+
+// Standing is what a wallet knows of an app.
+type Standing int
+
+const (
+	Unregistered Standing = iota
+	Registered            // it has a token in the wallet, or the person approved it
+	Revoked               // the owner revoked it
+)
+
+// Standing returns the asking app's standing. A token's caller is known by that token; a signer is
+// looked up, and what is found must carry the wallet's MAC.
+func (a *Auth) Standing(ctx context.Context, c *Caller) (Standing, error) {
+	if c.Token != "" || c.readAsKnown() {
+		return Registered, nil
+	}
+	app, err := a.store.App(ctx, c.WalletID, c.App.Address())
+	if err == nil {
+		_, err = ledger.Check(ctx, c.Wallet, app)
+	}
+	switch {
+	case err == nil && app.State == store.Approved:
+		return Registered, nil
+	case err == nil:
+		return Revoked, nil
+	case !errors.Is(err, store.ErrNotFound) && !errors.Is(err, ledger.ErrForged):
+		return Unregistered, fmt.Errorf("looking for the app: %w", err)
+	}
+	tokens, err := a.store.AppTokens(ctx, c.WalletID, c.App.Address(), a.store.Now().Unix())
+	if err != nil {
+		return Unregistered, fmt.Errorf("looking for the app's tokens: %w", err)
+	}
+	for _, err := range ledger.EachChecked(ctx, c.Wallet, tokens) {
+		return Registered, err
+	}
+	return Unregistered, nil
+}
+
+// readAsKnown reports whether what was read with a signed request says that its app is known, as
+// it is nearly always. Anything else, a row that is not genuine too, is for knows to look into.
+func (c *Caller) readAsKnown() bool {
+	app, token := c.asking.App, c.asking.Token
+	switch c.App.Address() {
+	case app.App:
+		return app.State == store.Approved && ledger.IsGenuine(c.Wallet, app)
+	case token.App:
+		return ledger.IsGenuine(c.Wallet, token)
+	}
+	return false
+}
+
+// Tries is how often a request is decided anew because a rule or a grant that its decision rested
+// on changed before the decision was on record.
+const Tries = 5
+
+// Retry does what rests on the caller's wallet until nothing came between what it read and what it
+// wrote, at most so many times: a rule, a grant or an account that changed meanwhile is store.ErrChanged
+// or store.ErrExists. The wallet is read again before each further time.
+func (a *Auth) Retry(ctx context.Context, c *Caller, times int, do func() error) error {
+	for try := 1; ; try++ {
+		err := do()
+		if try == times || !errors.Is(err, store.ErrChanged) && !errors.Is(err, store.ErrExists) {
+			return err
+		}
+		if c.Wallet == nil {
+			continue // an operator's, of another operator's token
+		}
+		if err := a.Refresh(ctx, c); err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,183 @@
+package auth
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+	"unicode/utf8"
+
+	"walletd/internal/delegation"
+	"walletd/internal/did"
+	"walletd/internal/ledger"
+	"walletd/internal/store"
+)
+
+// Apps and delegations that the person has approved are known in the wallet: rows with a MAC,
+// which a rule or a grant may rest on.
+
+// AppContent is the sealed part of a known app.
+type AppContent struct {
+	Name string `json:"name,omitempty"` // the owner's own name for it
+}
+
+// openApp is a known app's row that is authentic, with its content.
+type openApp = ledger.Opened[store.App, AppContent]
+
+// App returns a known app; one with the zero row if there is none.
+func (a *Auth) App(ctx context.Context, c *Caller, address string) (openApp, error) {
+	row, err := a.store.App(ctx, c.WalletID, address)
+	if errors.Is(err, store.ErrNotFound) {
+		return openApp{}, nil
+	}
+	if err != nil {
+		return openApp{}, fmt.Errorf("looking for the app: %w", err)
+	}
+	return ledger.Open[AppContent](ctx, c.Wallet, row)
+}
+
+// PutApp returns the write that makes an app known, names it, or withdraws it.
+func (a *Auth) PutApp(c *Caller, old store.App, address, state string, content AppContent) (store.Write, error) {
+	row := store.App{Wallet: c.WalletID, App: address, State: state, Created: old.Created}
+	if old.App == "" {
+		row.Created = a.store.Now().Unix()
+	}
+	var err error
+	if row.Sealed, err = c.Wallet.Seal(row, content); err != nil {
+		return store.Write{}, err
+	}
+	row.MAC = c.Wallet.MAC(row)
+	return store.PutApp(old, row), nil
+}
+
+// ApproveApp returns the writes that make the asking app known, if it is not.
+func (a *Auth) ApproveApp(ctx context.Context, c *Caller) ([]store.Write, error) {
+	address := c.App.Address()
+	old, err := a.App(ctx, c, address)
+	if err != nil || old.Row().State == store.Approved {
+		return nil, err
+	}
+	w, err := a.PutApp(c, old.Row(), address, store.Approved, old.Content())
+	return []store.Write{w}, err
+}
+
+// readmitApp returns the writes that make an app known again that was withdrawn, now that the
+// owner makes a token for it.
+func (a *Auth) readmitApp(ctx context.Context, c *Caller, app did.DID) ([]store.Write, error) {
+	old, err := a.App(ctx, c, app.Address())
+	if err != nil || old.Row().State != store.Revoked {
+		return nil, err
+	}
+	w, err := a.PutApp(c, old.Row(), app.Address(), store.Approved, old.Content())
+	return []store.Write{w}, err
+}
+
+// AppView is a known app.
+type AppView struct {
+	App     string // did:abt:…
+	Name    string
+	Revoked bool
+	Created time.Time
+}
+
+// Apps lists the apps the person has approved, for the wallet's owner.
+func (a *Auth) Apps(ctx context.Context, c *Caller, p store.Page) ([]AppView, string, error) {
+	if err := c.RequireOwner(); err != nil {
+		return nil, "", err
+	}
+	rows, next, err := a.store.Apps(ctx, c.WalletID, p)
+	if err != nil {
+		return nil, "", fmt.Errorf("reading the apps: %w", err)
+	}
+	views := make([]AppView, 0, len(rows))
+	for app, err := range ledger.Each[AppContent](ctx, c.Wallet, rows) {
+		if err != nil {
+			return nil, "", err
+		}
+		row := app.Row()
+		views = append(views, AppView{App: did.Prefixed(row.App), Name: app.Content().Name, Revoked: row.State == store.Revoked, Created: time.Unix(row.Created, 0)})
+	}
+	return views, next, nil
+}
+
+// NameApp sets the owner's own name for an app; it makes the app known.
+func (a *Auth) NameApp(ctx context.Context, c *Caller, app did.DID, name string) (AppView, error) {
+	if err := c.RequireOwner(); err != nil {
+		return AppView{}, err
+	}
+	if len(name) > 200 || !utf8.ValidString(name) {
+		return AppView{}, Invalid("an app's name has at most 200 bytes of text")
+	}
+	old, err := a.App(ctx, c, app.Address())
+	if err != nil {
+		return AppView{}, err
+	}
+	w, err := a.PutApp(c, old.Row(), app.Address(), store.Approved, AppContent{Name: name})
+	if err != nil {
+		return AppView{}, err
+	}
+	e := c.Event(ledger.AppNamed)
+	e.App, e.Name = app.String(), name
+	if err := c.Record(ctx, e, w); err != nil {
+		return AppView{}, err
+	}
+	return AppView{App: app.String(), Name: name, Created: a.store.Now()}, nil
+}
+
+// DelegationRow returns a delegation's row; the zero Delegation if the wallet has not seen it.
+func (a *Auth) DelegationRow(ctx context.Context, c *Caller, hash []byte) (store.Delegation, error) {
+	row, err := a.store.Delegation(ctx, c.WalletID, hash)
+	if errors.Is(err, store.ErrNotFound) {
+		return store.Delegation{}, nil
+	}
+	if err != nil {
+		return store.Delegation{}, fmt.Errorf("looking for the delegation: %w", err)
+	}
+	checked, err := ledger.Check(ctx, c.Wallet, row)
+	return checked.Row(), err
+}
+
+// ApprovedDelegation reports whether the person has approved this very delegation. One that was
+// revoked is refused.
+func (a *Auth) ApprovedDelegation(ctx context.Context, c *Caller, del delegation.Delegation) (bool, error) {
+	row, err := a.DelegationRow(ctx, c, del.Hash[:])
+	if err != nil {
+		return false, err
+	}
+	if row.Revoked != 0 {
+		return false, did.Refuse("delegation_revoked", "the wallet's owner withdrew this delegation; ask for a new one")
+	}
+	return row.Approved != 0, nil
+}
+
+// DelegationView is a delegation the person has approved.
+type DelegationView struct {
+	Hash              string // SHA3-256 of its text, hex
+	From, To          string // did:abt:…
+	Expires, Approved time.Time
+	Revoked           time.Time
+}
+
+// Delegations lists the delegations approved in the wallet, for its owner.
+func (a *Auth) Delegations(ctx context.Context, c *Caller, p store.Page) ([]DelegationView, string, error) {
+	if err := c.RequireOwner(); err != nil {
+		return nil, "", err
+	}
+	rows, next, err := a.store.Delegations(ctx, c.WalletID, p)
+	if err != nil {
+		return nil, "", fmt.Errorf("reading the delegations: %w", err)
+	}
+	views := make([]DelegationView, 0, len(rows))
+	for checked, err := range ledger.EachChecked(ctx, c.Wallet, rows) {
+		if err != nil {
+			return nil, "", err
+		}
+		row := checked.Row()
+		views = append(views, DelegationView{
+			Hash: hex.EncodeToString(row.Hash), From: did.Prefixed(row.FromAddr), To: did.Prefixed(row.ToAddr),
+			Expires: time.Unix(row.Expires, 0), Approved: store.Time(row.Approved), Revoked: store.Time(row.Revoked),
+		})
+	}
+	return views, next, nil
+}

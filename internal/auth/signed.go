@@ -1,0 +1,250 @@
+package auth
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"walletd/internal/delegation"
+	"walletd/internal/did"
+	"walletd/internal/store"
+)
+
+// Limits of a signed request (design section 8).
+const (
+	signedLife   = 300 * time.Second // longest time from iat to exp
+	keepNonce    = 10 * time.Minute  // how long past exp a jti is remembered
+	maxJTI       = 128
+	MaxChallenge = 128
+)
+
+// SignedRequest is the body of a request that proves itself by signature, in the shape of a DID
+// Connect reply (reference d.3, g.i).
+type SignedRequest struct {
+	AppPk    string
+	AgentPk  string
+	AuthInfo string
+}
+
+// signedRequest is what the answer of a signed request needs.
+type signedRequest struct {
+	challenge string
+	approval  string            // id of the approval that the request collects; "" for one that asks
+	asked     []json.RawMessage // the claims of the signed body
+	channel   did.ChannelKey
+	sharedKey string // channel, wrapped for the request's `_ek_`; "" without one
+	nonce     store.Nonce
+	spent     bool // the nonce was used up for this request
+}
+
+// SignedAnswer answers a signed request as a wallet does (reference d.5); SharedKey and Version
+// are set if UserInfo is sealed (reference e).
+type SignedAnswer struct {
+	UserPK, UserInfo   string
+	SharedKey, Version string
+}
+
+// AuthenticateSigned verifies a signed request and returns who asks and what. The checks of
+// reference c.8, or g.i with an agent, come first, in their order; then those that make the
+// request one for this wallet and this connection: without an aud it could be a DID Connect
+// authInfo that anyone had by opening the app's page, and with a url its answer belongs there.
+func (a *Auth) AuthenticateSigned(ctx context.Context, r SignedRequest) (*Caller, []json.RawMessage, error) {
+	conn, err := delegation.VerifyReply(delegation.Reply{AppPk: r.AppPk, AgentPk: r.AgentPk, AuthInfo: r.AuthInfo}, a.store.Now())
+	if err != nil {
+		return nil, nil, err
+	}
+	body := conn.Token.Body
+	if _, present := body["url"]; present {
+		return nil, nil, did.Refuse("url_present", "a request with a url is answered at that url only; open its link as a session instead")
+	}
+	if action, _ := body.Text("action"); action != "responseAuth" {
+		return nil, nil, did.Malformed("action must be responseAuth", nil)
+	}
+	signed, err := readSigned(conn.Token)
+	if err != nil {
+		return nil, nil, err
+	}
+	aud, ok := body.Text("aud")
+	if !ok || aud == "" {
+		return nil, nil, did.Refuse("aud_missing", "the signed request must name the wallet it is for in aud: the wallet's address, or the app's account in it")
+	}
+	c := &Caller{Role: App, App: conn.App, Agent: conn.Agent, Name: appName(body), signed: signed}
+	if conn.Certificate != nil {
+		c.CertificateEnds = conn.Certificate.Expires.Unix()
+		c.certificate = &conn
+	}
+	row, err := a.findAudience(ctx, c, aud)
+	if err != nil {
+		return nil, nil, err
+	}
+	c.asking = &row
+	signed.nonce.Wallet, signed.nonce.Issuer = row.Wallet.ID, c.App.Address()
+	if err := a.open(c, row); err != nil {
+		return nil, nil, err
+	}
+	var asked []json.RawMessage
+	if raw, present := body["requestedClaims"]; present {
+		if err := json.Unmarshal(raw, &asked); err != nil {
+			c.Close()
+			return nil, nil, did.Malformed("requestedClaims must be a list", nil)
+		}
+	}
+	signed.asked = asked
+	return c, asked, nil
+}
+
+// readSigned reads the members that bind a signed request to one time and one answer.
+func readSigned(t did.Token) (*signedRequest, error) {
+	if t.IssuedAt.IsZero() || t.Expires.Sub(t.IssuedAt) > signedLife {
+		return nil, did.Refuse("jwt_lifetime", "a signed request must carry iat, and an exp at most 300 s after it")
+	}
+	if _, present := t.Body["jti"]; !present {
+		return nil, did.Refuse("jti_missing", "a signed request needs a jti, new for each request")
+	}
+	jti, ok := t.Body.Text("jti")
+	if !ok || jti == "" || len([]rune(jti)) > maxJTI || strings.ContainsRune(jti, 0) {
+		return nil, did.Refuse("jti_invalid", "jti must be a text of 1 to 128 characters")
+	}
+	challenge, err := t.Body.OptionalText("challenge", MaxChallenge)
+	if err != nil {
+		return nil, err
+	}
+	approval, err := t.Body.OptionalText("approval", maxJTI)
+	if err != nil {
+		return nil, err
+	}
+	seal, err := t.Body.OptionalText("_ek_", 4096)
+	if err != nil {
+		return nil, err
+	}
+	s := &signedRequest{challenge: challenge, approval: approval, nonce: store.Nonce{JTI: jti, Until: t.Expires.Add(keepNonce).Unix()}}
+	if seal != "" {
+		// The key of the answer is made and wrapped now: one that can't be is refused before anything is decided.
+		s.channel = did.NewChannelKey()
+		if s.sharedKey, err = did.WrapChannelKey(seal, s.channel); err != nil {
+			return nil, did.Refuse("ek_invalid", "_ek_ must be the base58 text of an RSA public key in PEM, of 1024 to 4096 bits")
+		}
+	}
+	return s, nil
+}
+
+// ForApproval refuses a signed request that was signed for another use than this one: to collect the
+// approval with this id and these claims, or, with id "" and nil, to ask. So a request that was
+// signed for one question, and not sent, gets the answer to no other.
+func (c *Caller) ForApproval(id string, asked []json.RawMessage) error {
+	if c.signed == nil {
+		return nil
+	}
+	switch {
+	case c.signed.approval == id:
+	case id == "":
+		return did.Refuse("approval_mismatch", "the request is signed to collect an approval; leave approval out to ask")
+	default:
+		return did.Refuse("approval_mismatch", "the signed request must name the approval that it collects in approval")
+	}
+	if id != "" && !sameClaims(c.signed.asked, asked) {
+		return did.Refuse("approval_mismatch", "the signed request must hold the claims that were asked for, as they were")
+	}
+	return nil
+}
+
+// sameClaims reports whether two requests ask for the same: the same JSON, however it is written.
+func sameClaims(a, b []json.RawMessage) bool {
+	one, err := did.MarshalStable(a)
+	if err != nil {
+		return false
+	}
+	other, err := did.MarshalStable(b)
+	return err == nil && bytes.Equal(one, other)
+}
+
+// findAudience finds the wallet that aud names: its own address, or the asking app's account in
+// it. Another app's account is not an address this app can use.
+func (a *Auth) findAudience(ctx context.Context, c *Caller, aud string) (store.CallerRow, error) {
+	mismatch := did.Refuse("aud_mismatch", "aud names no wallet here, nor an account of this app in one")
+	named, err := did.Parse(aud)
+	if err != nil {
+		return store.CallerRow{}, mismatch
+	}
+	read := func(wallet string) (store.CallerRow, error) {
+		return a.store.SignedCaller(ctx, wallet, c.App.Address(), did.AccountType().String(), a.store.Now().Unix())
+	}
+	row, err := read(named.Address())
+	if errors.Is(err, store.ErrNotFound) {
+		var account store.Account
+		account, err = a.store.AppAccount(ctx, c.App.Address(), named.Address())
+		if errors.Is(err, store.ErrNotFound) {
+			return store.CallerRow{}, mismatch
+		}
+		if err == nil {
+			row, err = read(account.Wallet)
+		}
+	}
+	if err != nil {
+		return store.CallerRow{}, fmt.Errorf("looking for the wallet: %w", err)
+	}
+	return row, nil
+}
+
+// appName returns what an app's signed body says it is called.
+func appName(body did.Object) string {
+	info, err := did.ParseObject(body["appInfo"])
+	if err != nil {
+		return ""
+	}
+	name, _ := info.Text("name")
+	return name
+}
+
+// CertificateAllows makes checks 11 to 13 of reference g.i: an agent may ask only for what its
+// certificate lists.
+func (c *Caller) CertificateAllows(requests []delegation.ClaimRequest) error {
+	if c.certificate == nil {
+		return nil
+	}
+	return c.certificate.Allow(requests)
+}
+
+// SignAnswer makes the userInfo of the answer to a signed request, or that a session posts (reference
+// d.5), with the receipt of the entry that allows the answer. It is sealed if the request brought a
+// key, or if the session says so (reference e). For a bearer token's caller it is nil.
+func (c *Caller) SignAnswer(r store.Receipt, account store.Account, userPK string, claims []json.RawMessage, now time.Time) (*SignedAnswer, error) {
+	payload := map[string]any{"action": "responseAuth", "challenge": c.Challenge(), "requestedClaims": claims}
+	switch {
+	case c.signed != nil:
+		payload["aud"], payload["jti"] = c.App.String(), c.signed.nonce.JTI
+	case c.Session != nil:
+		now = now.Add(c.Session.Skew)
+	default:
+		return nil, nil
+	}
+	token, err := c.Wallet.Keys().SignToken(r, account, payload, now)
+	if err != nil {
+		return nil, fmt.Errorf("signing the answer: %w", err)
+	}
+	a := &SignedAnswer{UserPK: userPK, UserInfo: token}
+	switch {
+	case c.signed != nil && c.signed.sharedKey != "":
+		a.UserInfo, a.SharedKey, a.Version = c.signed.channel.Seal([]byte(token)), c.signed.sharedKey, "1.0.0"
+	case c.Session != nil && c.Session.Seal != nil:
+		a.UserInfo, a.Version = c.Session.Seal.Seal([]byte(token)), "1.0.0"
+	}
+	return a, nil
+}
+
+// ConsumeNonce uses up the jti of a signed request whose answer leaves nothing on record, so that it
+// can't be sent again when there is more to be had. What used it up already uses it no second time.
+func (a *Auth) ConsumeNonce(ctx context.Context, c *Caller) error {
+	if c.signed == nil || c.signed.spent {
+		return nil
+	}
+	if err := a.ledger.ConsumeNonce(ctx, c.signed.nonce); err != nil {
+		return err
+	}
+	c.signed.spent = true
+	return nil
+}

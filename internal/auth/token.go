@@ -1,0 +1,246 @@
+package auth
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"walletd/internal/did"
+	"walletd/internal/ledger"
+	"walletd/internal/show"
+	"walletd/internal/store"
+)
+
+// NewToken asks for a token. ExpiresIn zero is never.
+type NewToken struct {
+	Role      Role
+	Wallet    string
+	App       string // "" of an app's token: a new application DID is made
+	Name      string
+	ExpiresIn time.Duration
+	Origins   []string // of pages that may call with it, in a browser; of an app's token
+}
+
+// CreatedToken is a token that was made; Text is shown this once. It does not print.
+type CreatedToken struct {
+	ID      string
+	Text    string
+	Role    Role
+	Wallet  string
+	App     string // did:abt:…
+	Name    string
+	Origins []string
+	Expires time.Time // zero: never
+}
+
+// Format keeps the token's text out of logs.
+func (t CreatedToken) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "token %s", t.ID) }
+
+// CreateToken makes a token. Operators make operators' tokens, and any token of a wallet that has
+// no owner yet; from then on that wallet's owner alone makes and revokes its tokens.
+func (a *Auth) CreateToken(ctx context.Context, c *Caller, n NewToken) (CreatedToken, error) {
+	if len(n.Name) > 200 || !utf8.ValidString(n.Name) || strings.ContainsRune(n.Name, 0) {
+		return CreatedToken{}, Invalid("a token's name has at most 200 bytes of text")
+	}
+	if n.ExpiresIn < 0 {
+		return CreatedToken{}, Invalid("expiresIn must not be negative")
+	}
+	if n.Role != App && len(n.Origins) > 0 {
+		return CreatedToken{}, Invalid("origins are for the tokens of apps")
+	}
+	origins, err := joinOrigins(n.Origins)
+	if err != nil {
+		return CreatedToken{}, err
+	}
+	now := a.store.Now()
+	row := store.Token{ID: store.NewID(), Role: string(n.Role), Name: n.Name, Origins: origins, Created: now.Unix()}
+	if n.ExpiresIn > 0 {
+		row.Expires = now.Add(n.ExpiresIn).Unix()
+	}
+	created := CreatedToken{ID: row.ID, Role: n.Role, Name: n.Name, Origins: n.Origins}
+	created.Text, row.Hash = newToken(n.Role, row.ID)
+	if row.Expires != 0 {
+		created.Expires = time.Unix(row.Expires, 0)
+	}
+	switch n.Role {
+	case Operator:
+		err = a.createOperator(ctx, c, n, row)
+	case Owner, App:
+		err = a.createWalletToken(ctx, c, n, row, &created)
+	default:
+		err = Invalid(`role must be "operator", "owner" or "app"`)
+	}
+	if err != nil {
+		return CreatedToken{}, err
+	}
+	return created, nil
+}
+
+func (a *Auth) createOperator(ctx context.Context, c *Caller, n NewToken, row store.Token) error {
+	if err := c.RequireOperator(); err != nil {
+		return err
+	}
+	if n.Wallet != "" || n.App != "" {
+		return Invalid("an operator's token has no wallet and no app")
+	}
+	e := c.Event(ledger.TokenCreated)
+	e.Made, e.Role, e.Name = row.ID, string(Operator), show.Plain(n.Name, show.MaxName)
+	_, err := a.ledger.CommitService(ctx, c.Epoch, ledger.Change{
+		Event: e, Once: c.IdempotencyKey(), Created: row.ID, Secret: true, Writes: []store.Write{store.InsertToken(row)},
+	}, nil)
+	return err
+}
+
+func (a *Auth) createWalletToken(ctx context.Context, c *Caller, n NewToken, row store.Token, created *CreatedToken) error {
+	if n.Wallet == "" {
+		return Invalid("which wallet is the token for?")
+	}
+	if err := a.Enter(ctx, c, n.Wallet); err != nil {
+		return err
+	}
+	var writes []store.Write
+	if c.Role == Operator {
+		// Beside the sealed mark, the database is asked in the same write: of two first owners
+		// made at once, one is refused.
+		writes = append(writes, store.CheckNoOwner(c.WalletID))
+	}
+	row.Wallet, created.Wallet = c.WalletID, c.WalletID
+	switch n.Role {
+	case App:
+		app, err := appOf(n.App)
+		if err != nil {
+			return err
+		}
+		row.App, created.App = app.Address(), app.String()
+		// The account is made now, so that an app whose path another app has is refused here.
+		asker := *c
+		asker.App = app
+		if _, err := a.AccountOf(ctx, &asker, did.AccountType()); err != nil {
+			return err
+		}
+		w, err := a.readmitApp(ctx, c, app)
+		if err != nil {
+			return err
+		}
+		writes = append(writes, w...)
+	case Owner:
+		if n.App != "" {
+			return Invalid("an owner's token has no app")
+		}
+		if content := c.Wallet.Settings(); !content.Owned {
+			content.Owned = true
+			sealed, err := a.keystore.WithContent(c.Wallet.Row(), content)
+			if err != nil {
+				return fmt.Errorf("marking the wallet as owned: %w", err)
+			}
+			writes = append(writes, store.UpdateWallet(sealed))
+		}
+	}
+	row.MAC = c.Wallet.MAC(row)
+	e := c.Event(ledger.TokenCreated)
+	e.App, e.Made, e.Role, e.Name = created.App, row.ID, string(n.Role), show.Plain(n.Name, show.MaxName)
+	_, err := c.Commit(ctx, ledger.Change{Event: e, Created: row.ID, Secret: true, Writes: append(writes, store.InsertToken(row))})
+	if c.Role == Operator && errors.Is(err, store.ErrChanged) {
+		return fmt.Errorf("%w: the wallet has an owner, who makes its tokens", ErrForbidden)
+	}
+	return err
+}
+
+// appOf reads an app's DID, or makes one: an application identity that nobody signs with.
+func appOf(text string) (did.DID, error) {
+	if text != "" {
+		app, err := did.Parse(text)
+		if err != nil {
+			return did.DID{}, Invalid("app must be a DID")
+		}
+		return app, nil
+	}
+	pk, _, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		return did.DID{}, fmt.Errorf("making an application DID: %w", err)
+	}
+	return did.FromPublicKey(pk, did.Type{Role: did.RoleApplication, Key: did.Ed25519, Hash: did.SHA3})
+}
+
+// Enter makes a caller ready to work on a wallet: its owner is there already, an operator may
+// enter while the wallet has no owner. Others are ErrForbidden.
+func (a *Auth) Enter(ctx context.Context, c *Caller, wallet string) error {
+	if c.Role == Owner && c.WalletID == wallet {
+		return nil
+	}
+	if c.Role != Operator {
+		return fmt.Errorf("%w: this wallet has another owner", ErrForbidden)
+	}
+	row, err := a.store.CallerWallet(ctx, wallet)
+	if err != nil {
+		return NotFound(err)
+	}
+	c.Wallet.Close() // of an earlier try
+	if err := a.open(c, row); err != nil {
+		return err
+	}
+	if c.Wallet.Settings().Owned {
+		return fmt.Errorf("%w: the wallet has an owner, who alone decides about it", ErrForbidden)
+	}
+	return nil
+}
+
+// TokenView is a token as it is listed; times are zero where there is none.
+type TokenView struct {
+	ID, Wallet, App, Name               string
+	Origins                             []string
+	Role                                Role
+	Created, Expires, LastUsed, Revoked time.Time
+}
+
+// Tokens lists a wallet's tokens for its owner (or an operator while it has none), or the
+// operators' tokens for an operator, if wallet is "". One of a wallet that this keystore did not
+// make is left out, which is on record: nobody can use it.
+func (a *Auth) Tokens(ctx context.Context, c *Caller, wallet string, p store.Page) ([]TokenView, string, error) {
+	var err error
+	if wallet == "" {
+		err = c.RequireOperator()
+	} else {
+		err = a.Enter(ctx, c, wallet)
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	rows, next, err := a.store.Tokens(ctx, wallet, p)
+	if err != nil {
+		return nil, "", fmt.Errorf("reading the tokens: %w", err)
+	}
+	views := make([]TokenView, 0, len(rows))
+	if wallet == "" { // operators' tokens carry no MAC: they are needed while locked
+		for _, t := range rows {
+			views = append(views, viewToken(t))
+		}
+		return views, next, nil
+	}
+	for t, err := range ledger.EachChecked(ctx, c.Wallet, rows) {
+		if err != nil {
+			return nil, "", err
+		}
+		views = append(views, viewToken(t.Row()))
+	}
+	return views, next, nil
+}
+
+func viewToken(t store.Token) TokenView {
+	return TokenView{
+		ID: t.ID, Wallet: t.Wallet, App: did.Prefixed(t.App), Name: t.Name, Origins: strings.Fields(t.Origins), Role: Role(t.Role), Created: time.Unix(t.Created, 0),
+		Expires: store.Time(t.Expires), LastUsed: store.Time(t.LastUsed), Revoked: store.Time(t.Revoked),
+	}
+}
+
+// FirstToken makes the operator's token that a new keystore begins with: its text, shown once,
+// and its row, for keystore.Init.
+func FirstToken(now time.Time) (text string, row store.Token) {
+	row = store.Token{ID: store.NewID(), Role: store.RoleOperator, Name: "first operator", Created: now.Unix(), MAC: []byte{}}
+	text, row.Hash = newToken(Operator, row.ID)
+	return text, row
+}

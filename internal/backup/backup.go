@@ -1,0 +1,309 @@
+package backup
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"walletd/internal/auth"
+	"walletd/internal/consent"
+	"walletd/internal/keystore"
+	"walletd/internal/ledger"
+	"walletd/internal/secrets"
+	"walletd/internal/store"
+	"walletd/internal/wallets"
+)
+
+// Backups makes and restores backups of a keystore's wallets, one at a time. It is safe for concurrent
+// use.
+type Backups struct {
+	auth     *auth.Auth
+	wallets  *wallets.Wallets
+	pipeline *consent.Pipeline
+	store    *store.Store
+	keystore *keystore.Keystore
+	ledger   *ledger.Ledger
+	backups  sync.Mutex // held while a backup is in memory
+}
+
+// New returns the Backups of a keystore.
+func New(st *store.Store, ks *keystore.Keystore, l *ledger.Ledger, a *auth.Auth, w *wallets.Wallets, p *consent.Pipeline) *Backups {
+	return &Backups{auth: a, wallets: w, pipeline: p, store: st, keystore: ks, ledger: l}
+}
+
+// Backup is a wallet's backup as it is written, and what it holds.
+type Backup struct {
+	File []byte
+	View
+}
+
+// Create makes a backup of the wallet, for its owner, whose request is its own yes: it is on
+// record before anything is read. The file is opened again and compared before it is given. What
+// is in it was so at one moment; ErrChanged says that the wallet changes all the time. The record
+// can be left out. Errors besides: ErrBusy, ErrBackupSize, and ErrBackup for a record that does
+// not hold together.
+func (bk *Backups) Create(ctx context.Context, c *auth.Caller, withoutRecord bool) (Backup, error) {
+	if err := c.RequireOwner(); err != nil {
+		return Backup{}, err
+	}
+	if !bk.backups.TryLock() {
+		return Backup{}, ErrBusy
+	}
+	defer bk.backups.Unlock()
+	e := c.Event(ledger.BackupCreated)
+	if withoutRecord {
+		e.Reason = "without the record"
+	}
+	receipt, err := c.Commit(ctx, ledger.Change{Event: e})
+	if err != nil {
+		return Backup{}, err
+	}
+	b, err := bk.gatherAtOnce(ctx, c, receipt, withoutRecord)
+	if err != nil {
+		return Backup{}, err
+	}
+	defer b.wipe()
+	plain, err := b.encode()
+	if err != nil {
+		return Backup{}, err
+	}
+	defer clear(plain)
+	key, err := backupKey(receipt, c.Wallet.Keys())
+	if err != nil {
+		return Backup{}, err
+	}
+	defer key.Wipe()
+	file, err := sealBackup(c.WalletID, key, plain)
+	if err != nil {
+		return Backup{}, err
+	}
+	again, err := openBackup(file, c.WalletID, key)
+	if err != nil {
+		return Backup{}, fmt.Errorf("opening what was made: %w", err)
+	}
+	defer clear(again)
+	if !bytes.Equal(plain, again) {
+		return Backup{}, errors.New("the backup does not open to what was sealed")
+	}
+	opened, err := readBackup(again, c.WalletID)
+	if err != nil {
+		return Backup{}, err
+	}
+	defer opened.wipe()
+	return Backup{file, opened.view(len(file), string(again[:digestSize]))}, nil
+}
+
+// Inspect opens a file with the wallet's own key, for its owner, and says what it holds. That it
+// was opened is on record before it is.
+func (bk *Backups) Inspect(ctx context.Context, c *auth.Caller, file []byte) (View, error) {
+	if err := c.RequireOwner(); err != nil {
+		return View{}, err
+	}
+	if !bk.backups.TryLock() {
+		return View{}, ErrBusy
+	}
+	defer bk.backups.Unlock()
+	e := c.Event(ledger.BackupInspected)
+	e.Inert = true
+	receipt, err := c.Commit(ctx, ledger.Change{Event: e})
+	if err != nil {
+		return View{}, err
+	}
+	key, err := backupKey(receipt, c.Wallet.Keys())
+	if err != nil {
+		return View{}, err
+	}
+	defer key.Wipe()
+	return inspect(file, c.WalletID, key)
+}
+
+// gatherAtOnce gathers until nothing changed meanwhile: there is no change without an entry.
+func (bk *Backups) gatherAtOnce(ctx context.Context, c *auth.Caller, receipt store.Receipt, withoutRecord bool) (*backup, error) {
+	for range auth.Tries {
+		if err := bk.auth.Refresh(ctx, c); err != nil {
+			return nil, err
+		}
+		end, err := bk.store.ChainEnd(ctx, c.WalletID)
+		if err != nil {
+			return nil, fmt.Errorf("reading the end of the record: %w", err)
+		}
+		last := end.Seq
+		if withoutRecord {
+			last = 0
+		}
+		b, err := bk.gather(ctx, c, receipt, last)
+		if err != nil {
+			return nil, err
+		}
+		unchanged, err := bk.unchangedSince(ctx, c, end.Seq)
+		if err != nil || unchanged {
+			return b, err
+		}
+		b.wipe()
+	}
+	return nil, fmt.Errorf("the wallet changed each time it was read: %w", store.ErrChanged)
+}
+
+// unchangedSince reports whether nothing that a backup holds changed after an entry. Claims that
+// only gave something away go on meanwhile.
+func (bk *Backups) unchangedSince(ctx context.Context, c *auth.Caller, seq int64) (bool, error) {
+	row, err := bk.store.Wallet(ctx, c.WalletID)
+	if err != nil {
+		return false, fmt.Errorf("reading the wallet again: %w", err)
+	}
+	if row.Version != c.Wallet.Row().Version {
+		return false, nil
+	}
+	return c.Wallet.IsInertSince(ctx, seq)
+}
+
+// gather reads all that a backup holds, with the record up to an entry (0: without it). Rows that
+// somebody else wrote are counted and left out.
+func (bk *Backups) gather(ctx context.Context, c *auth.Caller, receipt store.Receipt, last int64) (*backup, error) {
+	b := &backup{
+		Format: backupFormat, Wallet: c.WalletID, Created: bk.store.Now().UTC().Truncate(time.Second), Settings: settingsOf(c.Wallet.Settings()),
+		Accounts: []keptAccount{}, Apps: []keptApp{}, Revoked: []keptRefusal{}, Holdings: []keptHolding{}, Keys: []keptSecretKey{}, Secrets: []storedSecret{},
+	}
+	for _, part := range []func(context.Context, *auth.Caller, *backup) error{
+		func(ctx context.Context, c *auth.Caller, b *backup) error {
+			return bk.gatherAccounts(ctx, c, receipt, b)
+		},
+		bk.gatherDecisions, bk.gatherHoldings, bk.gatherSecrets,
+	} {
+		if err := part(ctx, c, b); err != nil {
+			b.wipe()
+			return nil, err
+		}
+	}
+	if last > 0 {
+		var err error
+		if b.Record, err = bk.recordUpTo(ctx, c, last); err != nil {
+			b.wipe()
+			return nil, err
+		}
+	}
+	return b, nil
+}
+
+// leaveOut counts a row that is not genuine, which goes on record. Other errors are returned.
+func (b *backup) leaveOut(err error) error {
+	if errors.Is(err, ledger.ErrForged) {
+		b.LeftOut++
+		return nil
+	}
+	return err
+}
+
+func (bk *Backups) gatherAccounts(ctx context.Context, c *auth.Caller, receipt store.Receipt, b *backup) error {
+	list := func(p store.Page) ([]store.Account, string, error) { return bk.store.Accounts(ctx, c.WalletID, p) }
+	for a, err := range ledger.Rows(list) {
+		if err != nil {
+			return err
+		}
+		if a.Address == c.WalletID {
+			continue // the wallet's own, which names it
+		}
+		k := keptAccount{Address: a.Address, App: a.App, Type: a.Type, Created: a.Created}
+		if a.Path == "" {
+			if k.Secret, err = c.Wallet.Keys().Secret(receipt, a); err != nil {
+				if err := b.leaveOut(c.Wallet.NoteForged(ctx, err)); err != nil {
+					return err
+				}
+				continue
+			}
+		}
+		b.Accounts = append(b.Accounts, k)
+	}
+	return nil
+}
+
+// gatherRows calls f for each authentic row of a list, and counts those that are not.
+func gatherRows[C any, R ledger.Sealed](ctx context.Context, c *auth.Caller, b *backup, list ledger.List[R], f func(R, C)) error {
+	for row, err := range ledger.Rows(list) {
+		if err != nil {
+			return err
+		}
+		o, err := ledger.Open[C](ctx, c.Wallet, row)
+		if err != nil {
+			if err := b.leaveOut(err); err != nil {
+				return err
+			}
+			continue
+		}
+		f(o.Row(), o.Content())
+	}
+	return nil
+}
+
+// gatherDecisions reads what the person decided: the policy, the apps they know, the delegations
+// they withdrew.
+func (bk *Backups) gatherDecisions(ctx context.Context, c *auth.Caller, b *backup) error {
+	p, version, err := bk.pipeline.ReadPolicy(ctx, c)
+	if err = b.leaveOut(err); err != nil {
+		return err
+	}
+	if version > 0 {
+		b.Policy = &p
+	}
+	apps := func(p store.Page) ([]store.App, string, error) { return bk.store.Apps(ctx, c.WalletID, p) }
+	err = gatherRows(ctx, c, b, apps, func(row store.App, content auth.AppContent) {
+		b.Apps = append(b.Apps, keptApp{row.App, row.State, content.Name, row.Created})
+	})
+	if err != nil {
+		return err
+	}
+	delegations := func(p store.Page) ([]store.Delegation, string, error) {
+		return bk.store.Delegations(ctx, c.WalletID, p)
+	}
+	return gatherRows(ctx, c, b, delegations, func(row store.Delegation, token ledger.Text) {
+		if row.Revoked != 0 {
+			b.Revoked = append(b.Revoked, keptRefusal{row.Hash, row.FromAddr, row.ToAddr, row.Expires, row.Approved, row.Revoked, string(token)})
+		}
+	})
+}
+
+func (bk *Backups) gatherHoldings(ctx context.Context, c *auth.Caller, b *backup) error {
+	profile, _, err := bk.wallets.ProfileOf(ctx, c)
+	if err = b.leaveOut(err); err != nil {
+		return err
+	}
+	b.Profile = profile
+	list := func(p store.Page) ([]store.Credential, string, error) {
+		return bk.store.Credentials(ctx, c.WalletID, p)
+	}
+	return gatherRows(ctx, c, b, list, func(_ store.Credential, h wallets.Holding) { b.Holdings = append(b.Holdings, keptHolding(h)) })
+}
+
+// gatherSecrets reads what is kept for apps. Their secrets stay sealed with the apps' own keys,
+// which the words bring back.
+func (bk *Backups) gatherSecrets(ctx context.Context, c *auth.Caller, b *backup) error {
+	for after := []byte(nil); ; {
+		rows, err := bk.store.WalletSecretKeys(ctx, c.WalletID, after)
+		if err != nil {
+			return fmt.Errorf("reading the wallet: %w", err)
+		}
+		if len(rows) == 0 {
+			break
+		}
+		for _, row := range rows {
+			after = row.Tag
+			k, err := ledger.Open[secrets.KeyContent](ctx, c.Wallet, row)
+			if err != nil {
+				if err := b.leaveOut(err); err != nil {
+					return err
+				}
+				continue
+			}
+			content := keptKey(k.Content())
+			content.Makers = nil // tokens, which are not in a backup
+			b.Keys = append(b.Keys, keptSecretKey{row.App, row.Created, content})
+		}
+	}
+	list := func(p store.Page) ([]store.Secret, string, error) { return bk.store.Secrets(ctx, c.WalletID, "", p) }
+	return gatherRows(ctx, c, b, list, func(row store.Secret, content secrets.Content) {
+		b.Secrets = append(b.Secrets, storedSecret{row.App, row.Revision, row.Created, row.Updated, keptContent(content)})
+	})
+}

@@ -1,0 +1,446 @@
+package backup_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"walletd/internal/auth"
+	"walletd/internal/backup"
+	"walletd/internal/consent"
+	"walletd/internal/did"
+	"walletd/internal/keystore"
+	"walletd/internal/ledger"
+	"walletd/internal/policy"
+	"walletd/internal/secretstorage"
+	"walletd/internal/store"
+	"walletd/internal/wallets"
+	"walletd/internal/wallettest/fixture"
+)
+
+// place is a store with a keystore and an operator, and no wallet yet.
+func place(t *testing.T) *fixture.House {
+	t.Helper()
+	h := &fixture.House{T: t, Path: filepath.Join(t.TempDir(), "data", "walletd.db"), Clock: time.Now().Truncate(time.Second)}
+	h.Open(true)
+	t.Cleanup(func() { h.Store.Close() })
+	text, row := auth.FirstToken(h.Clock)
+	h.Operator = text
+	slot := keystore.NewSlot{Name: "first", Recipient: fixture.Opener().Recipient}
+	if err := h.Keystore.Init(t.Context(), []keystore.NewSlot{slot}, row); err != nil {
+		t.Fatal(err)
+	}
+	h.Unlock()
+	return h
+}
+
+// furnished is a house whose wallet holds one of everything.
+func furnished(t *testing.T) *fixture.House {
+	t.Helper()
+	h := fixture.New(t)
+	ctx, owner := t.Context(), h.As(h.Owner)
+	application := did.Type{Role: did.RoleApplication, Key: did.Ed25519, Hash: did.SHA3}
+	h.Account(fixture.Another, application)
+	h.Account(fixture.Notes, did.Type{Role: did.RoleAccount, Key: did.Secp256k1, Hash: did.SHA3})
+	for _, typ := range []did.KeyType{did.Ed25519, did.Secp256k1, did.Ethereum} {
+		key, err := did.SecretKeyFromSeed(typ, bytes.Repeat([]byte{7}, 32))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.Wallets.ImportAccount(ctx, owner, key.Reveal(), did.Type{Role: did.RoleApplication, Key: typ, Hash: did.SHA3}); err != nil {
+			t.Fatal(typ, err)
+		}
+	}
+	h.Policy(policy.Rule{App: fixture.Notes, Claim: "encryptionKey", Decision: policy.Allow}, policy.Rule{App: policy.Any, Claim: "profile", Decision: policy.Deny})
+	h.Profile(fixture.WholeProfile())
+	if _, err := h.Wallets.PutAsset(ctx, h.As(h.Owner), wallets.NewAsset{Asset: fixture.Parsed(t, fixture.Ticket), Owner: fixture.Parsed(t, h.Wallet), Issuer: fixture.Parsed(t, fixture.DemoIssuer), Tag: "Ticket"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Auth.NameApp(ctx, h.As(h.Owner), fixture.App(t, fixture.Notes), "My notes"); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		h.Keep(fixture.Notes, fmt.Sprint("secret ", i), fmt.Sprint("value ", i, " é"))
+	}
+	token := h.AppToken(fixture.Notes)
+	h.Answer(token, fixture.KeyClaim("diary"))
+
+	from, fromDID := fixture.Secret(t, fixture.Another, application)
+	good := fixture.Delegate(t, from, fromDID, fixture.App(t, fixture.Notes), h.Clock, nil)
+	p := h.Pending(token, fixture.DelegatedClaim(fromDID.Address(), good))
+	if err := h.Approve(p.ID, consent.Choice{Remember: &consent.Remember{Until: "withdrawn"}}); err != nil {
+		t.Fatal(err)
+	}
+	list, _, err := h.Auth.Delegations(ctx, h.As(h.Owner), store.Page{})
+	if err != nil || len(list) != 1 {
+		t.Fatal(list, err)
+	}
+	if err := h.Pipeline.RevokeDelegation(ctx, h.As(h.Owner), list[0].Hash); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Ledger.SignHeads(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// contents is all that the wallet holds, as text, without its record and the time.
+// contentsOf is what a backup of the wallet holds, as text.
+func contentsOf(h *fixture.House) string {
+	h.T.Helper()
+	c := h.As(h.Owner)
+	b, err := h.Backups.Gather(h.T.Context(), c, h.Releases(c), 0)
+	if err != nil {
+		h.T.Fatal(err)
+	}
+	b.Created = time.Time{}
+	slices.SortFunc(b.Secrets, func(a, b backup.StoredSecret) int { return strings.Compare(a.Content.Name, b.Content.Name) }) // tags are the key's
+	text, err := json.MarshalIndent(b, "", " ")
+	if err != nil {
+		h.T.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestAWalletIsRestoredIntoAnEmptyStore(t *testing.T) {
+	h := furnished(t)
+	b := h.Backup()
+	if b.Secrets != 3 || b.KeyPairs != 3 || b.Accounts < 3 || b.Rules != 2 || !b.Profile || b.Apps == 0 || b.Credentials == 0 || b.LeftOut != 0 {
+		t.Errorf("the backup holds %+v", b.View)
+	}
+	if kind, e := h.LastEvent(); kind != "backup.created" || e.By != "owner" {
+		t.Errorf("on record: %s %+v", kind, e)
+	}
+	entries, err := h.Wallets.Record(t.Context(), h.As(h.Owner), 0, 200)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown, err := h.Backups.Inspect(t.Context(), h.As(h.Owner), b.File)
+	if diff := cmp.Diff(b.View, shown); err != nil || diff != "" {
+		t.Errorf("inspecting it: %v %s", err, diff)
+	}
+	shown, err = backup.ReadBackup(b.File, fixture.Words)
+	if diff := cmp.Diff(b.View, shown); err != nil || diff != "" {
+		t.Errorf("inspecting it with the words: %v %s", err, diff)
+	}
+	if kind, e := h.LastEvent(); kind != "backup.inspected" || e.By != "owner" {
+		t.Errorf("on record: %s %+v", kind, e)
+	}
+	before := contentsOf(h)
+
+	n := place(t)
+	n.Wallet = h.Wallet
+	restored, err := n.Restore(b.File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if restored.RulesOff != 1 || restored.Wallet != h.Wallet {
+		t.Errorf("restored %+v", restored)
+	}
+	n.Own()
+	after := strings.Replace(contentsOf(n), `"decision": "allow",
+    "off": true`, `"decision": "allow"`, 1)
+	if diff := cmp.Diff(before, after); diff != "" {
+		t.Errorf("(-before +after)\n%s", diff)
+	}
+
+	t.Run("says what its record said, on a chain that holds", func(t *testing.T) {
+		again, err := n.Wallets.Record(t.Context(), n.As(n.Owner), 0, 200)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(entries, again[:len(entries)]); diff != "" {
+			t.Error(diff)
+		}
+		if next := again[len(entries)]; next.Kind != "wallet.restored" || next.Seq != int64(len(entries))+1 {
+			t.Errorf("goes on with %+v", next)
+		}
+		if err := n.Ledger.SignHeads(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		v := n.Verified()
+		if v.Heads < 2 || v.Head.Seq <= int64(len(entries)) || !strings.Contains(v.Unknown, "made again") {
+			t.Errorf("verified %+v", v)
+		}
+		var export bytes.Buffer
+		if err := n.Wallets.ExportRecord(t.Context(), n.As(n.Owner), &export); err != nil {
+			t.Fatal(err)
+		}
+		old, err := h.Store.Heads(t.Context(), h.Wallet, 0, 10)
+		if err != nil || len(old) == 0 {
+			t.Fatal(old, err)
+		}
+		for what, head := range map[string]*store.Head{"the old head": &old[0], "the new head": v.Head, "no head": nil} {
+			if v, err := ledger.VerifyExport(bytes.NewReader(export.Bytes()), head); err != nil || v.Bad != nil {
+				t.Errorf("with %s: %+v, %v", what, v.Bad, err)
+			}
+		}
+	})
+	t.Run("gives the secrets to the apps", func(t *testing.T) {
+		out, err := n.Secrets.Read(t.Context(), n.As(n.Owner), fixture.App(t, fixture.Notes), "secret 1", false)
+		if err != nil || !strings.Contains(string(out.Answer.Own), "value 1 é") {
+			t.Errorf("%+v, %v", out, err)
+		}
+	})
+	t.Run("asks where it allowed until the owner confirms", func(t *testing.T) {
+		token := n.AppToken(fixture.Notes)
+		n.Pending(token, fixture.KeyClaim("diary"))
+		p, err := n.Pipeline.Policy(t.Context(), n.As(n.Owner))
+		if err != nil || !p.Rules[0].Off || p.Rules[1].Off {
+			t.Fatalf("%+v, %v", p, err)
+		}
+		p.Rules[0].Off = false
+		n.Policy(p.Rules...)
+		n.Answer(token, fixture.KeyClaim("diary"))
+	})
+	t.Run("refuses what was withdrawn, and knows no old token", func(t *testing.T) {
+		list, _, err := n.Auth.Delegations(t.Context(), n.As(n.Owner), store.Page{})
+		if err != nil || len(list) != 1 || list[0].Revoked.IsZero() {
+			t.Errorf("%+v, %v", list, err)
+		}
+		if grants, _, err := n.Pipeline.Grants(t.Context(), n.As(n.Owner), store.Page{}); err != nil || len(grants) != 0 {
+			t.Errorf("grants: %v, %v", grants, err)
+		}
+		_, err = n.Auth.Authenticate(t.Context(), h.Owner)
+		fixture.WantErr(t, err, auth.ErrUnauthorized)
+	})
+	t.Run("is backed up and restored again", func(t *testing.T) {
+		again := n.Backup()
+		third := place(t)
+		third.Wallet = h.Wallet
+		if _, err := third.Restore(again.File); err != nil {
+			t.Fatal(err)
+		}
+		third.Own()
+		if err := third.Ledger.SignHeads(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		third.Verified()
+		old, err := third.Wallets.Record(t.Context(), third.As(third.Owner), 0, 200)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(entries, old[:len(entries)]); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// A row of the old store, with its MAC, is nobody's in the new one.
+func TestARestoredWalletHasAKeyOfItsOwn(t *testing.T) {
+	h := furnished(t)
+	b := h.Backup()
+	old, _, err := h.Store.Tokens(t.Context(), h.Wallet, store.Page{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := place(t)
+	n.Wallet = h.Wallet
+	if _, err := n.Restore(b.File); err != nil {
+		t.Fatal(err)
+	}
+	n.Own()
+	for _, row := range old {
+		if row.Role == string(auth.Owner) {
+			if _, err := n.Store.Commit(t.Context(), store.Change{Chain: "x", Entries: []store.Entry{{ID: "x", Kind: "x"}}, Epoch: -1, Writes: []store.Write{store.InsertToken(row)}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	_, err = n.Auth.Authenticate(t.Context(), h.Owner)
+	fixture.WantErr(t, err, auth.ErrUnauthorized)
+}
+
+func TestARestoreIsRefused(t *testing.T) {
+	h := furnished(t)
+	b := h.Backup()
+	t.Run("while the wallet is there", func(t *testing.T) {
+		_, err := h.Restore(b.File)
+		fixture.WantErr(t, err, auth.ErrExists)
+	})
+	n := place(t)
+	as := func() *auth.Caller { return n.As(n.Operator) }
+	try := func(r backup.Restoration) error {
+		_, err := n.Backups.Restore(t.Context(), as(), r)
+		return err
+	}
+	zoo := strings.Repeat("zoo ", 11) + "wrong"
+	flipped := bytes.Clone(b.File)
+	flipped[len(flipped)/2] ^= 1
+	renamed := bytes.Replace(b.File, []byte(h.Wallet), []byte("z1muQ3xqHQK2uiACHyChikobsiY5kLqtShA"), 1)
+	for name, tt := range map[string]struct {
+		r    backup.Restoration
+		want error
+		says string
+	}{
+		"with other words":         {backup.Restoration{Words: []byte(zoo), File: b.File}, backup.ErrWallet, h.Wallet},
+		"with no words":            {backup.Restoration{File: b.File}, auth.ErrInput, "words"},
+		"with words that are none": {backup.Restoration{Words: []byte("zoo"), File: b.File}, auth.ErrInput, ""},
+		"cut":                      {backup.Restoration{Words: []byte(fixture.Words), File: b.File[:len(b.File)/2]}, backup.ErrInvalid, "cut off"},
+		"empty":                    {backup.Restoration{Words: []byte(fixture.Words), File: nil}, backup.ErrInvalid, "no backup"},
+		"changed":                  {backup.Restoration{Words: []byte(fixture.Words), File: flipped}, backup.ErrInvalid, "changed"},
+		"under another name":       {backup.Restoration{Words: []byte(fixture.Words), File: renamed}, backup.ErrWallet, ""},
+		"some other secret":        {backup.Restoration{Words: []byte(fixture.Words), File: []byte(`{"encrypted":{"k":{"iv":"a","ciphertext":"a","mac":"a"}}}`)}, backup.ErrInvalid, "no backup of a wallet"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := try(tt.r)
+			fixture.WantErr(t, err, tt.want)
+			if err != nil && !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("%v does not say %q", err, tt.says)
+			}
+		})
+	}
+	t.Run("for an owner", func(t *testing.T) {
+		_, err := h.Backups.Restore(t.Context(), h.As(h.Owner), backup.Restoration{Words: []byte(fixture.Words), File: b.File})
+		fixture.WantErr(t, err, auth.ErrForbidden)
+	})
+	t.Run("from the future", func(t *testing.T) {
+		late := fixture.NewAt(t, n.Clock.Add(time.Hour)).Backup()
+		fixture.WantErr(t, try(backup.Restoration{Words: []byte(fixture.Words), File: late.File}), backup.ErrInvalid)
+	})
+	if all, _, err := n.Store.Wallets(t.Context(), store.Page{}); err != nil || len(all) != 0 {
+		t.Errorf("wallets: %v, %v", all, err)
+	}
+	if end, err := n.Store.ChainEnd(t.Context(), h.Wallet); err != nil || end.Seq != 0 {
+		t.Errorf("entries: %+v, %v", end, err)
+	}
+	t.Run("beside another record of the wallet, unless the old one is left out", func(t *testing.T) {
+		o := fixture.New(t)
+		if err := o.Wallets.Delete(t.Context(), o.As(o.Owner), o.Wallet); err != nil {
+			t.Fatal(err)
+		}
+		_, err := o.Restore(b.File)
+		fixture.WantErr(t, err, store.ErrOtherRecord)
+		if _, err := o.Backups.Restore(t.Context(), o.As(o.Operator), backup.Restoration{Words: []byte(fixture.Words), File: b.File, WithoutRecord: true}); err != nil {
+			t.Fatal(err)
+		}
+		o.Own()
+		o.Verified()
+	})
+}
+
+// What is deleted and restored in the same store goes on with the record that is there.
+func TestAWalletIsRestoredWhereItWas(t *testing.T) {
+	h := furnished(t)
+	b := h.Backup()
+	before := contentsOf(h)
+	if err := h.Ledger.SignHeads(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Wallets.Delete(t.Context(), h.As(h.Owner), h.Wallet); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Restore(b.File); err != nil {
+		t.Fatal(err)
+	}
+	h.Own()
+	if after := contentsOf(h); strings.ReplaceAll(after, ",\n    \"off\": true", "") != before {
+		t.Error(cmp.Diff(before, after))
+	}
+	if err := h.Ledger.SignHeads(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	h.Verified()
+}
+
+// policy.Any client that has the key opens the file: it is a Matrix secret.
+func TestABackupIsAMatrixSecret(t *testing.T) {
+	h := fixture.New(t)
+	b := h.Backup()
+	c := h.As(h.Owner)
+	key, err := backup.BackupKey(h.Releases(c), c.Wallet.Keys())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := secretstorage.ParseSecret(b.File, backup.MaxPlaintext)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := s.Open(backup.Name, h.Wallet, key)
+	if err != nil || string(plain[:backup.DigestSize]) != b.Digest {
+		t.Errorf("%v", err)
+	}
+	_, err = h.Wallets.Derive(t.Context(), h.As(h.Owner), []byte(backup.BackupSalt))
+	fixture.WantCode(t, err, "salt_reserved")
+}
+
+func TestABackupIsOfOneMoment(t *testing.T) {
+	h := fixture.New(t)
+	token := h.AppToken(fixture.Notes)
+	h.Policy(policy.Rule{App: fixture.Notes, Claim: "encryptionKey", Decision: policy.Allow})
+	h.Answer(token, fixture.KeyClaim("a"))
+	end := func() int64 {
+		e, err := h.Store.ChainEnd(t.Context(), h.Wallet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e.Seq
+	}
+	unchanged := func(c *auth.Caller, since int64) bool {
+		is, err := h.Backups.UnchangedSince(t.Context(), c, since)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return is
+	}
+	c, since := h.As(h.Owner), end()
+	h.Answer(token, fixture.KeyClaim("b"))
+	if !unchanged(c, since) {
+		t.Error("a key that was given changed the wallet")
+	}
+	h.Keep(fixture.Notes, "s", "v")
+	if unchanged(c, since) {
+		t.Error("a secret that was kept changed nothing")
+	}
+	c, since = h.As(h.Owner), end()
+	h.Policy()
+	if unchanged(c, since) {
+		t.Error("a policy that was set changed nothing")
+	}
+}
+
+// A row that somebody else wrote is no reason to have no backup: it is left out, and said so.
+func TestABackupLeavesOutWhatIsForged(t *testing.T) {
+	h := fixture.New(t)
+	h.Keep(fixture.Notes, "mine", "value")
+	genuine, _, err := h.Store.Secrets(t.Context(), h.Wallet, "", store.Page{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged := genuine[0]
+	forged.Tag, forged.Revision = bytes.Repeat([]byte{9}, 32), "forged"
+	put := store.Change{Chain: h.Wallet, Entries: []store.Entry{{ID: "x", Kind: "x"}}, Epoch: -1, Writes: []store.Write{store.PutRestoredSecret(forged)}}
+	if _, err := h.Store.Commit(t.Context(), put); err != nil {
+		t.Fatal(err)
+	}
+	b := h.Backup()
+	if b.Secrets != 1 || b.LeftOut != 1 {
+		t.Errorf("the backup holds %+v", b.View)
+	}
+	if kind, _ := h.LastEvent(); kind != "row.forged" {
+		t.Errorf("the last event is %s", kind)
+	}
+}
+
+func TestABackupIsTheOwnersAlone(t *testing.T) {
+	h := fixture.New(t)
+	b := h.Backup()
+	for _, token := range []string{h.Operator, h.AppToken(fixture.Notes)} {
+		_, err := h.Backups.Create(t.Context(), h.As(token), false)
+		fixture.WantErr(t, err, auth.ErrForbidden)
+		_, err = h.Backups.Inspect(t.Context(), h.As(token), b.File)
+		fixture.WantErr(t, err, auth.ErrForbidden)
+	}
+	defer h.Backups.Hold()()
+	_, err := h.Backups.Create(t.Context(), h.As(h.Owner), false)
+	fixture.WantErr(t, err, backup.ErrBusy)
+	_, err = h.Restore(b.File)
+	fixture.WantErr(t, err, backup.ErrBusy)
+}

@@ -1,0 +1,280 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"walletd/internal/auth"
+	"walletd/internal/derive"
+	"walletd/internal/did"
+	"walletd/internal/keystore"
+	"walletd/internal/ledger"
+	"walletd/internal/policy"
+	"walletd/internal/secrets"
+	"walletd/internal/store"
+	"walletd/internal/wallets"
+)
+
+// Restoration asks for a wallet as a backup holds it: of its words, or of the seed of one that
+// has none. All three are wiped by RestoreWallet.
+type Restoration struct {
+	Words []byte // a BIP-39 phrase, or nil
+	Seed  []byte // 64 bytes, or nil
+	File  []byte
+	// WithoutRecord leaves the record out: where the store has another one of this wallet.
+	WithoutRecord bool
+}
+
+// Format keeps words and seed out of logs.
+func (Restoration) Format(f fmt.State, _ rune) { fmt.Fprint(f, "Restoration{…}") }
+
+// RestoredWallet is a wallet that was restored.
+type RestoredWallet struct {
+	View
+	RulesOff int // that count for nothing until the owner confirms them
+}
+
+// maxAhead is how far the end of a record may be ahead of now. The store takes its newest time
+// for now, so a time far ahead would stop every wallet (design section 7).
+const maxAhead = 5 * time.Minute
+
+// Restore makes a wallet as a backup holds it, for an operator, who has its words: all of
+// it or nothing, beside whatever other wallets there are. Grants and tokens are not in a backup,
+// rules that allow come back off, and the wallet has no owner until an operator makes the first
+// owner's token. Errors: ErrBackup, ErrBackupWallet, ErrExists if the wallet is there,
+// store.ErrOtherRecord, ErrBusy, those of CreateWallet about the words, and the store's.
+func (bk *Backups) Restore(ctx context.Context, c *auth.Caller, r Restoration) (RestoredWallet, error) {
+	defer clear(r.Words)
+	defer clear(r.Seed)
+	if err := c.RequireOperator(); err != nil {
+		return RestoredWallet{}, err
+	}
+	if (r.Words == nil) == (r.Seed == nil) {
+		return RestoredWallet{}, auth.Invalid("a restore takes either words or seedHex")
+	}
+	if !bk.backups.TryLock() {
+		return RestoredWallet{}, ErrBusy
+	}
+	defer bk.backups.Unlock()
+	_, seed, err := wallets.NewWallet{Words: r.Words, Seed: r.Seed}.ReadSeed()
+	if err != nil {
+		return RestoredWallet{}, err
+	}
+	defer seed.Wipe()
+	m, view, err := bk.remake(seed, r.File)
+	if err != nil {
+		return RestoredWallet{}, err
+	}
+	defer m.caller.Close()
+	if r.WithoutRecord {
+		m.old, view.Entries, view.Head = store.OldChain{}, 0, ""
+	}
+	if n := len(m.old.Records); n > 0 && time.UnixMilli(m.old.Records[n-1].Time).After(bk.store.Now().Add(maxAhead)) {
+		return RestoredWallet{}, badBackup("its record ends in the future; set the clock of this machine")
+	}
+	return RestoredWallet{view, m.rulesOff}, bk.putBack(ctx, c, m, view)
+}
+
+// putBack stores a remade wallet, with the entries that say so, in one transaction.
+func (bk *Backups) putBack(ctx context.Context, c *auth.Caller, m *remade, view View) error {
+	e := c.Event(ledger.WalletRestored)
+	e.Wallet = m.caller.WalletID
+	e.Reason = "from a backup of " + view.Created.UTC().Format(time.RFC3339)
+	err := bk.ledger.Restore(ctx, c.Epoch, ledger.Change{Event: e, Writes: m.writes}, m.caller.Wallet, m.old)
+	switch {
+	case errors.Is(err, store.ErrExists):
+		return fmt.Errorf("%w: the wallet %s; delete it first, or keep it", auth.ErrExists, m.caller.WalletID)
+	}
+	return err
+}
+
+// remade is a wallet made again: rows for the store, sealed with a new key.
+type remade struct {
+	backups  *Backups
+	caller   *auth.Caller // its owner, in whose name the rows are made
+	now      int64
+	writes   []store.Write
+	old      store.OldChain
+	rulesOff int
+}
+
+// remake opens a backup with a wallet's seed and makes its rows. The caller closes remade.caller.
+func (bk *Backups) remake(seed derive.Seed, file []byte) (_ *remade, view View, err error) {
+	now := bk.store.Now().Unix()
+	row, own, w, err := bk.keystore.NewWallet(seed, keystore.Content{Rounds: 1}, now)
+	if err != nil {
+		return nil, view, fmt.Errorf("sealing the wallet: %w", err)
+	}
+	m := &remade{backups: bk, caller: &auth.Caller{Role: auth.Owner, WalletID: row.ID, Wallet: bk.ledger.NewWallet(row, w)}, now: now}
+	defer func() {
+		if err != nil {
+			m.caller.Close()
+		}
+	}()
+	key, err := seedBackupKey(seed)
+	if err != nil {
+		return nil, view, err
+	}
+	defer key.Wipe()
+	plain, err := openBackup(file, row.ID, key)
+	if err != nil {
+		return nil, view, err
+	}
+	defer clear(plain)
+	b, err := readBackup(plain, row.ID)
+	if err != nil {
+		return nil, view, err
+	}
+	defer b.wipe()
+	if row, err = bk.keystore.WithContent(row, b.Settings.content()); err != nil {
+		return nil, view, fmt.Errorf("sealing the wallet: %w", err)
+	}
+	m.writes = append(m.writes, store.InsertWallet(row), store.InsertAccount(own))
+	for _, part := range []func(*backup) error{m.accounts, m.decisions, m.holdings, m.secrets} {
+		if err := part(b); err != nil {
+			return nil, view, err
+		}
+	}
+	if b.Record != nil {
+		m.old = b.Record.old(m.caller.Wallet)
+	}
+	return m, b.view(len(file), string(plain[:digestSize])), nil
+}
+
+// accounts derives again what the words give, and seals the keys of the others. An account that
+// comes out with another address is refused.
+func (m *remade) accounts(b *backup) error {
+	w := m.caller.Wallet.Keys()
+	for _, k := range b.Accounts {
+		t, err := did.ParseTypeName(k.Type)
+		if err != nil {
+			return badBackup("an account in it has no type")
+		}
+		var a store.Account
+		if k.Secret != nil {
+			key, err := did.NewSecretKey(t.Key, k.Secret)
+			if err != nil {
+				return badBackup("the key of an account in it is none")
+			}
+			a, err = w.ImportAccount(key, t, k.Created)
+			key.Wipe()
+			if err != nil {
+				return fmt.Errorf("sealing an account: %w", err)
+			}
+		} else {
+			app, err := did.Parse(k.App)
+			if err != nil {
+				return badBackup("an account in it is of no app")
+			}
+			if a, err = w.DeriveAccount(app, t, k.Created); err != nil {
+				return fmt.Errorf("deriving an account: %w", err)
+			}
+		}
+		if a.Address != k.Address || a.App != k.App {
+			return badBackup("an account in it is not of this wallet")
+		}
+		m.writes = append(m.writes, store.InsertAccount(a))
+	}
+	return nil
+}
+
+// decisions puts back what the person decided. Rules that allow are off.
+func (m *remade) decisions(b *backup) error {
+	c := m.caller
+	if b.Policy != nil {
+		p, err := b.Policy.Check(m.backups.pipeline.IsType)
+		if err != nil {
+			return badBackup("its policy is not valid")
+		}
+		for i := range p.Rules {
+			if p.Rules[i].Decision == policy.Allow {
+				p.Rules[i].Off = true
+				m.rulesOff++
+			}
+		}
+		row := store.Policy{Wallet: c.WalletID, Version: 1, Updated: m.now}
+		if row.Sealed, err = c.Wallet.Seal(row, p); err != nil {
+			return err
+		}
+		m.writes = append(m.writes, store.PutPolicy(row))
+	}
+	for _, k := range b.Apps {
+		if k.State != store.Approved && k.State != store.Revoked {
+			return badBackup("an app in it is neither approved nor revoked")
+		}
+		row := store.App{Wallet: c.WalletID, App: k.App, State: k.State, Created: k.Created}
+		var err error
+		if row.Sealed, err = c.Wallet.Seal(row, auth.AppContent{Name: k.Name}); err != nil {
+			return err
+		}
+		row.MAC = c.Wallet.MAC(row)
+		m.writes = append(m.writes, store.PutApp(store.App{}, row))
+	}
+	for _, k := range b.Revoked {
+		if k.Revoked == 0 || len(k.Hash) != 32 {
+			return badBackup("a delegation in it was not withdrawn")
+		}
+		row := store.Delegation{
+			Wallet: c.WalletID, Hash: k.Hash, FromAddr: k.From, ToAddr: k.To, Expires: k.Expires, Approved: k.Approved, Revoked: k.Revoked,
+		}
+		var err error
+		if row.Sealed, err = c.Wallet.Seal(row, ledger.Text(k.Token)); err != nil {
+			return err
+		}
+		row.MAC = c.Wallet.MAC(row)
+		m.writes = append(m.writes, store.PutDelegation(store.Delegation{}, row))
+	}
+	return nil
+}
+
+// holdings puts back the profile, and the credentials and assets.
+func (m *remade) holdings(b *backup) error {
+	c := m.caller
+	if len(b.Profile) > 0 {
+		p, err := b.Profile.Check()
+		if err != nil {
+			return badBackup("its profile is not valid")
+		}
+		row := store.Profile{Wallet: c.WalletID, Version: 1, Updated: m.now}
+		if row.Sealed, err = c.Wallet.Seal(row, p); err != nil {
+			return err
+		}
+		m.writes = append(m.writes, store.PutProfile(row))
+	}
+	for _, kept := range b.Holdings {
+		h := wallets.Holding(kept)
+		row := store.Credential{Wallet: c.WalletID, ID: h.ID(), Created: h.Stored.Unix()}
+		var err error
+		if row.Sealed, err = c.Wallet.Seal(row, h); err != nil {
+			return err
+		}
+		m.writes = append(m.writes, store.PutCredential(row, wallets.MaxHeld))
+	}
+	return nil
+}
+
+// secrets puts back what is kept for apps, under the tags of the new key.
+func (m *remade) secrets(b *backup) error {
+	c := m.caller
+	for _, k := range b.Keys {
+		row := store.SecretKey{Wallet: c.WalletID, App: k.App, Tag: secrets.KeyTag(c, k.App, did.LooseBytes(k.Content.Salt)), Created: k.Created}
+		var err error
+		if row.Sealed, err = c.Wallet.Seal(row, secrets.KeyContent(k.Content)); err != nil {
+			return err
+		}
+		m.writes = append(m.writes, store.InsertSecretKey(row, secrets.MaxKeys))
+	}
+	for _, k := range b.Secrets {
+		row := store.Secret{
+			Wallet: c.WalletID, App: k.App, Tag: secrets.Tag(c, k.App, k.Content.Name), Revision: k.Revision, Created: k.Created, Updated: k.Updated,
+		}
+		var err error
+		if row.Sealed, err = c.Wallet.Seal(row, secrets.Content(k.Content)); err != nil {
+			return err
+		}
+		m.writes = append(m.writes, store.PutRestoredSecret(row))
+	}
+	return nil
+}

@@ -1,0 +1,179 @@
+package consent_test
+
+import (
+	"bytes"
+	"sync"
+	"testing"
+	"time"
+
+	"walletd/internal/auth"
+	"walletd/internal/consent"
+	"walletd/internal/did"
+	"walletd/internal/policy"
+	"walletd/internal/store"
+	"walletd/internal/wallettest/fixture"
+)
+
+func TestTheSameQuestion(t *testing.T) {
+	h := fixture.New(t)
+	token := h.AppToken(fixture.Notes)
+	first := h.Pending(token, fixture.KeyClaim("diary"))
+	if again := h.Pending(token, fixture.KeyClaim("diary")); *again != *first {
+		t.Errorf("asked twice: %v and %v", first, again)
+	}
+	if other := h.Pending(token, fixture.KeyClaim("letters")); other.ID == first.ID || other.Code == first.Code {
+		t.Error("another question is taken for the same")
+	}
+	if _, err := h.Pipeline.Reject(t.Context(), h.As(h.Owner), first.ID); err != nil {
+		t.Fatal(err)
+	}
+	_, err := h.Ask(token, fixture.KeyClaim("diary"))
+	fixture.WantErr(t, err, consent.ErrRejected)
+	_, err = h.Collect(token, first.ID)
+	fixture.WantErr(t, err, consent.ErrRejected)
+	h.Clock = h.Clock.Add(consent.RejectedFor)
+	if again := h.Pending(token, fixture.KeyClaim("diary")); again.ID == first.ID {
+		t.Error("the no is asked again under the same id")
+	}
+}
+
+func TestBudgetOfQuestions(t *testing.T) {
+	h := fixture.New(t)
+	token := h.AppToken(fixture.Notes)
+	for i := range consent.WaitingPerApp {
+		h.Pending(token, fixture.KeyClaim("salt "+string(rune('a'+i))))
+	}
+	_, err := h.Ask(token, fixture.KeyClaim("one more"))
+	fixture.WantErr(t, err, consent.ErrTooMany)
+	h.Pending(h.AppToken(fixture.Another), fixture.KeyClaim("of another app"))
+	h.Clock = h.Clock.Add(5 * time.Minute)
+	h.Pending(token, fixture.KeyClaim("one more"))
+}
+
+func TestAYesIsCollected(t *testing.T) {
+	h := fixture.New(t)
+	token, stranger := h.AppToken(fixture.Notes), h.AppToken(fixture.Notes)
+	p := h.Pending(token, fixture.KeyClaim("diary"))
+	if out, err := h.Collect(token, p.ID); err != nil || out.Pending == nil {
+		t.Errorf("got %v and %v before the yes, want it pending", out, err)
+	}
+	if err := h.Approve(p.ID, consent.Choice{}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := h.Collect(stranger, p.ID)
+	fixture.WantErr(t, err, auth.ErrNotFound)
+	out, err := h.Collect(token, p.ID)
+	if err != nil || out.Answer == nil {
+		t.Fatalf("got %v and %v, want the answer", out, err)
+	}
+	sk, _ := fixture.Secret(t, fixture.Notes, did.AccountType())
+	if got, want := fixture.Member(t, out.Answer, 0, "key"), fixture.Key(sk, "diary"); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if kind, e := h.LastEvent(); kind != "claim.collected" || e.Approval != p.ID {
+		t.Errorf("recorded %s %+v", kind, e)
+	}
+	t.Run("for two minutes", func(t *testing.T) {
+		h.Clock = h.Clock.Add(consent.CollectFor)
+		_, err := h.Collect(token, p.ID)
+		fixture.WantErr(t, err, consent.ErrExpired)
+	})
+	t.Run("but is asked anew after that", func(t *testing.T) {
+		if again := h.Pending(token, fixture.KeyClaim("diary")); again.ID == p.ID {
+			t.Error("one yes stood for two questions")
+		}
+	})
+	t.Run("not once a rule denies it", func(t *testing.T) {
+		p := h.Pending(token, fixture.KeyClaim("letters"))
+		if err := h.Approve(p.ID, consent.Choice{}); err != nil {
+			t.Fatal(err)
+		}
+		h.Policy(policy.Rule{App: fixture.Notes, Claim: policy.Any, Decision: policy.Deny})
+		_, err := h.Collect(token, p.ID)
+		fixture.WantErr(t, err, consent.ErrDenied)
+	})
+}
+
+func TestAQuestionNobodyAnswersExpires(t *testing.T) {
+	h := fixture.New(t)
+	token := h.AppToken(fixture.Notes)
+	p := h.Pending(token, fixture.KeyClaim("diary"))
+	h.Clock = h.Clock.Add(5 * time.Minute)
+	_, err := h.Collect(token, p.ID)
+	fixture.WantErr(t, err, consent.ErrExpired)
+	fixture.WantErr(t, h.Approve(p.ID, consent.Choice{}), consent.ErrExpired)
+}
+
+func TestOfTwoWhoDecideOneWins(t *testing.T) {
+	h := fixture.New(t)
+	token := h.AppToken(fixture.Notes)
+	for range 20 {
+		p := h.Pending(token, fixture.KeyClaim(store.NewID()))
+		yes, no := h.As(h.Owner), h.As(h.Owner)
+		var wg sync.WaitGroup
+		var errs [2]error
+		wg.Go(func() { _, errs[0] = h.Pipeline.Approve(t.Context(), yes, p.ID, consent.Choice{}) })
+		wg.Go(func() { _, errs[1] = h.Pipeline.Reject(t.Context(), no, p.ID) })
+		wg.Wait()
+		won := 0
+		for _, err := range errs {
+			if err == nil {
+				won++
+			} else {
+				fixture.WantErr(t, err, consent.ErrDecided)
+			}
+		}
+		if won != 1 {
+			t.Fatalf("%d decisions stand: %v", won, errs)
+		}
+		out, err := h.Collect(token, p.ID)
+		if (errs[0] == nil) != (out.Answer != nil) {
+			t.Fatalf("approved: %t, but collected %v, %v", errs[0] == nil, out, err)
+		}
+	}
+}
+
+func TestAChoiceMustHaveBeenOffered(t *testing.T) {
+	h := fixture.New(t)
+	token := h.AppToken(fixture.Notes)
+	other := h.Account(fixture.Another, did.AccountType())
+	mine := h.Account(fixture.Notes, did.Type{Role: did.RoleAccount, Key: did.Secp256k1, Hash: did.SHA3})
+	numbers := `{"type":"encryptionKey","salt":"mfa","mfaCode":[11,22,33]}`
+	for name, c := range map[string]struct {
+		claim  string
+		choice consent.Choice
+	}{
+		"a number that was not shown":         {numbers, consent.Choice{MFACode: 12}},
+		"no number where one was asked for":   {numbers, consent.Choice{}},
+		"a number where none was asked for":   {fixture.KeyClaim("a"), consent.Choice{MFACode: 11}},
+		"an account nobody left open":         {fixture.KeyClaim("b"), consent.Choice{Account: mine.Address}},
+		"an account of another app":           {`{"type":"authPrincipal"}`, consent.Choice{Account: other.Address}},
+		"an account where the app names one":  {`{"type":"authPrincipal","target":"` + mine.Address + `"}`, consent.Choice{Account: mine.Address}},
+		"profile items where none are wanted": {fixture.KeyClaim("c"), consent.Choice{Items: &[]string{"email"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := h.Pending(token, c.claim)
+			fixture.WantErr(t, h.Approve(p.ID, c.choice), consent.ErrChoice)
+		})
+	}
+	t.Run("but the number on the page is answered", func(t *testing.T) {
+		p := h.Pending(token, numbers)
+		if err := h.Approve(p.ID, consent.Choice{MFACode: 22}); err != nil {
+			t.Fatal(err)
+		}
+		out, err := h.Collect(token, p.ID)
+		if err != nil || !bytes.Contains(out.Answer.Claims[0], []byte(`"mfaCode":[22]`)) {
+			t.Errorf("got %s, %v", out.Answer.Claims, err)
+		}
+	})
+	t.Run("and an account of the app's own is taken", func(t *testing.T) {
+		p := h.Pending(token, `{"type":"authPrincipal","meta":{"n":2}}`)
+		if err := h.Approve(p.ID, consent.Choice{Account: mine.Address}); err != nil {
+			t.Fatal(err)
+		}
+		out, err := h.Collect(token, p.ID)
+		if err != nil || out.Answer.UserDID != mine.Address {
+			t.Errorf("got %v, %v", out, err)
+		}
+	})
+}

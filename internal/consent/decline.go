@@ -1,0 +1,75 @@
+package consent
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"time"
+	"walletd/internal/auth"
+	"walletd/internal/did"
+	"walletd/internal/ledger"
+)
+
+// What a session can be told besides an answer (reference d.7).
+const (
+	DeclineAuth = "declineAuth"
+	Busy        = "busy"
+)
+
+// Decline makes the token that declines, or says busy. It is recorded with its reason, then signed
+// by the account that was revealed, or else by a key that is thrown away, so that declining tells
+// the app nothing.
+func (p *Pipeline) Decline(ctx context.Context, c *auth.Caller, action, reason string) (*auth.SignedAnswer, error) {
+	e := c.Event(ledger.SessionDeclined)
+	e.Reason = reason
+	receipt, err := c.Commit(ctx, ledger.Change{Event: e})
+	if err != nil {
+		return nil, err
+	}
+	s := c.Session
+	payload := map[string]any{"action": action, "challenge": s.Challenge, "requestedClaims": []any{}}
+	now := p.store.Now().Add(s.Skew)
+	if s.Account == "" {
+		return throwAway(payload, now)
+	}
+	account, err := p.store.Account(ctx, c.WalletID, s.Account)
+	if err != nil {
+		return nil, fmt.Errorf("reading the account: %w", err)
+	}
+	token, err := c.Wallet.Keys().SignToken(receipt, account, payload, now)
+	if err != nil {
+		return nil, fmt.Errorf("signing the refusal: %w", err)
+	}
+	pk, err := c.Wallet.Keys().PublicKey(account)
+	if err != nil {
+		return nil, fmt.Errorf("reading the account: %w", err)
+	}
+	return &auth.SignedAnswer{UserPK: did.EncodeBase58(pk), UserInfo: token}, nil
+}
+
+// throwAway signs with a key that nobody keeps.
+func throwAway(payload map[string]any, now time.Time) (*auth.SignedAnswer, error) {
+	seed := randomSeed()
+	defer clear(seed)
+	key, err := did.SecretKeyFromSeed(did.Ed25519, seed)
+	if err != nil {
+		return nil, fmt.Errorf("making a throw-away key: %w", err)
+	}
+	defer key.Wipe()
+	account, err := did.FromPublicKey(key.Public(), did.AccountType())
+	if err != nil {
+		return nil, fmt.Errorf("making a throw-away account: %w", err)
+	}
+	token, err := did.SignToken(key, account, payload, now)
+	if err != nil {
+		return nil, fmt.Errorf("signing the refusal: %w", err)
+	}
+	return &auth.SignedAnswer{UserPK: did.EncodeBase58(key.Public()), UserInfo: token}, nil
+}
+
+// randomSeed returns the 32 bytes that a new key is made of.
+func randomSeed() []byte {
+	seed := make([]byte, 32)
+	rand.Read(seed) // never fails
+	return seed
+}

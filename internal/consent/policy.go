@@ -1,0 +1,194 @@
+package consent
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"sync"
+
+	"walletd/internal/auth"
+	"walletd/internal/did"
+	"walletd/internal/ledger"
+	"walletd/internal/policy"
+	"walletd/internal/store"
+)
+
+// policyCache keeps opened policies by the wallet's version, which every change of a policy
+// raises; a release fails if the version is not the newest. It holds no secret.
+type policyCache struct {
+	mu     sync.Mutex
+	opened map[string]cachedPolicy
+}
+
+type cachedPolicy struct {
+	version int64
+	key     string // the wallet's, sealed: a wallet made again from the same words counts its versions anew
+	policy  policy.Policy
+}
+
+// maxCached bounds the cache; when it is full it starts again.
+const maxCached = 1024
+
+func (p *policyCache) get(w store.Wallet) (policy.Policy, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c, ok := p.opened[w.ID]
+	return c.policy, ok && c.version == w.Version && c.key == string(w.SealedKey)
+}
+
+func (p *policyCache) put(w store.Wallet, rules policy.Policy) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.opened == nil || len(p.opened) >= maxCached {
+		p.opened = map[string]cachedPolicy{}
+	}
+	p.opened[w.ID] = cachedPolicy{w.Version, string(w.SealedKey), rules}
+}
+
+// policy returns the policy of the caller's wallet; without one every claim is asked about.
+func (p *Pipeline) policy(ctx context.Context, c *auth.Caller) (policy.Policy, error) {
+	if rules, ok := p.policies.get(c.Wallet.Row()); ok {
+		return rules, nil
+	}
+	rules, _, err := p.ReadPolicy(ctx, c)
+	if err != nil {
+		return policy.Policy{}, err
+	}
+	p.policies.put(c.Wallet.Row(), rules)
+	return rules, nil
+}
+
+func (p *Pipeline) ReadPolicy(ctx context.Context, c *auth.Caller) (policy.Policy, int64, error) {
+	row, err := p.store.Policy(ctx, c.WalletID)
+	if errors.Is(err, store.ErrNotFound) {
+		return policy.Policy{Rules: []policy.Rule{}}, 0, nil
+	}
+	if err != nil {
+		return policy.Policy{}, 0, fmt.Errorf("reading the policy: %w", err)
+	}
+	opened, err := ledger.Open[policy.Policy](ctx, c.Wallet, row)
+	return opened.Content(), row.Version, err
+}
+
+// Policy returns the wallet's policy, for its owner.
+func (p *Pipeline) Policy(ctx context.Context, c *auth.Caller) (policy.Policy, error) {
+	if err := c.RequireOwner(); err != nil {
+		return policy.Policy{}, err
+	}
+	rules, _, err := p.ReadPolicy(ctx, c)
+	return rules, err
+}
+
+// SetPolicy replaces the wallet's policy, for its owner. Grants, waiting questions and uncollected
+// answers that a deny of the new policy matches end in the same write.
+func (p *Pipeline) SetPolicy(ctx context.Context, c *auth.Caller, rules policy.Policy) (policy.Policy, error) {
+	if err := c.RequireOwner(); err != nil {
+		return policy.Policy{}, err
+	}
+	rules, err := rules.Check(p.types.has)
+	if err != nil {
+		return policy.Policy{}, err
+	}
+	return rules, p.auth.Retry(ctx, c, withdrawals, func() error { return p.setPolicy(ctx, c, rules) })
+}
+
+func (p *Pipeline) setPolicy(ctx context.Context, c *auth.Caller, rules policy.Policy) error {
+	_, version, err := p.ReadPolicy(ctx, c)
+	if err != nil && !errors.Is(err, ledger.ErrForged) { // what somebody else put there is replaced
+		return err
+	}
+	row := store.Policy{Wallet: c.WalletID, Version: version + 1, Updated: p.store.Now().Unix()}
+	if row.Sealed, err = c.Wallet.Seal(row, rules); err != nil {
+		return err
+	}
+	ended, err := p.endAll(ctx, c, "", func(g openGrant) bool { return deniesGrant(rules, g) }, func(a openApproval) bool { return deniesQuestion(rules, a) })
+	if err != nil {
+		return err
+	}
+	e := c.Event(ledger.PolicySet)
+	e.Policy = &rules
+	return c.Record(ctx, e, append([]store.Write{store.PutPolicy(row)}, ended...)...)
+}
+
+// denies reports whether a policy denies a claim of an app, "" if its salt (hex) is nil.
+func denies(p policy.Policy, app, claim string, salt *string) bool {
+	requester, err := did.Parse(app)
+	if err != nil {
+		return true
+	}
+	f := policy.Fact{App: requester, Known: true, Claim: claim}
+	if salt != nil {
+		if f.Salt, err = hex.DecodeString(*salt); err != nil {
+			return true
+		}
+		f.HasSalt = true
+	}
+	_, denied := p.Denies(f)
+	return denied
+}
+
+func deniesGrant(p policy.Policy, g openGrant) bool {
+	return denies(p, g.Row().App, g.Content().Claim, g.Content().Salt)
+}
+
+func deniesQuestion(p policy.Policy, a openApproval) bool {
+	for _, c := range a.Content().Claims {
+		var salt *string
+		if c.Salt != nil {
+			salt = &c.Salt.Hex
+		}
+		if denies(p, a.Row().App, c.Type, salt) {
+			return true
+		}
+	}
+	return false
+}
+
+// TestPolicy says what the pipeline would do with a claim of an app as things stand, and why, for the
+// wallet's owner: rules, grants and what no rule decides, for the app's ordinary account and no
+// delegation. Nothing is made and nothing is recorded.
+func (p *Pipeline) TestPolicy(ctx context.Context, c *auth.Caller, r policy.Rule) (policy.Verdict, error) {
+	if err := c.RequireOwner(); err != nil {
+		return policy.Verdict{}, err
+	}
+	r.Decision = policy.Ask
+	if err := r.Check(p.types.has); err != nil {
+		return policy.Verdict{}, fmt.Errorf("%w: %w", auth.ErrInput, err)
+	}
+	app, err := did.Parse(r.App)
+	if err != nil || r.Claim == policy.Any {
+		return policy.Verdict{}, auth.Invalid("a test names one app and one claim")
+	}
+	t := p.types[r.Claim] // checked above
+	asker := c.As(auth.Requester{}, "", app, did.DID{})
+	q := p.question(asker, []*Claim{probe(t, r)}, Choice{})
+	err = q.read(ctx)
+	if denied, is := errors.AsType[*denial](err); is {
+		return denied.Verdict, nil
+	}
+	if did.CodeOf(err) == "app_unknown" {
+		return policy.Verdict{Decision: policy.Deny, Reason: "the app has no token in the wallet and was never approved"}, nil
+	}
+	if err != nil {
+		return policy.Verdict{}, err
+	}
+	v, _, err := q.decide(ctx)
+	return v.Verdict, err
+}
+
+// probe is a claim of a type as far as a rule can name it, for the app's ordinary account.
+func probe(t Type, r policy.Rule) *Claim {
+	salt, held := r.SaltBytes()
+	c := newClaim(t, Request{Read: func(ctx context.Context, q *Question, c *Claim) error {
+		if !held {
+			return nil
+		}
+		return q.noteOwner(ctx, c)
+	}})
+	c.salt, c.hasSalt = salt, held
+	if r.Salt != nil {
+		c.saltText = *r.Salt
+	}
+	return c
+}

@@ -1,0 +1,231 @@
+package consent
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+
+	"walletd/internal/auth"
+	"walletd/internal/did"
+	"walletd/internal/ledger"
+	"walletd/internal/policy"
+	"walletd/internal/store"
+)
+
+// withdrawals is how often what ends something is begun anew, because something came between what
+// it read and what it wrote. A grant's use is no such thing, and as many questions as may wait are
+// fewer, so that no app can hold off its end.
+const withdrawals = 2 * waitingPerWallet
+
+// RevokeToken ends a token and, in the same write, what hangs on it: the questions it asked that
+// wait, its uncollected answers, and the grants made for what it asked.
+func (p *Pipeline) RevokeToken(ctx context.Context, c *auth.Caller, id string) error {
+	return p.auth.Retry(ctx, c, withdrawals, func() error { return p.revokeToken(ctx, c, id) })
+}
+
+func (p *Pipeline) revokeToken(ctx context.Context, c *auth.Caller, id string) error {
+	row, err := p.store.Token(ctx, id)
+	if err != nil {
+		return auth.NotFound(err)
+	}
+	if row.Revoked != 0 {
+		return auth.ErrNotFound
+	}
+	revoked := row
+	revoked.Revoked = p.store.Now().Unix()
+	e := c.Event(ledger.TokenRevoked)
+	e.Made, e.Role, e.App = id, row.Role, did.Prefixed(row.App)
+	if row.Role == store.RoleOperator {
+		if err := c.RequireOperator(); err != nil {
+			return err
+		}
+		_, err := p.ledger.CommitService(ctx, c.Epoch, ledger.Change{Event: e, Once: c.IdempotencyKey(), Writes: []store.Write{store.RevokeToken(row, revoked)}}, nil)
+		return err
+	}
+	if err := p.auth.Enter(ctx, c, row.Wallet); err != nil {
+		return auth.NotFound(nil)
+	}
+	if _, err := ledger.Check(ctx, c.Wallet, row); err != nil && !errors.Is(err, ledger.ErrForged) {
+		return err // a forged one is on record; it is revoked all the same
+	}
+	revoked.MAC = c.Wallet.MAC(revoked)
+	writes := []store.Write{store.RevokeToken(row, revoked)}
+	if row.Role == store.RoleApp {
+		ended, err := p.endAll(ctx, c, row.App, func(g openGrant) bool { return g.Content().Asker == id }, func(a openApproval) bool { return a.Row().Asker == id })
+		if err != nil {
+			return err
+		}
+		writes = append(writes, ended...)
+	}
+	return c.Record(ctx, e, writes...)
+}
+
+// RevokeApp withdraws an app: its tokens, grants, waiting questions and uncollected answers end in
+// the same write.
+func (p *Pipeline) RevokeApp(ctx context.Context, c *auth.Caller, app did.DID) error {
+	return p.auth.Retry(ctx, c, withdrawals, func() error { return p.revokeApp(ctx, c, app) })
+}
+
+func (p *Pipeline) revokeApp(ctx context.Context, c *auth.Caller, app did.DID) error {
+	if err := c.RequireOwner(); err != nil {
+		return err
+	}
+	old, err := p.auth.App(ctx, c, app.Address())
+	if err != nil {
+		return err
+	}
+	tokens, err := p.tokensOf(ctx, c.WalletID, app.Address())
+	if err != nil {
+		return err
+	}
+	if old.Row().App == "" && len(tokens) == 0 {
+		return auth.ErrNotFound
+	}
+	w, err := p.auth.PutApp(c, old.Row(), app.Address(), store.Revoked, old.Content())
+	if err != nil {
+		return err
+	}
+	writes := []store.Write{w}
+	for _, t := range tokens {
+		revoked := t
+		revoked.Revoked = p.store.Now().Unix()
+		revoked.MAC = c.Wallet.MAC(revoked)
+		writes = append(writes, store.RevokeToken(t, revoked))
+	}
+	ended, err := p.endAll(ctx, c, app.Address(), func(openGrant) bool { return true }, func(openApproval) bool { return true })
+	if err != nil {
+		return err
+	}
+	e := c.Event(ledger.AppRevoked)
+	e.App = app.String()
+	return c.Record(ctx, e, append(writes, ended...)...)
+}
+
+// tokensOf reads every token of an app that was not revoked, however many there are.
+func (p *Pipeline) tokensOf(ctx context.Context, wallet, app string) ([]store.Token, error) {
+	var found []store.Token
+	list := func(page store.Page) ([]store.Token, string, error) { return p.store.Tokens(ctx, wallet, page) }
+	for t, err := range ledger.Rows(list) {
+		if err != nil {
+			return nil, fmt.Errorf("reading the app's tokens: %w", err)
+		}
+		if t.App == app && t.Revoked == 0 {
+			found = append(found, t)
+		}
+	}
+	return found, nil
+}
+
+// RevokeDelegation withdraws a delegation: the grants made for it, the questions that present it
+// and their uncollected answers end in the same write, and it is refused from now on.
+func (p *Pipeline) RevokeDelegation(ctx context.Context, c *auth.Caller, hash string) error {
+	return p.auth.Retry(ctx, c, withdrawals, func() error { return p.revokeDelegation(ctx, c, hash) })
+}
+
+func (p *Pipeline) revokeDelegation(ctx context.Context, c *auth.Caller, hash string) error {
+	if err := c.RequireOwner(); err != nil {
+		return err
+	}
+	raw, err := hex.DecodeString(hash)
+	if err != nil || len(raw) != 32 {
+		return auth.ErrNotFound
+	}
+	old, err := p.auth.DelegationRow(ctx, c, raw)
+	if err != nil {
+		return err
+	}
+	if len(old.Hash) == 0 || old.Revoked != 0 {
+		return auth.ErrNotFound
+	}
+	row := old
+	row.Revoked = p.store.Now().Unix()
+	row.MAC = c.Wallet.MAC(row)
+	ended, err := p.endAll(ctx, c, "", func(g openGrant) bool { return g.Content().Delegation == hash }, func(a openApproval) bool { return a.Content().presents(hash) })
+	if err != nil {
+		return err
+	}
+	e := c.Event(ledger.DelegationRevoked)
+	e.Delegation = hash
+	return c.Record(ctx, e, append([]store.Write{store.PutDelegation(old, row)}, ended...)...)
+}
+
+// endAll returns the writes that end what a withdrawal ends: the grants of an app ("" for every
+// app), and its questions that wait or whose yes can still be collected, where the functions say so.
+// Forged ones are left alone: nothing comes of them.
+func (p *Pipeline) endAll(ctx context.Context, c *auth.Caller, app string, grant func(openGrant) bool, question func(openApproval) bool) ([]store.Write, error) {
+	var writes []store.Write
+	grants := func(page store.Page) ([]store.Grant, string, error) {
+		rows, next, err := p.store.GrantsPage(ctx, c.WalletID, page)
+		return slices.DeleteFunc(rows, func(g store.Grant) bool { return g.Revoked != 0 || app != "" && g.App != app }), next, err
+	}
+	for g, err := range ledger.All[policy.GrantContent](ctx, c.Wallet, grants) {
+		if err != nil {
+			return nil, fmt.Errorf("reading the grants: %w", err)
+		}
+		if grant(g) {
+			writes = append(writes, p.endGrant(c, g))
+		}
+	}
+	now, waiting := p.store.Now(), int64(0)
+	pending := func(page store.Page) ([]store.Approval, string, error) {
+		rows, next, err := p.store.PendingApprovals(ctx, c.WalletID, now.Unix(), page)
+		rows = ofApp(rows, app)
+		waiting += int64(len(rows))
+		return rows, next, err
+	}
+	approved := func(page store.Page) ([]store.Approval, string, error) {
+		rows, next, err := p.store.CollectableApprovals(ctx, c.WalletID, now.Add(-collectFor).Unix(), page)
+		return ofApp(rows, app), next, err
+	}
+	for _, of := range []struct {
+		list ledger.List[store.Approval]
+		end  func(old, updated store.Approval) store.Write
+	}{{pending, store.DecideApproval}, {approved, store.WithdrawApproval}} {
+		for a, err := range ledger.All[asked](ctx, c.Wallet, of.list) {
+			if err != nil {
+				return nil, fmt.Errorf("reading the questions: %w", err)
+			}
+			if !question(a) {
+				continue
+			}
+			ended, err := p.decide(c, a.Row(), store.Cancelled, decision{})
+			if err != nil {
+				return nil, err
+			}
+			writes = append(writes, of.end(a.Row(), ended))
+		}
+	}
+	// A question that comes now would wait on.
+	return append([]store.Write{store.CheckWaiting(c.WalletID, app, now.Unix(), waiting)}, writes...), nil
+}
+
+// ofApp leaves the approvals of an app; of all apps for "".
+func ofApp(rows []store.Approval, app string) []store.Approval {
+	return slices.DeleteFunc(rows, func(a store.Approval) bool { return app != "" && a.App != app })
+}
+
+// CancelQuestion ends a question of the caller's session that still waits; one that was answered
+// or is gone is left as it is.
+func (p *Pipeline) CancelQuestion(ctx context.Context, c *auth.Caller, id string) error {
+	a, err := p.approval(ctx, c, id)
+	if err != nil {
+		return err
+	}
+	row := a.Row()
+	if row.State != store.Pending || row.Asker != c.Asker {
+		return nil
+	}
+	next, err := p.decide(c, row, store.Cancelled, decision{})
+	if err != nil {
+		return err
+	}
+	e := c.Event(ledger.ApprovalCancelled)
+	e.Approval = id
+	err = c.Record(ctx, e, store.DecideApproval(row, next))
+	if errors.Is(err, store.ErrChanged) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,127 @@
+package consent_test
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"walletd/internal/consent"
+	"walletd/internal/did"
+	"walletd/internal/store"
+	"walletd/internal/wallettest/fixture"
+)
+
+func TestASaltOfAnotherDIDIsNeverDecidedByRule(t *testing.T) {
+	h := fixture.New(t)
+	token := h.AppToken(fixture.Notes)
+	h.Policy(fixture.AllowAll)
+	ethereum := h.Account(fixture.Another, did.Type{Role: did.RoleAccount, Key: did.Ethereum, Hash: did.Keccak})
+	theirs := h.Account(fixture.Another, did.AccountType())
+	mine := h.Account(fixture.Notes, did.AccountType())
+	d, _ := did.Parse(fixture.Another)
+	for name, salt := range map[string]string{
+		"as an address":                       fixture.Another,
+		"with a prefix":                       "did:abt:" + fixture.Another,
+		"with a prefix nobody knows":          "DID:x:y:" + fixture.Another,
+		"as hex of its bytes":                 "0x" + hexString(d.Bytes()),
+		"as an account of another app":        theirs.Address,
+		"as an ethereum account it holds":     ethereum.Address,
+		"as that account in lower case":       strings.ToLower(ethereum.Address),
+		"as that account's bytes in base58":   did.EncodeBase58(ethereumBytes(t, ethereum.Address)),
+		"as that account in lower case after": "x:" + strings.ToLower(ethereum.Address),
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, err := h.Ask(token, fixture.KeyClaim(salt))
+			if err != nil || out.Pending == nil {
+				t.Fatalf("got %v and %v, want a question", out, err)
+			}
+			h.Pipeline.Reject(t.Context(), h.As(h.Owner), out.Pending.ID)
+		})
+	}
+	for name, salt := range map[string]string{
+		"the app's own address":         fixture.Notes,
+		"the app's own with its prefix": "did:abt:" + fixture.Notes,
+		"the app's own account":         mine.Address,
+		"an address with a broken sum":  fixture.Another[:len(fixture.Another)-1] + "E",
+		"an unheld ethereum address":    "0x1563915e194d8cfba1943570603f7606a3115508",
+	} {
+		t.Run("but a rule decides about "+name, func(t *testing.T) { h.Answer(token, fixture.KeyClaim(salt)) })
+	}
+	t.Run("and a yes to it cannot be remembered", func(t *testing.T) {
+		p := h.Pending(token, fixture.KeyClaim(theirs.Address+""), fixture.KeyClaim("x"))
+		fixture.WantErr(t, h.Approve(p.ID, consent.Choice{Remember: &consent.Remember{Times: 3}}), consent.ErrChoice)
+	})
+}
+
+func hexString(b []byte) string { return hex.EncodeToString(b) }
+
+func ethereumBytes(t *testing.T, address string) []byte {
+	d, err := did.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d.Bytes()
+}
+
+// A salt is its bytes: what gives the bytes of a DID's text gives the key of the salt that names it.
+func TestASaltThatIsTheTextOfAnotherDIDIsNeverDecidedByRule(t *testing.T) {
+	h := fixture.New(t)
+	token := h.AppToken(fixture.Notes)
+	h.Policy(fixture.AllowAll)
+	theirs := h.Account(fixture.Another, did.AccountType()).Address
+	mine := h.Account(fixture.Notes, did.AccountType()).Address
+	written := func(address string) map[string]string {
+		prefixed := "did:abt:" + address
+		return map[string]string{
+			"with a NUL after it":              prefixed + "\x00",
+			"with a NUL before it":             "\x00" + prefixed,
+			"as hex of the text":               "0x" + hexString([]byte(prefixed)),
+			"as hex of the text, in capitals":  "0X" + strings.ToUpper(hexString([]byte(prefixed))),
+			"as base58 of the text":            did.EncodeBase58([]byte(prefixed)),
+			"as hex of the bare address":       "0x" + hexString([]byte(address)),
+			"as base58 of a prefix nobody has": did.EncodeBase58([]byte("x:y:" + address)),
+		}
+	}
+	for name, salt := range written(theirs) {
+		t.Run(name, func(t *testing.T) {
+			claim, err := json.Marshal(map[string]string{"type": "encryptionKey", "salt": salt})
+			if err != nil {
+				t.Fatal(err)
+			}
+			out, err := h.Ask(token, string(claim))
+			if err != nil || out.Pending == nil {
+				t.Fatalf("got %v and %v, want a question", out, err)
+			}
+			h.Pipeline.Reject(t.Context(), h.As(h.Owner), out.Pending.ID)
+		})
+	}
+	for name, salt := range written(mine) {
+		t.Run("but the app's own is, "+name, func(t *testing.T) {
+			claim, err := json.Marshal(map[string]string{"type": "encryptionKey", "salt": salt})
+			if err != nil {
+				t.Fatal(err)
+			}
+			h.Answer(token, string(claim))
+		})
+	}
+}
+
+func TestASaltIsFoundAmongManyAccounts(t *testing.T) {
+	h := fixture.New(t)
+	token := h.AppToken(fixture.Notes)
+	h.Policy(fixture.AllowAll)
+	theirs := h.Account(fixture.Another, did.Type{Role: did.RoleAccount, Key: did.Ethereum, Hash: did.Keccak})
+	owner := h.As(h.Owner)
+	for i := range 250 { // more than a page, all of them newer
+		a := store.Account{Wallet: h.Wallet, Address: fmt.Sprint("filler", i), App: "x", Type: "t", Sealed: []byte{1}, Created: h.Clock.Unix() + 9}
+		entry := store.Entry{ID: store.NewID(), Kind: "filler", Sealed: []byte{}}
+		if _, err := h.Store.Commit(t.Context(), store.Change{Chain: h.Wallet, Entries: []store.Entry{entry}, Epoch: owner.Epoch, Writes: []store.Write{store.InsertAccount(a)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.Pending(token, fixture.KeyClaim(strings.ToLower(theirs.Address)))
+	h.Pending(token, fixture.KeyClaim(did.EncodeBase58(ethereumBytes(t, theirs.Address))))
+	h.Answer(token, fixture.KeyClaim("0x1563915e194d8cfba1943570603f7606a3115508"))
+}

@@ -1,0 +1,187 @@
+package consent_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"walletd/internal/auth"
+	"walletd/internal/consent"
+	"walletd/internal/did"
+	"walletd/internal/policy"
+	"walletd/internal/secrets"
+	"walletd/internal/wallets"
+	"walletd/internal/wallettest/fixture"
+)
+
+const (
+	cardClaim    = `{"type":"verifiableCredential","item":["Card"],"challenge":"A1B2C3D4E5F60718"}`
+	assetClaim   = `{"type":"asset","challenge":"A1B2C3D4E5F60718"}`
+	eitherClaim  = `{"type":"assetOrVC","filters":[{}],"challenge":"A1B2C3D4E5F60718"}`
+	profileClaim = `{"type":"profile","items":["fullName","email"]}`
+
+	agreeClaim = `{"type":"agreement","uri":"https://dapp.example.test/terms","digest":"A1B2C3D4E5F60718A1B2C3D4E5F60718"}`
+)
+
+// changing is a claim whose answer changes while its question waits.
+type changing struct {
+	name string
+	// setup makes what is shown, and returns the question and the change.
+	setup func(t *testing.T, h *fixture.House) (fixture.Again, func())
+	// refused is what a collection is told, where that is more exact than ErrAnswerChanged, and
+	// nothing is given either.
+	refused error
+}
+
+// ethereum is an account whose address is a salt of 20 bytes.
+func ethereum(t *testing.T) (secret []byte, salt string) {
+	t.Helper()
+	secret = []byte(strings.Repeat("\x05", 32))
+	key, err := did.SecretKeyFromSeed(did.Ethereum, secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := did.FromPublicKey(key.Public(), did.Type{Role: did.RoleAccount, Key: did.Ethereum, Hash: did.Keccak})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return secret, d.Address()
+}
+
+// unchanging says of each type of claim, of which nothing can change, why.
+var unchanging = map[string]string{
+	"signature": "the request holds the text, and the app's account never changes",
+	"agreement": "the request holds the digest, and the app's account never changes",
+	"keyPair":   "the key follows from the wallet's seed and the approval's id",
+	"prepareTx": "it is refused, always",
+}
+
+// whatChanges is, for each type of claim, everything that its answer is made of and that can change.
+func whatChanges() map[string][]changing {
+	var tests = map[string][]changing{
+		"authPrincipal": {
+			{name: "an account asked for is held by now", setup: func(t *testing.T, h *fixture.House) (fixture.Again, func()) {
+				p := fixture.NewPeer(t, 9)
+				return h.BySession(t, `{"type":"authPrincipal","target":"`+p.DID.Address()+`"}`), func() {
+					if _, err := h.Wallets.ImportAccount(t.Context(), h.As(h.Owner), p.Key.Reveal(), p.DID.Type()); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}},
+		},
+		"profile": {
+			{name: "an empty profile is filled", setup: func(_ *testing.T, h *fixture.House) (fixture.Again, func()) {
+				return h.ByToken(profileClaim), func() { h.Profile(fixture.WholeProfile()) }
+			}},
+			{name: "an item has another value", setup: func(_ *testing.T, h *fixture.House) (fixture.Again, func()) {
+				h.Profile(fixture.WholeProfile())
+				return h.ByToken(profileClaim), func() { h.Profile(wallets.Profile{"fullName": "Alice Bean", "email": "secret@example.test"}) }
+			}},
+			{name: "an item has another value that looks the same", setup: func(_ *testing.T, h *fixture.House) (fixture.Again, func()) {
+				long := strings.Repeat("a", 999)
+				h.Profile(wallets.Profile{"fullName": long + "b"})
+				return h.ByToken(profileClaim), func() { h.Profile(wallets.Profile{"fullName": long + "c"}) }
+			}},
+			{name: "an item is gone", setup: func(_ *testing.T, h *fixture.House) (fixture.Again, func()) {
+				h.Profile(fixture.WholeProfile())
+				return h.ByToken(profileClaim), func() { h.Profile(wallets.Profile{"fullName": "Alice Bean"}) }
+			}},
+		},
+		"encryptionKey": {
+			{name: "the salt is a secret storage's by now", setup: func(t *testing.T, h *fixture.House) (fixture.Again, func()) {
+				h.Policy(fixture.AllowSecrets()...)
+				token := h.AppToken(fixture.Notes)
+				return h.ByToken(fixture.KeyClaim(secrets.DefaultSalt)), func() {
+					out, err := h.MakeKey(token, nil)
+					fixture.Own(t, out, err)
+				}
+			}},
+			{name: "the salt is the address of an account by now", setup: func(t *testing.T, h *fixture.House) (fixture.Again, func()) {
+				secret, salt := ethereum(t)
+				return h.ByToken(fixture.KeyClaim(salt)), func() { h.ImportEthereum(secret) }
+			}},
+		},
+		"secretStorageKey": {
+			{name: "the salt is the address of an account by now", setup: func(t *testing.T, h *fixture.House) (fixture.Again, func()) {
+				secret, salt := ethereum(t)
+				return h.BySecrets(func(token string) (consent.Outcome, error) { return h.MakeKey(token, &salt) }), func() { h.ImportEthereum(secret) }
+			}},
+		},
+		"secret.read": {
+			{name: "the secret is another", setup: func(t *testing.T, h *fixture.House) (fixture.Again, func()) {
+				h.Policy(policy.Rule{App: policy.Any, Claim: "secret.write", Decision: policy.Allow})
+				token := h.AppToken(fixture.Notes)
+				out, err := h.Write(token, "diary", "one", "")
+				tag := fixture.Own(t, out, err)["etag"]
+				return h.BySecrets(func(token string) (consent.Outcome, error) { return h.ReadSecret(token, "diary") }), func() {
+					out, err := h.Write(token, "diary", "two", tag)
+					tag = fixture.Own(t, out, err)["etag"]
+				}
+			}},
+			{name: "the secret is gone", refused: auth.ErrNotFound, setup: func(t *testing.T, h *fixture.House) (fixture.Again, func()) {
+				h.Policy(policy.Rule{App: policy.Any, Claim: "secret.write", Decision: policy.Allow})
+				token := h.AppToken(fixture.Notes)
+				out, err := h.Write(token, "diary", "one", "")
+				tag := fixture.Own(t, out, err)["etag"]
+				return h.BySecrets(func(token string) (consent.Outcome, error) { return h.ReadSecret(token, "diary") }), func() {
+					if _, err := h.Secrets.Delete(t.Context(), h.As(token), did.DID{}, "diary", tag); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}},
+		},
+		"secret.write": {
+			{name: "there is such a secret by now", refused: secrets.ErrPrecondition, setup: func(t *testing.T, h *fixture.House) (fixture.Again, func()) {
+				return h.BySecrets(func(token string) (consent.Outcome, error) { return h.Write(token, "diary", "mine", "") }), func() {
+					if _, err := h.Secrets.Write(t.Context(), h.As(h.Owner), fixture.Parsed(t, fixture.Notes), secrets.NewSecret{Name: "diary", Value: []byte("the owner's")}); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}},
+		},
+	}
+	for typ, asked := range map[string]string{"verifiableCredential": cardClaim, "assetOrVC": eitherClaim} {
+		tests[typ] = append(tests[typ],
+			changing{name: "a card ends, and another app's fits", setup: func(t *testing.T, h *fixture.House) (fixture.Again, func()) {
+				h.Card(fixture.NewPeer(t, 8), "other", h.Of(fixture.Another), "")
+				h.Card(fixture.NewPeer(t, 9), "mine", h.Of(fixture.Notes), h.Clock.Add(25*time.Second).UTC().Format(time.RFC3339))
+				return h.ByToken(asked), func() { h.Clock = h.Clock.Add(26 * time.Second) }
+			}},
+			changing{name: "a card ends, and nothing fits", setup: func(t *testing.T, h *fixture.House) (fixture.Again, func()) {
+				h.Card(fixture.NewPeer(t, 9), "mine", h.Of(fixture.Notes), h.Clock.Add(25*time.Second).UTC().Format(time.RFC3339))
+				return h.ByToken(asked), func() { h.Clock = h.Clock.Add(26 * time.Second) }
+			}},
+			changing{name: "a card of the same id says something else", setup: func(t *testing.T, h *fixture.House) (fixture.Again, func()) {
+				h.Card(fixture.NewPeer(t, 9), "mine", h.Of(fixture.Notes), "")
+				return h.ByToken(asked), func() { h.Card(fixture.NewPeer(t, 9), "mine", h.Of(fixture.Notes), "2099-01-01T00:00:00Z") }
+			}},
+			changing{name: "a card that is put before it comes", setup: func(t *testing.T, h *fixture.House) (fixture.Again, func()) {
+				h.Card(fixture.NewPeer(t, 9), "other", h.Of(fixture.Another), "")
+				return h.ByToken(asked), func() { h.Card(fixture.NewPeer(t, 8), "mine", h.Of(fixture.Notes), "") }
+			}},
+			changing{name: "nothing fits, and a card comes", setup: func(t *testing.T, h *fixture.House) (fixture.Again, func()) {
+				return h.ByToken(asked), func() { h.Card(fixture.NewPeer(t, 9), "mine", h.Of(fixture.Another), "") }
+			}},
+			changing{name: "an optional claim goes without, and a card comes", setup: func(t *testing.T, h *fixture.House) (fixture.Again, func()) {
+				return h.ByToken(strings.Replace(asked, "{", `{"optional":true,`, 1)), func() { h.Card(fixture.NewPeer(t, 9), "mine", h.Of(fixture.Notes), "") }
+			}},
+		)
+	}
+	for typ, asked := range map[string]string{"asset": assetClaim, "assetOrVC": eitherClaim} {
+		tests[typ] = append(tests[typ],
+			changing{name: "an asset is deleted, and another fits", setup: func(_ *testing.T, h *fixture.House) (fixture.Again, func()) {
+				h.Asset(fixture.Ticket, h.Of(fixture.Another))
+				held := h.Asset(fixture.DemoIssuer, h.Of(fixture.Notes))
+				return h.ByToken(asked), func() { h.Drop(held) }
+			}},
+			changing{name: "an asset is deleted, and nothing fits", setup: func(_ *testing.T, h *fixture.House) (fixture.Again, func()) {
+				held := h.Asset(fixture.Ticket, h.Of(fixture.Notes))
+				return h.ByToken(asked), func() { h.Drop(held) }
+			}},
+			changing{name: "nothing fits, and an asset comes", setup: func(_ *testing.T, h *fixture.House) (fixture.Again, func()) {
+				return h.ByToken(asked), func() { h.Asset(fixture.Ticket, h.Of(fixture.Another)) }
+			}},
+		)
+	}
+	return tests
+}

@@ -1,0 +1,187 @@
+package secrets
+
+import (
+	"context"
+	"crypto/hmac"
+	"encoding/base32"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"golang.org/x/crypto/sha3"
+
+	"walletd/internal/auth"
+	"walletd/internal/did"
+	"walletd/internal/keystore"
+	"walletd/internal/ledger"
+	"walletd/internal/secretstorage"
+	"walletd/internal/store"
+)
+
+// maxSecrets is how many secrets an app may have in a wallet.
+const maxSecrets = 10_000
+
+// Content is the sealed part of a secret's row: around the account data, as a homeserver
+// would hold it, which of the app's keys opens which copy in it.
+type Content struct {
+	Name  string          `json:"name"`
+	Salt  string          `json:"salt"` // text
+	KeyID string          `json:"keyId"`
+	Data  json.RawMessage `json:"data"`
+}
+
+// keptSecret is a secret's row, opened.
+type keptSecret struct {
+	row     store.Secret
+	content Content
+}
+
+func (r rows) openSecret(ctx context.Context, row store.Secret) (keptSecret, error) {
+	s := keptSecret{row: row}
+	opened, err := ledger.Open[Content](ctx, r.caller.Wallet, row)
+	s.content = opened.Content()
+	return s, err
+}
+
+// secret returns the caller's app's secret of that name, and whether there is one.
+func (r rows) secret(ctx context.Context, name string) (keptSecret, bool, error) {
+	row, err := r.store.Secret(ctx, r.caller.WalletID, Tag(r.caller, r.app(), name))
+	if errors.Is(err, store.ErrNotFound) {
+		return keptSecret{}, false, nil
+	}
+	if err != nil {
+		return keptSecret{}, false, fmt.Errorf("looking for the secret: %w", err)
+	}
+	s, err := r.openSecret(ctx, row)
+	return s, err == nil, err
+}
+
+// open gives the plaintext of account data, with the app's key for a salt. The caller wipes it.
+func (s Content) open(r store.Receipt, w *keystore.Wallet, account store.Account) ([]byte, error) {
+	data, err := secretstorage.ParseSecret(s.Data, secretstorage.MaxPlaintext)
+	if err != nil {
+		return nil, err
+	}
+	return w.OpenSecret(r, account, did.LooseBytes(s.Salt), data, s.Name, s.KeyID)
+}
+
+// opensAgain is what keeps a secret from being replaced by one that could not be opened: what is
+// about to be stored is opened with the key at hand, and compared with what was to be kept.
+func opensAgain(c *auth.Caller, r writeRequest, account store.Account) error {
+	data, err := secretstorage.ParseSecret(r.Data, secretstorage.MaxPlaintext)
+	if err != nil {
+		return err
+	}
+	sum, err := c.Wallet.Keys().SecretMAC(account, did.LooseBytes(r.Salt), data, r.Name, r.KeyID)
+	if err != nil {
+		return err
+	}
+	if !hmac.Equal([]byte(hex.EncodeToString(sum)), []byte(r.Value)) {
+		return did.Refuse("bad_secret", "the secret was not sealed as it was given; nothing was changed")
+	}
+	return nil
+}
+
+// putSecret returns the row that keeps a secret, in the place of old if there is one, and the
+// writes that store it and put the key it is sealed with in use.
+func (r rows) putSecret(ctx context.Context, old store.Secret, content Content) (store.Secret, []store.Write, error) {
+	now := r.store.Now().Unix()
+	row := old
+	if old.Tag == nil {
+		row = store.Secret{Wallet: r.caller.WalletID, App: r.app(), Tag: Tag(r.caller, r.app(), content.Name), Created: now}
+	}
+	row.Revision, row.Updated = store.NewID(), now
+	var err error
+	if row.Sealed, err = r.caller.Wallet.Seal(row, content); err != nil {
+		return old, nil, err
+	}
+	put := store.UpdateSecret(old, row)
+	if old.Tag == nil {
+		put = store.InsertSecret(row, maxSecrets)
+	}
+	k, err := r.secretKey(ctx, content.Salt)
+	if err != nil || k.row.Tag != nil {
+		return row, []store.Write{put}, err
+	}
+	use, err := r.putKey(k)
+	return row, []store.Write{put, use}, err
+}
+
+// NewSecret is a secret to be kept: its value, or account data with a copy under a key of the
+// app's. Match is the revision (ETag) of the one it replaces, "" if there must be none.
+type NewSecret struct {
+	Name  string
+	Value []byte
+	Raw   json.RawMessage // instead of Value
+	Match string
+}
+
+// Format keeps the value out of logs.
+func (NewSecret) Format(f fmt.State, _ rune) { fmt.Fprint(f, "NewSecret{…}") }
+
+// sealSecret completes a request with the account data to keep and the key that opens it.
+func (rows rows) sealSecret(ctx context.Context, account store.Account, s NewSecret, r *writeRequest) error {
+	c := rows.caller
+	keys, err := rows.secretKeys(ctx)
+	if err != nil {
+		return err
+	}
+	if s.Raw != nil {
+		return takeRaw(c, account, keys, s, r)
+	}
+	k := keys[0] // the default key
+	sealed, err := c.Wallet.Keys().SealSecret(account, k.salt, s.Name, s.Value)
+	if err != nil {
+		return err
+	}
+	r.Salt, r.KeyID = k.content.Salt, ownKeyID(account, k.salt)
+	if n := len(k.content.IDs); n > 0 {
+		r.KeyID = k.content.IDs[n-1] // as the app's client calls the key
+	}
+	data, err := secretstorage.Secret{}.With(r.KeyID, sealed)
+	if err != nil {
+		return err
+	}
+	r.Value = hex.EncodeToString(c.Wallet.Keys().ValueMAC(s.Name, s.Value))
+	r.Data, err = data.MarshalJSON()
+	return err
+}
+
+// takeRaw finds a copy that one of the app's keys opens. The data is kept as it came, so that
+// clients read it as they wrote it.
+func takeRaw(c *auth.Caller, account store.Account, keys []knownKey, s NewSecret, r *writeRequest) error {
+	data, err := secretstorage.ParseSecret(s.Raw, secretstorage.MaxPlaintext)
+	if did.CodeOf(err) == "not_found" {
+		return did.Refuse("not_encrypted", "an empty object is a secret that was removed; delete it instead")
+	}
+	if err != nil {
+		return err
+	}
+	ids := data.KeyIDs()
+	ids = ids[:min(len(ids), maxOffered)]
+	refused := error(did.Refuse("no_usable_copy", "no copy of the secret opens with a key of this app, so it could never be read again"))
+	for _, k := range keys {
+		for _, id := range ids {
+			sum, err := c.Wallet.Keys().SecretMAC(account, k.salt, data, s.Name, id)
+			switch {
+			case err == nil:
+				r.Salt, r.KeyID, r.Value = k.content.Salt, id, hex.EncodeToString(sum)
+				r.Data, err = data.MarshalJSON()
+				return err
+			case did.CodeOf(err) == "salt_mismatch": // this account does not answer for the salt
+			case did.CodeOf(err) == "":
+				return err
+			case did.CodeOf(err) != "bad_mac":
+				refused = err // a copy that cannot be of any key, or opens and is no such secret
+			}
+		}
+	}
+	return refused
+}
+
+// ownKeyID is what an app's key is called where no client has named it: 32 letters and digits.
+func ownKeyID(account store.Account, salt []byte) string {
+	sum := sha3.Sum256(append([]byte("walletd secret storage key v1\x00"+account.Address+"\x00"), salt...))
+	return base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding).EncodeToString(sum[:20])
+}

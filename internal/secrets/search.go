@@ -1,0 +1,253 @@
+package secrets
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"maps"
+	"slices"
+
+	"walletd/internal/auth"
+	"walletd/internal/consent"
+	"walletd/internal/did"
+	"walletd/internal/ledger"
+	"walletd/internal/secretstorage"
+	"walletd/internal/store"
+)
+
+// offered is one description of a question, or one that a client notes.
+type offered struct {
+	id          string
+	raw         json.RawMessage
+	description secretstorage.Description
+}
+
+// readOffer reads descriptions by their ids. Those that cannot be used do not spoil the others; if
+// none can, the first one's refusal is returned.
+func readOffer(raw json.RawMessage) ([]offered, error) {
+	object, err := did.ParseObject(raw)
+	if err != nil {
+		return nil, err
+	}
+	if len(object) == 0 || len(object) > maxOffered {
+		return nil, auth.Invalid("keys must hold 1 to %d descriptions", maxOffered)
+	}
+	var all []offered
+	var first error
+	for _, id := range slices.Sorted(maps.Keys(object)) {
+		err := secretstorage.CheckKeyID(id)
+		o := offered{id: id, raw: object[id]}
+		if err == nil {
+			o.description, err = secretstorage.ParseDescription(o.raw)
+		}
+		if err == nil {
+			all = append(all, o)
+		} else if first == nil {
+			first = err
+		}
+	}
+	if len(all) == 0 {
+		return nil, first
+	}
+	return all, nil
+}
+
+// fit is a key that fits a description.
+type fit struct {
+	key    knownKey
+	offer  offered
+	proved bool // by its check; otherwise the id was noted for the key
+}
+
+// rank puts what is answered first: the default key, then what is proved, then an id that was
+// noted (reference 11).
+func (f fit) rank() int {
+	rank := 0
+	for i, is := range []bool{f.key.noted(f.offer.id), f.proved, f.key.isDefault()} {
+		if is {
+			rank |= 1 << i
+		}
+	}
+	return rank
+}
+
+// fitting looks what each key of an account may be: every description whose check it meets, and,
+// not proved, every one that has none.
+func fitting(c *auth.Caller, account store.Account, keys []knownKey, offers []offered) ([]fit, error) {
+	descriptions := make([]secretstorage.Description, len(offers))
+	for i, o := range offers {
+		descriptions[i] = o.description
+	}
+	var all []fit
+	for _, k := range keys {
+		results, err := c.Wallet.Keys().FitsDescriptions(account, k.salt, descriptions)
+		if did.CodeOf(err) != "" {
+			continue // a salt that this account does not answer for
+		}
+		if err != nil {
+			return nil, err
+		}
+		for i, result := range results {
+			if result != secretstorage.NoMatch {
+				all = append(all, fit{k, offers[i], result == secretstorage.Match})
+			}
+		}
+	}
+	return all, nil
+}
+
+// best returns the fit to answer with: one that is proved, or whose id was noted for the key.
+func best(all []fit) (fit, bool) {
+	all = slices.DeleteFunc(slices.Clone(all), func(f fit) bool { return !f.proved && !f.key.noted(f.offer.id) })
+	if len(all) == 0 {
+		return fit{}, false
+	}
+	return slices.MaxFunc(all, func(a, b fit) int { return cmp.Compare(a.rank(), b.rank()) }), true
+}
+
+// FindKey answers which of the descriptions offered, by id, the app has the key of, with
+// {"keyId","key"}: never an id that was not offered, and never a key that does not fit. The keys
+// looked at are the default one and those the app had made here; a description without a check is
+// believed only for a key that was noted under its id. name is the secret that the key is wanted
+// for, for people. ErrNoKey, those of Answer, and the refusals of secretstorage if none of the
+// descriptions can be read.
+func (s *Secrets) FindKey(ctx context.Context, c *auth.Caller, app did.DID, keys json.RawMessage, name string) (consent.Outcome, error) {
+	c, err := asApp(c, app)
+	if err != nil {
+		return consent.Outcome{}, err
+	}
+	if len(name) > maxKeyName {
+		return consent.Outcome{}, auth.Invalid("name has at most %d bytes", maxKeyName)
+	}
+	offers, err := readOffer(keys)
+	if err != nil {
+		return consent.Outcome{}, s.pipeline.Refuse(ctx, c, err)
+	}
+	return s.request(ctx, c, secretStorageKey(), (&search{name: name, offers: offers}).request())
+}
+
+// search asks for whichever of the app's keys fits a description that is offered.
+type search struct {
+	name   string
+	offers []offered
+	keys   []knownKey // of the app, as they were read for its candidates
+}
+
+func (s *search) request() consent.Request {
+	return consent.Request{Candidates: s.candidates, Read: s.read}
+}
+
+func (s *search) candidates(ctx context.Context, q *consent.Question) (salts []string, err error) {
+	if s.keys, err = rowsOf(q).secretKeys(ctx); err != nil {
+		return nil, err
+	}
+	for _, k := range s.keys {
+		salts = append(salts, k.content.Salt)
+	}
+	return salts, nil
+}
+
+// read finds the key that is answered with, which becomes what is asked for.
+func (s *search) read(ctx context.Context, q *consent.Question, c *consent.Claim) error {
+	keys := slices.DeleteFunc(slices.Clone(s.keys), func(k knownKey) bool { return !slices.Contains(c.Candidates, k.content.Salt) })
+	found, err := fitting(q.Caller, q.Account, keys, s.offers)
+	if err != nil {
+		return err
+	}
+	f, ok := best(found)
+	if !ok {
+		return noKey()
+	}
+	r := keyRequest{Type: secretStorageKey().Name, Salt: f.key.content.Salt, Name: s.name, KeyID: f.offer.id, KeyInfo: f.offer.raw}
+	c.Kept = r
+	c.SetSalt(r.Salt)
+	return r.read(ctx, q, c)
+}
+
+// NoteKey notes the id that a client gave a key of its app. The description's check says
+// which; one without a check is taken for the key that the caller's token had made last, if
+// nothing else has that id. It is not asked about, for nothing leaves, but a deny holds. Noting
+// the same again changes nothing. no_match if it is no key of the app's.
+func (s *Secrets) NoteKey(ctx context.Context, c *auth.Caller, app did.DID, id string, keyInfo json.RawMessage) error {
+	c, err := asApp(c, app)
+	if err != nil {
+		return err
+	}
+	o := offered{id: id, raw: keyInfo}
+	if err = secretstorage.CheckKeyID(id); err == nil {
+		o.description, err = secretstorage.ParseDescription(keyInfo)
+	}
+	if err != nil {
+		return s.pipeline.Refuse(ctx, c, err)
+	}
+	return full(s.auth.Retry(ctx, c, auth.Tries, func() error { return s.pipeline.Refuse(ctx, c, s.noteOnce(ctx, c, o)) }))
+}
+
+func (s *Secrets) noteOnce(ctx context.Context, c *auth.Caller, o offered) error {
+	all := &search{}
+	allowed, err := s.pipeline.Candidates(ctx, c, secretStorageKey(), all.request())
+	if err != nil {
+		return err
+	}
+	keys := slices.DeleteFunc(all.keys, func(k knownKey) bool { return !slices.Contains(allowed, k.content.Salt) })
+	k, proved, err := s.described(ctx, c, keys, o)
+	if err != nil {
+		return err
+	}
+	var writes []store.Write
+	put := func(k knownKey) error {
+		w, err := rows{s.store, c}.putKey(k)
+		writes = append(writes, w)
+		return err
+	}
+	for _, other := range keys {
+		switch {
+		case !other.noted(o.id) || string(other.salt) == string(k.salt):
+			continue
+		case !proved:
+			return auth.Invalid("the id is noted for another key, and this description has no check to prove that it moved")
+		}
+		other.content.IDs = slices.DeleteFunc(slices.Clone(other.content.IDs), func(id string) bool { return id == o.id })
+		if err := put(other); err != nil {
+			return err
+		}
+	}
+	if k.noted(o.id) && len(writes) == 0 {
+		return nil
+	}
+	if !k.noted(o.id) {
+		k.content.IDs = append(slices.Clone(k.content.IDs), o.id)
+		k.content.IDs = k.content.IDs[max(0, len(k.content.IDs)-maxNoted):]
+		if err := put(k); err != nil {
+			return err
+		}
+	}
+	e := c.Event(ledger.SecretKeyNoted)
+	e.Claims = []ledger.ClaimEvent{{Type: secretStorageKey().Name, Salt: ledger.Hex(k.salt), About: o.id}}
+	return c.Record(ctx, e, writes...)
+}
+
+// described returns the key that a description is of, and whether its check proves that.
+func (s *Secrets) described(ctx context.Context, c *auth.Caller, keys []knownKey, o offered) (knownKey, bool, error) {
+	account, err := s.auth.AccountOf(ctx, c, did.AccountType())
+	if err != nil {
+		return knownKey{}, false, err
+	}
+	found, err := fitting(c, account, keys, []offered{o})
+	if err != nil {
+		return knownKey{}, false, err
+	}
+	if f, ok := best(found); ok {
+		return f.key, f.proved, nil
+	}
+	var last knownKey
+	for _, f := range found { // a description without a check: it may be any
+		if made := f.key.content.Makers[c.Token]; made > last.content.Makers[c.Token] {
+			last = f.key
+		}
+	}
+	if last.row.Tag == nil {
+		return last, false, did.Refuse("no_match", "the description is of no key of this app")
+	}
+	return last, false, nil
+}

@@ -1,0 +1,288 @@
+package secrets
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"walletd/internal/auth"
+	"walletd/internal/consent"
+	"walletd/internal/did"
+	"walletd/internal/keystore"
+	"walletd/internal/ledger"
+	"walletd/internal/secretstorage"
+	"walletd/internal/show"
+	"walletd/internal/store"
+	"walletd/internal/wallets"
+)
+
+// Secrets answers the routes of secret storage. It is safe for concurrent use.
+type Secrets struct {
+	auth     *auth.Auth
+	pipeline *consent.Pipeline
+	store    *store.Store
+}
+
+// New returns the Secrets of a keystore, whose requests go through the pipeline; Types must be among
+// its types.
+func New(st *store.Store, a *auth.Auth, p *consent.Pipeline) *Secrets {
+	return &Secrets{auth: a, pipeline: p, store: st}
+}
+
+// ErrPrecondition: the secret is not as the caller's If-Match or If-None-Match says.
+var ErrPrecondition = errors.New("the secret is not as you last saw it; read its ETag and try again")
+
+// asApp is the caller in the name of the app whose secrets it works on: an app in its own, an
+// owner in that of the app it names.
+func asApp(c *auth.Caller, app did.DID) (*auth.Caller, error) {
+	switch {
+	case c.Role == auth.App && (app.IsZero() || app.Address() == c.App.Address()):
+		return c, nil
+	case c.Role == auth.App:
+		return nil, fmt.Errorf("%w: an app reaches its own secrets only", auth.ErrForbidden)
+	case c.Role != auth.Owner:
+		return nil, fmt.Errorf("%w: secrets are for their app and for the wallet's owner", auth.ErrForbidden)
+	case app.IsZero():
+		return nil, auth.Invalid("say whose secrets: app")
+	}
+	asker := *c
+	asker.App = app
+	return &asker, nil
+}
+
+// request passes a request of a route of secret storage through the pipeline.
+func (s *Secrets) request(ctx context.Context, c *auth.Caller, t consent.Type, r consent.Request) (consent.Outcome, error) {
+	out, err := s.pipeline.Request(ctx, c, t, r)
+	return out, full(err)
+}
+
+// full is the refusal of an app that has as many secrets or keys as it may have.
+func full(err error) error {
+	if errors.Is(err, store.ErrTooMany) && !errors.Is(err, consent.ErrTooMany) {
+		return did.Refuse("secrets_full", "the app has as many secrets or keys here as it may have; delete some")
+	}
+	return err
+}
+
+// secretRead is the claim for a secret that walletd keeps for the app.
+func secretRead() consent.Type {
+	return consent.Type{
+		Name: "secret.read", Description: "Please give a secret.", OwnRoute: true, Reuse: true,
+		Parse: func(asked did.Object) (consent.Request, error) {
+			r, err := reread[readRequest](asked)
+			return r.request(), err
+		},
+	}
+}
+
+type readRequest struct {
+	Type string `json:"type"`
+	Name string `json:"name"`
+	Raw  bool   `json:"raw,omitempty"` // as account data
+}
+
+func (r readRequest) request() consent.Request { return consent.Request{Kept: r, Read: r.read} }
+
+func (r readRequest) read(ctx context.Context, q *consent.Question, c *consent.Claim) error {
+	c.About = r.Name
+	c.Description = "Please give the secret " + show.Escape(r.Name) + "."
+	c.Same = map[string]string{"type": r.Type, "name": r.Name}
+	kept, there, err := rowsOf(q).secret(ctx, r.Name)
+	if err != nil {
+		return err
+	}
+	if !there {
+		c.Refused = auth.ErrNotFound
+	} else if c.Gives, err = wallets.Contents(map[string]any{"revision": kept.row.Revision, "content": kept.content}); err != nil {
+		return err
+	}
+	c.Body = func(receipt store.Receipt, w *keystore.Wallet) (any, string, error) {
+		if r.Raw {
+			return kept.content.Data, kept.row.Revision, nil
+		}
+		plain, err := kept.content.open(receipt, w, c.Account)
+		if err != nil {
+			return nil, "", err
+		}
+		defer clear(plain)
+		return map[string]string{"name": r.Name, "value": string(plain), "etag": kept.row.Revision}, kept.row.Revision, nil
+	}
+	return nil
+}
+
+// Read gives a secret of the caller's app, {"name","value","etag"}, or raw: its account data
+// as a homeserver would hold it. An owner says which app. ErrNotFound, and those of Answer.
+func (s *Secrets) Read(ctx context.Context, c *auth.Caller, app did.DID, name string, raw bool) (consent.Outcome, error) {
+	c, err := asApp(c, app)
+	if err != nil {
+		return consent.Outcome{}, err
+	}
+	if err := secretstorage.CheckName(name); err != nil {
+		return consent.Outcome{}, s.pipeline.Refuse(ctx, c, err)
+	}
+	return s.request(ctx, c, secretRead(), readRequest{secretRead().Name, name, raw}.request())
+}
+
+// secretWrite is the claim that a secret be kept, or deleted. What is written is in it as it
+// will be kept: sealed with the app's key.
+func secretWrite() consent.Type {
+	return consent.Type{
+		Name: "secret.write", Description: "Please keep a secret.", OwnRoute: true, Reuse: true,
+		Parse: func(asked did.Object) (consent.Request, error) {
+			r, err := reread[writeRequest](asked)
+			return r.request(), err
+		},
+	}
+}
+
+type writeRequest struct {
+	Type   string          `json:"type"`
+	Name   string          `json:"name"`
+	Match  string          `json:"match,omitempty"` // revision that is replaced; "": there is none
+	Delete bool            `json:"delete,omitempty"`
+	Salt   string          `json:"salt,omitempty"` // of the key that opens it
+	KeyID  string          `json:"keyId,omitempty"`
+	Data   json.RawMessage `json:"data,omitempty"`
+	// Value names the plaintext without saying it: a MAC under the wallet's key, hex.
+	Value string `json:"value,omitempty"`
+}
+
+func (r writeRequest) content() Content {
+	return Content{Name: r.Name, Salt: r.Salt, KeyID: r.KeyID, Data: r.Data}
+}
+
+func (r writeRequest) request() consent.Request { return consent.Request{Kept: r, Read: r.read} }
+
+func (r writeRequest) read(ctx context.Context, q *consent.Question, c *consent.Claim) error {
+	c.About = r.Name
+	c.Same = map[string]any{"type": r.Type, "name": r.Name, "match": r.Match, "delete": r.Delete, "value": r.Value}
+	kept, there, err := rowsOf(q).secret(ctx, r.Name)
+	if err != nil {
+		return err
+	}
+	done := there && !r.Delete && bytes.Equal(kept.content.Data, r.Data) // collected twice
+	switch {
+	case done:
+	case r.Delete && !there:
+		c.Refused = auth.ErrNotFound
+	case there != (r.Match != "") || there && kept.row.Revision != r.Match:
+		c.Refused = ErrPrecondition
+	}
+	switch {
+	case r.Delete:
+		c.Description = "Please delete the secret " + show.Escape(r.Name) + "."
+		c.Unusual = append(c.Unusual, "It deletes a secret that is kept here.")
+	case r.Match != "":
+		c.Description = "Please replace the secret " + show.Escape(r.Name) + "."
+		c.Unusual = append(c.Unusual, "It replaces a secret that is kept here.")
+	default:
+		c.Description = "Please keep the secret " + show.Escape(r.Name) + "."
+	}
+	row := kept.row
+	c.Prepare = func(ctx context.Context, _ string) ([]store.Write, error) {
+		switch {
+		case done:
+			return nil, nil
+		case r.Delete:
+			return []store.Write{store.DeleteSecret(kept.row)}, nil
+		}
+		if err := opensAgain(q.Caller, r, c.Account); err != nil {
+			return nil, err
+		}
+		var writes []store.Write
+		if row, writes, err = rowsOf(q).putSecret(ctx, kept.row, r.content()); err != nil {
+			return nil, err
+		}
+		return writes, nil
+	}
+	c.Body = func(store.Receipt, *keystore.Wallet) (any, string, error) {
+		if r.Delete {
+			return map[string]string{"name": r.Name}, "", nil
+		}
+		return map[string]string{"name": r.Name, "etag": row.Revision}, row.Revision, nil
+	}
+	return nil
+}
+
+// Write keeps a secret for the caller's app, sealed with the app's default key or as it came,
+// and answers {"name","etag"}. It is opened and compared before it replaces anything. An owner
+// says which app. ErrPrecondition, the refusals of secretstorage, and those of Answer.
+func (s *Secrets) Write(ctx context.Context, c *auth.Caller, app did.DID, n NewSecret) (consent.Outcome, error) {
+	c, err := asApp(c, app)
+	if err != nil {
+		return consent.Outcome{}, err
+	}
+	if err := secretstorage.CheckName(n.Name); err != nil {
+		return consent.Outcome{}, s.pipeline.Refuse(ctx, c, err)
+	}
+	return s.request(ctx, c, secretWrite(), n.request())
+}
+
+// request seals the secret when it is read, so that nothing is derived for an app that is denied.
+func (s NewSecret) request() consent.Request {
+	return consent.Request{Read: func(ctx context.Context, q *consent.Question, c *consent.Claim) error {
+		r := writeRequest{Type: secretWrite().Name, Name: s.Name, Match: s.Match}
+		if err := rowsOf(q).sealSecret(ctx, q.Account, s, &r); err != nil {
+			return err
+		}
+		c.Kept = r
+		return r.read(ctx, q, c)
+	}}
+}
+
+// Delete deletes a secret of the caller's app, if match is its revision, and answers
+// {"name"}. An owner says which app. ErrPrecondition, and those of Answer.
+func (s *Secrets) Delete(ctx context.Context, c *auth.Caller, app did.DID, name, match string) (consent.Outcome, error) {
+	c, err := asApp(c, app)
+	if err != nil {
+		return consent.Outcome{}, err
+	}
+	if err := secretstorage.CheckName(name); err != nil {
+		return consent.Outcome{}, s.pipeline.Refuse(ctx, c, err)
+	}
+	return s.request(ctx, c, secretWrite(), writeRequest{Type: secretWrite().Name, Name: name, Match: match, Delete: true}.request())
+}
+
+// View is a secret as it is listed, without its value.
+type View struct {
+	App, Name, ETag  string
+	Created, Updated time.Time
+}
+
+// List lists what is kept for the caller's app; for an owner, what is kept for an app, or for
+// all of them if it names none. Names are not asked about, but a deny of secret.read holds.
+func (s *Secrets) List(ctx context.Context, c *auth.Caller, app did.DID, p store.Page) ([]View, string, error) {
+	if c.Role != auth.Owner || !app.IsZero() {
+		var err error
+		if c, err = asApp(c, app); err != nil {
+			return nil, "", err
+		}
+	}
+	if c.Role == auth.App {
+		if _, err := s.pipeline.Candidates(ctx, c, secretRead(), consent.Request{}); err != nil {
+			return nil, "", err
+		}
+	}
+	list, next, err := s.store.Secrets(ctx, c.WalletID, c.App.Address(), p)
+	if err != nil {
+		return nil, "", fmt.Errorf("reading the secrets: %w", err)
+	}
+	views := make([]View, 0, len(list))
+	for _, row := range list {
+		kept, err := rows{s.store, c}.openSecret(ctx, row)
+		if errors.Is(err, ledger.ErrForged) {
+			continue
+		}
+		if err != nil {
+			return nil, "", err
+		}
+		views = append(views, View{
+			App: did.Prefixed(row.App), Name: kept.content.Name, ETag: row.Revision,
+			Created: time.Unix(row.Created, 0), Updated: time.Unix(row.Updated, 0),
+		})
+	}
+	return views, next, nil
+}

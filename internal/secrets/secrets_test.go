@@ -1,0 +1,302 @@
+package secrets_test
+
+import (
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"walletd/internal/consent"
+	"walletd/internal/did"
+	"walletd/internal/ledger"
+	"walletd/internal/policy"
+	"walletd/internal/secrets"
+	"walletd/internal/secretstorage"
+	"walletd/internal/store"
+	"walletd/internal/wallets"
+	"walletd/internal/wallettest/fixture"
+)
+
+const matrixApp = "zNKpPiDfyQ5h7LWfhsYHaxdizUx7ung399sm"
+
+func TestAStorageKeyIsOnRecordBeforeItIsGiven(t *testing.T) {
+	h := fixture.New(t)
+	h.Policy(fixture.AllowSecrets()...)
+	app := h.AppToken(matrixApp)
+	h.StorageKeyOf(app, "element")
+	kind, e := h.LastEvent()
+	if kind != "claim.allowed" || len(e.Claims) != 1 || e.Claims[0].Type != "secretStorageKey" || *e.Claims[0].Salt != "656c656d656e74" || e.Rule != 1 {
+		t.Errorf("the record says %s %+v", kind, e)
+	}
+	_, err := h.Find(app, map[string]secretstorage.Key{"x": h.StorageKeyOf(h.AppToken(fixture.NewPeer(t, 1).DID.String()), "element")})
+	fixture.WantErr(t, err, secrets.ErrNoKey)
+	if kind, e := h.LastEvent(); kind != "claim.refused" || e.Code != "no_match" {
+		t.Errorf("a key that is not found is recorded as %s %+v", kind, e)
+	}
+	if _, err := h.Write(app, "diary", "x", ""); err != nil {
+		t.Fatal(err)
+	}
+	if kind, e := h.LastEvent(); kind != "claim.allowed" || e.Claims[0].Type != "secret.write" || e.Claims[0].About != "diary" {
+		t.Errorf("a secret kept is recorded as %s %+v", kind, e)
+	}
+}
+
+func TestNothingOfSecretsIsGivenWithoutARecord(t *testing.T) {
+	h := fixture.New(t)
+	h.Policy(fixture.AllowSecrets()...)
+	app := h.AppToken(matrixApp)
+	key := h.StorageKeyOf(app, secrets.DefaultSalt)
+	out, err := h.Write(app, "diary", "one", "")
+	tag := fixture.Own(t, out, err)["etag"]
+	script := func(text string) {
+		h.Steal(func(db *sql.DB) {
+			if _, err := db.Exec(text); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	script(`create trigger full before insert on records when new.chain <> 'service' begin select raise(abort, 'no'); end`)
+	for name, do := range map[string]func() (consent.Outcome, error){
+		"a new key":   func() (consent.Outcome, error) { return h.MakeKey(app, nil) },
+		"a key found": func() (consent.Outcome, error) { return h.Find(app, map[string]secretstorage.Key{"x": key}) },
+		"a secret":    func() (consent.Outcome, error) { return h.ReadSecret(app, "diary") },
+		"a write":     func() (consent.Outcome, error) { return h.Write(app, "diary", "two", tag) },
+	} {
+		if out, err := do(); err == nil || out.Answer != nil {
+			t.Errorf("%s: %v, %v", name, out, err)
+		}
+	}
+	script(`drop trigger full`)
+	out, err = h.ReadSecret(app, "diary")
+	if got := fixture.Own(t, out, err); got["value"] != "one" || got["etag"] != tag {
+		t.Errorf("it holds %v", got)
+	}
+}
+
+func TestAYesServesTheFlowForTwoMinutes(t *testing.T) {
+	h := fixture.New(t)
+	app := h.AppToken(matrixApp)
+	out, err := h.MakeKey(app, nil)
+	if err != nil || out.Pending == nil {
+		t.Fatalf("got %v, %v", out, err)
+	}
+	if err := h.Approve(out.Pending.ID, consent.Choice{}); err != nil {
+		t.Fatal(err)
+	}
+	h.Clock = h.Clock.Add(119 * time.Second)
+	out, err = h.MakeKey(app, nil)
+	fixture.Own(t, out, err)
+	if kind, e := h.LastEvent(); kind != "claim.collected" || e.Approval == "" {
+		t.Errorf("it is recorded as %s %+v", kind, e)
+	}
+	h.Clock = h.Clock.Add(2 * time.Second)
+	if out, err = h.MakeKey(app, nil); err != nil || out.Pending == nil {
+		t.Errorf("after two minutes: %v, %v", out, err)
+	}
+	if err := h.Approve(out.Pending.ID, consent.Choice{}); err != nil {
+		t.Fatal(err)
+	}
+	h.Policy(policy.Rule{App: policy.Any, Claim: "secretStorageKey", Decision: policy.Deny})
+	_, err = h.MakeKey(app, nil)
+	fixture.WantErr(t, err, consent.ErrDenied)
+	_, err = h.Collect(app, out.Pending.ID)
+	fixture.WantErr(t, err, consent.ErrDenied)
+}
+
+func TestAYesOfTheDatabaseServesNothing(t *testing.T) {
+	h := fixture.New(t)
+	app := h.AppToken(matrixApp)
+	out, err := h.MakeKey(app, nil)
+	if err != nil || out.Pending == nil {
+		t.Fatalf("got %v, %v", out, err)
+	}
+	h.Exec(fmt.Sprintf(`update approvals set state = 'approved', decided = %d`, h.Clock.Unix()))
+	_, err = h.MakeKey(app, nil)
+	fixture.WantErr(t, err, ledger.ErrForged)
+}
+
+func TestAnAppHasKeysForAHundredSalts(t *testing.T) {
+	h := fixture.New(t)
+	h.Policy(fixture.AllowSecrets()...)
+	app := h.AppToken(matrixApp)
+	for i := range secrets.MaxKeys {
+		h.StorageKeyOf(app, fmt.Sprint("salt ", i))
+	}
+	salt := "one too many"
+	_, err := h.MakeKey(app, &salt)
+	fixture.WantCode(t, err, "secrets_full")
+	h.StorageKeyOf(app, "salt 7") // one it has is given again
+	key := h.StorageKeyOf(app, "salt 0")
+	out, err := h.Find(app, map[string]secretstorage.Key{"id": key})
+	if got := fixture.Own(t, out, err); got["keyId"] != "id" {
+		t.Errorf("got %v", got["keyId"])
+	}
+	h.StorageKeyOf(h.AppToken(fixture.NewPeer(t, 1).DID.String()), "another app's")
+}
+
+// Who has the database moves rows about, and is noticed or gains nothing.
+func TestSecretsOfAThief(t *testing.T) {
+	for _, c := range []struct{ name, change string }{
+		{"a secret under another one's name", `update secrets set sealed = (select sealed from secrets where revision = (select max(revision) from secrets)), updated = updated`},
+		{"a secret of another revision", `update secrets set revision = 'other'`},
+		{"a secret of another app", `update secrets set app = 'z1nsdV7esuV3MfsGmcyckqErnvjyzU8RQGV'`},
+		{"a secret that was cut", `update secrets set sealed = substr(sealed, 1, length(sealed) - 1)`},
+	} {
+		t.Run("notices "+c.name, func(t *testing.T) {
+			h := fixture.New(t)
+			h.Policy(fixture.AllowSecrets()...)
+			app := h.AppToken(matrixApp)
+			for _, name := range []string{"one", "two"} {
+				if _, err := h.Write(app, name, "value of "+name, ""); err != nil {
+					t.Fatal(err)
+				}
+			}
+			h.Exec(c.change)
+			forged := 0
+			for _, name := range []string{"one", "two"} {
+				out, err := h.ReadSecret(app, name)
+				if errors.Is(err, ledger.ErrForged) {
+					forged++
+				} else if got := fixture.Own(t, out, err); got["value"] != "value of "+name {
+					t.Errorf("%s holds %q", name, got["value"])
+				}
+			}
+			if forged == 0 {
+				t.Error("nothing was noticed")
+			}
+			if events := strings.Join(h.Events(), " "); !strings.Contains(events, "row.forged") {
+				t.Errorf("it is not on record: %s", events)
+			}
+		})
+	}
+	t.Run("notices a key's row that was changed", func(t *testing.T) {
+		h := fixture.New(t)
+		h.Policy(fixture.AllowSecrets()...)
+		app := h.AppToken(matrixApp)
+		key := h.StorageKeyOf(app, "salt")
+		h.Exec(`update secret_keys set sealed = x'00'`)
+		_, err := h.Find(app, map[string]secretstorage.Key{"x": key})
+		fixture.WantErr(t, err, secrets.ErrNoKey)
+		if events := strings.Join(h.Events(), " "); !strings.Contains(events, "row.forged") {
+			t.Errorf("it is not on record: %s", events)
+		}
+	})
+}
+
+func TestTheStoreSaysNothingOfSecrets(t *testing.T) {
+	h := fixture.New(t)
+	h.Policy(fixture.AllowSecrets()...)
+	app := h.AppToken(matrixApp)
+	h.StorageKeyOf(app, "canary-salt")
+	if _, err := h.Write(app, "canary-name", "canary-value", ""); err != nil {
+		t.Fatal(err)
+	}
+	rows, _, err := h.Store.Secrets(t.Context(), h.Wallet, "", store.Page{})
+	if err != nil || len(rows) != 1 {
+		t.Fatal(rows, err)
+	}
+	keys, err := h.Store.SecretKeys(t.Context(), h.Wallet, matrixApp)
+	if err != nil || len(keys) != 2 { // that of the salt, and the one the secret is sealed with
+		t.Fatal(len(keys), err)
+	}
+	text := rows[0].App + rows[0].Revision + string(rows[0].Tag) + string(rows[0].Sealed)
+	for _, k := range keys {
+		text += k.App + string(k.Tag) + string(k.Sealed)
+	}
+	if strings.Contains(text, "canary") {
+		t.Errorf("the rows say %q", text)
+	}
+}
+
+// With other rounds every key of the wallet is another: what is kept is not lost, and not
+// replaced by something that does not open either.
+func TestASecretThatDoesNotOpenIsSaidToBeSo(t *testing.T) {
+	h := fixture.New(t)
+	h.Policy(fixture.AllowSecrets()...)
+	app := h.AppToken(matrixApp)
+	out, err := h.Write(app, "diary", "one", "")
+	tag := fixture.Own(t, out, err)["etag"]
+	rounds := func(n int) {
+		if _, err := h.Wallets.Update(t.Context(), h.As(h.Owner), wallets.WalletChange{Rounds: &n}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rounds(3)
+	_, err = h.ReadSecret(app, "diary")
+	fixture.WantCode(t, err, "bad_mac")
+	rounds(1)
+	out, err = h.ReadSecret(app, "diary")
+	if got := fixture.Own(t, out, err); got["value"] != "one" || got["etag"] != tag {
+		t.Errorf("it holds %v", got)
+	}
+}
+
+// What is about to replace a secret is opened first: a request whose data is another's, or
+// damaged, changes nothing.
+func TestASecretIsNotReplacedByOneThatDoesNotOpen(t *testing.T) {
+	h := fixture.New(t)
+	h.Policy(fixture.AllowSecrets()...)
+	app := h.AppToken(matrixApp)
+	out, err := h.Write(app, "diary", "one", "")
+	tag := fixture.Own(t, out, err)["etag"]
+	c := h.As(app)
+	good := secrets.WriteRequest{Type: "secret.write", Name: "diary", Match: tag}
+	account, err := h.Store.AccountOf(t.Context(), h.Wallet, c.App.Address(), did.AccountType().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := secrets.Seal(t.Context(), h.Store, c, account, secrets.NewSecret{Name: "diary", Value: []byte("two")}, &good); err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(*secrets.WriteRequest){
+		"another salt":     func(r *secrets.WriteRequest) { r.Salt = "other" },
+		"another key's id": func(r *secrets.WriteRequest) { r.KeyID = "other" },
+		"another value": func(r *secrets.WriteRequest) {
+			r.Value = hex.EncodeToString(c.Wallet.Keys().ValueMAC("diary", []byte("three")))
+		},
+		"no value": func(r *secrets.WriteRequest) { r.Value = "" },
+		"no data":  func(r *secrets.WriteRequest) { r.Data = json.RawMessage(`{}`) },
+		"a changed mac": func(r *secrets.WriteRequest) {
+			r.Data = json.RawMessage(strings.Replace(string(r.Data), `"mac":"`, `"mac":"AAAA`, 1))
+		},
+		"another ciphertext": func(r *secrets.WriteRequest) {
+			r.Data = json.RawMessage(strings.Replace(string(r.Data), `"ciphertext":"`, `"ciphertext":"AAAA`, 1))
+		},
+		"another iv": func(r *secrets.WriteRequest) {
+			i := strings.Index(string(r.Data), `"iv":"`) + 6
+			r.Data = json.RawMessage(string(r.Data[:i]) + "AAAAAAAAAAAAAAAAAAAAAA==" + string(r.Data[i+24:]))
+		},
+	} {
+		r := good
+		change(&r)
+		if out, err := h.Pipeline.Request(t.Context(), h.As(app), secrets.SecretWrite(), r.Request()); err == nil {
+			t.Errorf("with %s it is replaced: %v", name, out)
+		}
+	}
+	out, err = h.ReadSecret(app, "diary")
+	if got := fixture.Own(t, out, err); got["value"] != "one" || got["etag"] != tag {
+		t.Errorf("it holds %v", got)
+	}
+	out, err = h.Pipeline.Request(t.Context(), h.As(app), secrets.SecretWrite(), good.Request())
+	fixture.Own(t, out, err)
+}
+
+func TestSecretsEndWithTheirWallet(t *testing.T) {
+	h := fixture.New(t)
+	h.Policy(fixture.AllowSecrets()...)
+	if _, err := h.Write(h.AppToken(matrixApp), "diary", "one", ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Wallets.Delete(t.Context(), h.As(h.Owner), h.Wallet); err != nil {
+		t.Fatal(err)
+	}
+	rows, _, err := h.Store.Secrets(t.Context(), h.Wallet, "", store.Page{})
+	keys, err2 := h.Store.SecretKeys(t.Context(), h.Wallet, matrixApp)
+	if err != nil || err2 != nil || len(rows)+len(keys) != 0 {
+		t.Errorf("%d secrets and %d keys are left: %v, %v", len(rows), len(keys), err, err2)
+	}
+}

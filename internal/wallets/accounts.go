@@ -1,0 +1,120 @@
+package wallets
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+	"walletd/internal/auth"
+	"walletd/internal/did"
+	"walletd/internal/ledger"
+	"walletd/internal/policy"
+	"walletd/internal/store"
+)
+
+// AccountOwner names whose account it is, for people.
+func AccountOwner(a store.Account) string {
+	if a.App == "" {
+		return "the wallet itself"
+	}
+	return did.Prefixed(a.App)
+}
+
+// AccountView is an account as its owner sees it. App is "" for the wallet's own.
+type AccountView struct {
+	Address  string
+	App      string // did:abt:…
+	Type     string // role/key/hash
+	Imported bool
+	Created  time.Time
+}
+
+func viewAccount(a store.Account) AccountView {
+	return AccountView{Address: a.Address, App: did.Prefixed(a.App), Type: a.Type, Imported: a.Path == "", Created: time.Unix(a.Created, 0)}
+}
+
+// Accounts lists the wallet's accounts, for its owner.
+func (w *Wallets) Accounts(ctx context.Context, c *auth.Caller, p store.Page) ([]AccountView, string, error) {
+	if err := c.RequireOwner(); err != nil {
+		return nil, "", err
+	}
+	rows, next, err := w.store.Accounts(ctx, c.WalletID, p)
+	if err != nil {
+		return nil, "", fmt.Errorf("reading the accounts: %w", err)
+	}
+	views := make([]AccountView, 0, len(rows))
+	for _, a := range rows {
+		views = append(views, viewAccount(a))
+	}
+	return views, next, nil
+}
+
+// CreateAccount derives an app's account of a type, or returns it if it is there, for the
+// wallet's owner.
+func (w *Wallets) CreateAccount(ctx context.Context, c *auth.Caller, app did.DID, t did.Type) (AccountView, error) {
+	if err := c.RequireOwner(); err != nil {
+		return AccountView{}, err
+	}
+	asker := *c
+	asker.App = app
+	a, err := w.auth.AccountOf(ctx, &asker, t)
+	return viewAccount(a), err
+}
+
+// ImportAccount keeps an application's own secret key (the packages' form: 64 bytes for ed25519,
+// 32 for the others), for the wallet's owner. The account belongs to the application it is. The
+// words do not restore it.
+func (w *Wallets) ImportAccount(ctx context.Context, c *auth.Caller, secret []byte, t did.Type) (AccountView, error) {
+	if err := c.RequireOwner(); err != nil {
+		return AccountView{}, err
+	}
+	key, err := did.NewSecretKey(t.Key, secret)
+	if err != nil {
+		return AccountView{}, auth.Invalid("the secret is not a %s secret key", t.Key)
+	}
+	defer key.Wipe()
+	a, err := c.Wallet.Keys().ImportAccount(key, t, w.store.Now().Unix())
+	if err != nil {
+		return AccountView{}, fmt.Errorf("sealing the account: %w", err)
+	}
+	e := c.Event(ledger.AccountImported)
+	e.Account, e.App = a.Address, did.Prefixed(a.App)
+	err = c.Record(ctx, e, store.InsertAccount(a))
+	if errors.Is(err, store.ErrExists) {
+		return AccountView{}, fmt.Errorf("%w: the wallet holds this account", auth.ErrExists)
+	}
+	return viewAccount(a), err
+}
+
+// Derive returns the owner's own key for a salt, SHA3-256(seed ‖ salt) in base58btc: no app can
+// reach it. An owner's request is its own yes: recorded, then answered.
+func (w *Wallets) Derive(ctx context.Context, c *auth.Caller, salt []byte) (string, error) {
+	if err := c.RequireOwner(); err != nil {
+		return "", err
+	}
+	if len(salt) > policy.MaxSalt {
+		return "", auth.Invalid("the salt is longer than %d bytes", policy.MaxSalt)
+	}
+	if reserved(salt) {
+		return "", did.Refuse("salt_reserved", `salts that begin with "walletd/" are the wallet's own; choose another`)
+	}
+	e := c.Event(ledger.KeyDerived)
+	e.Salt = ledger.Hex(salt)
+	receipt, err := c.Commit(ctx, ledger.Change{Event: e})
+	if err != nil {
+		return "", err
+	}
+	key, err := c.Wallet.Keys().OwnerKey(receipt, salt)
+	if err != nil {
+		return "", fmt.Errorf("deriving the key: %w", err)
+	}
+	defer key.Wipe()
+	return key.Base58(), nil
+}
+
+// reserved reports whether a salt of the wallet's own key is kept for walletd itself: backups
+// (design section 10).
+func reserved(salt []byte) bool {
+	const prefix = "walletd/"
+	return len(salt) >= len(prefix) && string(salt[:len(prefix)]) == prefix
+}

@@ -1,0 +1,162 @@
+package wallets
+
+import (
+	"encoding/json"
+	"time"
+
+	"walletd/internal/did"
+)
+
+// readCredential reads and verifies a credential (reference f.6): signed by its issuer over the
+// canonical JSON of all but the proof, and not expired.
+func readCredential(data json.RawMessage, now time.Time) (Holding, error) {
+	if len(data) > maxCredential {
+		return Holding{}, badCredential("the credential is larger than 60 KiB")
+	}
+	o, err := did.ParseObject(data)
+	if err != nil {
+		return Holding{}, badCredential("the credential is no object that all readers read alike")
+	}
+	stable, err := did.Stable(data)
+	if err != nil {
+		return Holding{}, badCredential("the credential cannot be written in canonical form")
+	}
+	h := Holding{Kind: KindCredential, Data: stable}
+	if h.DID, _ = o.Text("id"); h.DID == "" || len(h.DID) > maxItem {
+		return Holding{}, badCredential("the credential has no id")
+	}
+	h.DID = did.Bare(h.DID)
+	if h.Types, err = ReadNames(o, "type"); err != nil || len(h.Types) == 0 {
+		return Holding{}, badCredential("the credential has no type")
+	}
+	if err := h.readIssuer(o); err != nil {
+		return Holding{}, err
+	}
+	subject, err := did.ParseObject(o["credentialSubject"])
+	if err != nil {
+		return Holding{}, badCredential("the credential is about nobody")
+	}
+	about, _ := subject.Text("id")
+	owner, err := did.Parse(about)
+	if err != nil {
+		return Holding{}, badCredential("the credential is about nobody")
+	}
+	h.Owner = owner.Address()
+	for name, into := range map[string]*time.Time{"issuanceDate": &h.Issued, "expirationDate": &h.Expires} {
+		text, _ := o.Text(name)
+		if text == "" {
+			continue
+		}
+		if *into, err = time.Parse(time.RFC3339, text); err != nil {
+			return Holding{}, badCredential(name + " is no time")
+		}
+	}
+	if h.IsOver(now) {
+		return Holding{}, badCredential("the credential has expired")
+	}
+	return h, nil
+}
+
+func (h Holding) IsOver(now time.Time) bool { return !h.Expires.IsZero() && !now.Before(h.Expires) }
+
+// readIssuer checks that the credential's proof is its issuer's.
+func (h *Holding) readIssuer(o did.Object) error {
+	issuer, err := did.ParseObject(o["issuer"])
+	if err != nil {
+		return badCredential("the credential has no issuer")
+	}
+	proof, err := did.ParseObject(o["proof"])
+	if err != nil {
+		return badCredential("the credential has no proof")
+	}
+	id, _ := issuer.Text("id")
+	by, err := did.Parse(id)
+	if err != nil {
+		return badCredential("the credential has no issuer")
+	}
+	pkText, _ := issuer.Text("pk")
+	pk, err := did.DecodePublicKey(pkText)
+	if err != nil || by.CheckPublicKey(pk) != nil {
+		return badCredential("the issuer's key is not its DID's")
+	}
+	signer, _ := proof.Text("signer")
+	if signedBy, err := did.Parse(signer); err != nil || signedBy != by {
+		return badCredential("the credential was not signed by its issuer")
+	}
+	if signerPK, _ := proof.Text("pk"); signerPK != pkText {
+		return badCredential("the credential was not signed by its issuer")
+	}
+	if kind, _ := proof.Text("type"); kind != ProofType(by.Type().Key) {
+		return badCredential("the proof is of another type than its issuer's key")
+	}
+	jws, _ := proof.Text("jws")
+	sig, err := did.DecodeBase64URL(jws)
+	if err != nil {
+		return badCredential("the signature of the credential cannot be read")
+	}
+	unsigned := map[string]json.RawMessage{}
+	for name, raw := range o {
+		if name != "proof" && name != "signature" {
+			unsigned[name] = raw
+		}
+	}
+	text, err := did.MarshalStable(unsigned)
+	if err != nil || !did.VerifyBytes(by.Type().Key, pk, by.Type().Hash.Sum(text), sig) {
+		return badCredential("the credential was not signed by its issuer")
+	}
+	h.Issuer = by.Address()
+	h.IssuerName, _ = issuer.Text("name")
+	return nil
+}
+
+// ProofType is the name that proofs give to a key's signatures; "" where there is none.
+func ProofType(t did.KeyType) string {
+	switch t {
+	case did.Ed25519:
+		return "Ed25519Signature"
+	case did.Secp256k1:
+		return "Secp256k1Signature"
+	case did.Ethereum:
+		return "EthereumSignature"
+	}
+	return ""
+}
+
+const (
+	maxNames = 32   // in a list of types or of DIDs
+	maxName  = 4096 // bytes of one
+)
+
+// ReadNames reads a list of texts or of {"did": …}; a single text counts as a list of one.
+func ReadNames(o did.Object, name string) ([]string, error) {
+	wrong := did.Malformed(name+" must be a list of at most 32 texts", nil)
+	raw, present := o[name]
+	if !present || string(raw) == "null" || string(raw) == `""` {
+		return nil, nil
+	}
+	if text, ok := o.Text(name); ok {
+		return []string{text}, nil
+	}
+	var list []json.RawMessage
+	if json.Unmarshal(raw, &list) != nil || len(list) > maxNames {
+		return nil, wrong
+	}
+	var names []string
+	for _, entry := range list {
+		var text string
+		if json.Unmarshal(entry, &text) != nil {
+			members, err := did.ParseObject(entry)
+			if err != nil {
+				return nil, wrong
+			}
+			if text, _ = members.Text("did"); text == "" {
+				return nil, wrong
+			}
+		}
+		if len(text) > maxName {
+			return nil, wrong
+		}
+		names = append(names, text)
+	}
+	return names, nil
+}

@@ -1,0 +1,5 @@
+package wallets
+
+// What only tests of this package see.
+
+var ReadCredential = readCredential

@@ -1,0 +1,296 @@
+package wallets
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"walletd/internal/auth"
+	"walletd/internal/did"
+	"walletd/internal/ledger"
+	"walletd/internal/show"
+	"walletd/internal/store"
+)
+
+const (
+	KindCredential = "credential"
+	KindAsset      = "asset"
+
+	// MaxHeld is how many credentials and assets a wallet keeps: apps hand them out unasked.
+	MaxHeld = 500
+	// maxCredential bounds the text of a credential, in bytes.
+	maxCredential = 60 << 10
+)
+
+// Holding is a credential or an asset that the wallet holds: the sealed content of its row.
+type Holding struct {
+	Kind       string    `json:"kind"`
+	DID        string    `json:"did"` // of the credential or asset, a bare address
+	Owner      string    `json:"owner"`
+	Types      []string  `json:"types,omitempty"`
+	Issuer     string    `json:"issuer,omitempty"`
+	IssuerName string    `json:"issuerName,omitempty"`
+	Parent     string    `json:"parent,omitempty"` // of an asset
+	Tag        string    `json:"tag,omitempty"`
+	Issued     time.Time `json:"issued,omitzero"`
+	Expires    time.Time `json:"expires,omitzero"`
+	From       string    `json:"from,omitempty"` // DID of the app that handed it out; "" if the owner put it in
+	Stored     time.Time `json:"stored"`
+	// Data is the credential in canonical JSON; nil for an asset.
+	Data json.RawMessage `json:"data,omitempty"`
+}
+
+// ID names the row. Another issuer, or another owner, has another row: nobody can put what they
+// issued in the place of what somebody else did.
+func (h Holding) ID() string {
+	sum := did.SHA3.Sum([]byte("walletd holding v1\x00"), []byte(h.Kind+"\x00"+h.Issuer+"\x00"+h.DID+"\x00"+h.Owner))
+	return hex.EncodeToString(sum[:16])
+}
+
+// Contents is the hash of all that is kept of it but for when that was, so that the same put in
+// again is the same.
+func (h Holding) Contents() (string, error) {
+	h.Stored = time.Time{}
+	return Contents(h)
+}
+
+// HoldingView is a credential or an asset as its owner sees it. Names and types are the issuer's
+// words, made plain.
+type HoldingView struct {
+	ID         string    `json:"id"`
+	Kind       string    `json:"kind"` // "credential" or "asset"
+	DID        string    `json:"did"`
+	Owner      string    `json:"owner"` // address of the account it belongs to
+	Types      []string  `json:"types,omitempty"`
+	Issuer     string    `json:"issuer,omitempty"`
+	IssuerName string    `json:"issuerName,omitempty"`
+	Parent     string    `json:"parent,omitempty"`
+	Tag        string    `json:"tag,omitempty"`
+	Issued     time.Time `json:"issuedAt,omitzero"`
+	Expires    time.Time `json:"expiresAt,omitzero"`
+	From       string    `json:"from,omitempty"`
+	Stored     time.Time `json:"storedAt"`
+}
+
+func (h Holding) View() *HoldingView {
+	v := &HoldingView{
+		ID: h.ID(), Kind: h.Kind, DID: show.Plain(h.DID, show.MaxName), Owner: h.Owner, Issuer: h.Issuer, IssuerName: show.Plain(h.IssuerName, show.MaxName),
+		Parent: h.Parent, Tag: show.Plain(h.Tag, show.MaxName), Issued: h.Issued, Expires: h.Expires, From: h.From, Stored: h.Stored,
+	}
+	for _, name := range h.Types {
+		v.Types = append(v.Types, show.Plain(name, show.MaxName))
+	}
+	return v
+}
+
+// Held returns what the caller's wallet holds, newest first. A row that somebody else wrote is
+// left out and goes on record.
+func (w *Wallets) Held(ctx context.Context, c *auth.Caller) ([]Holding, error) {
+	var all []Holding
+	list := func(p store.Page) ([]store.Credential, string, error) { return w.store.Credentials(ctx, c.WalletID, p) }
+	for h, err := range ledger.All[Holding](ctx, c.Wallet, list) {
+		if err != nil {
+			return nil, fmt.Errorf("reading the credentials: %w", err)
+		}
+		all = append(all, h.Content())
+	}
+	return all, nil
+}
+
+// keep stores a holding, with its record.
+func (w *Wallets) keep(ctx context.Context, c *auth.Caller, h Holding) (HoldingView, error) {
+	h.Stored = time.Unix(w.store.Now().Unix(), 0).UTC()
+	row := store.Credential{Wallet: c.WalletID, ID: h.ID(), Created: h.Stored.Unix()}
+	var err error
+	if row.Sealed, err = c.Wallet.Seal(row, h); err != nil {
+		return HoldingView{}, err
+	}
+	e := c.Event(ledger.CredentialStored)
+	e.Made, e.Account = row.ID, h.Owner
+	err = c.Record(ctx, e, store.PutCredential(row, MaxHeld))
+	if errors.Is(err, store.ErrTooMany) {
+		return HoldingView{}, auth.Invalid("the wallet holds %d credentials and assets already; delete some", MaxHeld)
+	}
+	return *h.View(), err
+}
+
+// Holdings lists the credentials and assets of the wallet, for its owner.
+func (w *Wallets) Holdings(ctx context.Context, c *auth.Caller, p store.Page) ([]HoldingView, string, error) {
+	if err := c.RequireOwner(); err != nil {
+		return nil, "", err
+	}
+	rows, next, err := w.store.Credentials(ctx, c.WalletID, p)
+	if err != nil {
+		return nil, "", fmt.Errorf("reading the credentials: %w", err)
+	}
+	views := make([]HoldingView, 0, len(rows))
+	for h, err := range ledger.Each[Holding](ctx, c.Wallet, rows) {
+		if err != nil {
+			return nil, "", err
+		}
+		views = append(views, *h.Content().View())
+	}
+	return views, next, nil
+}
+
+// Holding returns one credential or asset, for its owner; data is the credential itself in
+// canonical JSON, nil for an asset.
+func (w *Wallets) Holding(ctx context.Context, c *auth.Caller, id string) (v HoldingView, data json.RawMessage, err error) {
+	if err := c.RequireOwner(); err != nil {
+		return v, nil, err
+	}
+	row, err := w.store.Credential(ctx, c.WalletID, id)
+	if err != nil {
+		return v, nil, auth.NotFound(err)
+	}
+	h, err := ledger.Open[Holding](ctx, c.Wallet, row)
+	if err != nil {
+		return v, nil, err
+	}
+	return *h.Content().View(), h.Content().Data, nil
+}
+
+// DeleteHolding forgets a credential or asset, for its owner. The record keeps its id.
+func (w *Wallets) DeleteHolding(ctx context.Context, c *auth.Caller, id string) error {
+	if err := c.RequireOwner(); err != nil {
+		return err
+	}
+	e := c.Event(ledger.CredentialDeleted)
+	e.Made = id
+	return absentOr(c.Record(ctx, e, store.DeleteCredential(c.WalletID, id)))
+}
+
+// absentOr is ErrNotFound for what the store did not find, and any other error, or nil, as it is.
+func absentOr(err error) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return auth.ErrNotFound
+	}
+	return err
+}
+
+// PutCredential keeps a credential for the wallet's owner, if it is genuine and about an account
+// that the wallet holds. The tag is the owner's own, "" for none.
+func (w *Wallets) PutCredential(ctx context.Context, c *auth.Caller, data json.RawMessage, tag string) (HoldingView, error) {
+	if err := c.RequireOwner(); err != nil {
+		return HoldingView{}, err
+	}
+	h, err := readCredential(data, w.store.Now())
+	if err != nil {
+		return HoldingView{}, err
+	}
+	if h.Tag, err = readTag(tag); err != nil {
+		return HoldingView{}, err
+	}
+	if err := w.holdsAccount(ctx, c, h.Owner); err != nil {
+		return HoldingView{}, err
+	}
+	return w.keep(ctx, c, h)
+}
+
+// NewAsset is an asset of an account of the wallet. Who owns it on chain is checked by apps.
+type NewAsset struct {
+	Asset  did.DID
+	Owner  did.DID // an account that the wallet holds
+	Issuer did.DID // zero if not known; apps may ask for what certain ones issued
+	Parent did.DID // zero if none
+	Tag    string
+}
+
+// PutAsset keeps an asset for the wallet's owner.
+func (w *Wallets) PutAsset(ctx context.Context, c *auth.Caller, n NewAsset) (HoldingView, error) {
+	if err := c.RequireOwner(); err != nil {
+		return HoldingView{}, err
+	}
+	tag, err := readTag(n.Tag)
+	if err != nil {
+		return HoldingView{}, err
+	}
+	if err := w.holdsAccount(ctx, c, n.Owner.Address()); err != nil {
+		return HoldingView{}, err
+	}
+	return w.keep(ctx, c, Holding{
+		Kind: KindAsset, DID: n.Asset.Address(), Owner: n.Owner.Address(), Issuer: n.Issuer.Address(), Parent: n.Parent.Address(), Tag: tag,
+	})
+}
+
+func readTag(tag string) (string, error) {
+	if len(tag) > maxItem || !show.IsShowable(tag) {
+		return "", auth.Invalid("a tag is text of at most %d bytes", maxItem)
+	}
+	return tag, nil
+}
+
+// holdsAccount refuses what belongs to somebody else's account.
+func (w *Wallets) holdsAccount(ctx context.Context, c *auth.Caller, address string) error {
+	_, err := w.store.Account(ctx, c.WalletID, address)
+	if errors.Is(err, store.ErrNotFound) {
+		return did.Refuse("account_not_held", "it belongs to an account that this wallet does not hold")
+	}
+	return err
+}
+
+// StoreCredential keeps what a session's last reply hands over (DID Connect reference d.11): a
+// credential that is genuine and about the account of this session, or an asset of that account.
+// It is not asked about and is recorded; the same again changes nothing. Refusals:
+// credential_invalid.
+func (w *Wallets) StoreCredential(ctx context.Context, c *auth.Caller, attachment json.RawMessage) (HoldingView, error) {
+	if c.Session == nil || c.Session.Account == "" {
+		return HoldingView{}, auth.ErrForbidden
+	}
+	o, err := did.ParseObject(attachment)
+	if err != nil {
+		return HoldingView{}, badCredential("what was handed over is no object that all readers read alike")
+	}
+	if how, _ := o.Text("disposition"); how != "attachment" {
+		return HoldingView{}, badCredential("nothing was handed over as an attachment")
+	}
+	h, err := readAttachment(o, c.Session.Account, w.store.Now())
+	if err != nil {
+		return HoldingView{}, err
+	}
+	if h.Owner != c.Session.Account {
+		return HoldingView{}, badCredential("it is about another account than the one of this session")
+	}
+	if tag, _ := o.Text("tag"); len(tag) <= maxItem && show.IsShowable(tag) {
+		h.Tag = tag
+	}
+	h.From = c.App.String()
+	row, err := w.store.Credential(ctx, c.WalletID, h.ID())
+	if err == nil {
+		if old, err := ledger.Open[Holding](ctx, c.Wallet, row); err == nil && bytes.Equal(old.Content().Data, h.Data) && old.Content().Tag == h.Tag {
+			return *old.Content().View(), nil
+		}
+	} else if !errors.Is(err, store.ErrNotFound) {
+		return HoldingView{}, fmt.Errorf("looking for the credential: %w", err)
+	}
+	return w.keep(ctx, c, h)
+}
+
+func readAttachment(o did.Object, account string, now time.Time) (Holding, error) {
+	if asset, _ := o.Text("assetId"); asset != "" {
+		named, err := did.Parse(asset)
+		if err != nil {
+			return Holding{}, badCredential("the asset handed over has no valid address")
+		}
+		return Holding{Kind: KindAsset, DID: named.Address(), Owner: account}, nil
+	}
+	if what, _ := o.Text("type"); what != "VerifiableCredential" {
+		return Holding{}, badCredential("this wallet keeps credentials and assets only")
+	}
+	return readCredential(o["data"], now)
+}
+
+func badCredential(why string) error { return did.Refuse("credential_invalid", why) }
+
+// Contents is the hash, in hex, of what a claim would give.
+func Contents(of any) (string, error) {
+	text, err := did.MarshalStable(of)
+	if err != nil {
+		return "", fmt.Errorf("hashing what would be given: %w", err)
+	}
+	return hex.EncodeToString(did.SHA3.Sum([]byte("walletd contents v1\x00"), text)), nil
+}

@@ -1,0 +1,351 @@
+package wallets_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"walletd/internal/auth"
+	"walletd/internal/consent"
+	"walletd/internal/did"
+	"walletd/internal/ledger"
+	"walletd/internal/store"
+	"walletd/internal/wallets"
+	"walletd/internal/wallettest/fixture"
+)
+
+// presented is the credential that a recorded session's wallet presented.
+func presented(t *testing.T, steps []fixture.Step) json.RawMessage {
+	t.Helper()
+	signed, err := did.ReadToken(steps[1].Token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var claims []struct{ Presentation string }
+	var p struct{ VerifiableCredential []string }
+	if err := json.Unmarshal(signed.Body["requestedClaims"], &claims); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal([]byte(claims[0].Presentation), &p); err != nil {
+		t.Fatal(err)
+	}
+	return json.RawMessage(p.VerifiableCredential[0])
+}
+
+func TestTheRecordedCredentialsAndAssetsArePresentedByteForByte(t *testing.T) {
+	h := fixture.AtDawn(t)
+	steps := fixture.Recorded(t, "session-credential-and-asset")
+	h.MustReplay(steps[0], "", consent.Choice{})
+	owner := h.As(h.Owner)
+	if _, err := h.Wallets.PutCredential(t.Context(), owner, presented(t, steps), ""); err != nil {
+		t.Fatal(err)
+	}
+	h.MustReplay(steps[1], fixture.Alice, consent.Choice{})
+	n := wallets.NewAsset{Asset: fixture.Parsed(t, fixture.Ticket), Owner: fixture.Parsed(t, fixture.Alice), Issuer: fixture.Parsed(t, fixture.DemoIssuer), Tag: "Ticket"}
+	if _, err := h.Wallets.PutAsset(t.Context(), owner, n); err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range []int{3, 4, 6, 7, 9, 10} { // asset, assetOrVC, agreement, each after its authPrincipal
+		account := fixture.Alice
+		if i%3 == 0 {
+			account = ""
+		}
+		h.MustReplay(steps[i], account, consent.Choice{})
+	}
+	_, err := h.Replay(steps[13], fixture.Alice, consent.Choice{})
+	fixture.WantCode(t, err, "claim_unsupported") // prepareTx
+}
+
+// The vector's holder, kept in the wallet as an account of its own, presents as the packages do.
+func TestAPresentationIsThatOfTheVector(t *testing.T) {
+	var v struct {
+		Holder        struct{ DID, SK string }
+		Challenge     string
+		Credential    json.RawMessage
+		ClaimResponse struct{ Presentation string }
+		AssetProof    struct{ OwnerPk, OwnerProof string }
+	}
+	fixture.Vectors(t, "presentation", &v)
+	h := fixture.NewAt(t, time.Unix(1767225600, 0))
+	h.Imports(v.Holder.SK, v.Holder.DID)
+	holder := fixture.Parsed(t, v.Holder.DID)
+	token := h.AppToken(fixture.Notes)
+	if _, err := h.Wallets.PutCredential(t.Context(), h.As(h.Owner), v.Credential, ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Wallets.PutAsset(t.Context(), h.As(h.Owner), wallets.NewAsset{Asset: fixture.Parsed(t, fixture.Ticket), Owner: holder}); err != nil {
+		t.Fatal(err)
+	}
+	h.Policy(fixture.AllowAll)
+	p := h.Pending(token, `{"type":"verifiableCredential","item":["DemoPassport"],"challenge":"`+v.Challenge+`"}`, `{"type":"asset","challenge":"`+v.Challenge+`"}`)
+	view, err := h.Pipeline.Approval(t.Context(), h.As(h.Owner), p.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := view.Claims[0]; c.Presents == nil || c.Presents.Issuer != fixture.DemoIssuer || c.Account != holder.Address() || len(c.Filters) != 1 || len(c.Unusual) != 1 {
+		t.Errorf("shown is %+v", c)
+	}
+	if err := h.Approve(p.ID, consent.Choice{}); err != nil {
+		t.Fatal(err)
+	}
+	out, err := h.Collect(token, p.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fixture.Member(t, out.Answer, 0, "presentation"); got != v.ClaimResponse.Presentation {
+		t.Errorf("presented is\n%s\nwant\n%s", got, v.ClaimResponse.Presentation)
+	}
+	if pk, proof := fixture.Member(t, out.Answer, 1, "ownerPk"), fixture.Member(t, out.Answer, 1, "ownerProof"); pk != v.AssetProof.OwnerPk || proof != v.AssetProof.OwnerProof {
+		t.Errorf("proved by %s with %s", pk, proof)
+	}
+}
+
+func TestTheFiltersOfACredential(t *testing.T) {
+	h := fixture.AtDawn(t)
+	steps := fixture.Recorded(t, "session-credential-and-asset")
+	h.MustReplay(steps[0], "", consent.Choice{})
+	h.Clock = h.Clock.Add(time.Hour)
+	if _, err := h.Wallets.PutCredential(t.Context(), h.As(h.Owner), presented(t, steps), "gold"); err != nil {
+		t.Fatal(err)
+	}
+	token := h.AppToken(fixture.DemoIssuer) // the app of the recording is the issuer too
+	h.Policy(fixture.AllowAll)
+	for filter, fits := range map[string]bool{
+		`"item":[]`:                                               true,
+		`"item":["Other","DemoPassport"]`:                         true,
+		`"item":["Other"]`:                                        false,
+		`"trustedIssuers":["` + fixture.Another + `"]`:            false,
+		`"trustedIssuers":["did:abt:` + fixture.DemoIssuer + `"]`: true,
+		`"trustedIssuers":[{"did":"` + fixture.DemoIssuer + `","endpoint":"https://x"}]`:     true,
+		`"target":"z2iUDihy54aotNcBLgiNnWvdHGHjsRBHws1jF"`:                                   true,
+		`"target":"` + fixture.Ticket + `"`:                                                  false,
+		`"ownerDid":["` + fixture.Alice + `"]`:                                               true,
+		`"ownerDid":["` + fixture.Notes + `"]`:                                               false,
+		`"tag":"gold"`:                                                                       true,
+		`"tag":"silver"`:                                                                     false,
+		`"filters":[{"type":["Other"]},{"type":["DemoPassport"]}]`:                           true,
+		`"filters":[{"type":["Other"]},{"tag":"silver"}]`:                                    false,
+		`"filters":[{"type":["DemoPassport"],"trustedIssuers":["` + fixture.Another + `"]}]`: false,
+		`"filters":[{"address":"z2iUDihy54aotNcBLgiNnWvdHGHjsRBHws1jF"}]`:                    false, // asks for an asset
+	} {
+		t.Run(filter, func(t *testing.T) {
+			out, err := h.Ask(token, `{"type":"verifiableCredential","challenge":"A1B2C3D4E5F60718",`+filter+`}`)
+			if err != nil || (out.Answer != nil) != fits {
+				t.Errorf("got %v and %v, want an answer: %v", out, err, fits)
+			}
+		})
+	}
+	for name, filter := range map[string]string{
+		"a filter that is no object": `"filters":["x"]`,
+		"filters that are no list":   `"filters":"x"`,
+		"an issuer that is a number": `"trustedIssuers":[1]`,
+		"a tag that is a list":       `"tag":[]`,
+	} {
+		t.Run("refuses "+name, func(t *testing.T) {
+			_, err := h.Ask(token, `{"type":"verifiableCredential","challenge":"A",`+filter+`}`)
+			fixture.WantCode(t, err, "request_malformed")
+		})
+	}
+	t.Run("refuses a claim without any challenge", func(t *testing.T) {
+		_, err := h.Ask(token, `{"type":"verifiableCredential"}`)
+		fixture.WantCode(t, err, "request_malformed")
+	})
+	t.Run("an optional claim is answered without what is not held", func(t *testing.T) {
+		a := h.Answer(token, `{"type":"verifiableCredential","challenge":"A","optional":true,"item":["Other"]}`)
+		if strings.Contains(string(a.Claims[0]), "presentation") {
+			t.Errorf("got %s", a.Claims[0])
+		}
+	})
+}
+
+func TestWhatIsNotHeldIsDeclinedOnceThePersonClosedTheQuestion(t *testing.T) {
+	h := fixture.New(t)
+	token := h.AppToken(fixture.Notes)
+	h.Policy(fixture.AllowAll)
+	asked := `{"type":"asset","challenge":"A1B2C3D4E5F60718"}`
+	p := h.Pending(token, asked) // although a rule allows everything
+	v, err := h.Pipeline.Approval(t.Context(), h.As(h.Owner), p.ID)
+	if err != nil || len(v.Claims[0].Unusual) == 0 {
+		t.Errorf("%+v, %v", v, err)
+	}
+	fixture.WantErr(t, h.Approve(p.ID, consent.Choice{Remember: &consent.Remember{Times: 1}}), consent.ErrChoice)
+	if err := h.Approve(p.ID, consent.Choice{}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = h.Collect(token, p.ID)
+	fixture.WantCode(t, err, "credential_not_held")
+	if kind, e := h.LastEvent(); kind != "claim.refused" || e.Code != "credential_not_held" {
+		t.Errorf("recorded %s %+v", kind, e)
+	}
+}
+
+func TestASessionsTargetThatIsNotHeldIsDeclinedTheSameWay(t *testing.T) {
+	h := fixture.AtDawn(t)
+	s := fixture.Recorded(t, "session-profile")[0]
+	s.Asked = fixture.Raw(`{"type":"authPrincipal","target":"` + fixture.Another + `"}`)
+	_, err := h.Replay(s, "", consent.Choice{})
+	fixture.WantCode(t, err, "account_not_held")
+	if kinds := h.Events(); kinds[len(kinds)-2] != "approval.approved" {
+		t.Errorf("recorded %v", kinds)
+	}
+}
+
+func TestTheChallengeOfAnAssetCannotBeAnotherMessage(t *testing.T) {
+	h := fixture.New(t)
+	token := h.AppToken(fixture.Notes)
+	own := h.Account(fixture.Notes, did.AccountType())
+	if _, err := h.Wallets.PutAsset(t.Context(), h.As(h.Owner), wallets.NewAsset{Asset: fixture.Parsed(t, fixture.Ticket), Owner: fixture.Parsed(t, own.Address)}); err != nil {
+		t.Fatal(err)
+	}
+	for _, challenge := range []string{"short", "eyJhbGciOiJFZDI1NTE5In0.eyJpc3MiOiJ4In0", "with a blank in it it is text", strings.Repeat("A", 129)} {
+		for _, kind := range []string{"asset", "assetOrVC"} {
+			out, err := h.Ask(token, `{"type":"`+kind+`","filters":[{}],"challenge":"`+challenge+`"}`)
+			if code := did.CodeOf(err); code != "blind_signature" && code != "request_malformed" || out.Pending != nil {
+				t.Errorf("%s with %q: %v, %v", kind, challenge, out, err)
+			}
+		}
+	}
+}
+
+// attachment is what the recorded session was handed.
+func attachment(t *testing.T) (first fixture.Step, handed json.RawMessage) {
+	t.Helper()
+	steps := fixture.Recorded(t, "session-finish-fields")
+	return steps[2], steps[3].Last["response"]
+}
+
+func changed(t *testing.T, raw json.RawMessage, change func(whole, data map[string]any)) json.RawMessage {
+	t.Helper()
+	var whole map[string]any
+	if err := json.Unmarshal(raw, &whole); err != nil {
+		t.Fatal(err)
+	}
+	change(whole, whole["data"].(map[string]any))
+	b, err := json.Marshal(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestWhatASessionHandsOver(t *testing.T) {
+	h := fixture.AtDawn(t)
+	s, handed := attachment(t)
+	h.MustReplay(s, "", consent.Choice{})
+	session := h.Enter(s, fixture.Alice)
+	t.Run("is kept and recorded without asking, once", func(t *testing.T) {
+		v, err := h.Wallets.StoreCredential(t.Context(), session, handed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v.Kind != "credential" || v.Issuer != fixture.DemoIssuer || v.Owner != fixture.Alice || v.Tag != "badge-1" || v.From != "did:abt:"+fixture.DemoIssuer {
+			t.Errorf("kept is %+v", v)
+		}
+		if kind, e := h.LastEvent(); kind != "credential.stored" || e.Made != v.ID || e.Session != "s1" {
+			t.Errorf("recorded %s %+v", kind, e)
+		}
+		before := len(h.Events())
+		again, err := h.Wallets.StoreCredential(t.Context(), session, handed)
+		if diff := cmp.Diff(v, again); err != nil || diff != "" || len(h.Events()) != before {
+			t.Errorf("the second time: %v %s", err, diff)
+		}
+		got, data, err := h.Wallets.Holding(t.Context(), h.As(h.Owner), v.ID)
+		if diff := cmp.Diff(v, got); err != nil || diff != "" || !strings.Contains(string(data), "DemoPassport") {
+			t.Errorf("%v %s %s", err, diff, data)
+		}
+	})
+	t.Run("can be an asset of the session's account", func(t *testing.T) {
+		v, err := h.Wallets.StoreCredential(t.Context(), session, json.RawMessage(`{"disposition":"attachment","type":"asset","assetId":"`+fixture.Ticket+`"}`))
+		if err != nil || v.Kind != "asset" || v.DID != fixture.Ticket || v.Owner != fixture.Alice {
+			t.Errorf("%+v, %v", v, err)
+		}
+	})
+	for name, change := range map[string]func(whole, data map[string]any){
+		"about another account":       func(_, data map[string]any) { data["credentialSubject"].(map[string]any)["id"] = fixture.Another },
+		"with a name changed":         func(_, data map[string]any) { data["issuer"].(map[string]any)["name"] = "Another" },
+		"with a member more":          func(_, data map[string]any) { data["more"] = 1 },
+		"with another issuer's DID":   func(_, data map[string]any) { data["issuer"].(map[string]any)["id"] = fixture.Another },
+		"without a proof":             func(_, data map[string]any) { delete(data, "proof") },
+		"with a proof by another":     func(_, data map[string]any) { data["proof"].(map[string]any)["signer"] = fixture.Another },
+		"with a proof of another key": func(_, data map[string]any) { data["proof"].(map[string]any)["type"] = "Secp256k1Signature" },
+		"with a signature cut short": func(_, data map[string]any) {
+			p := data["proof"].(map[string]any)
+			p["jws"] = p["jws"].(string)[:40]
+		},
+		"that is no attachment":     func(whole, _ map[string]any) { whole["disposition"] = "inline" },
+		"that is something else":    func(whole, _ map[string]any) { whole["type"] = "Program" },
+		"that names no valid asset": func(whole, _ map[string]any) { whole["assetId"] = "zje1" },
+	} {
+		t.Run("is refused "+name, func(t *testing.T) {
+			_, err := h.Wallets.StoreCredential(t.Context(), session, changed(t, handed, change))
+			fixture.WantCode(t, err, "credential_invalid")
+		})
+	}
+	t.Run("is refused to who is no session", func(t *testing.T) {
+		_, err := h.Wallets.StoreCredential(t.Context(), h.As(h.Owner), handed)
+		fixture.WantErr(t, err, auth.ErrForbidden)
+	})
+	t.Run("is refused when the wallet is full of such", func(t *testing.T) {
+		var writes []store.Write
+		for i := range wallets.MaxHeld {
+			writes = append(writes, store.PutCredential(store.Credential{Wallet: h.Wallet, ID: store.NewID(), Sealed: []byte{byte(i)}}, wallets.MaxHeld+2))
+		}
+		if err := h.As(h.Owner).Record(t.Context(), ledger.Event{Kind: ledger.CredentialStored, By: "test"}, writes...); err != nil {
+			t.Fatal(err)
+		}
+		_, err := h.Wallets.StoreCredential(t.Context(), session, changed(t, handed, func(whole, _ map[string]any) { whole["assetId"] = fixture.DemoIssuer }))
+		fixture.WantErr(t, err, auth.ErrInput)
+	})
+}
+
+func TestTheOwnersCredentials(t *testing.T) {
+	h := fixture.AtDawn(t)
+	s, handed := attachment(t)
+	var a struct{ Data json.RawMessage }
+	if err := json.Unmarshal(handed, &a); err != nil {
+		t.Fatal(err)
+	}
+	_, err := h.Wallets.PutCredential(t.Context(), h.As(h.Owner), a.Data, "")
+	fixture.WantCode(t, err, "account_not_held") // the account is made in the session
+	h.MustReplay(s, "", consent.Choice{})
+	v, err := h.Wallets.PutCredential(t.Context(), h.As(h.Owner), a.Data, "mine")
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, _, err := h.Wallets.Holdings(t.Context(), h.As(h.Owner), store.Page{})
+	if diff := cmp.Diff([]wallets.HoldingView{v}, list); err != nil || diff != "" {
+		t.Error(err, diff)
+	}
+	for name, call := range map[string]func(c *auth.Caller) error{
+		"list":   func(c *auth.Caller) error { _, _, err := h.Wallets.Holdings(t.Context(), c, store.Page{}); return err },
+		"read":   func(c *auth.Caller) error { _, _, err := h.Wallets.Holding(t.Context(), c, v.ID); return err },
+		"put":    func(c *auth.Caller) error { _, err := h.Wallets.PutCredential(t.Context(), c, a.Data, ""); return err },
+		"delete": func(c *auth.Caller) error { return h.Wallets.DeleteHolding(t.Context(), c, v.ID) },
+	} {
+		t.Run("are not an app's to "+name, func(t *testing.T) { fixture.WantErr(t, call(h.As(h.AppToken(fixture.Notes))), auth.ErrForbidden) })
+	}
+	t.Run("are noticed when somebody else wrote them", func(t *testing.T) {
+		row, err := h.Store.Credential(t.Context(), h.Wallet, v.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		row.ID = "somewhere else"
+		if err := h.As(h.Owner).Record(t.Context(), ledger.Event{Kind: ledger.CredentialStored, By: "test"}, store.PutCredential(row, wallets.MaxHeld)); err != nil {
+			t.Fatal(err)
+		}
+		list, _, err := h.Wallets.Holdings(t.Context(), h.As(h.Owner), store.Page{})
+		if err != nil || len(list) != 1 {
+			t.Errorf("%d listed, %v", len(list), err)
+		}
+		if kind, _ := h.LastEvent(); kind != "row.forged" {
+			t.Errorf("recorded %s", kind)
+		}
+	})
+	if err := h.Wallets.DeleteHolding(t.Context(), h.As(h.Owner), v.ID); err != nil {
+		t.Error(err)
+	}
+	fixture.WantErr(t, h.Wallets.DeleteHolding(t.Context(), h.As(h.Owner), v.ID), auth.ErrNotFound)
+}

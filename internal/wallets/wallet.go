@@ -1,0 +1,221 @@
+package wallets
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"walletd/internal/auth"
+	"walletd/internal/derive"
+	"walletd/internal/keystore"
+	"walletd/internal/ledger"
+	"walletd/internal/store"
+)
+
+// NewWallet asks for a wallet: of new words, or of those given, or of a raw seed. Words and seed
+// are wiped by CreateWallet.
+type NewWallet struct {
+	Name  string
+	Words []byte // a BIP-39 phrase, or nil
+	Seed  []byte // 64 bytes, or nil
+}
+
+// Format keeps words and seed out of logs.
+func (NewWallet) Format(f fmt.State, _ rune) { fmt.Fprint(f, "NewWallet{…}") }
+
+// CreatedWallet is a wallet that was made. Words are set if they were made here, and are shown
+// this once; wipe them.
+type CreatedWallet struct {
+	Wallet string
+	Words  derive.Words
+	Made   bool // Words were made here
+}
+
+// Create makes or imports a wallet, for an operator. The same seed makes the same wallet:
+// one that is there already is ErrExists.
+func (w *Wallets) Create(ctx context.Context, c *auth.Caller, n NewWallet) (CreatedWallet, error) {
+	defer clear(n.Words)
+	defer clear(n.Seed)
+	if err := c.RequireOperator(); err != nil {
+		return CreatedWallet{}, err
+	}
+	if len(n.Name) > 200 || !utf8.ValidString(n.Name) || strings.ContainsRune(n.Name, 0) {
+		return CreatedWallet{}, auth.Invalid("a wallet's name has at most 200 bytes of text")
+	}
+	created, seed, err := n.ReadSeed()
+	if err != nil {
+		return CreatedWallet{}, err
+	}
+	defer seed.Wipe()
+	row, account, keys, err := w.keystore.NewWallet(seed, keystore.Content{Name: n.Name, Rounds: 1}, w.store.Now().Unix())
+	if err != nil {
+		return CreatedWallet{}, fmt.Errorf("sealing the wallet: %w", err)
+	}
+	defer keys.Close()
+	created.Wallet = row.ID
+
+	kind := ledger.WalletCreated
+	if !created.Made {
+		kind = ledger.WalletImported
+	}
+	e := c.Event(kind)
+	e.Wallet = row.ID
+	_, err = w.ledger.CommitService(ctx, c.Epoch, ledger.Change{
+		Event: e, Once: c.IdempotencyKey(), Created: row.ID, Secret: created.Made,
+		Writes: []store.Write{store.InsertWallet(row), store.InsertAccount(account)},
+	}, w.ledger.NewWallet(row, keys))
+	if errors.Is(err, store.ErrExists) {
+		err = fmt.Errorf("%w: the wallet %s", auth.ErrExists, row.ID)
+	}
+	if err != nil {
+		created.Words.Wipe()
+		return CreatedWallet{}, err
+	}
+	return created, nil
+}
+
+// ReadSeed returns the seed of the words or bytes given, or of new words.
+func (n NewWallet) ReadSeed() (CreatedWallet, derive.Seed, error) {
+	switch {
+	case n.Words != nil && n.Seed != nil:
+		return CreatedWallet{}, derive.Seed{}, auth.Invalid("words and seedHex exclude each other")
+	case n.Words != nil:
+		words, err := derive.ParseWords(string(n.Words))
+		if err != nil {
+			return CreatedWallet{}, derive.Seed{}, &WordsError{err}
+		}
+		defer words.Wipe()
+		return CreatedWallet{}, words.Seed(), nil
+	case n.Seed != nil:
+		seed, err := derive.NewSeed(n.Seed)
+		if err != nil {
+			return CreatedWallet{}, derive.Seed{}, fmt.Errorf("%w: %w: %w", auth.ErrInput, ErrSeed, err)
+		}
+		return CreatedWallet{}, seed, nil
+	default:
+		words, err := derive.NewWords()
+		if err != nil {
+			return CreatedWallet{}, derive.Seed{}, fmt.Errorf("drawing the words: %w", err)
+		}
+		return CreatedWallet{Words: words, Made: true}, words.Seed(), nil
+	}
+}
+
+// WalletView is a wallet as operators and its owner see it.
+type WalletView struct {
+	Wallet    string
+	Name      string
+	Owned     bool // has, or had, an owner's token
+	Strangers bool // signed requests of apps that are not known may ask
+	Rounds    int  // of encryptionKey; 1 is what every known app expects
+	Damaged   bool // its row does not open
+	Created   time.Time
+}
+
+// List lists all wallets for an operator, its own for an owner.
+func (w *Wallets) List(ctx context.Context, c *auth.Caller, p store.Page) ([]WalletView, string, error) {
+	if c.Role == auth.Owner {
+		return []WalletView{viewWallet(c.Wallet.Row(), c.Wallet.Settings())}, "", nil
+	}
+	if err := c.RequireOperator(); err != nil {
+		return nil, "", err
+	}
+	rows, next, err := w.store.Wallets(ctx, p)
+	if err != nil {
+		return nil, "", fmt.Errorf("reading the wallets: %w", err)
+	}
+	views := make([]WalletView, 0, len(rows))
+	for _, row := range rows {
+		settings, err := w.keystore.Settings(row, c.Epoch)
+		if _, damaged := errors.AsType[*keystore.DamagedError](err); damaged {
+			views = append(views, WalletView{Wallet: row.ID, Damaged: true, Created: time.Unix(row.Created, 0)})
+			continue
+		}
+		if err != nil {
+			return nil, "", fmt.Errorf("opening wallet %s: %w", row.ID, err)
+		}
+		views = append(views, viewWallet(row, settings))
+	}
+	return views, next, nil
+}
+
+func viewWallet(row store.Wallet, content keystore.Content) WalletView {
+	return WalletView{
+		Wallet: row.ID, Name: content.Name, Owned: content.Owned, Strangers: content.Strangers, Rounds: content.Rounds,
+		Created: time.Unix(row.Created, 0),
+	}
+}
+
+// Get returns one wallet, for its owner or an operator.
+func (w *Wallets) Get(ctx context.Context, c *auth.Caller, id string) (WalletView, error) {
+	switch {
+	case c.Role == auth.Owner && c.WalletID == id:
+		return viewWallet(c.Wallet.Row(), c.Wallet.Settings()), nil
+	case c.Role != auth.Operator:
+		return WalletView{}, auth.ErrNotFound
+	}
+	row, err := w.store.CallerWallet(ctx, id)
+	if err != nil {
+		return WalletView{}, auth.NotFound(err)
+	}
+	settings, err := w.keystore.Settings(row.Wallet, row.Epoch)
+	if err != nil {
+		return WalletView{}, fmt.Errorf("opening the wallet: %w", err)
+	}
+	return viewWallet(row.Wallet, settings), nil
+}
+
+// WalletChange changes a wallet's settings; nil leaves one as it is.
+type WalletChange struct {
+	Name      *string
+	Strangers *bool
+	Rounds    *int
+}
+
+// Update changes the settings of the caller's wallet, for its owner. Other rounds than one
+// change every encryptionKey of the wallet (reference f.10).
+func (w *Wallets) Update(ctx context.Context, c *auth.Caller, change WalletChange) (WalletView, error) {
+	if err := c.RequireOwner(); err != nil {
+		return WalletView{}, err
+	}
+	content := c.Wallet.Settings()
+	if change.Name != nil {
+		content.Name = *change.Name
+	}
+	if change.Strangers != nil {
+		content.Strangers = *change.Strangers
+	}
+	if change.Rounds != nil {
+		content.Rounds = *change.Rounds
+	}
+	row, err := w.keystore.WithContent(c.Wallet.Row(), content)
+	if errors.Is(err, keystore.ErrContent) {
+		return WalletView{}, fmt.Errorf("%w: %w", auth.ErrInput, err)
+	}
+	if err != nil {
+		return WalletView{}, fmt.Errorf("sealing the wallet: %w", err)
+	}
+	e := c.Event(ledger.WalletChanged)
+	e.Reason = fmt.Sprintf("strangers %t, rounds %d", content.Strangers, content.Rounds)
+	if err := c.Record(ctx, e, store.UpdateWallet(row)); err != nil {
+		return WalletView{}, err
+	}
+	if err := w.auth.Refresh(ctx, c); err != nil {
+		return WalletView{}, err
+	}
+	return viewWallet(c.Wallet.Row(), c.Wallet.Settings()), nil
+}
+
+// Delete removes a wallet and all that is its own but the record, for its owner, or an
+// operator while it has none. Without the words it is gone.
+func (w *Wallets) Delete(ctx context.Context, c *auth.Caller, id string) error {
+	if err := w.auth.Enter(ctx, c, id); err != nil {
+		return err
+	}
+	e := c.Event(ledger.WalletDeleted)
+	e.Wallet = id
+	return c.Record(ctx, e, store.DeleteWallet(id))
+}

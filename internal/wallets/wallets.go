@@ -1,0 +1,26 @@
+// Package wallets holds what a wallet is made of and its administration: wallets, accounts, the
+// profile, credentials and assets, and the audit log as its readers see it. Nothing here answers an app.
+package wallets
+
+import (
+	"github.com/rs/zerolog"
+
+	"walletd/internal/auth"
+	"walletd/internal/keystore"
+	"walletd/internal/ledger"
+	"walletd/internal/store"
+)
+
+// Wallets administers the wallets of a keystore. It is safe for concurrent use.
+type Wallets struct {
+	auth     *auth.Auth
+	store    *store.Store
+	keystore *keystore.Keystore
+	ledger   *ledger.Ledger
+	log      zerolog.Logger
+}
+
+// New returns the Wallets of a keystore. What goes wrong at a lock is logged.
+func New(st *store.Store, ks *keystore.Keystore, l *ledger.Ledger, a *auth.Auth, log zerolog.Logger) *Wallets {
+	return &Wallets{auth: a, store: st, keystore: ks, ledger: l, log: log}
+}
