@@ -40,21 +40,34 @@ func TestMain(m *testing.M) {
 //	port NAME                  puts a free port of this machine into a variable
 //	certify NAME               makes NAME.pem and NAME.key for NAME
 func TestScripts(t *testing.T) {
-	runScripts(t, "testdata", "")
+	runScripts(t, "testdata/*.txt", "")
 }
 
-// TestScriptsOnPostgreSQL runs those that need a server, whose database is in $STORE.
+// TestScriptsOnPostgreSQL runs those that need a server. Each has a database of its own, in $STORE.
 func TestScriptsOnPostgreSQL(t *testing.T) {
-	runScripts(t, "testdata/postgres", postgres.Start(t))
+	scripts, err := filepath.Glob("testdata/postgres/*.txt")
+	if err != nil || len(scripts) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	for _, script := range scripts {
+		t.Run(strings.TrimSuffix(filepath.Base(script), ".txt"), func(t *testing.T) {
+			t.Parallel()
+			runScripts(t, script, postgres.Start(t))
+		})
+	}
 }
 
-func runScripts(t *testing.T, dir, store string) {
+func runScripts(t *testing.T, pattern, store string) {
+	scripts, err := filepath.Glob(pattern)
+	if err != nil || len(scripts) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
 	golden, err := filepath.Abs("../../internal/wallettest/testdata/v1")
 	if err != nil {
 		t.Fatal(err)
 	}
 	testscript.Run(t, testscript.Params{
-		Dir:                 dir,
+		Files:               scripts,
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("TZ", "UTC")

@@ -84,7 +84,11 @@ func (cmd *serveCmd) Run(ctx context.Context, con *console, undone hardening) er
 	for _, l := range listeners {
 		log.Info().Stringer("address", l.Addr()).Bool("tls", l.tls != nil).Str("answers", l.answers).Msg("listening")
 	}
-	return s.serve(ctx, listeners, func(ctx context.Context) { s.unlockWith(ctx, unlock) })
+	var again func() (keystore.Secret, error)
+	if !unlock.IsZero() && cmd.Passphrase.FD < 0 && cmd.Identity.FD < 0 { // a descriptor is read once
+		again = func() (keystore.Secret, error) { return cmd.secret(con) }
+	}
+	return s.serve(ctx, listeners, func(ctx context.Context) { s.keepUnlocked(ctx, unlock, again) })
 }
 
 // sessions says how DID Connect sessions are held.
@@ -164,24 +168,98 @@ func (cmd *serveCmd) secret(con *console) (keystore.Secret, error) {
 	return keystore.Secret{}, nil
 }
 
-// unlockWith tries a secret once the service listens. A failure leaves the service locked rather
-// than down: a supervisor would start it again and again, and each try is counted.
-func (s *service) unlockWith(ctx context.Context, unlock keystore.Secret) {
+// How often a service asks whether another replica has locked it, how long it leaves a rotation of
+// another to that one, and the pauses between two tries to unlock where the store does not answer.
+const (
+	watchPause    = time.Second
+	rotationTime  = 10 * time.Second
+	firstTryPause = time.Second
+	mostTryPause  = 30 * time.Second
+)
+
+// keepUnlocked unlocks the service once it listens, and again whenever another replica replaces the
+// root key, which locks this one. A lock it leaves alone: somebody has decided that. The secret is not
+// kept; again reads it once more, and is nil where that cannot be done.
+func (s *service) keepUnlocked(ctx context.Context, unlock keystore.Secret, again func() (keystore.Secret, error)) {
 	if unlock.IsZero() {
 		s.log.Info().Msg("locked: an operator unlocks it with walletd keystore unlock")
-		return
+	} else {
+		s.unlockWith(ctx, unlock)
 	}
-	defer unlock.Wipe()
-	err := s.keystore.Unlock(ctx, "walletd", unlock)
-	if unfinished, ok := errors.AsType[*keystore.UnfinishedError](err); ok {
-		s.log.Warn().Err(unfinished.Err).Msg("unlocked, but a rotation of the root key is not finished")
-		return
-	}
-	if err != nil {
-		if ctx.Err() == nil {
-			s.log.Error().Err(err).Msg("locked: the keystore was not unlocked")
+	var noticed keystore.Loss
+	var since time.Time
+	tried := false
+	for pause(ctx, watchPause) {
+		loss, err := s.keystore.Loss(ctx)
+		if err != nil {
+			continue // what reads for requests tells of the store
 		}
-		return
+		if loss.Lost && (!noticed.Lost || loss.Rotated != noticed.Rotated || loss.Generation != noticed.Generation) {
+			since, tried = time.Now(), false
+			s.tellLoss(loss, again != nil)
+		}
+		noticed = loss
+		// Unlocking goes on with a rotation, so one that is long, or was cut short, keeps nobody waiting.
+		if !loss.Rotated || tried || again == nil || loss.Rotating && time.Since(since) < rotationTime {
+			continue
+		}
+		tried = true
+		unlock, err := again()
+		if err != nil {
+			s.log.Error().Err(err).Msg("locked: what unlocks the keystore cannot be read")
+			continue
+		}
+		s.unlockWith(ctx, unlock)
 	}
-	s.log.Info().Msg("unlocked")
+}
+
+// tellLoss says in the log why the service is not unlocked any more.
+func (s *service) tellLoss(loss keystore.Loss, unlocks bool) {
+	switch {
+	case !loss.Rotated:
+		s.log.Warn().Msg("locked by another replica")
+	case unlocks:
+		s.log.Info().Int64("root key", loss.Generation).Msg("locked: another replica replaces the root key, and this one unlocks again by itself")
+	default:
+		s.log.Warn().Int64("root key", loss.Generation).Msg("locked: another replica replaces the root key, and this one has no file to unlock with; an operator unlocks it with walletd keystore unlock")
+	}
+}
+
+// pause waits, and reports whether ctx goes on.
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// unlockWith tries a secret, which it wipes. A failure leaves the service locked rather than down: a
+// supervisor would start it again and again, and each try is counted. Where the store is the reason,
+// it is tried again.
+func (s *service) unlockWith(ctx context.Context, unlock keystore.Secret) {
+	defer unlock.Wipe()
+	for wait := firstTryPause; ; wait = min(2*wait, mostTryPause) {
+		err := s.keystore.Unlock(ctx, "walletd", unlock)
+		unfinished, isUnfinished := errors.AsType[*keystore.UnfinishedError](err)
+		switch {
+		case err == nil:
+			s.log.Info().Msg("unlocked")
+			return
+		case isUnfinished:
+			s.log.Warn().Err(unfinished.Err).Msg("unlocked, but a rotation of the root key is not finished")
+			return
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrFull), errors.Is(err, keystore.ErrBusy):
+			s.log.Warn().Err(err).Stringer("again in", wait).Msg("locked: the keystore could not be unlocked yet")
+		default:
+			s.log.Error().Err(err).Msg("locked: the keystore was not unlocked")
+			return
+		}
+		if !pause(ctx, wait) {
+			return
+		}
+	}
 }

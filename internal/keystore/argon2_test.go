@@ -116,12 +116,7 @@ func TestWeakSlot(t *testing.T) {
 		h.mustUnlock(firstPass)
 		row, _ := h.addWallet(1)
 		ctx, cancel := context.WithCancel(t.Context())
-		h.now = func() time.Time {
-			if h.status().Rotating {
-				cancel()
-			}
-			return time.Now()
-		}
+		h.now = stopsRotation(h, cancel)
 		var unfinished *UnfinishedError
 		if err := h.Rotate(ctx, "token", []Secret{Passphrase([]byte(firstPass)), Passphrase([]byte(secondPass))}, false); !errors.As(err, &unfinished) {
 			t.Fatalf("Rotate: %v, want an UnfinishedError", err)

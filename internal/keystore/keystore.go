@@ -32,8 +32,10 @@ type Keystore struct {
 
 	gate sync.Mutex // held while a secret is tried: it costs memory and is counted
 
-	mu   sync.RWMutex // guards open, and what is in it from being wiped while in use
+	mu   sync.RWMutex // guards what follows, and what is in it from being wiped while in use
 	open *opened      // nil: locked
+	next *opened      // what a rotation makes of open, from before its first commit until that is known
+	lost int64        // generation of what was open until a lock or rotation elsewhere; 0: nothing, or unlocked since
 }
 
 // opened is what an unlocked keystore holds.
@@ -123,7 +125,7 @@ func (k *Keystore) Init(ctx context.Context, slots []NewSlot, operator store.Tok
 // process, and puts on record who did it. The keys are wiped also if the store
 // fails.
 func (k *Keystore) Lock(ctx context.Context, by string) error {
-	k.replace(false, nil)
+	k.replace(nil)
 	epoch, err := k.store.RaiseEpoch(ctx)
 	if err != nil {
 		return fmt.Errorf("locking the other replicas: %w", err)
@@ -132,8 +134,10 @@ func (k *Keystore) Lock(ctx context.Context, by string) error {
 }
 
 // Unlocked tells whether this process holds the root key and epoch, read from
-// the store, is not newer than the one it was unlocked at. If it is newer,
-// another replica has locked, and the keys are wiped.
+// the store, is not newer than the one it was unlocked at. If it is the epoch of
+// the rotation that this process has begun, the new root key takes the place of
+// the old one. If it is any other, another replica has locked or rotated, and the
+// keys are wiped.
 func (k *Keystore) Unlocked(epoch int64) bool {
 	k.mu.RLock()
 	o := k.open
@@ -144,25 +148,32 @@ func (k *Keystore) Unlocked(epoch int64) bool {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.open == nil || epoch <= k.open.epoch { // unlocked anew meanwhile
+	switch {
+	case k.open == nil || epoch <= k.open.epoch: // locked or unlocked anew meanwhile
 		return k.open != nil
+	case k.next != nil && epoch == k.next.epoch:
+		k.open.wipe()
+		k.open, k.next = k.next, nil
+		return true
 	}
-	k.open.wipe()
-	k.open = nil
+	k.lost = k.open.generation
+	k.become(nil)
 	return false
 }
 
-// replace puts another state in place of the one there, which it wipes. With
-// follow it does so only while there is one: a lock in between wins.
-func (k *Keystore) replace(follow bool, o *opened) {
+// replace puts another state in place of the one there; nil locks.
+func (k *Keystore) replace(o *opened) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if follow && k.open == nil {
-		o.wipe()
-		return
-	}
+	k.become(o)
+	k.lost = 0
+}
+
+// become wipes all that is held but o, which is from now on. The caller holds mu.
+func (k *Keystore) become(o *opened) {
 	k.open.wipe()
-	k.open = o
+	k.next.wipe()
+	k.open, k.next = o, nil
 }
 
 // Status is what can be said of the keystore without a secret.

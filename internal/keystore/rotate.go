@@ -2,6 +2,8 @@ package keystore
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strconv"
@@ -16,6 +18,9 @@ const (
 	// inFlight is how long the old root key stays in memory after it was dropped
 	// from the store, for requests that had read their wallet's row before.
 	inFlight = 10 * time.Second
+	// The pauses between two questions to a store that does not answer.
+	firstPause = 50 * time.Millisecond
+	mostPause  = time.Second
 )
 
 // Rotate makes a new root key and re-seals all wallets under it, while the
@@ -25,14 +30,17 @@ const (
 //
 // The first commit holds the new slots, the removal of the others, the old root
 // key and the service's key sealed under the new one, and a raised epoch, which
-// locks the other replicas. Then the wallets follow, and at last the old root key is dropped.
+// locks the other replicas (Loss tells them why). Then the wallets follow, and at
+// last the old root key is dropped. This process goes on serving.
 // Killed anywhere in between, every wallet opens after the next Unlock, which
 // goes on with it.
 //
 // Errors are those of Unlock (every secret must open a slot), ErrLocked,
 // *MissingSlotsError, store.ErrLastSlot, store.ErrChanged if another replica
 // changed the slots at the same time, and *UnfinishedError, with which the new
-// root key is in force.
+// root key is in force. If the store does not answer at the first commit, Rotate
+// asks it until ctx ends; with store.ErrUnavailable nothing is changed, or it is
+// still not known, and this process serves either way.
 func (k *Keystore) Rotate(ctx context.Context, by string, secrets []Secret, dropMissing bool) error {
 	if len(secrets) > maxSlots {
 		return ErrSlots
@@ -60,7 +68,7 @@ func (k *Keystore) Rotate(ctx context.Context, by string, secrets []Secret, drop
 	defer root.wipe()
 	row := a.row
 	row.Generation++
-	row.Epoch++
+	row.Epoch = rotationEpoch(row.Epoch)
 	row.SealedOldRoot = seal(root.seal, oldRootLabel(row), a.root.base[:])
 	row.SealedService = sealService(root, row, a.service)
 	kept, dropped, err := k.resealSlots(a, row, root)
@@ -87,19 +95,156 @@ func (k *Keystore) Rotate(ctx context.Context, by string, secrets []Secret, drop
 	events := a.findings("rotation started", by)
 	events[0].Generation, events[0].Epoch = row.Generation, row.Epoch
 	events[0].Slots, events[0].Dropped = names(kept), names(dropped)
-	// If the outcome is unknown the epoch tells: it was raised, and the next
-	// request locks this process, or nothing happened.
-	if _, err := k.store.Commit(ctx, k.change(a.row.Epoch, writes, events...)); err != nil {
-		return fmt.Errorf("starting the rotation: %w", err)
-	}
-	k.replace(true, &opened{
+	// The new root key is held before the commit, so that a request which reads
+	// the new epoch has it, at whatever moment.
+	next := &opened{
 		generation: row.Generation, epoch: row.Epoch,
 		root: root.clone(), old: a.root.clone(), service: a.service.clone(),
-	})
+	}
+	if !k.hold(next) {
+		return ErrLocked
+	}
+	if err := k.start(ctx, a.row, row, root, k.change(a.row.Epoch, writes, events...)); err != nil {
+		if !errors.Is(err, errUnknown) {
+			k.letGo(next)
+		}
+		return fmt.Errorf("starting the rotation: %w", err)
+	}
+	k.take(next)
 	if err := k.finish(ctx, row, root, a.root); err != nil {
 		return &UnfinishedError{err}
 	}
 	return nil
+}
+
+// hold keeps what the keystore holds after a rotation until it is known whether
+// that began. It says false, and wipes it, if the keystore is locked.
+func (k *Keystore) hold(next *opened) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.open == nil {
+		next.wipe()
+		return false
+	}
+	k.next.wipe()
+	k.next = next
+	return true
+}
+
+// take puts next in force, unless a request has done so that read its epoch, or a
+// lock came between, which has wiped it.
+func (k *Keystore) take(next *opened) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.next == next {
+		k.open.wipe()
+		k.open, k.next = next, nil
+	}
+}
+
+// letGo wipes next after a rotation that did not begin.
+func (k *Keystore) letGo(next *opened) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch next {
+	case k.next:
+		next.wipe()
+		k.next = nil
+	case k.open: // its epoch was read: somebody has guessed and written it
+		k.become(nil)
+	}
+}
+
+// errUnknown says that it is not known whether a rotation began, because the
+// store does not answer. The new root key stays held: a request that reads its
+// epoch takes it, and until then the old one is in force.
+var errUnknown = errors.New("the store has not said whether it began")
+
+// start commits the first change of a rotation, from the keystore's row as it was
+// read to the one under root. If the outcome is unknown it finds it out.
+func (k *Keystore) start(ctx context.Context, was, row store.Keystore, root *keyring, c store.Change) error {
+	_, err := k.store.Commit(ctx, c)
+	if !errors.Is(err, store.ErrUnavailable) {
+		return err
+	}
+	for pause := firstPause; ; pause = min(2*pause, mostPause) {
+		began, settled := k.settle(ctx, was, row, root)
+		switch {
+		case settled && began:
+			return nil
+		case settled:
+			return err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", errUnknown, err)
+		}
+	}
+}
+
+// settle tells whether a rotation began. It writes the row as it was, on the
+// condition that it still is, and an entry that says so. Where the first change
+// is still being written, it has the row, and this waits for its end.
+func (k *Keystore) settle(ctx context.Context, was, row store.Keystore, root *keyring) (began, settled bool) {
+	e := event{Event: "rotation did not start", Generation: row.Generation}
+	_, err := k.store.Commit(ctx, k.change(was.Epoch, []store.Write{store.UpdateKeystore(was, was)}, e))
+	if !errors.Is(err, store.ErrChanged) {
+		return false, err == nil
+	}
+	now, err := k.store.Keystore(ctx)
+	return err == nil && now.Generation == row.Generation && checkRow(root, now), err == nil
+}
+
+// An epoch counts locks in its low bits. A rotation draws the bits above them
+// anew, larger than they were, and begins to count at zero. So no lock and no
+// other rotation gives the epoch that a rotation is about to write, and the epoch
+// says whether somebody has locked since the last one.
+const (
+	lockBits  = 16
+	drawnBits = 20 // an epoch outlasts 2^27 rotations, and as many digits as a JSON number has, 2^17
+)
+
+func rotationEpoch(epoch int64) int64 {
+	var drawn [4]byte
+	rand.Read(drawn[:]) // never fails
+	return (epoch>>lockBits + 1 + int64(binary.BigEndian.Uint32(drawn[:])>>(32-drawnBits))) << lockBits
+}
+
+// lockedSince tells whether somebody locked after the rotation that drew an epoch.
+func lockedSince(epoch int64) bool { return epoch&(1<<lockBits-1) != 0 }
+
+// Loss says how an unlocked keystore was locked from elsewhere; the zero Loss,
+// that it was not.
+type Loss struct {
+	Lost bool
+	// Rotated: another replica has replaced the root key, and nobody has locked
+	// since. Nobody has decided that this process is to stay locked.
+	Rotated bool
+	// Rotating: that rotation is not finished. Unlocking goes on with it.
+	Rotating bool
+	// Generation of the root key in force.
+	Generation int64
+}
+
+// Loss asks the store whether another replica has locked this process, or rotated.
+func (k *Keystore) Loss(ctx context.Context) (Loss, error) {
+	row, err := k.store.Keystore(ctx)
+	if err != nil {
+		return Loss{}, fmt.Errorf("reading the keystore: %w", err)
+	}
+	if k.Unlocked(row.Epoch) {
+		return Loss{}, nil
+	}
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	if k.lost == 0 {
+		return Loss{}, nil
+	}
+	return Loss{
+		Lost: true, Rotated: row.Generation > k.lost && !lockedSince(row.Epoch),
+		Rotating: len(row.SealedOldRoot) > 0, Generation: row.Generation,
+	}, nil
 }
 
 // resealSlots seals the new root key into the slots that a was opened with and

@@ -37,7 +37,7 @@ func (k *Keystore) Unlock(ctx context.Context, by string, s Secret) error {
 	if err := k.recordUnlock(ctx, a, by); err != nil {
 		return err
 	}
-	k.replace(false, a.opened())
+	k.replace(a.opened())
 	if a.old == nil {
 		return nil
 	}
