@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"walletd/api"
+	"walletd/internal/approvals"
 	"walletd/internal/auth"
 	"walletd/internal/backup"
 	"walletd/internal/claims"
@@ -24,16 +25,17 @@ import (
 
 // service is a walletd in this process, wired.
 type service struct {
-	store    *store.Store
-	keystore *keystore.Keystore
-	ledger   *ledger.Ledger
-	auth     *auth.Auth
-	wallets  *wallets.Wallets
-	pipeline *consent.Pipeline
-	sessions *connect.Sessions
-	server   *server.Server
-	drain    time.Duration // how long to go on answering when told to stop
-	log      zerolog.Logger
+	store     *store.Store
+	keystore  *keystore.Keystore
+	ledger    *ledger.Ledger
+	auth      *auth.Auth
+	wallets   *wallets.Wallets
+	approvals *approvals.Approvals
+	pipeline  *consent.Pipeline
+	sessions  *connect.Sessions
+	server    *server.Server
+	drain     time.Duration // how long to go on answering when told to stop
+	log       zerolog.Logger
 }
 
 // openService opens a store and wires a service to it. Of sessions, how they are held is given; what
@@ -49,13 +51,14 @@ func openService(ctx context.Context, url string, o store.Options, plan listenPl
 	s.ledger = ledger.New(st, s.keystore, ledger.Options{Log: log, Count: count.Count})
 	s.auth = auth.New(st, s.keystore, s.ledger)
 	s.wallets = wallets.New(st, s.keystore, s.ledger, s.auth, log)
+	s.approvals = approvals.New(st, s.auth)
 	types := append(claims.Types(secrets.KeyInUse), secrets.Types()...)
-	s.pipeline = consent.New(st, s.ledger, s.auth, s.wallets, types, consent.Options{Count: count.Count})
+	s.pipeline = consent.New(st, s.ledger, s.auth, s.wallets, s.approvals, types, consent.Options{Count: count.Count})
 	sessions.Auth, sessions.Wallets, sessions.Pipeline, sessions.Ledger = s.auth, s.wallets, s.pipeline, s.ledger
 	sessions.Store, sessions.Log, sessions.SingleKey, sessions.Alone = st, log, o.Dev, isSQLite(url)
 	s.sessions = connect.New(sessions)
 	s.server, err = server.New(server.Config{
-		Auth: s.auth, Wallets: s.wallets, Pipeline: s.pipeline, Ledger: s.ledger, Secrets: secrets.New(st, s.auth, s.pipeline),
+		Auth: s.auth, Wallets: s.wallets, Approvals: s.approvals, Pipeline: s.pipeline, Ledger: s.ledger, Secrets: secrets.New(st, s.auth, s.pipeline),
 		Backups:  backup.New(st, s.keystore, s.ledger, s.auth, s.wallets, s.pipeline),
 		Keystore: s.keystore, Store: st, Sessions: s.sessions, Log: log, Metrics: count, OpenAPI: api.OpenAPI,
 		Hosts: plan.hosts, Proxies: plan.proxies, Apps: plan.apps != nil, Connections: plan.connections, Rates: plan.rates, Idle: plan.idle,

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"walletd/internal/consent"
+	"walletd/internal/approvals"
 	"walletd/internal/did"
 	"walletd/internal/store"
 	"walletd/internal/wallettest/fixture"
@@ -25,11 +25,11 @@ func TestADelegatedKey(t *testing.T) {
 	want := fixture.Key(from, salt)
 
 	p := h.Pending(token, fixture.DelegatedClaim(salt, good))
-	v, err := h.Pipeline.Approval(t.Context(), h.As(h.Owner), p.ID)
+	v, err := h.Approvals.Get(t.Context(), h.As(h.Owner), p.ID)
 	if err != nil || v.Claims[0].Delegation == nil || v.Claims[0].Delegation.From != fromDID.String() || len(v.Claims[0].Unusual) != 2 {
 		t.Fatalf("the question shows %+v, %v", v.Claims, err)
 	}
-	if err := h.Approve(p.ID, consent.Choice{Remember: &consent.Remember{Until: "withdrawn"}}); err != nil {
+	if err := h.Approve(p.ID, approvals.Choice{Remember: &approvals.Remember{Until: "withdrawn"}}); err != nil {
 		t.Fatal(err)
 	}
 	out, err := h.Collect(token, p.ID)
@@ -40,7 +40,7 @@ func TestADelegatedKey(t *testing.T) {
 		if got := fixture.Member(t, h.Answer(token, fixture.DelegatedClaim(salt, good)), 0, "key"); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
-		grants, _, err := h.Pipeline.Grants(t.Context(), h.As(h.Owner), store.Page{})
+		grants, _, err := h.Approvals.ListGrants(t.Context(), h.As(h.Owner), store.Page{})
 		if err != nil || len(grants) != 1 || !grants[0].Ends.Equal(h.Clock.Add(time.Hour)) {
 			t.Errorf("the grant outlives the delegation: %+v, %v", grants, err)
 		}

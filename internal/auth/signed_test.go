@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"walletd/internal/approvals"
 	"walletd/internal/auth"
 	"walletd/internal/consent"
 	"walletd/internal/did"
@@ -201,7 +202,7 @@ func TestAStrangerIsNotAnswered(t *testing.T) {
 	if err != nil || out.Pending == nil {
 		t.Fatalf("got %v and %v of a wallet open to strangers, want a question: * does not speak of strangers", out, err)
 	}
-	if err := h.Approve(out.Pending.ID, consent.Choice{}); err != nil {
+	if err := h.Approve(out.Pending.ID, approvals.Choice{}); err != nil {
 		t.Fatal(err)
 	}
 	t.Run("until it was approved", func(t *testing.T) {
@@ -226,7 +227,7 @@ func TestASignedQuestionIsCollectedWithAFreshRequest(t *testing.T) {
 	if err != nil || out.Pending == nil {
 		t.Fatal(out, err)
 	}
-	if err := h.Approve(out.Pending.ID, consent.Choice{}); err != nil {
+	if err := h.Approve(out.Pending.ID, approvals.Choice{}); err != nil {
 		t.Fatal(err)
 	}
 	collect := func(p fixture.Peer, jti string) (consent.Outcome, error) {
@@ -292,10 +293,10 @@ func TestAnAgentSpeaksForAnApp(t *testing.T) {
 		if err != nil || out.Pending == nil {
 			t.Fatal(out, err)
 		}
-		if err := h.Approve(out.Pending.ID, consent.Choice{Remember: &consent.Remember{Until: "withdrawn"}}); err != nil {
+		if err := h.Approve(out.Pending.ID, approvals.Choice{Remember: &approvals.Remember{Until: "withdrawn"}}); err != nil {
 			t.Fatal(err)
 		}
-		grants, _, err := h.Pipeline.Grants(t.Context(), h.As(h.Owner), store.Page{})
+		grants, _, err := h.Approvals.ListGrants(t.Context(), h.As(h.Owner), store.Page{})
 		if err != nil || len(grants) != 1 || !grants[0].Ends.Equal(h.Clock.Add(time.Hour)) || grants[0].Agent != agent.DID.String() {
 			t.Fatalf("grants %+v, %v", grants, err)
 		}
@@ -319,7 +320,7 @@ func TestTheFirstCollectionFixesTheChallenge(t *testing.T) {
 	if err != nil || out.Pending == nil {
 		t.Fatal(out, err)
 	}
-	if err := h.Approve(out.Pending.ID, consent.Choice{}); err != nil {
+	if err := h.Approve(out.Pending.ID, approvals.Choice{}); err != nil {
 		t.Fatal(err)
 	}
 	const apps = 8

@@ -12,9 +12,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"walletd/internal/approvals"
 	"walletd/internal/auth"
 	"walletd/internal/backup"
-	"walletd/internal/consent"
 	"walletd/internal/did"
 	"walletd/internal/keystore"
 	"walletd/internal/ledger"
@@ -75,7 +75,7 @@ func furnished(t *testing.T) *fixture.House {
 	from, fromDID := fixture.Secret(t, fixture.Another, application)
 	good := fixture.Delegate(t, from, fromDID, fixture.App(t, fixture.Notes), h.Clock, nil)
 	p := h.Pending(token, fixture.DelegatedClaim(fromDID.Address(), good))
-	if err := h.Approve(p.ID, consent.Choice{Remember: &consent.Remember{Until: "withdrawn"}}); err != nil {
+	if err := h.Approve(p.ID, approvals.Choice{Remember: &approvals.Remember{Until: "withdrawn"}}); err != nil {
 		t.Fatal(err)
 	}
 	list, _, err := h.Auth.Delegations(ctx, h.As(h.Owner), store.Page{})
@@ -205,7 +205,7 @@ func TestAWalletIsRestoredIntoAnEmptyStore(t *testing.T) {
 		if err != nil || len(list) != 1 || list[0].Revoked.IsZero() {
 			t.Errorf("%+v, %v", list, err)
 		}
-		if grants, _, err := n.Pipeline.Grants(t.Context(), n.As(n.Owner), store.Page{}); err != nil || len(grants) != 0 {
+		if grants, _, err := n.Approvals.ListGrants(t.Context(), n.As(n.Owner), store.Page{}); err != nil || len(grants) != 0 {
 			t.Errorf("grants: %v, %v", grants, err)
 		}
 		_, err = n.Auth.Authenticate(t.Context(), h.Owner)

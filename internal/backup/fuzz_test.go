@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"walletd/internal/approvals"
 	"walletd/internal/auth"
 	"walletd/internal/claims"
 	"walletd/internal/consent"
@@ -93,5 +94,5 @@ func unlocked(f *testing.F) *Backups {
 	a := auth.New(st, ks, l)
 	w := wallets.New(st, ks, l, a, zerolog.Nop())
 	types := append(claims.Types(secrets.KeyInUse), secrets.Types()...)
-	return New(st, ks, l, a, w, consent.New(st, l, a, w, types, consent.Options{}))
+	return New(st, ks, l, a, w, consent.New(st, l, a, w, approvals.New(st, a), types, consent.Options{}))
 }

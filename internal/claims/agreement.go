@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"walletd/internal/approvals"
 	"walletd/internal/consent"
 	"walletd/internal/did"
 	"walletd/internal/keystore"
@@ -28,7 +29,7 @@ func agreement() consent.Type {
 	}
 }
 
-func parseAgreement(asked did.Object) (v consent.AgreementView, err error) {
+func parseAgreement(asked did.Object) (v approvals.AgreementView, err error) {
 	if v.Digest, err = asked.OptionalText("digest", consent.MaxText); err != nil {
 		return v, err
 	}
@@ -48,7 +49,7 @@ func parseAgreement(asked did.Object) (v consent.AgreementView, err error) {
 	return v, nil
 }
 
-func readAgreement(c *consent.Claim, v consent.AgreementView) error {
+func readAgreement(c *consent.Claim, v approvals.AgreementView) error {
 	c.Once = "each agreement is agreed to for itself"
 	c.View.Agreement = &v
 	c.Unusual = append(c.Unusual, "The wallet has not read the document, and cannot know that the digest is of it.")

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"walletd/internal/approvals"
 	"walletd/internal/consent"
 	"walletd/internal/did"
 	"walletd/internal/show"
@@ -16,17 +17,17 @@ const maxFilters = 32
 
 // readFilters reads the filters of a claim: those of its list, or, in the old form, its own
 // members, of which types names the one that lists types ("": none does).
-func readFilters(o did.Object, types string) ([]consent.FilterView, error) {
+func readFilters(o did.Object, types string) ([]approvals.FilterView, error) {
 	raw, present := o["filters"]
 	if !present || string(raw) == "null" || string(raw) == "[]" {
 		f, err := readFilter(o, types)
-		return []consent.FilterView{f}, err
+		return []approvals.FilterView{f}, err
 	}
 	var list []json.RawMessage
 	if json.Unmarshal(raw, &list) != nil || len(list) > maxFilters {
 		return nil, did.Malformed("filters must be a list of at most 32 objects", nil)
 	}
-	var filters []consent.FilterView
+	var filters []approvals.FilterView
 	for _, entry := range list {
 		members, err := did.ParseObject(entry)
 		if err != nil {
@@ -42,8 +43,8 @@ func readFilters(o did.Object, types string) ([]consent.FilterView, error) {
 }
 
 // readFilter reads one filter; types names the member that lists types.
-func readFilter(o did.Object, types string) (consent.FilterView, error) {
-	var f consent.FilterView
+func readFilter(o did.Object, types string) (approvals.FilterView, error) {
+	var f approvals.FilterView
 	var err error
 	for name, into := range map[string]*string{"target": &f.Target, "address": &f.Address, "tag": &f.Tag, "acquireUrl": &f.AcquireURL} {
 		if *into, err = o.OptionalText(name, consent.MaxText); err != nil {
@@ -68,7 +69,7 @@ func readFilter(o did.Object, types string) (consent.FilterView, error) {
 }
 
 // fits reports whether what is held is what a filter asks for.
-func fits(f consent.FilterView, h wallets.Holding) bool {
+func fits(f approvals.FilterView, h wallets.Holding) bool {
 	anyOf := func(wanted []string, has ...string) bool {
 		return len(wanted) == 0 || slices.ContainsFunc(has, func(one string) bool { return one != "" && slices.Contains(wanted, one) })
 	}
@@ -81,7 +82,7 @@ func fits(f consent.FilterView, h wallets.Holding) bool {
 }
 
 // shownFilter is a filter with the app's words made plain.
-func shownFilter(f consent.FilterView) consent.FilterView {
+func shownFilter(f approvals.FilterView) approvals.FilterView {
 	for _, text := range []*string{&f.Target, &f.Address, &f.Tag} {
 		*text = show.Plain(*text, show.MaxName)
 	}

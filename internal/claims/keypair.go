@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"walletd/internal/approvals"
 	"walletd/internal/consent"
 	"walletd/internal/did"
 	"walletd/internal/keystore"
@@ -49,13 +50,13 @@ func parseKeyPair(asked did.Object) (consent.Request, error) {
 	if raw, present := asked["declare"]; present {
 		declare = string(raw) != "false"
 	}
-	view := consent.KeyPairView{Moniker: moniker, Type: t.String(), Declare: declare}
+	view := approvals.KeyPairView{Moniker: moniker, Type: t.String(), Declare: declare}
 	return consent.Request{Read: func(_ context.Context, q *consent.Question, c *consent.Claim) error {
 		return readKeyPair(q, c, view, t)
 	}}, nil
 }
 
-func readKeyPair(q *consent.Question, c *consent.Claim, view consent.KeyPairView, t did.Type) error {
+func readKeyPair(q *consent.Question, c *consent.Claim, view approvals.KeyPairView, t did.Type) error {
 	c.View.KeyPair = &view
 	q.NoteUnsealed(c)
 

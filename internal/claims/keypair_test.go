@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"walletd/internal/approvals"
 	"walletd/internal/claims"
 	"walletd/internal/consent"
 	"walletd/internal/derive"
@@ -22,12 +23,12 @@ func TestAKeyPairIsMadeKeptAndGiven(t *testing.T) {
 	token := h.AppToken(fixture.Notes)
 	h.Policy(fixture.AllowAll)
 	p := h.Pending(token, fixture.PairClaim) // whatever the rules say
-	v, err := h.Pipeline.Approval(t.Context(), h.As(h.Owner), p.ID)
-	if diff := cmp.Diff(&consent.KeyPairView{Moniker: "my-application", Type: "application/ed25519/sha3", Declare: true}, v.Claims[0].KeyPair); err != nil || diff != "" {
+	v, err := h.Approvals.Get(t.Context(), h.As(h.Owner), p.ID)
+	if diff := cmp.Diff(&approvals.KeyPairView{Moniker: "my-application", Type: "application/ed25519/sha3", Declare: true}, v.Claims[0].KeyPair); err != nil || diff != "" {
 		t.Error(err, diff)
 	}
-	fixture.WantErr(t, h.Approve(p.ID, consent.Choice{Remember: &consent.Remember{Times: 1}}), consent.ErrChoice)
-	if err := h.Approve(p.ID, consent.Choice{}); err != nil {
+	fixture.WantErr(t, h.Approve(p.ID, approvals.Choice{Remember: &approvals.Remember{Times: 1}}), approvals.ErrChoice)
+	if err := h.Approve(p.ID, approvals.Choice{}); err != nil {
 		t.Fatal(err)
 	}
 	out, err := h.Collect(token, p.ID)
@@ -78,7 +79,7 @@ func TestAKeyPairIsMadeKeptAndGiven(t *testing.T) {
 	})
 	t.Run("and another for the next yes", func(t *testing.T) {
 		p := h.Pending(token, strings.Replace(fixture.PairClaim, "my-application", "another", 1))
-		if err := h.Approve(p.ID, consent.Choice{}); err != nil {
+		if err := h.Approve(p.ID, approvals.Choice{}); err != nil {
 			t.Fatal(err)
 		}
 		other, err := h.Collect(token, p.ID)
@@ -112,7 +113,7 @@ func TestTheRecordedRestoreIsAnsweredByteForByte(t *testing.T) {
 	h := fixture.AtDawn(t)
 	steps := fixture.Recorded(t, "session-launch-and-restore")
 	launch, restore := steps[:3], steps[3:]
-	h.MustReplay(launch[0], "", consent.Choice{})
+	h.MustReplay(launch[0], "", approvals.Choice{})
 
 	made, err := did.ReadToken(launch[1].Token)
 	if err != nil {
@@ -130,14 +131,14 @@ func TestTheRecordedRestoreIsAnsweredByteForByte(t *testing.T) {
 	application, _ := target.Text("target")
 	h.Imports(fmt.Sprintf("0x%x", secret), application)
 
-	h.MustReplay(restore[0], "", consent.Choice{})
+	h.MustReplay(restore[0], "", approvals.Choice{})
 	signed, _ := did.ParseObject(restore[1].Asked[0])
 	var numbers []int
 	if err := json.Unmarshal(signed["mfaCode"], &numbers); err != nil || len(numbers) != 3 {
 		t.Fatal(numbers, err)
 	}
-	h.MustReplay(restore[1], application, consent.Choice{MFACode: 94})
-	h.MustReplay(restore[2], application, consent.Choice{})
+	h.MustReplay(restore[1], application, approvals.Choice{MFACode: 94})
+	h.MustReplay(restore[2], application, approvals.Choice{})
 }
 
 func TestAgreement(t *testing.T) {
@@ -149,12 +150,12 @@ func TestAgreement(t *testing.T) {
 		fixture.WantCode(t, err, "blind_signature")
 	}
 	p := h.Pending(token, `{"type":"agreement","uri":"https://dapp.example.test/terms","digest":"z6WPwGDyeaY9F5KLnNJjJixmmcBcBS4mfZVjfhqQuSunD"}`)
-	v, err := h.Pipeline.Approval(t.Context(), h.As(h.Owner), p.ID)
-	want := &consent.AgreementView{URI: "https://dapp.example.test/terms", Digest: "z6WPwGDyeaY9F5KLnNJjJixmmcBcBS4mfZVjfhqQuSunD", Method: "sha2"}
+	v, err := h.Approvals.Get(t.Context(), h.As(h.Owner), p.ID)
+	want := &approvals.AgreementView{URI: "https://dapp.example.test/terms", Digest: "z6WPwGDyeaY9F5KLnNJjJixmmcBcBS4mfZVjfhqQuSunD", Method: "sha2"}
 	if diff := cmp.Diff(want, v.Claims[0].Agreement); err != nil || diff != "" {
 		t.Error(err, diff)
 	}
-	fixture.WantErr(t, h.Approve(p.ID, consent.Choice{Remember: &consent.Remember{Until: "withdrawn"}}), consent.ErrChoice)
+	fixture.WantErr(t, h.Approve(p.ID, approvals.Choice{Remember: &approvals.Remember{Until: "withdrawn"}}), approvals.ErrChoice)
 }
 
 // Every kind of the wire has an answer or a refusal of its own, and takes the wire's defaults.

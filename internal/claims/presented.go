@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"walletd/internal/approvals"
 	"walletd/internal/auth"
 	"walletd/internal/consent"
 	"walletd/internal/did"
@@ -16,7 +17,7 @@ import (
 
 // presentedClaim is a claim for a credential or an asset.
 type presentedClaim struct {
-	filters   []consent.FilterView
+	filters   []approvals.FilterView
 	optional  bool
 	challenge string // the claim's own
 	kinds     []string
@@ -102,7 +103,7 @@ func (p presentedClaim) find(ctx context.Context, q *consent.Question) (wallets.
 	}
 	var fitting []wallets.Holding
 	for _, h := range all {
-		if !slices.Contains(p.kinds, h.Kind) || h.IsOver(q.Now) || !slices.ContainsFunc(p.filters, func(f consent.FilterView) bool { return fits(f, h) }) {
+		if !slices.Contains(p.kinds, h.Kind) || h.IsOver(q.Now) || !slices.ContainsFunc(p.filters, func(f approvals.FilterView) bool { return fits(f, h) }) {
 			continue
 		}
 		owner, err := did.Parse(h.Owner)

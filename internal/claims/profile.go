@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"walletd/internal/approvals"
 	"walletd/internal/consent"
 	"walletd/internal/did"
 	"walletd/internal/keystore"
@@ -43,7 +44,7 @@ func readProfile(ctx context.Context, q *consent.Question, c *consent.Claim, wan
 	c.Items = []string{}
 	for _, item := range wanted {
 		value, there := values[item]
-		c.View.Items = append(c.View.Items, consent.ItemView{Item: item, Held: there, Value: shownItem(item, value)})
+		c.View.Items = append(c.View.Items, approvals.ItemView{Item: item, Held: there, Value: shownItem(item, value)})
 		if there {
 			c.Items = append(c.Items, item)
 		}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"walletd/internal/approvals"
 	"walletd/internal/auth"
 	"walletd/internal/consent"
 	"walletd/internal/did"
@@ -17,8 +18,8 @@ func TestTheRecordedProfileSessionIsAnsweredByteForByte(t *testing.T) {
 	h := fixture.AtDawn(t)
 	h.Profile(fixture.WholeProfile())
 	steps := fixture.Recorded(t, "session-profile")
-	h.MustReplay(steps[0], "", consent.Choice{})
-	h.MustReplay(steps[1], fixture.Alice, consent.Choice{})
+	h.MustReplay(steps[0], "", approvals.Choice{})
+	h.MustReplay(steps[1], fixture.Alice, approvals.Choice{})
 }
 
 // given is the answer to a profile claim, without what was asked.
@@ -56,7 +57,7 @@ func TestThePersonChoosesTheItemsOfAProfile(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := h.Pending(token, asked)
-			if err := h.Approve(p.ID, consent.Choice{Items: c.items}); err != nil {
+			if err := h.Approve(p.ID, approvals.Choice{Items: c.items}); err != nil {
 				t.Fatal(err)
 			}
 			out, err := h.Collect(token, p.ID)
@@ -74,8 +75,8 @@ func TestThePersonChoosesTheItemsOfAProfile(t *testing.T) {
 	}
 	t.Run("an item that was not asked for is not offered", func(t *testing.T) {
 		p := h.Pending(token, asked)
-		fixture.WantErr(t, h.Approve(p.ID, consent.Choice{Items: &[]string{"avatar"}}), consent.ErrChoice)
-		fixture.WantErr(t, h.Approve(p.ID, consent.Choice{Items: &[]string{"phone"}}), consent.ErrChoice)
+		fixture.WantErr(t, h.Approve(p.ID, approvals.Choice{Items: &[]string{"avatar"}}), approvals.ErrChoice)
+		fixture.WantErr(t, h.Approve(p.ID, approvals.Choice{Items: &[]string{"phone"}}), approvals.ErrChoice)
 	})
 }
 
@@ -84,11 +85,11 @@ func TestAProfileIsShownItemByItem(t *testing.T) {
 	token := h.AppToken(fixture.Notes)
 	h.Profile(fixture.WholeProfile())
 	p := h.Pending(token, `{"type":"profile","items":["did","fullName","phone","avatar"]}`)
-	v, err := h.Pipeline.Approval(t.Context(), h.As(h.Owner), p.ID)
+	v, err := h.Approvals.Get(t.Context(), h.As(h.Owner), p.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []consent.ItemView{
+	want := []approvals.ItemView{
 		{Item: "did", Held: true, Value: did.Prefixed(v.Account)}, {Item: "fullName", Held: true, Value: "Alice Bean"}, {Item: "phone", Held: false, Value: ""}, {Item: "avatar", Held: true, Value: "image/png;base64, 34 bytes"},
 	}
 	if diff := cmp.Diff(want, v.Claims[0].Items); diff != "" {
@@ -102,7 +103,7 @@ func TestAGrantForAProfileGivesWhatWasChosen(t *testing.T) {
 	h.Profile(fixture.WholeProfile())
 	asked := `{"type":"profile","items":["fullName","email"]}`
 	p := h.Pending(token, asked)
-	if err := h.Approve(p.ID, consent.Choice{Items: &[]string{"fullName"}, Remember: &consent.Remember{Until: "withdrawn"}}); err != nil {
+	if err := h.Approve(p.ID, approvals.Choice{Items: &[]string{"fullName"}, Remember: &approvals.Remember{Until: "withdrawn"}}); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(map[string]string{"fullName": "Alice Bean"}, given(t, h.Answer(token, asked))); diff != "" {

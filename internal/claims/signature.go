@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"walletd/internal/approvals"
 	"walletd/internal/consent"
 	"walletd/internal/delegation"
 	"walletd/internal/did"
@@ -105,7 +106,7 @@ func (m message) read(_ context.Context, q *consent.Question, c *consent.Claim) 
 	} else if account.Type().Hash == did.Keccak && looksLikeTransaction(m.text) {
 		return did.Refuse("blind_signature", "the text is a transaction of Ethereum, which this wallet cannot show")
 	}
-	c.View.Text = &consent.TextView{TypeURL: m.typeURL, Method: m.method, Text: show.EscapeLines(m.text), Display: show.Plain(m.display, show.MaxDescription)}
+	c.View.Text = &approvals.TextView{TypeURL: m.typeURL, Method: m.method, Text: show.EscapeLines(m.text), Display: show.Plain(m.display, show.MaxDescription)}
 	c.Answer = func(r store.Receipt, w *keystore.Wallet) (map[string]any, error) {
 		sign := signHashed
 		if m.method == methodNone {
@@ -174,8 +175,8 @@ func (m message) readUnsigned(q *consent.Question, c *consent.Claim, account did
 }
 
 // tellUnsigned puts a delegation that is to be signed in words, with every permission it gives.
-func tellUnsigned(d delegation.Delegation) *consent.DelegationWords {
-	words := consent.DescribeDelegation(d)
+func tellUnsigned(d delegation.Delegation) *approvals.DelegationWords {
+	words := approvals.DescribeDelegation(d)
 	words.Hash = "" // it has none before it is signed
 	var roles []string
 	for _, role := range d.Roles {

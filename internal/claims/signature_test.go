@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"walletd/internal/approvals"
 	"walletd/internal/claims"
-	"walletd/internal/consent"
 	"walletd/internal/did"
 	"walletd/internal/show"
 	"walletd/internal/wallettest/fixture"
@@ -49,7 +49,7 @@ func TestSignaturesAreThoseThatDAppsVerify(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := h.Approve(p.Pending.ID, consent.Choice{}); err != nil {
+			if err := h.Approve(p.Pending.ID, approvals.Choice{}); err != nil {
 				t.Fatal(err)
 			}
 			out, err := h.Collect(token, p.Pending.ID)
@@ -69,31 +69,31 @@ func TestSignaturesAreThoseThatDAppsVerify(t *testing.T) {
 func TestTheRecordedMFASessionIsAnsweredByteForByte(t *testing.T) {
 	h := fixture.AtDawn(t)
 	steps := fixture.Recorded(t, "session-mfa")
-	h.MustReplay(steps[0], "", consent.Choice{})
-	h.MustReplay(steps[1], fixture.Alice, consent.Choice{MFACode: 39})
-	h.MustReplay(steps[3], "", consent.Choice{})
-	h.MustReplay(steps[4], fixture.Alice, consent.Choice{MFACode: 37})
-	_, err := h.Replay(steps[4], fixture.Alice, consent.Choice{})
-	fixture.WantErr(t, err, consent.ErrChoice)
+	h.MustReplay(steps[0], "", approvals.Choice{})
+	h.MustReplay(steps[1], fixture.Alice, approvals.Choice{MFACode: 39})
+	h.MustReplay(steps[3], "", approvals.Choice{})
+	h.MustReplay(steps[4], fixture.Alice, approvals.Choice{MFACode: 37})
+	_, err := h.Replay(steps[4], fixture.Alice, approvals.Choice{})
+	fixture.WantErr(t, err, approvals.ErrChoice)
 }
 
 func TestTheRecordedEthereumAccountSignsByteForByte(t *testing.T) {
 	h := fixture.AtDawn(t)
 	steps := fixture.Recorded(t, "session-ethereum-account")
-	h.MustReplay(steps[0], "", consent.Choice{})
+	h.MustReplay(steps[0], "", approvals.Choice{})
 	first, err := did.ReadToken(steps[0].Token)
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.MustReplay(steps[1], first.Signer.Address(), consent.Choice{})
+	h.MustReplay(steps[1], first.Signer.Address(), approvals.Choice{})
 }
 
 func TestTheRecordedOracleIsRefused(t *testing.T) {
 	h := fixture.AtDawn(t)
 	steps := fixture.Recorded(t, "session-signing-oracle")
-	h.MustReplay(steps[0], "", consent.Choice{})
+	h.MustReplay(steps[0], "", approvals.Choice{})
 	for i, code := range map[int]string{1: "text_is_a_token", 3: "blind_signature", 5: "blind_signature"} {
-		_, err := h.Replay(steps[i], fixture.Alice, consent.Choice{})
+		_, err := h.Replay(steps[i], fixture.Alice, approvals.Choice{})
 		fixture.WantCode(t, err, code)
 	}
 }
@@ -101,7 +101,7 @@ func TestTheRecordedOracleIsRefused(t *testing.T) {
 func TestTheRecordedSignaturesAreGivenOneByOne(t *testing.T) {
 	h := fixture.AtDawn(t)
 	steps := fixture.Recorded(t, "session-signatures")
-	h.MustReplay(steps[0], "", consent.Choice{})
+	h.MustReplay(steps[0], "", approvals.Choice{})
 	signed, err := did.ReadToken(steps[1].Token)
 	if err != nil {
 		t.Fatal(err)
@@ -111,12 +111,12 @@ func TestTheRecordedSignaturesAreGivenOneByOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	whole := steps[1]
-	_, err = h.Replay(whole, fixture.Alice, consent.Choice{})
+	_, err = h.Replay(whole, fixture.Alice, approvals.Choice{})
 	fixture.WantCode(t, err, "blind_signature") // the third is 32 bytes signed as they are
 	for i := range 2 {
 		s := whole
 		s.Asked = whole.Asked[i : i+1]
-		a, err := h.Replay(s, fixture.Alice, consent.Choice{})
+		a, err := h.Replay(s, fixture.Alice, approvals.Choice{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -222,7 +222,7 @@ func TestATextToSignIsShownWholeAndInert(t *testing.T) {
 	token := h.AppToken(fixture.Notes)
 	text := "<img src=x onerror=alert(1)>\nline\u202etwo\\" + strings.Repeat("x", 5000)
 	p := h.Pending(token, fmt.Sprintf(`{"type":"signature","typeUrl":"mime:text/html","origin":%q,"display":"{\"type\":\"text\",\"content\":\"something else\"}"}`, did.EncodeBase58([]byte(text))))
-	v, err := h.Pipeline.Approval(t.Context(), h.As(h.Owner), p.ID)
+	v, err := h.Approvals.Get(t.Context(), h.As(h.Owner), p.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -237,7 +237,7 @@ func TestAYesToASignatureIsNotRemembered(t *testing.T) {
 	h := fixture.New(t)
 	token := h.AppToken(fixture.Notes)
 	p := h.Pending(token, fixture.TextClaim("hello", "sha3"))
-	fixture.WantErr(t, h.Approve(p.ID, consent.Choice{Remember: &consent.Remember{Until: "withdrawn"}}), consent.ErrChoice)
+	fixture.WantErr(t, h.Approve(p.ID, approvals.Choice{Remember: &approvals.Remember{Until: "withdrawn"}}), approvals.ErrChoice)
 }
 
 // unsigned is what an app asks an account to sign as a delegation to it.
@@ -270,7 +270,7 @@ func TestADelegationToSign(t *testing.T) {
 	t.Run("is asked about whatever the rules say, in words, and then signed", func(t *testing.T) {
 		text := unsigned(account, fixture.Notes, h.Clock, nil)
 		p := h.Pending(token, delegationToSign(text))
-		v, err := h.Pipeline.Approval(t.Context(), h.As(h.Owner), p.ID)
+		v, err := h.Approvals.Get(t.Context(), h.As(h.Owner), p.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -278,8 +278,8 @@ func TestADelegationToSign(t *testing.T) {
 		if d == nil || d.Hash != "" || !strings.Contains(d.Words, "publish_blocklet") || !strings.Contains(d.Words, "encryptionKey") || !strings.Contains(d.Words, "until") {
 			t.Errorf("told as %+v", d)
 		}
-		fixture.WantErr(t, h.Approve(p.ID, consent.Choice{Remember: &consent.Remember{Times: 2}}), consent.ErrChoice)
-		if err := h.Approve(p.ID, consent.Choice{}); err != nil {
+		fixture.WantErr(t, h.Approve(p.ID, approvals.Choice{Remember: &approvals.Remember{Times: 2}}), approvals.ErrChoice)
+		if err := h.Approve(p.ID, approvals.Choice{}); err != nil {
 			t.Fatal(err)
 		}
 		out, err := h.Collect(token, p.ID)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"testing"
 
+	"walletd/internal/approvals"
 	"walletd/internal/consent"
 	"walletd/internal/did"
 	"walletd/internal/wallets"
@@ -22,12 +23,12 @@ func TestAnAnswerThatChangedIsAskedAboutAnew(t *testing.T) {
 	for name, change := range map[string]func(t *testing.T, h *house, approval string){
 		"before the yes": func(t *testing.T, h *house, approval string) {
 			fill(h, "Alice")
-			if _, err := h.pipeline.Approve(t.Context(), h.as(h.owner), approval, consent.Choice{}); !errors.Is(err, consent.ErrAnswerChanged) {
+			if _, err := h.pipeline.Approve(t.Context(), h.as(h.owner), approval, approvals.Choice{}); !errors.Is(err, consent.ErrAnswerChanged) {
 				t.Fatalf("got %v", err)
 			}
 		},
 		"after the yes": func(t *testing.T, h *house, approval string) {
-			h.approve(approval, consent.Choice{})
+			h.approve(approval, approvals.Choice{})
 			fill(h, "Alice")
 		},
 	} {
@@ -48,7 +49,7 @@ func TestAnAnswerThatChangedIsAskedAboutAnew(t *testing.T) {
 			if items := h.approval(v.Approval).Claims[0].Items; len(items) != 1 || items[0].Value != "Alice" {
 				t.Errorf("the new question shows %+v", items)
 			}
-			h.approve(v.Approval, consent.Choice{})
+			h.approve(v.Approval, approvals.Choice{})
 			if v = h.advance(v.ID); v.State != Done {
 				t.Fatalf("the session is %+v", v)
 			}

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"walletd/internal/approvals"
 	"walletd/internal/auth"
 	"walletd/internal/consent"
 	"walletd/internal/did"
@@ -39,7 +40,7 @@ func TestAnAnswerIsPostedOnce(t *testing.T) {
 	h = newHouse(t, killed(&h, s))
 	v := h.begin(appURL)
 	v = h.advance(v.ID)
-	h.approve(v.Approval, consent.Choice{})
+	h.approve(v.Approval, approvals.Choice{})
 	if err := h.sessions.Advance(t.Context(), v.ID); err == nil {
 		t.Fatal("the wallet was not killed")
 	}
@@ -79,7 +80,7 @@ func TestAnAnswerThatNeverLeftIsNotPostedEither(t *testing.T) {
 	s := &script{t: t, replies: []says{app.asks(), app.ends(nil)}}
 	h := newHouse(t, s)
 	v := h.advance(h.begin(appURL).ID)
-	h.approve(v.Approval, consent.Choice{})
+	h.approve(v.Approval, approvals.Choice{})
 	row, err := h.store.Session(t.Context(), v.ID)
 	if err != nil {
 		t.Fatal(err)
@@ -118,7 +119,7 @@ func TestKilledBetweenTheDecisionAndTheRow(t *testing.T) {
 			}
 			return err
 		}, Done},
-		{"as it collects a yes", func(h *house, id string) { h.approve(h.advance(id).Approval, consent.Choice{}) }, func(ctx context.Context, held *held) error {
+		{"as it collects a yes", func(h *house, id string) { h.approve(h.advance(id).Approval, approvals.Choice{}) }, func(ctx context.Context, held *held) error {
 			out, err := held.Pipeline.Collect(ctx, held.caller, held.row.Approval, 0)
 			if err == nil && out.Answer == nil {
 				err = errors.New("nothing was collected")
@@ -149,12 +150,12 @@ func TestKilledBetweenTheDecisionAndTheRow(t *testing.T) {
 			}
 			h.restart()
 			for v = h.advance(v.ID); v.Ended.IsZero(); v = h.advance(v.ID) {
-				h.approve(v.Approval, consent.Choice{})
+				h.approve(v.Approval, approvals.Choice{})
 			}
 			if v.State != tt.ends {
 				t.Errorf("ended %+v", v)
 			}
-			waiting, _, err := h.pipeline.Approvals(t.Context(), h.as(h.owner), "all", store.Page{})
+			waiting, _, err := h.approvals.List(t.Context(), h.as(h.owner), "all", store.Page{})
 			if err != nil || len(waiting) != 1 {
 				t.Errorf("the person was asked %d times, %v", len(waiting), err)
 			}
@@ -203,7 +204,7 @@ func TestAHoldThatRanOutWritesNothing(t *testing.T) {
 	s := &script{t: t, replies: []says{app.asks(), app.ends(nil)}}
 	h := newHouse(t, s)
 	v := h.advance(h.begin(appURL).ID)
-	h.approve(v.Approval, consent.Choice{})
+	h.approve(v.Approval, approvals.Choice{})
 	row, _ := h.store.Session(t.Context(), v.ID)
 	slow, err := h.sessions.hold(t.Context(), row)
 	if err != nil {
@@ -249,7 +250,7 @@ func TestALongWait(t *testing.T) {
 	h := newHouse(t, s)
 	v := h.advance(h.begin(appURL).ID)
 	h.pass(4*time.Minute + 55*time.Second)
-	h.approve(v.Approval, consent.Choice{})
+	h.approve(v.Approval, approvals.Choice{})
 	h.pass(time.Minute) // the app's own request has expired by now
 	if v = h.advance(v.ID); v.State != Done {
 		t.Errorf("it is %+v", v)
@@ -366,7 +367,7 @@ func TestLocked(t *testing.T) {
 	s := &script{t: t, replies: []says{app.asks(), app.ends(nil)}}
 	h := newHouse(t, s)
 	v := h.advance(h.begin(appURL).ID)
-	h.approve(v.Approval, consent.Choice{})
+	h.approve(v.Approval, approvals.Choice{})
 	if err := h.keystore.Lock(t.Context(), "test"); err != nil {
 		t.Fatal(err)
 	}
@@ -392,7 +393,7 @@ func TestAForgedRowIsNotUsed(t *testing.T) {
 			s := &script{t: t, replies: []says{app.asks(), app.ends(nil)}}
 			h := newHouse(t, s)
 			v := h.advance(h.begin(appURL).ID)
-			h.approve(v.Approval, consent.Choice{})
+			h.approve(v.Approval, approvals.Choice{})
 			h.store.Close()
 			db, err := sql.Open("sqlite", strings.TrimPrefix(h.url, "sqlite:"))
 			if err != nil {
@@ -508,7 +509,7 @@ func TestRun(t *testing.T) {
 		h.await(id, Waiting)
 	}
 	for _, id := range ids {
-		h.approve(h.get(id).Approval, consent.Choice{})
+		h.approve(h.get(id).Approval, approvals.Choice{})
 	}
 	for _, id := range ids {
 		h.await(id, Done)
@@ -570,7 +571,7 @@ func TestTwoReplicas(t *testing.T) {
 		h.await(id, Waiting)
 	}
 	for i, id := range ids {
-		[]*house{h, other}[i/2%2].approve(h.get(id).Approval, consent.Choice{}) // here or there
+		[]*house{h, other}[i/2%2].approve(h.get(id).Approval, approvals.Choice{}) // here or there
 	}
 	for _, id := range ids {
 		other.await(id, Done)

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"walletd/internal/consent"
+	"walletd/internal/approvals"
 	"walletd/internal/did"
 	"walletd/internal/ledger"
 	"walletd/internal/policy"
@@ -180,7 +180,7 @@ func (h *house) through(url string) View {
 		if v = h.advance(v.ID); !v.Ended.IsZero() {
 			return v
 		}
-		h.approve(v.Approval, consent.Choice{})
+		h.approve(v.Approval, approvals.Choice{})
 	}
 	h.t.Fatalf("the session does not end: %+v", v)
 	return v
@@ -382,7 +382,7 @@ func TestAnEndlessChain(t *testing.T) {
 		}
 		for v = next; v.Ended.IsZero(); v = h.get(v.ID) {
 			if v = h.advance(v.ID); v.State == Waiting {
-				h.approve(v.Approval, consent.Choice{})
+				h.approve(v.Approval, approvals.Choice{})
 			}
 		}
 	}
@@ -400,7 +400,7 @@ func TestAWorkflowThatFindsNoRoom(t *testing.T) {
 	v := h.advance(h.begin(appURL).ID)
 	h.begin(appURL)
 	h.begin(appURL)
-	h.approve(v.Approval, consent.Choice{})
+	h.approve(v.Approval, approvals.Choice{})
 	if v = h.advance(v.ID); v.State != Done || v.Next != "" || v.NextWorkflow != link(appURL) {
 		t.Errorf("ended %+v", v)
 	}
@@ -452,7 +452,7 @@ func TestAWorkflowThatFollowsIsAskedAbout(t *testing.T) {
 	if a := h.approval(v.Approval); len(a.Unusual) == 0 {
 		t.Errorf("the person is not told that another app led here: %+v", a)
 	}
-	h.approve(v.Approval, consent.Choice{})
+	h.approve(v.Approval, approvals.Choice{})
 	if v = h.advance(v.ID); v.State != Done {
 		t.Errorf("after a yes it is %+v", v)
 	}

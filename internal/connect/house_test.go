@@ -16,6 +16,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"walletd/internal/approvals"
 	"walletd/internal/auth"
 	"walletd/internal/claims"
 	"walletd/internal/consent"
@@ -35,24 +36,25 @@ const vectorSeed = "5eb00bbddcf069084889a8ab9155568165f5c453ccb85e70811aaed6f6da
 // house is a real store and keystore with one wallet, its owner, sessions, and a clock that
 // a test can move.
 type house struct {
-	t        testing.TB
-	url      string       // of the store
-	clock    atomic.Int64 // unix nanoseconds
-	store    *store.Store
-	keystore *keystore.Keystore
-	identity []byte // opens it
-	auth     *auth.Auth
-	wallets  *wallets.Wallets
-	pipeline *consent.Pipeline
-	ledger   *ledger.Ledger
-	sessions *Sessions
-	client   *Client
-	wallet   string
-	owner    string // a token
-	operator string // a token
-	config   func(*Config)
-	busy     bool // no session of any app is let in
-	key      int  // which of the recorded keys the channel is offered with
+	t         testing.TB
+	url       string       // of the store
+	clock     atomic.Int64 // unix nanoseconds
+	store     *store.Store
+	keystore  *keystore.Keystore
+	identity  []byte // opens it
+	auth      *auth.Auth
+	wallets   *wallets.Wallets
+	approvals *approvals.Approvals
+	pipeline  *consent.Pipeline
+	ledger    *ledger.Ledger
+	sessions  *Sessions
+	client    *Client
+	wallet    string
+	owner     string // a token
+	operator  string // a token
+	config    func(*Config)
+	busy      bool // no session of any app is let in
+	key       int  // which of the recorded keys the channel is offered with
 }
 
 // newHouse furnishes a house whose client reaches one app, whatever it is called.
@@ -135,7 +137,8 @@ func (h *house) open(create bool) {
 	h.ledger = ledger.New(st, h.keystore, ledger.Options{})
 	h.auth = auth.New(st, h.keystore, h.ledger)
 	h.wallets = wallets.New(st, h.keystore, h.ledger, h.auth, zerolog.Nop())
-	h.pipeline = consent.New(st, h.ledger, h.auth, h.wallets, append(claims.Types(secrets.KeyInUse), secrets.Types()...), consent.Options{})
+	h.approvals = approvals.New(st, h.auth)
+	h.pipeline = consent.New(st, h.ledger, h.auth, h.wallets, h.approvals, append(claims.Types(secrets.KeyInUse), secrets.Types()...), consent.Options{})
 	keys, _ := vectorKeys(h.t)
 	c := Config{Auth: h.auth, Wallets: h.wallets, Pipeline: h.pipeline, Ledger: h.ledger, Store: st, Client: h.client, Log: zerolog.New(zerolog.NewTestWriter(h.t)), SingleKey: true, Alone: true}
 	h.config(&c)
@@ -235,7 +238,7 @@ func (h *house) step(id string) View {
 	return h.get(id)
 }
 
-func (h *house) approve(id string, c consent.Choice) {
+func (h *house) approve(id string, c approvals.Choice) {
 	h.t.Helper()
 	if _, err := h.pipeline.Approve(h.t.Context(), h.as(h.owner), id, c); err != nil {
 		h.t.Fatalf("approving: %v", err)
@@ -249,9 +252,9 @@ func (h *house) reject(id string) {
 	}
 }
 
-func (h *house) approval(id string) consent.ApprovalView {
+func (h *house) approval(id string) approvals.View {
 	h.t.Helper()
-	v, err := h.pipeline.Approval(h.t.Context(), h.as(h.owner), id)
+	v, err := h.approvals.Get(h.t.Context(), h.as(h.owner), id)
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"walletd/internal/consent"
+	"walletd/internal/approvals"
 	"walletd/internal/did"
 	"walletd/internal/store"
 	"walletd/internal/wallettest/postgres"
@@ -35,7 +35,7 @@ func TestWhatAKilledReplicaHadIsTakenUp(t *testing.T) {
 	h.running()
 	h.pass(time.Second)
 	h.await(v.ID, Waiting)
-	h.approve(h.get(v.ID).Approval, consent.Choice{})
+	h.approve(h.get(v.ID).Approval, approvals.Choice{})
 	h.await(v.ID, Done)
 }
 
@@ -117,7 +117,7 @@ func TestADatabaseThatIsAwayForAMoment(t *testing.T) {
 				h.sessions.patience = time.Minute
 				v := h.begin(appURL)
 				v = h.advance(v.ID)
-				h.approve(v.Approval, consent.Choice{})
+				h.approve(v.Approval, approvals.Choice{})
 				if v = h.advance(v.ID); v.State != end.state {
 					t.Errorf("it is %+v", v)
 				}
@@ -167,7 +167,7 @@ func TestRunOutlivesTheStoreBeingAway(t *testing.T) {
 	for err := errors.New("not asked"); err != nil; err = h.store.Ping(t.Context()) {
 	}
 	for _, id := range ids {
-		h.approve(h.get(id).Approval, consent.Choice{})
+		h.approve(h.get(id).Approval, approvals.Choice{})
 	}
 	for _, id := range ids {
 		h.await(id, Done)

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"walletd/internal/consent"
+	"walletd/internal/approvals"
 	"walletd/internal/did"
 )
 
@@ -221,7 +221,7 @@ func TestTheMemberSiteIsShown(t *testing.T) {
 			if unusual := h.approval(v.Approval).Unusual; (tt.unusual != "") != slices.Contains(unusual, tt.unusual) {
 				t.Errorf("the person is told %q", unusual)
 			}
-			h.approve(v.Approval, consent.Choice{})
+			h.approve(v.Approval, approvals.Choice{})
 			if v = h.advance(v.ID); v.State != Done {
 				t.Errorf("ended %+v", v)
 			}

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"walletd/internal/consent"
+	"walletd/internal/approvals"
 	"walletd/internal/did"
 	"walletd/internal/store"
 	"walletd/internal/wallets"
@@ -175,7 +175,7 @@ var replays = []replayed{
 			h.sessions.keys.only = keys[1]
 			return false
 		}
-		h.approve(v.Approval, consent.Choice{})
+		h.approve(v.Approval, approvals.Choice{})
 		return true
 	}},
 	{file: "connected-page", ends: []State{Done}},
@@ -419,8 +419,8 @@ func (d *dapp) next() *exchange {
 }
 
 // choice is what the recorded person chose.
-func (e *exchange) choice() consent.Choice {
-	var c consent.Choice
+func (e *exchange) choice() approvals.Choice {
+	var c approvals.Choice
 	if e.UserInfo == nil {
 		return c
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
 
-	"walletd/internal/consent"
+	"walletd/internal/approvals"
 	"walletd/internal/did"
 )
 
@@ -162,7 +162,7 @@ func TestAnAppThatWorksBeforeItReplies(t *testing.T) {
 			v := h.begin(appURL)
 			h.await(v.ID, Waiting)
 			h.pass(time.Minute)
-			h.approve(h.get(v.ID).Approval, consent.Choice{})
+			h.approve(h.get(v.ID).Approval, approvals.Choice{})
 			if tt.state == Done {
 				h.await(v.ID, Answering)
 				if v = h.get(v.ID); !v.Sent.Equal(h.now()) || v.Text != "" {

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"walletd/internal/consent"
+	"walletd/internal/approvals"
 	"walletd/internal/did"
 	"walletd/internal/wallets"
 )
@@ -93,7 +93,7 @@ func TestASilentServerKeepsNobodyElseWaiting(t *testing.T) {
 			h.of(bob, func() {
 				v := h.begin(appURL)
 				h.await(v.ID, Waiting)
-				h.approve(h.get(v.ID).Approval, consent.Choice{})
+				h.approve(h.get(v.ID).Approval, approvals.Choice{})
 				h.await(v.ID, Done)
 				h.await(h.begin(silent).ID, Asked)
 				h.await(h.begin(appURL).ID, Waiting)

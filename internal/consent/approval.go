@@ -2,11 +2,10 @@ package consent
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
+	"walletd/internal/approvals"
 
 	"walletd/internal/auth"
 	"walletd/internal/did"
@@ -14,32 +13,6 @@ import (
 	"walletd/internal/show"
 	"walletd/internal/store"
 )
-
-// Budgets of design section 7, against a person worn down by questions.
-const (
-	waitingPerApp    = 20
-	waitingPerWallet = 100
-)
-
-// asked is the sealed content of an approval: exactly what was asked, and what was seen when it
-// was asked. The row around it is authenticated.
-type asked struct {
-	Requested []json.RawMessage `json:"requested"`
-	Claims    []ClaimView       `json:"claims"`
-	Name      string            `json:"name,omitempty"`  // what the app calls itself, made plain
-	Label     string            `json:"label,omitempty"` // of the token that asked
-	Account   string            `json:"account"`
-	Unusual   []string          `json:"unusual,omitempty"`
-	Reason    string            `json:"reason"`
-	Shown     *shown            `json:"shown,omitempty"` // nil where an earlier version asked
-	auth.Requester
-}
-
-// openApproval is an approval's row that is authentic, with what was asked.
-type openApproval = ledger.Opened[store.Approval, asked]
-
-// choiceField holds, sealed, what the person chose in approving.
-const choiceField = "choice"
 
 // ask puts the question to the person, or returns the one that waits already, or the no of the
 // last minutes.
@@ -64,7 +37,7 @@ func (p *Pipeline) ask(ctx context.Context, q *Question, v verdict) (Outcome, er
 	if err != nil {
 		return Outcome{}, err
 	}
-	content := asked{
+	content := approvals.Content{
 		Requested: requested, Name: show.Plain(q.Caller.Name, show.MaxName), Label: show.Plain(q.Caller.Label, show.MaxName), Account: q.Account.Address,
 		Unusual: q.unusual, Reason: v.Reason, Shown: told, Requester: q.Caller.Requester(),
 	}
@@ -79,11 +52,11 @@ func (p *Pipeline) ask(ctx context.Context, q *Question, v verdict) (Outcome, er
 	if row.Sealed, err = q.Caller.Wallet.Seal(row, content); err != nil {
 		return Outcome{}, err
 	}
-	budget := store.Budget{PerApp: waitingPerApp, PerWallet: waitingPerWallet, Now: q.Now.Unix()}
+	budget := store.Budget{PerApp: approvals.PerApp, PerWallet: approvals.PerWallet, Now: q.Now.Unix()}
 	e := q.event(ledger.ClaimAsked, v)
-	e.Approval, e.Digest = row.ID, told.digest(digest)
+	e.Approval, e.Digest = row.ID, told.Digest(digest)
 	for try := 0; ; try++ {
-		row.Code = newCode()
+		row.Code = approvals.NewCode()
 		row.MAC = q.Caller.Wallet.MAC(row)
 		_, err := q.record(ctx, e, store.InsertApproval(row, budget))
 		switch {
@@ -120,7 +93,7 @@ func (p *Pipeline) earlier(ctx context.Context, q *Question, digest []byte) (*Pe
 	if err != nil {
 		return nil, false, fmt.Errorf("looking for the question: %w", err)
 	}
-	a, err := ledger.Open[asked](ctx, q.Caller.Wallet, row)
+	a, err := ledger.Open[approvals.Content](ctx, q.Caller.Wallet, row)
 	if err != nil {
 		return nil, false, err
 	}
@@ -130,7 +103,7 @@ func (p *Pipeline) earlier(ctx context.Context, q *Question, digest []byte) (*Pe
 		if err != nil {
 			return nil, false, err
 		}
-		if a.Content().Shown.gives(told, "") {
+		if a.Content().Shown.Gives(told, "") {
 			return pending(row), true, nil
 		}
 		if err := p.endChanged(ctx, q.Caller, row); !errors.Is(err, ErrAnswerChanged) {
@@ -146,90 +119,76 @@ func pending(row store.Approval) *Pending {
 	return &Pending{ID: row.ID, Code: row.Code, Expires: time.Unix(row.Expires, 0)}
 }
 
-// codeLetters are 32 letters and digits that are not taken for one another.
-const codeLetters = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
-
-// newCode returns the six letters that stand both in the app's answer and on the approval, so
-// that a person can see that the two belong together.
-func newCode() string {
-	var b [6]byte
-	rand.Read(b[:]) // never fails
-	for i, x := range b {
-		b[i] = codeLetters[x%32]
-	}
-	return string(b[:])
-}
-
 // Approve says yes to a question, once: of two who answer at the same time one wins and the other
 // gets ErrDecided. Nothing is derived now; the answer is collected by who asked, within two
 // minutes. The app and its delegations are known in the wallet from now on. Where the question would
 // give another answer by now than was shown, it ends with ErrAnswerChanged.
-func (p *Pipeline) Approve(ctx context.Context, c *auth.Caller, id string, choice Choice) (v ApprovalView, err error) {
+func (p *Pipeline) Approve(ctx context.Context, c *auth.Caller, id string, choice approvals.Choice) (v approvals.View, err error) {
 	// A yes rests on who is known and what was withdrawn, as a withdrawal does on what there is.
-	err = p.auth.Retry(ctx, c, withdrawals, func() (err error) { v, err = p.approve(ctx, c, id, choice); return err })
+	err = p.auth.Retry(ctx, c, approvals.RevocationTries, func() (err error) { v, err = p.approve(ctx, c, id, choice); return err })
 	return v, err
 }
 
-func (p *Pipeline) approve(ctx context.Context, c *auth.Caller, id string, choice Choice) (ApprovalView, error) {
+func (p *Pipeline) approve(ctx context.Context, c *auth.Caller, id string, choice approvals.Choice) (approvals.View, error) {
 	a, err := p.waiting(ctx, c, id)
 	if err != nil {
-		return ApprovalView{}, err
+		return approvals.View{}, err
 	}
 	row := a.Row()
 	// What is approved is read again as it will be when collected: a delegation that ran out
 	// while the question waited is refused here, not after the yes.
 	q, err := p.readShown(ctx, c, a, choice)
 	if err != nil {
-		return ApprovalView{}, err
+		return approvals.View{}, err
 	}
 	if err := q.missing(); err != nil {
 		// The question is closed; the app is declined when it comes for the answer.
 		if choice.Remember != nil {
-			return ApprovalView{}, fmt.Errorf("%w: this can't be remembered: %w", ErrChoice, err)
+			return approvals.View{}, fmt.Errorf("%w: this can't be remembered: %w", approvals.ErrChoice, err)
 		}
 		return p.decided(ctx, c, a, store.Approved, ledger.ApprovalApproved, choice, nil)
 	}
 	writes, err := p.remember(ctx, q, row, choice)
 	if err != nil {
-		return ApprovalView{}, err
+		return approvals.View{}, err
 	}
 	return p.decided(ctx, c, a, store.Approved, ledger.ApprovalApproved, choice, writes)
 }
 
 // Reject says no to a question. It stands for ten minutes against the same question.
-func (p *Pipeline) Reject(ctx context.Context, c *auth.Caller, id string) (ApprovalView, error) {
+func (p *Pipeline) Reject(ctx context.Context, c *auth.Caller, id string) (approvals.View, error) {
 	a, err := p.waiting(ctx, c, id)
 	if err != nil {
-		return ApprovalView{}, err
+		return approvals.View{}, err
 	}
-	v, err := p.decided(ctx, c, a, store.Rejected, ledger.ApprovalRejected, Choice{}, nil)
+	v, err := p.decided(ctx, c, a, store.Rejected, ledger.ApprovalRejected, approvals.Choice{}, nil)
 	if errors.Is(err, store.ErrChanged) {
 		err = ErrDecided
 	}
 	return v, err
 }
 
-func (p *Pipeline) decided(ctx context.Context, c *auth.Caller, a openApproval, state string, kind ledger.Kind, choice Choice, also []store.Write) (ApprovalView, error) {
+func (p *Pipeline) decided(ctx context.Context, c *auth.Caller, a approvals.Approval, state string, kind ledger.Kind, choice approvals.Choice, also []store.Write) (approvals.View, error) {
 	row := a.Row()
-	next, err := p.decide(c, row, state, decision{Choice: choice})
+	next, err := p.approvals.Decide(c, row, state, approvals.Decision{Choice: choice})
 	if err != nil {
-		return ApprovalView{}, err
+		return approvals.View{}, err
 	}
 	e := c.Event(kind)
-	e.Approval, e.App, e.Agent, e.Digest = row.ID, did.Prefixed(row.App), did.Prefixed(row.Agent), a.Content().Shown.digest(row.Digest)
+	e.Approval, e.App, e.Agent, e.Digest = row.ID, did.Prefixed(row.App), did.Prefixed(row.Agent), a.Content().Shown.Digest(row.Digest)
 	err = c.Record(ctx, e, append([]store.Write{store.DecideApproval(row, next)}, also...)...)
 	if err != nil {
-		return ApprovalView{}, err
+		return approvals.View{}, err
 	}
-	return p.Approval(ctx, c, row.ID)
+	return p.approvals.Get(ctx, c, row.ID)
 }
 
 // waiting returns a question of the caller's wallet that can still be answered.
-func (p *Pipeline) waiting(ctx context.Context, c *auth.Caller, id string) (openApproval, error) {
+func (p *Pipeline) waiting(ctx context.Context, c *auth.Caller, id string) (approvals.Approval, error) {
 	if err := c.RequireOwner(); err != nil {
-		return openApproval{}, err
+		return approvals.Approval{}, err
 	}
-	a, err := p.approval(ctx, c, id)
+	a, err := p.approvals.Open(ctx, c, id)
 	switch {
 	case err != nil:
 	case a.Row().State == store.Cancelled && endedChanged(ctx, c, a):
@@ -242,19 +201,10 @@ func (p *Pipeline) waiting(ctx context.Context, c *auth.Caller, id string) (open
 	return a, err
 }
 
-// approval returns an approval of the caller's wallet.
-func (p *Pipeline) approval(ctx context.Context, c *auth.Caller, id string) (openApproval, error) {
-	row, err := p.store.Approval(ctx, id)
-	if err != nil || row.Wallet != c.WalletID {
-		return openApproval{}, auth.NotFound(err)
-	}
-	return ledger.Open[asked](ctx, c.Wallet, row)
-}
-
 // readShown reads the question of an approval as it stands now and with the person's choice, and
 // refuses one that does not give what was shown. What the choice itself changes is held to what was
 // offered: another account may answer, and everything else must be as it was shown.
-func (p *Pipeline) readShown(ctx context.Context, c *auth.Caller, a openApproval, choice Choice) (*Question, error) {
+func (p *Pipeline) readShown(ctx context.Context, c *auth.Caller, a approvals.Approval, choice approvals.Choice) (*Question, error) {
 	shown := a.Content().Shown
 	unchosen := choice
 	unchosen.Account = ""
@@ -266,7 +216,7 @@ func (p *Pipeline) readShown(ctx context.Context, c *auth.Caller, a openApproval
 	if err != nil {
 		return nil, err
 	}
-	if !shown.gives(told, "") {
+	if !shown.Gives(told, "") {
 		return nil, p.endChanged(ctx, c, a.Row())
 	}
 	if choice.Account == "" {
@@ -281,14 +231,14 @@ func (p *Pipeline) readShown(ctx context.Context, c *auth.Caller, a openApproval
 	if told, err = q.show(ctx); err != nil {
 		return nil, err
 	}
-	if !shown.gives(told, choice.account()) {
-		return nil, fmt.Errorf("%w: with that account the answer would be another than the one shown", ErrChoice)
+	if !shown.Gives(told, choice.AccountAddress()) {
+		return nil, fmt.Errorf("%w: with that account the answer would be another than the one shown", approvals.ErrChoice)
 	}
 	return q, nil
 }
 
 // readAgain reads the question of an approval as its asker asked it, with the person's choice.
-func (p *Pipeline) readAgain(ctx context.Context, c *auth.Caller, a openApproval, choice Choice) (*Question, error) {
+func (p *Pipeline) readAgain(ctx context.Context, c *auth.Caller, a approvals.Approval, choice approvals.Choice) (*Question, error) {
 	row, content := a.Row(), a.Content()
 	app, err := did.Parse(row.App)
 	if err != nil {
@@ -332,7 +282,7 @@ func (p *Pipeline) stillAsks(ctx context.Context, c *auth.Caller, token string) 
 
 // remember returns the writes that a yes brings: the app and its delegations become known, and a
 // grant for each claim if it is to be remembered.
-func (p *Pipeline) remember(ctx context.Context, q *Question, row store.Approval, choice Choice) ([]store.Write, error) {
+func (p *Pipeline) remember(ctx context.Context, q *Question, row store.Approval, choice approvals.Choice) ([]store.Write, error) {
 	var writes []store.Write
 	app, err := p.auth.ApproveApp(ctx, q.Caller)
 	if err != nil {
@@ -354,12 +304,12 @@ func (p *Pipeline) remember(ctx context.Context, q *Question, row store.Approval
 	if choice.Remember == nil {
 		return writes, nil
 	}
-	if err := choice.Remember.check(); err != nil {
+	if err := choice.Remember.Check(); err != nil {
 		return nil, err
 	}
 	for _, c := range q.claims {
 		if why := c.askedEachTime(); why != "" {
-			return nil, fmt.Errorf("%w: this can't be remembered, it must be asked each time: %s", ErrChoice, why)
+			return nil, fmt.Errorf("%w: this can't be remembered, it must be asked each time: %s", approvals.ErrChoice, why)
 		}
 		g, err := q.grant(c, *choice.Remember, row.ID)
 		if err != nil {

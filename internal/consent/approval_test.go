@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"walletd/internal/approvals"
 	"walletd/internal/auth"
 	"walletd/internal/consent"
 	"walletd/internal/did"
@@ -57,7 +58,7 @@ func TestAYesIsCollected(t *testing.T) {
 	if out, err := h.Collect(token, p.ID); err != nil || out.Pending == nil {
 		t.Errorf("got %v and %v before the yes, want it pending", out, err)
 	}
-	if err := h.Approve(p.ID, consent.Choice{}); err != nil {
+	if err := h.Approve(p.ID, approvals.Choice{}); err != nil {
 		t.Fatal(err)
 	}
 	_, err := h.Collect(stranger, p.ID)
@@ -85,7 +86,7 @@ func TestAYesIsCollected(t *testing.T) {
 	})
 	t.Run("not once a rule denies it", func(t *testing.T) {
 		p := h.Pending(token, fixture.KeyClaim("letters"))
-		if err := h.Approve(p.ID, consent.Choice{}); err != nil {
+		if err := h.Approve(p.ID, approvals.Choice{}); err != nil {
 			t.Fatal(err)
 		}
 		h.Policy(policy.Rule{App: fixture.Notes, Claim: policy.Any, Decision: policy.Deny})
@@ -101,7 +102,7 @@ func TestAQuestionNobodyAnswersExpires(t *testing.T) {
 	h.Clock = h.Clock.Add(5 * time.Minute)
 	_, err := h.Collect(token, p.ID)
 	fixture.WantErr(t, err, consent.ErrExpired)
-	fixture.WantErr(t, h.Approve(p.ID, consent.Choice{}), consent.ErrExpired)
+	fixture.WantErr(t, h.Approve(p.ID, approvals.Choice{}), consent.ErrExpired)
 }
 
 func TestOfTwoWhoDecideOneWins(t *testing.T) {
@@ -112,7 +113,7 @@ func TestOfTwoWhoDecideOneWins(t *testing.T) {
 		yes, no := h.As(h.Owner), h.As(h.Owner)
 		var wg sync.WaitGroup
 		var errs [2]error
-		wg.Go(func() { _, errs[0] = h.Pipeline.Approve(t.Context(), yes, p.ID, consent.Choice{}) })
+		wg.Go(func() { _, errs[0] = h.Pipeline.Approve(t.Context(), yes, p.ID, approvals.Choice{}) })
 		wg.Go(func() { _, errs[1] = h.Pipeline.Reject(t.Context(), no, p.ID) })
 		wg.Wait()
 		won := 0
@@ -141,24 +142,24 @@ func TestAChoiceMustHaveBeenOffered(t *testing.T) {
 	numbers := `{"type":"encryptionKey","salt":"mfa","mfaCode":[11,22,33]}`
 	for name, c := range map[string]struct {
 		claim  string
-		choice consent.Choice
+		choice approvals.Choice
 	}{
-		"a number that was not shown":         {numbers, consent.Choice{MFACode: 12}},
-		"no number where one was asked for":   {numbers, consent.Choice{}},
-		"a number where none was asked for":   {fixture.KeyClaim("a"), consent.Choice{MFACode: 11}},
-		"an account nobody left open":         {fixture.KeyClaim("b"), consent.Choice{Account: mine.Address}},
-		"an account of another app":           {`{"type":"authPrincipal"}`, consent.Choice{Account: other.Address}},
-		"an account where the app names one":  {`{"type":"authPrincipal","target":"` + mine.Address + `"}`, consent.Choice{Account: mine.Address}},
-		"profile items where none are wanted": {fixture.KeyClaim("c"), consent.Choice{Items: &[]string{"email"}}},
+		"a number that was not shown":         {numbers, approvals.Choice{MFACode: 12}},
+		"no number where one was asked for":   {numbers, approvals.Choice{}},
+		"a number where none was asked for":   {fixture.KeyClaim("a"), approvals.Choice{MFACode: 11}},
+		"an account nobody left open":         {fixture.KeyClaim("b"), approvals.Choice{Account: mine.Address}},
+		"an account of another app":           {`{"type":"authPrincipal"}`, approvals.Choice{Account: other.Address}},
+		"an account where the app names one":  {`{"type":"authPrincipal","target":"` + mine.Address + `"}`, approvals.Choice{Account: mine.Address}},
+		"profile items where none are wanted": {fixture.KeyClaim("c"), approvals.Choice{Items: &[]string{"email"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := h.Pending(token, c.claim)
-			fixture.WantErr(t, h.Approve(p.ID, c.choice), consent.ErrChoice)
+			fixture.WantErr(t, h.Approve(p.ID, c.choice), approvals.ErrChoice)
 		})
 	}
 	t.Run("but the number on the page is answered", func(t *testing.T) {
 		p := h.Pending(token, numbers)
-		if err := h.Approve(p.ID, consent.Choice{MFACode: 22}); err != nil {
+		if err := h.Approve(p.ID, approvals.Choice{MFACode: 22}); err != nil {
 			t.Fatal(err)
 		}
 		out, err := h.Collect(token, p.ID)
@@ -168,7 +169,7 @@ func TestAChoiceMustHaveBeenOffered(t *testing.T) {
 	})
 	t.Run("and an account of the app's own is taken", func(t *testing.T) {
 		p := h.Pending(token, `{"type":"authPrincipal","meta":{"n":2}}`)
-		if err := h.Approve(p.ID, consent.Choice{Account: mine.Address}); err != nil {
+		if err := h.Approve(p.ID, approvals.Choice{Account: mine.Address}); err != nil {
 			t.Fatal(err)
 		}
 		out, err := h.Collect(token, p.ID)

@@ -4,13 +4,16 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 
+	"walletd/internal/approvals"
 	"walletd/internal/delegation"
 	"walletd/internal/did"
 	"walletd/internal/keystore"
 	"walletd/internal/policy"
+	"walletd/internal/show"
 	"walletd/internal/store"
 )
 
@@ -41,7 +44,7 @@ type Claim struct {
 	// Gives is the hash of the contents that would be given and that the wallet keeps (Contents).
 	Gives string
 	// View is what the type adds to the claim's view.
-	View  ClaimView
+	View  approvals.ClaimView
 	Items []string // of a profile, those that are given
 	Made  string   // address of the key pair that Prepare made
 	// Same is what two requests have in common that are the same question to the person; nil where
@@ -141,4 +144,18 @@ func (c *Claim) echo(added map[string]any, session bool) (json.RawMessage, error
 		return nil, fmt.Errorf("writing the answer: %w", err)
 	}
 	return bytes.TrimRight(b.Bytes(), "\n"), nil
+}
+
+// view is the claim as the person sees it.
+func (c *Claim) view() approvals.ClaimView {
+	v := c.View
+	v.Type, v.Description, v.Account = c.kind.Name, show.Plain(c.Description, show.MaxDescription), c.Account.Address
+	v.MFACode, v.Unusual = c.mfa, c.Unusual
+	if c.hasSalt {
+		v.Salt = &approvals.SaltView{Text: show.Escape(c.saltText), Hex: hex.EncodeToString(c.salt)}
+	}
+	if c.delegation != nil {
+		v.Delegation = approvals.DescribeDelegation(*c.delegation)
+	}
+	return v
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"walletd/internal/approvals"
 	"walletd/internal/auth"
 	"walletd/internal/did"
 	"walletd/internal/keystore"
@@ -37,7 +38,7 @@ func (p *Pipeline) collectAsked(ctx context.Context, c *auth.Caller, id string, 
 			return Outcome{}, err
 		}
 	}
-	a, err := p.approval(ctx, c, id)
+	a, err := p.approvals.Open(ctx, c, id)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -72,7 +73,7 @@ func (p *Pipeline) collectAsked(ctx context.Context, c *auth.Caller, id string, 
 		again := false
 		err := p.auth.Retry(ctx, c, auth.Tries, func() error {
 			if again { // the yes itself, a rule, or a withdrawal changed the wallet since it was read
-				if a, err = p.approval(ctx, c, id); err != nil {
+				if a, err = p.approvals.Open(ctx, c, id); err != nil {
 					return err
 				}
 				if a.Row().State != store.Approved {
@@ -90,7 +91,7 @@ func (p *Pipeline) collectAsked(ctx context.Context, c *auth.Caller, id string, 
 }
 
 // ended says why nothing comes of a question that the person, or a withdrawal, ended.
-func (p *Pipeline) ended(ctx context.Context, c *auth.Caller, a openApproval) error {
+func (p *Pipeline) ended(ctx context.Context, c *auth.Caller, a approvals.Approval) error {
 	if a.Row().State != store.Cancelled {
 		return ErrRejected
 	}
@@ -129,8 +130,8 @@ func (p *Pipeline) spendRefused(ctx context.Context, c *auth.Caller, refusal err
 }
 
 // collect passes an approved question through the pipeline again.
-func (p *Pipeline) collect(ctx context.Context, c *auth.Caller, a openApproval) (Outcome, error) {
-	end, err := openDecision(ctx, c, a)
+func (p *Pipeline) collect(ctx context.Context, c *auth.Caller, a approvals.Approval) (Outcome, error) {
+	end, err := approvals.OpenDecision(ctx, c, a)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -147,14 +148,14 @@ func (p *Pipeline) collect(ctx context.Context, c *auth.Caller, a openApproval) 
 
 // fixChallenge refuses a signed collection with another challenge than the first one had. For the
 // first one it returns the write that keeps the challenge, for the record of the collection.
-func (p *Pipeline) fixChallenge(ctx context.Context, c *auth.Caller, row store.Approval, end decision) ([]store.Write, error) {
+func (p *Pipeline) fixChallenge(ctx context.Context, c *auth.Caller, row store.Approval, end approvals.Decision) ([]store.Write, error) {
 	switch {
 	case !c.IsSigned():
 		return nil, nil
 	case end.Challenge == nil:
 		challenge := c.Challenge()
 		end.Challenge = &challenge
-		next, err := end.seal(c.Wallet, row)
+		next, err := end.Seal(c.Wallet, row)
 		if err != nil {
 			return nil, err
 		}
@@ -167,7 +168,7 @@ func (p *Pipeline) fixChallenge(ctx context.Context, c *auth.Caller, row store.A
 
 // stands reads an approved question anew, and returns the verdict by which it is answered if the
 // yes stands: nothing in the way of it came since, and it gives what was shown.
-func (p *Pipeline) stands(ctx context.Context, c *auth.Caller, a openApproval, choice Choice) (*Question, verdict, error) {
+func (p *Pipeline) stands(ctx context.Context, c *auth.Caller, a approvals.Approval, choice approvals.Choice) (*Question, verdict, error) {
 	claims, err := p.parse(a.Content().Requested, true)
 	if err != nil {
 		return nil, verdict{}, p.Refuse(ctx, c, err)
@@ -193,9 +194,9 @@ func (p *Pipeline) stands(ctx context.Context, c *auth.Caller, a openApproval, c
 }
 
 // gives reports whether the question gives what an approval of it was shown to give.
-func (q *Question) gives(ctx context.Context, a openApproval, choice Choice) (bool, error) {
+func (q *Question) gives(ctx context.Context, a approvals.Approval, choice approvals.Choice) (bool, error) {
 	told, err := q.show(ctx)
-	return err == nil && a.Content().Shown.gives(told, choice.account()), err
+	return err == nil && a.Content().Shown.Gives(told, choice.AccountAddress()), err
 }
 
 // agreed returns the yes that the person has just said to the same question. One to another answer
@@ -213,14 +214,14 @@ func (q *Question) agreed(ctx context.Context) (yes verdict, agreed bool, err er
 	if err != nil {
 		return yes, false, fmt.Errorf("looking for the question: %w", err)
 	}
-	a, err := ledger.Open[asked](ctx, q.Caller.Wallet, row)
+	a, err := ledger.Open[approvals.Content](ctx, q.Caller.Wallet, row)
 	if err != nil {
 		return yes, false, err
 	}
 	if row.State != store.Approved || q.Now.Sub(time.Unix(row.Decided, 0)) >= collectFor {
 		return yes, false, nil
 	}
-	gives, err := q.gives(ctx, a, Choice{})
+	gives, err := q.gives(ctx, a, approvals.Choice{})
 	if err != nil {
 		return yes, false, err
 	}
@@ -234,25 +235,25 @@ func (q *Question) agreed(ctx context.Context) (yes verdict, agreed bool, err er
 }
 
 // approvedBy is the verdict of an approval.
-func approvedBy(a openApproval) verdict {
+func approvedBy(a approvals.Approval) verdict {
 	row := a.Row()
 	return verdict{
 		Verdict:  policy.Verdict{Decision: policy.Allow, Reason: "approved by the person"},
-		approval: row.ID, shown: a.Content().Shown.digest(row.Digest),
+		approval: row.ID, shown: a.Content().Shown.Digest(row.Digest),
 	}
 }
 
 // await waits until the approval is answered, the time is over, or the keystore is locked. It
 // hears of answers given here at once and looks every second for those given on other replicas. The
 // wallet is open only while it looks: closed if nothing came of the wait.
-func (p *Pipeline) await(ctx context.Context, c *auth.Caller, a openApproval, wait time.Duration) (openApproval, error) {
+func (p *Pipeline) await(ctx context.Context, c *auth.Caller, a approvals.Approval, wait time.Duration) (approvals.Approval, error) {
 	end := time.NewTimer(wait)
 	defer end.Stop()
 	look := time.NewTicker(time.Second)
 	defer look.Stop()
 	for {
 		news := p.ledger.Changed()
-		current, err := p.approval(ctx, c, a.Row().ID)
+		current, err := p.approvals.Open(ctx, c, a.Row().ID)
 		if err != nil || current.Row().State != store.Pending || p.store.Now().Unix() >= current.Row().Expires {
 			return current, err
 		}

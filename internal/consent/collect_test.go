@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"walletd/internal/approvals"
 	"walletd/internal/consent"
 	"walletd/internal/did"
 	"walletd/internal/keystore"
@@ -59,7 +60,7 @@ func TestWaitingForThePerson(t *testing.T) {
 		token := h.AppToken(fixture.Notes)
 		asked := h.Pending(token, fixture.KeyClaim("diary"))
 		out, err := waits(t, h, token, asked.ID, func() {
-			if err := h.Approve(asked.ID, consent.Choice{}); err != nil {
+			if err := h.Approve(asked.ID, approvals.Choice{}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -91,7 +92,7 @@ func TestWaitingForThePerson(t *testing.T) {
 		if c.Wallet.Keys() != nil {
 			t.Error("the wallet is open")
 		}
-		if err := h.Approve(asked.ID, consent.Choice{}); err != nil {
+		if err := h.Approve(asked.ID, approvals.Choice{}); err != nil {
 			t.Fatal(err)
 		}
 		if out, err = h.Pipeline.Collect(t.Context(), c, asked.ID, 0); err != nil || out.Answer == nil {

@@ -11,8 +11,6 @@ var (
 	ErrExpired = errors.New("it is too late; ask again")
 	// ErrDecided: somebody answered the question first.
 	ErrDecided = errors.New("this was decided already")
-	// ErrChoice: an approval chose what was not offered.
-	ErrChoice = errors.New("that was not offered")
 	// ErrTooMany: as many questions wait as an app, or a wallet, may have waiting.
 	ErrTooMany = errors.New("too many questions are waiting for the person")
 )

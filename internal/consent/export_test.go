@@ -2,6 +2,7 @@ package consent
 
 import (
 	"context"
+	"walletd/internal/approvals"
 	"walletd/internal/auth"
 	"walletd/internal/ledger"
 )
@@ -11,23 +12,15 @@ import (
 const CollectFor = collectFor
 const MaxClaims = maxClaims
 const RejectedFor = rejectedFor
-const WaitingPerApp = waitingPerApp
-const WaitingPerWallet = waitingPerWallet
+const WaitingPerApp = approvals.PerApp
+const WaitingPerWallet = approvals.PerWallet
 
-type Shown = shown
-
-func (s *shown) Gives(now *shown, chosen string) bool { return s.gives(now, chosen) }
-
-func (q *Question) Show(ctx context.Context) (*shown, error) { return q.show(ctx) }
+func (q *Question) Show(ctx context.Context) (*approvals.Shown, error) { return q.show(ctx) }
 
 func (q *Question) Release(ctx context.Context, v verdict, kind ledger.Kind) (Outcome, error) {
 	return q.release(ctx, v, kind)
 }
 
-func (p *Pipeline) OpenApproval(ctx context.Context, c *auth.Caller, id string) (openApproval, error) {
-	return p.approval(ctx, c, id)
-}
-
-func (p *Pipeline) Stands(ctx context.Context, c *auth.Caller, a openApproval, choice Choice) (*Question, verdict, error) {
+func (p *Pipeline) Stands(ctx context.Context, c *auth.Caller, a approvals.Approval, choice approvals.Choice) (*Question, verdict, error) {
 	return p.stands(ctx, c, a, choice)
 }

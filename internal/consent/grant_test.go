@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"walletd/internal/approvals"
 	"walletd/internal/auth"
 	"walletd/internal/consent"
 	"walletd/internal/policy"
@@ -16,21 +17,21 @@ import (
 func TestAGrantRemembersAYes(t *testing.T) {
 	h := fixture.New(t)
 	token := h.AppToken(fixture.Notes)
-	remember := func(t *testing.T, salt string, r consent.Remember) {
+	remember := func(t *testing.T, salt string, r approvals.Remember) {
 		t.Helper()
 		p := h.Pending(token, fixture.KeyClaim(salt))
-		if err := h.Approve(p.ID, consent.Choice{Remember: &r}); err != nil {
+		if err := h.Approve(p.ID, approvals.Choice{Remember: &r}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	t.Run("a number of times", func(t *testing.T) {
-		remember(t, "times", consent.Remember{Times: 2})
+		remember(t, "times", approvals.Remember{Times: 2})
 		h.Answer(token, fixture.KeyClaim("times"))
 		h.Answer(token, fixture.KeyClaim("times"))
 		h.Pending(token, fixture.KeyClaim("times"))
 	})
 	t.Run("a number of times, whoever asks at once", func(t *testing.T) {
-		remember(t, "at once", consent.Remember{Times: 5})
+		remember(t, "at once", approvals.Remember{Times: 5})
 		callers := make([]*auth.Caller, 12)
 		for i := range callers {
 			callers[i] = h.As(token)
@@ -57,36 +58,36 @@ func TestAGrantRemembersAYes(t *testing.T) {
 		}
 	})
 	t.Run("for a while", func(t *testing.T) {
-		remember(t, "while", consent.Remember{Seconds: 60})
+		remember(t, "while", approvals.Remember{Seconds: 60})
 		h.Answer(token, fixture.KeyClaim("while"))
 		h.Clock = h.Clock.Add(time.Minute)
 		h.Pending(token, fixture.KeyClaim("while"))
 	})
 	t.Run("until it is withdrawn", func(t *testing.T) {
-		remember(t, "until", consent.Remember{Until: "withdrawn"})
+		remember(t, "until", approvals.Remember{Until: "withdrawn"})
 		h.Answer(token, fixture.KeyClaim("until"))
 		h.Restart()
 		h.Answer(token, fixture.KeyClaim("until"))
-		grants, _, err := h.Pipeline.Grants(t.Context(), h.As(h.Owner), store.Page{})
+		grants, _, err := h.Approvals.ListGrants(t.Context(), h.As(h.Owner), store.Page{})
 		if err != nil || len(grants) != 1 {
 			t.Fatalf("grants %v, %v", grants, err)
 		}
-		if err := h.Pipeline.RevokeGrant(t.Context(), h.As(h.Owner), grants[0].ID); err != nil {
+		if err := h.Approvals.RevokeGrant(t.Context(), h.As(h.Owner), grants[0].ID); err != nil {
 			t.Fatal(err)
 		}
 		h.Pending(token, fixture.KeyClaim("until"))
 	})
 	t.Run("for the salt's bytes, not its text", func(t *testing.T) {
-		remember(t, "zoo", consent.Remember{Times: 1})
+		remember(t, "zoo", approvals.Remember{Times: 1})
 		h.Answer(token, fixture.KeyClaim("0x0a9a"))
 	})
-	for name, r := range map[string]consent.Remember{
+	for name, r := range map[string]approvals.Remember{
 		"not without an end it knows": {}, "not for two ends": {Seconds: 1, Times: 1}, "not for a negative time": {Seconds: -1},
 		"not until something else": {Until: "tomorrow"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := h.Pending(token, fixture.KeyClaim(name))
-			fixture.WantErr(t, h.Approve(p.ID, consent.Choice{Remember: &r}), consent.ErrChoice)
+			fixture.WantErr(t, h.Approve(p.ID, approvals.Choice{Remember: &r}), approvals.ErrChoice)
 		})
 	}
 }
@@ -96,7 +97,7 @@ func TestRevokingEndsWhatHangsOnIt(t *testing.T) {
 		h = fixture.New(t)
 		token = h.AppToken(fixture.Notes)
 		p := h.Pending(token, fixture.KeyClaim("granted"))
-		if err := h.Approve(p.ID, consent.Choice{Remember: &consent.Remember{Until: "withdrawn"}}); err != nil {
+		if err := h.Approve(p.ID, approvals.Choice{Remember: &approvals.Remember{Until: "withdrawn"}}); err != nil {
 			t.Fatal(err)
 		}
 		h.Answer(token, fixture.KeyClaim("granted"))
@@ -110,7 +111,7 @@ func TestRevokingEndsWhatHangsOnIt(t *testing.T) {
 		}
 		_, err := h.Auth.Authenticate(t.Context(), token)
 		fixture.WantErr(t, err, auth.ErrUnauthorized)
-		fixture.WantErr(t, h.Approve(waiting.ID, consent.Choice{}), consent.ErrDecided)
+		fixture.WantErr(t, h.Approve(waiting.ID, approvals.Choice{}), consent.ErrDecided)
 		h.Pending(spare, fixture.KeyClaim("granted"))
 	})
 	t.Run("an app", func(t *testing.T) {
@@ -120,13 +121,13 @@ func TestRevokingEndsWhatHangsOnIt(t *testing.T) {
 		}
 		_, err := h.Auth.Authenticate(t.Context(), token)
 		fixture.WantErr(t, err, auth.ErrUnauthorized)
-		fixture.WantErr(t, h.Approve(waiting.ID, consent.Choice{}), consent.ErrDecided)
+		fixture.WantErr(t, h.Approve(waiting.ID, approvals.Choice{}), consent.ErrDecided)
 		h.Pending(h.AppToken(fixture.Notes), fixture.KeyClaim("granted"))
 	})
 	t.Run("a deny that matches now", func(t *testing.T) {
 		h, token, waiting := setup(t)
 		h.Policy(policy.Rule{App: fixture.Notes, Claim: "encryptionKey", Decision: policy.Deny})
-		fixture.WantErr(t, h.Approve(waiting.ID, consent.Choice{}), consent.ErrDecided)
+		fixture.WantErr(t, h.Approve(waiting.ID, approvals.Choice{}), consent.ErrDecided)
 		h.Policy()
 		h.Pending(token, fixture.KeyClaim("granted"))
 	})

@@ -3,8 +3,8 @@ package consent_test
 import (
 	"testing"
 
+	"walletd/internal/approvals"
 	"walletd/internal/auth"
-	"walletd/internal/consent"
 	"walletd/internal/delegation"
 	"walletd/internal/did"
 	"walletd/internal/policy"
@@ -13,9 +13,9 @@ import (
 
 func TestWhoIsAskingIsNamed(t *testing.T) {
 	h := fixture.New(t)
-	show := func(id string) consent.ApprovalView {
+	show := func(id string) approvals.View {
 		t.Helper()
-		v, err := h.Pipeline.Approval(t.Context(), h.As(h.Owner), id)
+		v, err := h.Approvals.Get(t.Context(), h.As(h.Owner), id)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -68,13 +68,13 @@ func TestAWithdrawnAppInASessionIsSaidToBe(t *testing.T) {
 	if err != nil || out.Pending == nil {
 		t.Fatalf("got %v, %v, want a question", out, err)
 	}
-	v, err := h.Pipeline.Approval(t.Context(), h.As(h.Owner), out.Pending.ID)
+	v, err := h.Approvals.Get(t.Context(), h.As(h.Owner), out.Pending.ID)
 	if err != nil || len(v.Unusual) == 0 || v.Unusual[0] != "You withdrew this app. A yes lets it in again." {
 		t.Errorf("unusual: %q, %v", v.Unusual, err)
 	}
 	_, err = h.AskSigned(h.Request(p, "1", nil))
 	fixture.WantCode(t, err, "app_unknown")
-	if err := h.Approve(out.Pending.ID, consent.Choice{}); err != nil {
+	if err := h.Approve(out.Pending.ID, approvals.Choice{}); err != nil {
 		t.Fatal(err)
 	}
 	if out, err := h.AskSigned(h.Request(p, "2", nil)); err != nil || out.Answer == nil {

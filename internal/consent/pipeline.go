@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"walletd/internal/approvals"
 	"walletd/internal/auth"
 	"walletd/internal/ledger"
 	"walletd/internal/policy"
@@ -32,21 +33,22 @@ const (
 // Pipeline is the one way out of the wallets of a keystore. It is safe for concurrent use, and keeps no
 // state of its own that a replica could miss.
 type Pipeline struct {
-	auth     *auth.Auth
-	wallets  *wallets.Wallets
-	store    *store.Store
-	ledger   *ledger.Ledger
-	life     time.Duration
-	longest  time.Duration
-	count    func(string)
-	types    vocabulary
-	policies policyCache
+	auth      *auth.Auth
+	wallets   *wallets.Wallets
+	approvals *approvals.Approvals
+	store     *store.Store
+	ledger    *ledger.Ledger
+	life      time.Duration
+	longest   time.Duration
+	count     func(string)
+	types     vocabulary
+	policies  policyCache
 }
 
 // New returns the pipeline of a keystore, for claims of the types given.
-func New(st *store.Store, l *ledger.Ledger, a *auth.Auth, w *wallets.Wallets, types []Type, o Options) *Pipeline {
+func New(st *store.Store, l *ledger.Ledger, a *auth.Auth, w *wallets.Wallets, ap *approvals.Approvals, types []Type, o Options) *Pipeline {
 	p := &Pipeline{
-		auth: a, wallets: w, store: st, ledger: l, life: o.ApprovalLife, longest: o.DelegationLife, count: o.Count, types: newVocabulary(types),
+		auth: a, wallets: w, approvals: ap, store: st, ledger: l, life: o.ApprovalLife, longest: o.DelegationLife, count: o.Count, types: newVocabulary(types),
 	}
 	if p.life == 0 {
 		p.life = 5 * time.Minute
@@ -118,7 +120,7 @@ func (p *Pipeline) Request(ctx context.Context, c *auth.Caller, t Type, r Reques
 // that a rule denies. ErrDenied is on record.
 func (p *Pipeline) Candidates(ctx context.Context, c *auth.Caller, t Type, r Request) ([]string, error) {
 	claim := newClaim(t, r)
-	q := p.question(c, []*Claim{claim}, Choice{})
+	q := p.question(c, []*Claim{claim}, approvals.Choice{})
 	err := q.meet(ctx)
 	if err == nil {
 		err = q.deny(ctx)
@@ -131,7 +133,7 @@ func (p *Pipeline) pass(ctx context.Context, c *auth.Caller, parse func() ([]*Cl
 	err = p.auth.Retry(ctx, c, auth.Tries, func() error {
 		claims, err := parse()
 		if err == nil {
-			out, err = p.question(c, claims, Choice{}).pass(ctx)
+			out, err = p.question(c, claims, approvals.Choice{}).pass(ctx)
 		}
 		return p.Refuse(ctx, c, err)
 	})

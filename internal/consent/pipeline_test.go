@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"walletd/internal/approvals"
 	"walletd/internal/auth"
 	"walletd/internal/consent"
 	"walletd/internal/did"
@@ -167,7 +168,7 @@ func TestAnAccountOfAnotherAppIsNeverDecidedByRule(t *testing.T) {
 	h.Policy(fixture.AllowAll)
 	theirs := h.Account(fixture.Another, did.AccountType())
 	p := h.Pending(token, `{"type":"authPrincipal","target":"`+theirs.Address+`"}`)
-	v, err := h.Pipeline.Approval(t.Context(), h.As(h.Owner), p.ID)
+	v, err := h.Approvals.Get(t.Context(), h.As(h.Owner), p.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +202,7 @@ func TestLockedKeystoreGivesNothing(t *testing.T) {
 	}
 	h.Unlock()
 	h.Answer(token, fixture.KeyClaim("diary"))
-	if err := h.Approve(p.ID, consent.Choice{}); err != nil {
+	if err := h.Approve(p.ID, approvals.Choice{}); err != nil {
 		t.Errorf("a question that waited over a lock cannot be answered: %v", err)
 	}
 }
@@ -217,8 +218,8 @@ func TestRolesAreKeptApart(t *testing.T) {
 		"an owner asking as an app":         second(h.Pipeline.Answer(ctx, owner, fixture.Raw(fixture.KeyClaim("a")))),
 		"an operator deriving":              second(h.Wallets.Derive(ctx, operator, nil)),
 		"an app deriving":                   second(h.Wallets.Derive(ctx, app, nil)),
-		"an operator approving":             second(h.Pipeline.Approve(ctx, operator, p.ID, consent.Choice{})),
-		"an app approving":                  second(h.Pipeline.Approve(ctx, app, p.ID, consent.Choice{})),
+		"an operator approving":             second(h.Pipeline.Approve(ctx, operator, p.ID, approvals.Choice{})),
+		"an app approving":                  second(h.Pipeline.Approve(ctx, app, p.ID, approvals.Choice{})),
 		"an operator rejecting":             second(h.Pipeline.Reject(ctx, operator, p.ID)),
 		"an operator setting a policy":      second(h.Pipeline.SetPolicy(ctx, operator, policy.Policy{})),
 		"an app setting a policy":           second(h.Pipeline.SetPolicy(ctx, app, policy.Policy{})),
@@ -279,7 +280,7 @@ func TestAPolicyIsTestedAsThingsStand(t *testing.T) {
 		t.Errorf("without rule and grant: %+v", v)
 	}
 	p := h.Pending(token, fixture.KeyClaim("diary"))
-	if err := h.Approve(p.ID, consent.Choice{Remember: &consent.Remember{Until: "withdrawn"}}); err != nil {
+	if err := h.Approve(p.ID, approvals.Choice{Remember: &approvals.Remember{Until: "withdrawn"}}); err != nil {
 		t.Fatal(err)
 	}
 	if v := test(fixture.Notes, "diary"); v.Decision != policy.Allow || v.Reason != "allowed by a grant" {

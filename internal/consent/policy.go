@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"sync"
 
+	"walletd/internal/approvals"
 	"walletd/internal/auth"
 	"walletd/internal/did"
 	"walletd/internal/ledger"
@@ -90,7 +91,7 @@ func (p *Pipeline) SetPolicy(ctx context.Context, c *auth.Caller, rules policy.P
 	if err != nil {
 		return policy.Policy{}, err
 	}
-	return rules, p.auth.Retry(ctx, c, withdrawals, func() error { return p.setPolicy(ctx, c, rules) })
+	return rules, p.auth.Retry(ctx, c, approvals.RevocationTries, func() error { return p.setPolicy(ctx, c, rules) })
 }
 
 func (p *Pipeline) setPolicy(ctx context.Context, c *auth.Caller, rules policy.Policy) error {
@@ -102,7 +103,7 @@ func (p *Pipeline) setPolicy(ctx context.Context, c *auth.Caller, rules policy.P
 	if row.Sealed, err = c.Wallet.Seal(row, rules); err != nil {
 		return err
 	}
-	ended, err := p.endAll(ctx, c, "", func(g openGrant) bool { return deniesGrant(rules, g) }, func(a openApproval) bool { return deniesQuestion(rules, a) })
+	ended, err := p.endAll(ctx, c, "", func(g approvals.Grant) bool { return deniesGrant(rules, g) }, func(a approvals.Approval) bool { return deniesQuestion(rules, a) })
 	if err != nil {
 		return err
 	}
@@ -128,11 +129,11 @@ func denies(p policy.Policy, app, claim string, salt *string) bool {
 	return denied
 }
 
-func deniesGrant(p policy.Policy, g openGrant) bool {
+func deniesGrant(p policy.Policy, g approvals.Grant) bool {
 	return denies(p, g.Row().App, g.Content().Claim, g.Content().Salt)
 }
 
-func deniesQuestion(p policy.Policy, a openApproval) bool {
+func deniesQuestion(p policy.Policy, a approvals.Approval) bool {
 	for _, c := range a.Content().Claims {
 		var salt *string
 		if c.Salt != nil {
@@ -162,7 +163,7 @@ func (p *Pipeline) TestPolicy(ctx context.Context, c *auth.Caller, r policy.Rule
 	}
 	t := p.types[r.Claim] // checked above
 	asker := c.As(auth.Requester{}, "", app, did.DID{})
-	q := p.question(asker, []*Claim{probe(t, r)}, Choice{})
+	q := p.question(asker, []*Claim{probe(t, r)}, approvals.Choice{})
 	err = q.read(ctx)
 	if denied, is := errors.AsType[*denial](err); is {
 		return denied.Verdict, nil

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/crypto/sha3"
 
+	"walletd/internal/approvals"
 	"walletd/internal/auth"
 	"walletd/internal/delegation"
 	"walletd/internal/did"
@@ -33,14 +34,14 @@ type Question struct {
 	known    bool // the app has a token in the wallet, or the person has approved it
 	made     bool // the account is new: it is kept with what becomes of the question
 	claims   []*Claim
-	choice   Choice
+	choice   approvals.Choice
 	unusual  []string
-	first    []string // those of unusual that a yes takes away (shown)
-	told     *shown   // what the person is shown, once it was computed
+	first    []string         // those of unusual that a yes takes away (shown)
+	told     *approvals.Shown // what the person is shown, once it was computed
 }
 
 // question returns the question that claims make which were parsed.
-func (p *Pipeline) question(c *auth.Caller, claims []*Claim, choice Choice) *Question {
+func (p *Pipeline) question(c *auth.Caller, claims []*Claim, choice approvals.Choice) *Question {
 	return &Question{pipeline: p, Store: p.store, Wallets: p.wallets, Caller: c, Now: p.store.Now(), claims: claims, choice: choice}
 }
 
@@ -194,7 +195,7 @@ func (q *Question) settleAccount(ctx context.Context) (err error) {
 	case principal != nil:
 		return q.findPrincipal(ctx, principal, *principal.request.Principal)
 	case q.choice.Account != "":
-		return fmt.Errorf("%w: an account can be chosen only where authPrincipal asks for one", ErrChoice)
+		return fmt.Errorf("%w: an account can be chosen only where authPrincipal asks for one", approvals.ErrChoice)
 	}
 	q.Account, q.made, err = q.pipeline.auth.FindAccount(ctx, q.Caller, did.AccountType())
 	return err
@@ -467,14 +468,14 @@ func (q *Question) decide(ctx context.Context) (verdict, []store.Write, error) {
 		return verdict{}, nil, err
 	}
 	var grants []policy.Grant
-	var rows map[string]openGrant
+	var rows map[string]approvals.Grant
 	all := policy.Verdict{Decision: policy.Allow}
 	used := map[string]bool{}
 	for i, c := range q.claims {
 		f := c.fact(q)
 		v := policy.Decide(rules, grants, f, q.Now)
 		if v.Decision == policy.Ask && v.Rule == 0 && rows == nil {
-			if grants, rows, err = d.grants(ctx, q.Caller); err != nil {
+			if grants, rows, err = d.approvals.Grants(ctx, q.Caller); err != nil {
 				return verdict{}, nil, err
 			}
 			v = policy.Decide(rules, grants, f, q.Now)
@@ -495,7 +496,7 @@ func (q *Question) decide(ctx context.Context) (verdict, []store.Write, error) {
 	}
 	var writes []store.Write
 	for id := range used {
-		if w, counted := useGrant(q.Caller, rows[id]); counted {
+		if w, counted := approvals.UseGrant(q.Caller, rows[id]); counted {
 			writes = append(writes, w)
 		}
 	}

@@ -2,6 +2,7 @@ package consent_test
 
 import (
 	"testing"
+	"walletd/internal/approvals"
 	"walletd/internal/auth"
 	"walletd/internal/consent"
 	"walletd/internal/wallettest/fixture"
@@ -30,7 +31,7 @@ func TestAJTIIsUsedUpWhateverCameOfIt(t *testing.T) {
 		if out, err := h.CollectSigned(poll, question.Pending.ID); err != nil || out.Pending == nil {
 			t.Fatal(out, err)
 		}
-		if err := h.Approve(question.Pending.ID, consent.Choice{}); err != nil {
+		if err := h.Approve(question.Pending.ID, approvals.Choice{}); err != nil {
 			t.Fatal(err)
 		}
 		out, err := h.CollectSigned(poll, question.Pending.ID)

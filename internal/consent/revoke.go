@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"walletd/internal/approvals"
 	"walletd/internal/auth"
 	"walletd/internal/did"
 	"walletd/internal/ledger"
@@ -14,15 +15,10 @@ import (
 	"walletd/internal/store"
 )
 
-// withdrawals is how often what ends something is begun anew, because something came between what
-// it read and what it wrote. A grant's use is no such thing, and as many questions as may wait are
-// fewer, so that no app can hold off its end.
-const withdrawals = 2 * waitingPerWallet
-
 // RevokeToken ends a token and, in the same write, what hangs on it: the questions it asked that
 // wait, its uncollected answers, and the grants made for what it asked.
 func (p *Pipeline) RevokeToken(ctx context.Context, c *auth.Caller, id string) error {
-	return p.auth.Retry(ctx, c, withdrawals, func() error { return p.revokeToken(ctx, c, id) })
+	return p.auth.Retry(ctx, c, approvals.RevocationTries, func() error { return p.revokeToken(ctx, c, id) })
 }
 
 func (p *Pipeline) revokeToken(ctx context.Context, c *auth.Caller, id string) error {
@@ -53,7 +49,7 @@ func (p *Pipeline) revokeToken(ctx context.Context, c *auth.Caller, id string) e
 	revoked.MAC = c.Wallet.MAC(revoked)
 	writes := []store.Write{store.RevokeToken(row, revoked)}
 	if row.Role == store.RoleApp {
-		ended, err := p.endAll(ctx, c, row.App, func(g openGrant) bool { return g.Content().Asker == id }, func(a openApproval) bool { return a.Row().Asker == id })
+		ended, err := p.endAll(ctx, c, row.App, func(g approvals.Grant) bool { return g.Content().Asker == id }, func(a approvals.Approval) bool { return a.Row().Asker == id })
 		if err != nil {
 			return err
 		}
@@ -65,7 +61,7 @@ func (p *Pipeline) revokeToken(ctx context.Context, c *auth.Caller, id string) e
 // RevokeApp withdraws an app: its tokens, grants, waiting questions and uncollected answers end in
 // the same write.
 func (p *Pipeline) RevokeApp(ctx context.Context, c *auth.Caller, app did.DID) error {
-	return p.auth.Retry(ctx, c, withdrawals, func() error { return p.revokeApp(ctx, c, app) })
+	return p.auth.Retry(ctx, c, approvals.RevocationTries, func() error { return p.revokeApp(ctx, c, app) })
 }
 
 func (p *Pipeline) revokeApp(ctx context.Context, c *auth.Caller, app did.DID) error {
@@ -94,7 +90,7 @@ func (p *Pipeline) revokeApp(ctx context.Context, c *auth.Caller, app did.DID) e
 		revoked.MAC = c.Wallet.MAC(revoked)
 		writes = append(writes, store.RevokeToken(t, revoked))
 	}
-	ended, err := p.endAll(ctx, c, app.Address(), func(openGrant) bool { return true }, func(openApproval) bool { return true })
+	ended, err := p.endAll(ctx, c, app.Address(), func(approvals.Grant) bool { return true }, func(approvals.Approval) bool { return true })
 	if err != nil {
 		return err
 	}
@@ -121,7 +117,7 @@ func (p *Pipeline) tokensOf(ctx context.Context, wallet, app string) ([]store.To
 // RevokeDelegation withdraws a delegation: the grants made for it, the questions that present it
 // and their uncollected answers end in the same write, and it is refused from now on.
 func (p *Pipeline) RevokeDelegation(ctx context.Context, c *auth.Caller, hash string) error {
-	return p.auth.Retry(ctx, c, withdrawals, func() error { return p.revokeDelegation(ctx, c, hash) })
+	return p.auth.Retry(ctx, c, approvals.RevocationTries, func() error { return p.revokeDelegation(ctx, c, hash) })
 }
 
 func (p *Pipeline) revokeDelegation(ctx context.Context, c *auth.Caller, hash string) error {
@@ -142,7 +138,7 @@ func (p *Pipeline) revokeDelegation(ctx context.Context, c *auth.Caller, hash st
 	row := old
 	row.Revoked = p.store.Now().Unix()
 	row.MAC = c.Wallet.MAC(row)
-	ended, err := p.endAll(ctx, c, "", func(g openGrant) bool { return g.Content().Delegation == hash }, func(a openApproval) bool { return a.Content().presents(hash) })
+	ended, err := p.endAll(ctx, c, "", func(g approvals.Grant) bool { return g.Content().Delegation == hash }, func(a approvals.Approval) bool { return a.Content().Presents(hash) })
 	if err != nil {
 		return err
 	}
@@ -154,7 +150,7 @@ func (p *Pipeline) revokeDelegation(ctx context.Context, c *auth.Caller, hash st
 // endAll returns the writes that end what a withdrawal ends: the grants of an app ("" for every
 // app), and its questions that wait or whose yes can still be collected, where the functions say so.
 // Forged ones are left alone: nothing comes of them.
-func (p *Pipeline) endAll(ctx context.Context, c *auth.Caller, app string, grant func(openGrant) bool, question func(openApproval) bool) ([]store.Write, error) {
+func (p *Pipeline) endAll(ctx context.Context, c *auth.Caller, app string, grant func(approvals.Grant) bool, question func(approvals.Approval) bool) ([]store.Write, error) {
 	var writes []store.Write
 	grants := func(page store.Page) ([]store.Grant, string, error) {
 		rows, next, err := p.store.GrantsPage(ctx, c.WalletID, page)
@@ -165,7 +161,7 @@ func (p *Pipeline) endAll(ctx context.Context, c *auth.Caller, app string, grant
 			return nil, fmt.Errorf("reading the grants: %w", err)
 		}
 		if grant(g) {
-			writes = append(writes, p.endGrant(c, g))
+			writes = append(writes, p.approvals.EndGrant(c, g))
 		}
 	}
 	now, waiting := p.store.Now(), int64(0)
@@ -183,14 +179,14 @@ func (p *Pipeline) endAll(ctx context.Context, c *auth.Caller, app string, grant
 		list ledger.List[store.Approval]
 		end  func(old, updated store.Approval) store.Write
 	}{{pending, store.DecideApproval}, {approved, store.WithdrawApproval}} {
-		for a, err := range ledger.All[asked](ctx, c.Wallet, of.list) {
+		for a, err := range ledger.All[approvals.Content](ctx, c.Wallet, of.list) {
 			if err != nil {
 				return nil, fmt.Errorf("reading the questions: %w", err)
 			}
 			if !question(a) {
 				continue
 			}
-			ended, err := p.decide(c, a.Row(), store.Cancelled, decision{})
+			ended, err := p.approvals.Decide(c, a.Row(), store.Cancelled, approvals.Decision{})
 			if err != nil {
 				return nil, err
 			}
@@ -209,7 +205,7 @@ func ofApp(rows []store.Approval, app string) []store.Approval {
 // CancelQuestion ends a question of the caller's session that still waits; one that was answered
 // or is gone is left as it is.
 func (p *Pipeline) CancelQuestion(ctx context.Context, c *auth.Caller, id string) error {
-	a, err := p.approval(ctx, c, id)
+	a, err := p.approvals.Open(ctx, c, id)
 	if err != nil {
 		return err
 	}
@@ -217,7 +213,7 @@ func (p *Pipeline) CancelQuestion(ctx context.Context, c *auth.Caller, id string
 	if row.State != store.Pending || row.Asker != c.Asker {
 		return nil
 	}
-	next, err := p.decide(c, row, store.Cancelled, decision{})
+	next, err := p.approvals.Decide(c, row, store.Cancelled, approvals.Decision{})
 	if err != nil {
 		return err
 	}

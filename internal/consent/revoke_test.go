@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"walletd/internal/approvals"
 	"walletd/internal/auth"
 	"walletd/internal/consent"
 	"walletd/internal/did"
@@ -36,7 +37,7 @@ func TestAnUncollectedYesEndsWithWhatWasWithdrawn(t *testing.T) {
 	yes := func(t *testing.T, h *fixture.House, token string, claims ...string) *consent.Pending {
 		t.Helper()
 		p := h.Pending(token, claims...)
-		if err := h.Approve(p.ID, consent.Choice{}); err != nil {
+		if err := h.Approve(p.ID, approvals.Choice{}); err != nil {
 			t.Fatal(err)
 		}
 		return p
@@ -48,7 +49,7 @@ func TestAnUncollectedYesEndsWithWhatWasWithdrawn(t *testing.T) {
 		if err != nil || out.Pending == nil {
 			t.Fatal(out, err)
 		}
-		if err := h.Approve(out.Pending.ID, consent.Choice{}); err != nil {
+		if err := h.Approve(out.Pending.ID, approvals.Choice{}); err != nil {
 			t.Fatal(err)
 		}
 		if err := h.Pipeline.RevokeApp(t.Context(), h.As(h.Owner), p.DID); err != nil {
@@ -59,7 +60,7 @@ func TestAnUncollectedYesEndsWithWhatWasWithdrawn(t *testing.T) {
 		}
 		_, err = h.CollectSigned(h.Request(p, "collect", map[string]any{"approval": out.Pending.ID}), out.Pending.ID)
 		fixture.WantErr(t, err, consent.ErrRejected)
-		v, err := h.Pipeline.Approval(t.Context(), h.As(h.Owner), out.Pending.ID)
+		v, err := h.Approvals.Get(t.Context(), h.As(h.Owner), out.Pending.ID)
 		if err != nil || v.Status != store.Cancelled {
 			t.Errorf("the yes is %s, %v", v.Status, err)
 		}
@@ -99,7 +100,7 @@ func TestAnUncollectedYesEndsWithWhatWasWithdrawn(t *testing.T) {
 		if err := h.Pipeline.RevokeToken(t.Context(), h.As(h.Owner), h.As(token).Token); err != nil {
 			t.Fatal(err)
 		}
-		if v, err := h.Pipeline.Approval(t.Context(), h.As(h.Owner), ended.ID); err != nil || v.Status != store.Cancelled {
+		if v, err := h.Approvals.Get(t.Context(), h.As(h.Owner), ended.ID); err != nil || v.Status != store.Cancelled {
 			t.Errorf("the yes is %s, %v", v.Status, err)
 		}
 		if out, err := h.Collect(spare, other.ID); err != nil || out.Answer == nil {
@@ -179,7 +180,7 @@ func TestWhatIsUnderWayEndsWithWhatWasWithdrawn(t *testing.T) {
 			t.Fatal(err)
 		}
 		h.Exec(`update approvals set state = 'pending', decided = 0, decided_by = '', answer = x'', mac = ?`, row.MAC)
-		fixture.WantErr(t, h.Approve(p.ID, consent.Choice{Remember: &consent.Remember{Until: "withdrawn"}}), consent.ErrExpired)
+		fixture.WantErr(t, h.Approve(p.ID, approvals.Choice{Remember: &approvals.Remember{Until: "withdrawn"}}), consent.ErrExpired)
 		if n := h.Grants(); n != 0 {
 			t.Errorf("%d grants were made", n)
 		}
@@ -208,7 +209,7 @@ func TestNoQuestionOutlivesItsToken(t *testing.T) {
 			t.Error(err)
 		}
 		all.Wait()
-		views, _, err := h.Pipeline.Approvals(t.Context(), h.As(h.Owner), store.Pending, store.Page{})
+		views, _, err := h.Approvals.List(t.Context(), h.As(h.Owner), store.Pending, store.Page{})
 		if err != nil || len(views) != 0 {
 			t.Fatalf("round %d: %d questions of a revoked token wait, %v", round, len(views), err)
 		}
@@ -234,7 +235,7 @@ func TestNoGrantOutlivesAWithdrawalAtTheSameTime(t *testing.T) {
 				a, b := h.As(h.Owner), h.As(h.Owner)
 				var both sync.WaitGroup
 				both.Go(func() {
-					_, err := h.Pipeline.Approve(t.Context(), a, p.ID, consent.Choice{Remember: &consent.Remember{Until: "withdrawn"}})
+					_, err := h.Pipeline.Approve(t.Context(), a, p.ID, approvals.Choice{Remember: &approvals.Remember{Until: "withdrawn"}})
 					if err != nil && !errors.Is(err, consent.ErrDecided) && !errors.Is(err, consent.ErrExpired) {
 						t.Error(err)
 					}
@@ -263,7 +264,7 @@ func TestAWithdrawalGoesThroughWhateverTheAppDoes(t *testing.T) {
 			return h.Pipeline.RevokeApp(t.Context(), owner, fixture.App(t, fixture.Notes))
 		},
 		"of a grant": func(h *fixture.House, owner *auth.Caller, _, grant string) error {
-			return h.Pipeline.RevokeGrant(t.Context(), owner, grant)
+			return h.Approvals.RevokeGrant(t.Context(), owner, grant)
 		},
 		"by a deny": func(h *fixture.House, owner *auth.Caller, _, _ string) error {
 			return second(h.Pipeline.SetPolicy(t.Context(), owner, policy.Policy{Rules: []policy.Rule{{App: policy.Any, Claim: policy.Any, Decision: policy.Deny}}}))
@@ -273,10 +274,10 @@ func TestAWithdrawalGoesThroughWhateverTheAppDoes(t *testing.T) {
 			h := fixture.New(t)
 			token := h.Token(h.Owner, auth.NewToken{Role: auth.App, Wallet: h.Wallet, App: fixture.Notes})
 			p := h.Pending(token.Text, fixture.KeyClaim("diary"))
-			if err := h.Approve(p.ID, consent.Choice{Remember: &consent.Remember{Times: 1_000_000}}); err != nil {
+			if err := h.Approve(p.ID, approvals.Choice{Remember: &approvals.Remember{Times: 1_000_000}}); err != nil {
 				t.Fatal(err)
 			}
-			grants, _, err := h.Pipeline.Grants(t.Context(), h.As(h.Owner), store.Page{})
+			grants, _, err := h.Approvals.ListGrants(t.Context(), h.As(h.Owner), store.Page{})
 			if err != nil || len(grants) != 1 {
 				t.Fatal(grants, err)
 			}

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"walletd/internal/consent"
+	"walletd/internal/approvals"
 	"walletd/internal/did"
 	"walletd/internal/store"
 	"walletd/internal/wallettest/fixture"
@@ -51,7 +51,7 @@ func TestASaltOfAnotherDIDIsNeverDecidedByRule(t *testing.T) {
 	}
 	t.Run("and a yes to it cannot be remembered", func(t *testing.T) {
 		p := h.Pending(token, fixture.KeyClaim(theirs.Address+""), fixture.KeyClaim("x"))
-		fixture.WantErr(t, h.Approve(p.ID, consent.Choice{Remember: &consent.Remember{Times: 3}}), consent.ErrChoice)
+		fixture.WantErr(t, h.Approve(p.ID, approvals.Choice{Remember: &approvals.Remember{Times: 3}}), approvals.ErrChoice)
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"walletd/internal/approvals"
 	"walletd/internal/consent"
 	"walletd/internal/did"
 	"walletd/internal/wallets"
@@ -65,7 +66,7 @@ func (w *holder) changes() int {
 
 // wantShown compares what was given of a claim with what was shown of it; of a profile's items those
 // that were chosen (nil: all).
-func wantShown(t *testing.T, seen consent.ClaimView, given json.RawMessage, chosen *[]string) {
+func wantShown(t *testing.T, seen approvals.ClaimView, given json.RawMessage, chosen *[]string) {
 	t.Helper()
 	o, err := did.ParseObject(given)
 	if err != nil {
@@ -134,7 +135,7 @@ func TestRandomChangesNeverChangeAnAnswer(t *testing.T) {
 		p := h.Pending(token, asked...)
 		v := h.Seen(p.ID)
 		n := w.changes()
-		var choice consent.Choice
+		var choice approvals.Choice
 		for i, c := range v.Claims {
 			if c.Type == "profile" && w.random.IntN(2) == 0 {
 				choice.Items = &[]string{}

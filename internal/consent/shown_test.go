@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"walletd/internal/approvals"
 	"walletd/internal/claims"
 	"walletd/internal/consent"
 	"walletd/internal/did"
@@ -61,14 +62,14 @@ func wantNothing(t *testing.T, out consent.Outcome, err, want error) {
 func (c changing) beforeTheYes(t *testing.T) {
 	h, asks, change, id := c.begin(t)
 	change()
-	if err := h.Approve(id, consent.Choice{}); c.refused != nil && err == nil {
+	if err := h.Approve(id, approvals.Choice{}); c.refused != nil && err == nil {
 		out, err := asks.Collect(id)
 		wantNothing(t, out, err, c.refused)
 		return
 	} else {
 		fixture.WantErr(t, err, consent.ErrAnswerChanged)
 	}
-	fixture.WantErr(t, h.Approve(id, consent.Choice{}), consent.ErrAnswerChanged) // and it stays so
+	fixture.WantErr(t, h.Approve(id, approvals.Choice{}), consent.ErrAnswerChanged) // and it stays so
 	if v := h.Seen(id); v.Status != store.Cancelled {
 		t.Errorf("the question is %s", v.Status)
 	}
@@ -81,14 +82,14 @@ func (c changing) beforeTheYes(t *testing.T) {
 	if err != nil || out.Pending == nil || out.Pending.ID == id {
 		t.Fatalf("asked again: %v, %v", out, err)
 	}
-	if err := h.Approve(out.Pending.ID, consent.Choice{}); err != nil {
+	if err := h.Approve(out.Pending.ID, approvals.Choice{}); err != nil {
 		t.Errorf("what is shown now cannot be approved: %v", err)
 	}
 }
 
 func (c changing) afterTheYes(t *testing.T) {
 	h, asks, change, id := c.begin(t)
-	if err := h.Approve(id, consent.Choice{}); err != nil {
+	if err := h.Approve(id, approvals.Choice{}); err != nil {
 		t.Fatal(err)
 	}
 	change()
@@ -115,16 +116,16 @@ func (c changing) afterTheYes(t *testing.T) {
 // What changes after the collection has read is given as it was read, or not at all.
 func (c changing) during(t *testing.T) {
 	h, asks, change, id := c.begin(t)
-	if err := h.Approve(id, consent.Choice{}); err != nil {
+	if err := h.Approve(id, approvals.Choice{}); err != nil {
 		t.Fatal(err)
 	}
 	caller := asks.Caller()
-	a, err := h.Pipeline.OpenApproval(t.Context(), caller, id)
+	a, err := h.Approvals.Open(t.Context(), caller, id)
 	if err != nil {
 		t.Fatal(err)
 	}
 	content := a.Content()
-	q, v, err := h.Pipeline.Stands(t.Context(), caller, a, consent.Choice{})
+	q, v, err := h.Pipeline.Stands(t.Context(), caller, a, approvals.Choice{})
 	if err != nil {
 		if content.Shown.Claims[0].Missing == "" {
 			t.Fatal(err)
@@ -159,7 +160,7 @@ func TestWhatDoesNotChangeIsCollected(t *testing.T) {
 		if err != nil || out.Pending == nil {
 			t.Fatalf("%s: %v, %v", claim, out, err)
 		}
-		if err := h.Approve(out.Pending.ID, consent.Choice{}); err != nil {
+		if err := h.Approve(out.Pending.ID, approvals.Choice{}); err != nil {
 			t.Fatalf("%s: %v", claim, err)
 		}
 		for range 2 {
@@ -180,7 +181,7 @@ func TestWhatAYesChangesItselfIsNoChange(t *testing.T) {
 			t.Errorf("shown is %q", v.Unusual)
 		}
 		for _, p := range []*consent.Pending{first, second} {
-			if err := h.Approve(p.ID, consent.Choice{}); err != nil {
+			if err := h.Approve(p.ID, approvals.Choice{}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -204,7 +205,7 @@ func TestWhatAYesChangesItselfIsNoChange(t *testing.T) {
 		if _, err := h.Auth.NameApp(t.Context(), h.As(h.Owner), p.DID, "Peer"); err != nil { // the owner has met it meanwhile
 			t.Fatal(err)
 		}
-		if err := h.Approve(out.Pending.ID, consent.Choice{}); err != nil {
+		if err := h.Approve(out.Pending.ID, approvals.Choice{}); err != nil {
 			t.Error(err)
 		}
 	})
@@ -218,7 +219,7 @@ func TestWhatAYesChangesItselfIsNoChange(t *testing.T) {
 		first := h.Pending(token, fixture.DelegatedClaim(fromDID.Address(), good))
 		second := h.Pending(token, strings.Replace(fixture.DelegatedClaim(fromDID.Address(), good), "{", `{"description":"Once more",`, 1))
 		for _, p := range []*consent.Pending{first, second} {
-			if err := h.Approve(p.ID, consent.Choice{}); err != nil {
+			if err := h.Approve(p.ID, approvals.Choice{}); err != nil {
 				t.Fatal(err)
 			}
 			if out, err := h.Collect(token, p.ID); err != nil || out.Answer == nil {
@@ -230,11 +231,11 @@ func TestWhatAYesChangesItselfIsNoChange(t *testing.T) {
 		h := fixture.New(t)
 		token := h.AppToken(fixture.Notes)
 		p := h.Pending(token, fixture.KeyClaim("a"))
-		if err := h.Approve(p.ID, consent.Choice{}); err != nil {
+		if err := h.Approve(p.ID, approvals.Choice{}); err != nil {
 			t.Fatal(err)
 		}
 		asked := h.Pending(token, fixture.KeyClaim("b"))
-		a, err := h.Pipeline.OpenApproval(t.Context(), h.As(token), asked.ID)
+		a, err := h.Approvals.Open(t.Context(), h.As(token), asked.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -251,7 +252,7 @@ func TestWhatAYesChangesItselfIsNoChange(t *testing.T) {
 		if err := owner.Record(t.Context(), ledger.Event{Kind: ledger.AppNamed, By: "test"}, w); err != nil {
 			t.Fatal(err)
 		}
-		fixture.WantErr(t, h.Approve(asked.ID, consent.Choice{}), consent.ErrAnswerChanged)
+		fixture.WantErr(t, h.Approve(asked.ID, approvals.Choice{}), consent.ErrAnswerChanged)
 		if len(content.Shown.First) != 0 {
 			t.Errorf("%+v", content.Shown)
 		}
@@ -266,7 +267,7 @@ func TestAChosenAccountChangesNothingElse(t *testing.T) {
 	h.Card(fixture.NewPeer(t, 9), "second", mine, "")
 	t.Run("but who answers", func(t *testing.T) {
 		p := h.Pending(token, `{"type":"authPrincipal"}`, `{"type":"profile","items":["did"]}`, fixture.KeyClaim("diary"))
-		if err := h.Approve(p.ID, consent.Choice{Account: "did:abt:" + mine}); err != nil {
+		if err := h.Approve(p.ID, approvals.Choice{Account: "did:abt:" + mine}); err != nil {
 			t.Fatal(err)
 		}
 		out, err := h.Collect(token, p.ID)
@@ -279,8 +280,8 @@ func TestAChosenAccountChangesNothingElse(t *testing.T) {
 		if got := h.Seen(p.ID).Claims[1].Presents.DID; got != "first" {
 			t.Fatalf("shown is %s", got)
 		}
-		fixture.WantErr(t, h.Approve(p.ID, consent.Choice{Account: mine}), consent.ErrChoice)
-		if err := h.Approve(p.ID, consent.Choice{}); err != nil {
+		fixture.WantErr(t, h.Approve(p.ID, approvals.Choice{Account: mine}), approvals.ErrChoice)
+		if err := h.Approve(p.ID, approvals.Choice{}); err != nil {
 			t.Errorf("the question does not wait any more: %v", err)
 		}
 	})
@@ -316,7 +317,7 @@ func TestAYesToASecretIsToThatSecret(t *testing.T) {
 		t.Fatal(out, err)
 	}
 	id := out.Pending.ID
-	if err := h.Approve(id, consent.Choice{}); err != nil {
+	if err := h.Approve(id, approvals.Choice{}); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
@@ -342,12 +343,12 @@ func TestAnApprovalOfAnEarlierVersionIsAskedAnew(t *testing.T) {
 			token := h.AppToken(fixture.Notes)
 			p := h.Pending(token, fixture.KeyClaim("diary"))
 			if state == store.Approved {
-				if err := h.Approve(p.ID, consent.Choice{}); err != nil {
+				if err := h.Approve(p.ID, approvals.Choice{}); err != nil {
 					t.Fatal(err)
 				}
 			}
 			owner := h.As(h.Owner)
-			a, err := h.Pipeline.OpenApproval(t.Context(), owner, p.ID)
+			a, err := h.Approvals.Open(t.Context(), owner, p.ID)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -361,7 +362,7 @@ func TestAnApprovalOfAnEarlierVersionIsAskedAnew(t *testing.T) {
 				t.Errorf("shown is %+v", v)
 			}
 			if state == store.Pending {
-				fixture.WantErr(t, h.Approve(p.ID, consent.Choice{}), consent.ErrAnswerChanged)
+				fixture.WantErr(t, h.Approve(p.ID, approvals.Choice{}), consent.ErrAnswerChanged)
 			}
 			out, err := h.Collect(token, p.ID)
 			wantNothing(t, out, err, consent.ErrAnswerChanged)
@@ -378,7 +379,7 @@ func TestWhatWasShownIsOnRecord(t *testing.T) {
 	token := h.AppToken(fixture.Notes)
 	p := h.Pending(token, profileClaim)
 	_, asked := h.LastEvent()
-	if err := h.Approve(p.ID, consent.Choice{}); err != nil {
+	if err := h.Approve(p.ID, approvals.Choice{}); err != nil {
 		t.Fatal(err)
 	}
 	_, yes := h.LastEvent()

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/crypto/sha3"
 	_ "modernc.org/sqlite"
 
+	"walletd/internal/approvals"
 	"walletd/internal/auth"
-	"walletd/internal/consent"
 	"walletd/internal/did"
 	"walletd/internal/keystore"
 	"walletd/internal/ledger"
@@ -47,7 +47,7 @@ func TestTheDatabaseCannotSayYes(t *testing.T) {
 		h := fixture.New(t)
 		token := h.AppToken(fixture.Notes)
 		p := h.Pending(token, fixture.KeyClaim("diary"))
-		if err := h.Approve(p.ID, consent.Choice{}); err != nil {
+		if err := h.Approve(p.ID, approvals.Choice{}); err != nil {
 			t.Fatal(err)
 		}
 		h.Exec(`update approvals set decided = decided + 3600`)
@@ -58,7 +58,7 @@ func TestTheDatabaseCannotSayYes(t *testing.T) {
 		h := fixture.New(t)
 		token := h.AppToken(fixture.Notes)
 		p, other := h.Pending(token, fixture.KeyClaim("diary")), h.Pending(token, fixture.KeyClaim("letters"))
-		if err := h.Approve(p.ID, consent.Choice{}); err != nil {
+		if err := h.Approve(p.ID, approvals.Choice{}); err != nil {
 			t.Fatal(err)
 		}
 		h.Exec(`update approvals set sealed = (select sealed from approvals where id = ?) where id = ?`, other.ID, p.ID)
@@ -76,7 +76,7 @@ func TestTheDatabaseCannotSayYes(t *testing.T) {
 			h := fixture.New(t)
 			token, other := h.AppToken(fixture.Notes), h.AppToken(fixture.Another)
 			p := h.Pending(token, fixture.KeyClaim("diary"))
-			if err := h.Approve(p.ID, consent.Choice{Remember: &consent.Remember{Times: 1}}); err != nil {
+			if err := h.Approve(p.ID, approvals.Choice{Remember: &approvals.Remember{Times: 1}}); err != nil {
 				t.Fatal(err)
 			}
 			h.Answer(token, fixture.KeyClaim("diary"))
@@ -181,7 +181,7 @@ func TestTheDatabaseCannotSayYes(t *testing.T) {
 		h.Policy(fixture.AllowAll)
 		first := fixture.Delegate(t, from, account, fixture.App(t, fixture.Notes), h.Clock, nil)
 		p := h.Pending(token, fixture.DelegatedClaim(account.Address(), first))
-		if err := h.Approve(p.ID, consent.Choice{}); err != nil {
+		if err := h.Approve(p.ID, approvals.Choice{}); err != nil {
 			t.Fatal(err)
 		}
 		h.Exec(`update delegations set approved = approved + 1`)

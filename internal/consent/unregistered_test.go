@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 
+	"walletd/internal/approvals"
 	"walletd/internal/auth"
 	"walletd/internal/consent"
 	"walletd/internal/did"
@@ -81,7 +82,7 @@ func TestAnAccountIsKeptWithTheQuestionThatNeedsIt(t *testing.T) {
 	if after := h.Left(); after != (fixture.Left{Accounts: before.Accounts + 1, Entries: before.Entries + 2, Version: before.Version + 1}) {
 		t.Errorf("left %+v, then %+v", before, after)
 	}
-	if err := h.Approve(out.Pending.ID, consent.Choice{}); err != nil {
+	if err := h.Approve(out.Pending.ID, approvals.Choice{}); err != nil {
 		t.Fatal(err)
 	}
 	got, err := h.CollectSigned(h.Request(p, "collect", map[string]any{"approval": out.Pending.ID}), out.Pending.ID)

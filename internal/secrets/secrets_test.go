@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"walletd/internal/approvals"
 	"walletd/internal/consent"
 	"walletd/internal/did"
 	"walletd/internal/ledger"
@@ -84,7 +85,7 @@ func TestAYesServesTheFlowForTwoMinutes(t *testing.T) {
 	if err != nil || out.Pending == nil {
 		t.Fatalf("got %v, %v", out, err)
 	}
-	if err := h.Approve(out.Pending.ID, consent.Choice{}); err != nil {
+	if err := h.Approve(out.Pending.ID, approvals.Choice{}); err != nil {
 		t.Fatal(err)
 	}
 	h.Clock = h.Clock.Add(119 * time.Second)
@@ -97,7 +98,7 @@ func TestAYesServesTheFlowForTwoMinutes(t *testing.T) {
 	if out, err = h.MakeKey(app, nil); err != nil || out.Pending == nil {
 		t.Errorf("after two minutes: %v, %v", out, err)
 	}
-	if err := h.Approve(out.Pending.ID, consent.Choice{}); err != nil {
+	if err := h.Approve(out.Pending.ID, approvals.Choice{}); err != nil {
 		t.Fatal(err)
 	}
 	h.Policy(policy.Rule{App: policy.Any, Claim: "secretStorageKey", Decision: policy.Deny})

@@ -4,10 +4,10 @@ import (
 	"context"
 
 	"walletd/api"
-	"walletd/internal/consent"
+	"walletd/internal/approvals"
 )
 
-func approvalOf(v consent.ApprovalView) api.Approval {
+func approvalOf(v approvals.View) api.Approval {
 	a := api.Approval{
 		ID: v.ID, Wallet: v.Wallet, Status: api.ApprovalState(v.Status), Code: v.Code,
 		App: api.Requester{DID: v.App, Name: v.AppName, CallsItself: v.CallsItself}, Session: v.Session, Origin: v.Origin, Account: v.Account,
@@ -20,12 +20,12 @@ func approvalOf(v consent.ApprovalView) api.Approval {
 	return a
 }
 
-func claimOf(v consent.ClaimView) api.ApprovalClaim {
+func claimOf(v approvals.ClaimView) api.ApprovalClaim {
 	c := api.ApprovalClaim{
 		Type: api.ClaimName(v.Type), Description: v.Description, Account: v.Account, Salt: (*api.SaltShown)(v.Salt), MFACode: v.MFACode,
 		Text: (*api.TextShown)(v.Text), Agreement: (*api.AgreementShown)(v.Agreement), KeyPair: (*api.KeyPairShown)(v.KeyPair),
-		Items:   each(v.Items, func(i consent.ItemView) api.ItemShown { return api.ItemShown(i) }),
-		Filters: each(v.Filters, func(f consent.FilterView) api.Filter { return api.Filter(f) }),
+		Items:   each(v.Items, func(i approvals.ItemView) api.ItemShown { return api.ItemShown(i) }),
+		Filters: each(v.Filters, func(f approvals.FilterView) api.Filter { return api.Filter(f) }),
 		Unusual: append([]string{}, v.Unusual...),
 	}
 	if d := v.Delegation; d != nil {
@@ -38,24 +38,24 @@ func claimOf(v consent.ClaimView) api.ApprovalClaim {
 	return c
 }
 
-func (s *Server) approvals(ctx context.Context, c *call, in api.ApprovalsQuery) (api.List[api.Approval], error) {
+func (s *Server) listApprovals(ctx context.Context, c *call, in api.ApprovalsQuery) (api.List[api.Approval], error) {
 	if in.Status == "" {
 		in.Status = api.ApprovalPending
 	}
 	if in.Wallet != "" && in.Wallet != c.caller.WalletID {
 		return api.List[api.Approval]{Items: []api.Approval{}}, nil // an owner's token is for one wallet
 	}
-	views, next, err := s.pipeline.Approvals(ctx, c.caller, string(in.Status), pageOf(in.Limit, in.Cursor))
+	views, next, err := s.approvals.List(ctx, c.caller, string(in.Status), pageOf(in.Limit, in.Cursor))
 	return listOf(views, next, err, approvalOf)
 }
 
 func (s *Server) approval(ctx context.Context, c *call, _ none) (api.Approval, error) {
-	v, err := s.pipeline.Approval(ctx, c.caller, c.names["id"])
+	v, err := s.approvals.Get(ctx, c.caller, c.names["id"])
 	return approvalOf(v), err
 }
 
 func (s *Server) approve(ctx context.Context, c *call, in api.Choice) (api.Approval, error) {
-	choice := consent.Choice{MFACode: in.MFACode, Account: in.Account, Items: in.Items, Remember: (*consent.Remember)(in.Remember)}
+	choice := approvals.Choice{MFACode: in.MFACode, Account: in.Account, Items: in.Items, Remember: (*approvals.Remember)(in.Remember)}
 	v, err := s.pipeline.Approve(ctx, c.caller, c.names["id"], choice)
 	return approvalOf(v), err
 }

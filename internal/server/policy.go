@@ -4,8 +4,8 @@ import (
 	"context"
 
 	"walletd/api"
+	"walletd/internal/approvals"
 	"walletd/internal/auth"
-	"walletd/internal/consent"
 	"walletd/internal/did"
 	"walletd/internal/policy"
 )
@@ -34,7 +34,7 @@ func (s *Server) testPolicy(ctx context.Context, c *call, in api.PolicyTest) (ap
 	return api.PolicyVerdict{Decision: api.Decision(v.Decision), Reason: v.Reason, Rule: v.Rule}, err
 }
 
-func grantOf(v consent.GrantView) api.Grant {
+func grantOf(v approvals.GrantView) api.Grant {
 	g := api.Grant{
 		ID: v.ID, App: v.App, Agent: v.Agent, Claim: api.ClaimName(v.Claim), Account: v.Account, Salt: (*api.SaltShown)(v.Salt), Delegation: v.Delegation,
 		About: v.About, Items: v.Items, CreatedAt: utc(v.Created), EndsAt: utc(v.Ends),
@@ -46,12 +46,12 @@ func grantOf(v consent.GrantView) api.Grant {
 }
 
 func (s *Server) grants(ctx context.Context, c *call, in api.Page) (api.List[api.Grant], error) {
-	views, next, err := s.pipeline.Grants(ctx, c.caller, pageOf(in.Limit, in.Cursor))
+	views, next, err := s.approvals.ListGrants(ctx, c.caller, pageOf(in.Limit, in.Cursor))
 	return listOf(views, next, err, grantOf)
 }
 
 func (s *Server) revokeGrant(ctx context.Context, c *call, _ none) (none, error) {
-	return none{}, s.pipeline.RevokeGrant(ctx, c.caller, c.names["id"])
+	return none{}, s.approvals.RevokeGrant(ctx, c.caller, c.names["id"])
 }
 
 func appOf(v auth.AppView) api.AppEntry {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"walletd/api"
+	"walletd/internal/approvals"
 	"walletd/internal/auth"
 	"walletd/internal/backup"
 	"walletd/internal/connect"
@@ -91,7 +92,7 @@ func refusals() []entry {
 		{consent.ErrExpired, 410, "expired", "It was not answered, or not collected, in time. Ask again."},
 		{consent.ErrAnswerChanged, 409, "changed", "What this question would give has changed since it was shown. Nothing was given. Ask again."},
 		{consent.ErrDecided, 409, "already_decided", "This approval was answered already."},
-		{consent.ErrChoice, 422, "choice_invalid", ""},
+		{approvals.ErrChoice, 422, "choice_invalid", ""},
 		{policy.ErrPolicy, 422, "policy_invalid", ""},
 		{consent.ErrTooMany, 429, "rate_limited", "Too many questions wait for the person. Ask again when some are answered."},
 		{ledger.ErrMismatch, 422, "idempotency_mismatch", "This Idempotency-Key was used with another body. Use a new one."},

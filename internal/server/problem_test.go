@@ -110,7 +110,7 @@ func TestTableKnowsEveryRefusal(t *testing.T) {
 	ofSessions := []string{"delegation_is_a_session_message", "sealed_reply_unreadable", "shared_key_unreadable"}
 	found := 0
 	refuse := regexp.MustCompile(`Refuse\("([a-z_0-9]+)"`)
-	for _, dir := range []string{"auth", "backup", "claims", "consent", "delegation", "did", "keystore", "secrets", "wallets"} {
+	for _, dir := range []string{"auth", "backup", "claims", "consent", "delegation", "did", "keystore", "approvals", "secrets", "wallets"} {
 		files, err := filepath.Glob("../" + dir + "/*.go")
 		if err != nil {
 			t.Fatal(err)

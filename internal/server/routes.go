@@ -125,7 +125,7 @@ func (s *Server) routes() []route {
 		{"PUT", "/v1/secrets/{name}", appsOwners, handleQueried(s.writeSecret), large, wipes},
 		{"DELETE", "/v1/secrets/{name}", appsOwners, handle(s.deleteSecret), bodiless, open},
 
-		{"GET", "/v1/approvals", owners, handle(s.approvals), bodiless, open},
+		{"GET", "/v1/approvals", owners, handle(s.listApprovals), bodiless, open},
 		{"GET", "/v1/approvals/{id}", owners, handle(s.approval), bodiless, open},
 		{"POST", "/v1/approvals/{id}/approve", owners, handle(s.approve), small, open},
 		{"POST", "/v1/approvals/{id}/reject", owners, handle(s.reject), small, open},

@@ -21,6 +21,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"walletd/internal/approvals"
 	"walletd/internal/auth"
 	"walletd/internal/backup"
 	"walletd/internal/connect"
@@ -34,14 +35,15 @@ import (
 
 // Config is what a Server is made of. What is set first, up to Sessions, must be.
 type Config struct {
-	Auth     *auth.Auth
-	Wallets  *wallets.Wallets
-	Pipeline *consent.Pipeline
-	Secrets  *secrets.Secrets
-	Backups  *backup.Backups
-	Ledger   *ledger.Ledger
-	Keystore *keystore.Keystore
-	Store    *store.Store
+	Auth      *auth.Auth
+	Wallets   *wallets.Wallets
+	Approvals *approvals.Approvals
+	Pipeline  *consent.Pipeline
+	Secrets   *secrets.Secrets
+	Backups   *backup.Backups
+	Ledger    *ledger.Ledger
+	Keystore  *keystore.Keystore
+	Store     *store.Store
 	// Sessions are the DID Connect sessions of the store; whoever makes them runs them.
 	Sessions *connect.Sessions
 	// Log hears of what is this service's own fault, once each. No secret and no text of a
@@ -72,33 +74,34 @@ type Config struct {
 
 // Server answers HTTP for one keystore. It may be used concurrently.
 type Server struct {
-	auth     *auth.Auth
-	wallets  *wallets.Wallets
-	pipeline *consent.Pipeline
-	secrets  *secrets.Secrets
-	backups  *backup.Backups
-	ledger   *ledger.Ledger
-	keystore *keystore.Keystore
-	store    *store.Store
-	sessions *connect.Sessions
-	growth   growth
-	log      zerolog.Logger
-	metrics  *Metrics
-	openAPI  []byte
-	hosts    hosts
-	proxies  proxies
-	apps     bool
-	cross    *http.CrossOriginProtection
-	limits   *limits
-	open     *connections
-	rates    rates
-	idle     time.Duration
-	draining atomic.Bool
-	waiting  atomic.Int64 // requests that wait for a person
-	waits    shares       // of those that may wait
-	streams  shares       // of events
-	huge     hugeBodies
-	away     atomic.Bool // whether the store took no writes when it was asked last
+	auth      *auth.Auth
+	wallets   *wallets.Wallets
+	approvals *approvals.Approvals
+	pipeline  *consent.Pipeline
+	secrets   *secrets.Secrets
+	backups   *backup.Backups
+	ledger    *ledger.Ledger
+	keystore  *keystore.Keystore
+	store     *store.Store
+	sessions  *connect.Sessions
+	growth    growth
+	log       zerolog.Logger
+	metrics   *Metrics
+	openAPI   []byte
+	hosts     hosts
+	proxies   proxies
+	apps      bool
+	cross     *http.CrossOriginProtection
+	limits    *limits
+	open      *connections
+	rates     rates
+	idle      time.Duration
+	draining  atomic.Bool
+	waiting   atomic.Int64 // requests that wait for a person
+	waits     shares       // of those that may wait
+	streams   shares       // of events
+	huge      hugeBodies
+	away      atomic.Bool // whether the store took no writes when it was asked last
 
 	stops context.Context // ends when a listener is told to stop
 	stop  context.CancelFunc
@@ -106,12 +109,12 @@ type Server struct {
 
 // New returns a Server. The error says what of the Config is missing.
 func New(c Config) (*Server, error) {
-	if c.Auth == nil || c.Wallets == nil || c.Pipeline == nil || c.Secrets == nil || c.Backups == nil || c.Ledger == nil ||
+	if c.Auth == nil || c.Wallets == nil || c.Approvals == nil || c.Pipeline == nil || c.Secrets == nil || c.Backups == nil || c.Ledger == nil ||
 		c.Keystore == nil || c.Store == nil || c.Sessions == nil {
 		return nil, errors.New("a server needs its packages, its keystore, its store and its sessions")
 	}
 	s := &Server{
-		auth: c.Auth, wallets: c.Wallets, pipeline: c.Pipeline, secrets: c.Secrets, backups: c.Backups, ledger: c.Ledger,
+		auth: c.Auth, wallets: c.Wallets, approvals: c.Approvals, pipeline: c.Pipeline, secrets: c.Secrets, backups: c.Backups, ledger: c.Ledger,
 		keystore: c.Keystore, store: c.Store, sessions: c.Sessions, growth: growth{store: c.Store}, log: c.Log, metrics: c.Metrics,
 		openAPI: c.OpenAPI, hosts: newHosts(c.Hosts), proxies: c.Proxies, apps: c.Apps, cross: http.NewCrossOriginProtection(),
 	}

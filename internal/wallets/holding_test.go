@@ -8,8 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"walletd/internal/approvals"
 	"walletd/internal/auth"
-	"walletd/internal/consent"
 	"walletd/internal/did"
 	"walletd/internal/ledger"
 	"walletd/internal/store"
@@ -38,12 +38,12 @@ func presented(t *testing.T, steps []fixture.Step) json.RawMessage {
 func TestTheRecordedCredentialsAndAssetsArePresentedByteForByte(t *testing.T) {
 	h := fixture.AtDawn(t)
 	steps := fixture.Recorded(t, "session-credential-and-asset")
-	h.MustReplay(steps[0], "", consent.Choice{})
+	h.MustReplay(steps[0], "", approvals.Choice{})
 	owner := h.As(h.Owner)
 	if _, err := h.Wallets.PutCredential(t.Context(), owner, presented(t, steps), ""); err != nil {
 		t.Fatal(err)
 	}
-	h.MustReplay(steps[1], fixture.Alice, consent.Choice{})
+	h.MustReplay(steps[1], fixture.Alice, approvals.Choice{})
 	n := wallets.NewAsset{Asset: fixture.Parsed(t, fixture.Ticket), Owner: fixture.Parsed(t, fixture.Alice), Issuer: fixture.Parsed(t, fixture.DemoIssuer), Tag: "Ticket"}
 	if _, err := h.Wallets.PutAsset(t.Context(), owner, n); err != nil {
 		t.Fatal(err)
@@ -53,9 +53,9 @@ func TestTheRecordedCredentialsAndAssetsArePresentedByteForByte(t *testing.T) {
 		if i%3 == 0 {
 			account = ""
 		}
-		h.MustReplay(steps[i], account, consent.Choice{})
+		h.MustReplay(steps[i], account, approvals.Choice{})
 	}
-	_, err := h.Replay(steps[13], fixture.Alice, consent.Choice{})
+	_, err := h.Replay(steps[13], fixture.Alice, approvals.Choice{})
 	fixture.WantCode(t, err, "claim_unsupported") // prepareTx
 }
 
@@ -81,14 +81,14 @@ func TestAPresentationIsThatOfTheVector(t *testing.T) {
 	}
 	h.Policy(fixture.AllowAll)
 	p := h.Pending(token, `{"type":"verifiableCredential","item":["DemoPassport"],"challenge":"`+v.Challenge+`"}`, `{"type":"asset","challenge":"`+v.Challenge+`"}`)
-	view, err := h.Pipeline.Approval(t.Context(), h.As(h.Owner), p.ID)
+	view, err := h.Approvals.Get(t.Context(), h.As(h.Owner), p.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if c := view.Claims[0]; c.Presents == nil || c.Presents.Issuer != fixture.DemoIssuer || c.Account != holder.Address() || len(c.Filters) != 1 || len(c.Unusual) != 1 {
 		t.Errorf("shown is %+v", c)
 	}
-	if err := h.Approve(p.ID, consent.Choice{}); err != nil {
+	if err := h.Approve(p.ID, approvals.Choice{}); err != nil {
 		t.Fatal(err)
 	}
 	out, err := h.Collect(token, p.ID)
@@ -106,7 +106,7 @@ func TestAPresentationIsThatOfTheVector(t *testing.T) {
 func TestTheFiltersOfACredential(t *testing.T) {
 	h := fixture.AtDawn(t)
 	steps := fixture.Recorded(t, "session-credential-and-asset")
-	h.MustReplay(steps[0], "", consent.Choice{})
+	h.MustReplay(steps[0], "", approvals.Choice{})
 	h.Clock = h.Clock.Add(time.Hour)
 	if _, err := h.Wallets.PutCredential(t.Context(), h.As(h.Owner), presented(t, steps), "gold"); err != nil {
 		t.Fatal(err)
@@ -167,12 +167,12 @@ func TestWhatIsNotHeldIsDeclinedOnceThePersonClosedTheQuestion(t *testing.T) {
 	h.Policy(fixture.AllowAll)
 	asked := `{"type":"asset","challenge":"A1B2C3D4E5F60718"}`
 	p := h.Pending(token, asked) // although a rule allows everything
-	v, err := h.Pipeline.Approval(t.Context(), h.As(h.Owner), p.ID)
+	v, err := h.Approvals.Get(t.Context(), h.As(h.Owner), p.ID)
 	if err != nil || len(v.Claims[0].Unusual) == 0 {
 		t.Errorf("%+v, %v", v, err)
 	}
-	fixture.WantErr(t, h.Approve(p.ID, consent.Choice{Remember: &consent.Remember{Times: 1}}), consent.ErrChoice)
-	if err := h.Approve(p.ID, consent.Choice{}); err != nil {
+	fixture.WantErr(t, h.Approve(p.ID, approvals.Choice{Remember: &approvals.Remember{Times: 1}}), approvals.ErrChoice)
+	if err := h.Approve(p.ID, approvals.Choice{}); err != nil {
 		t.Fatal(err)
 	}
 	_, err = h.Collect(token, p.ID)
@@ -186,7 +186,7 @@ func TestASessionsTargetThatIsNotHeldIsDeclinedTheSameWay(t *testing.T) {
 	h := fixture.AtDawn(t)
 	s := fixture.Recorded(t, "session-profile")[0]
 	s.Asked = fixture.Raw(`{"type":"authPrincipal","target":"` + fixture.Another + `"}`)
-	_, err := h.Replay(s, "", consent.Choice{})
+	_, err := h.Replay(s, "", approvals.Choice{})
 	fixture.WantCode(t, err, "account_not_held")
 	if kinds := h.Events(); kinds[len(kinds)-2] != "approval.approved" {
 		t.Errorf("recorded %v", kinds)
@@ -234,7 +234,7 @@ func changed(t *testing.T, raw json.RawMessage, change func(whole, data map[stri
 func TestWhatASessionHandsOver(t *testing.T) {
 	h := fixture.AtDawn(t)
 	s, handed := attachment(t)
-	h.MustReplay(s, "", consent.Choice{})
+	h.MustReplay(s, "", approvals.Choice{})
 	session := h.Enter(s, fixture.Alice)
 	t.Run("is kept and recorded without asking, once", func(t *testing.T) {
 		v, err := h.Wallets.StoreCredential(t.Context(), session, handed)
@@ -310,7 +310,7 @@ func TestTheOwnersCredentials(t *testing.T) {
 	}
 	_, err := h.Wallets.PutCredential(t.Context(), h.As(h.Owner), a.Data, "")
 	fixture.WantCode(t, err, "account_not_held") // the account is made in the session
-	h.MustReplay(s, "", consent.Choice{})
+	h.MustReplay(s, "", approvals.Choice{})
 	v, err := h.Wallets.PutCredential(t.Context(), h.As(h.Owner), a.Data, "mine")
 	if err != nil {
 		t.Fatal(err)

@@ -25,13 +25,14 @@ type listed struct {
 // arrows say which packages of the house each may import (design section 3): one way, and the
 // leaves nothing. Who is not named here may import nothing.
 var arrows = map[string][]string{
-	"cmd/walletd":            {"api", "api/client", "internal/secret", "internal/blocklet", "internal/server", "internal/connect", "internal/backup", "internal/claims", "internal/secrets", "internal/consent", "internal/wallets", "internal/auth", "internal/ledger", "internal/policy", "internal/keystore", "internal/derive", "internal/did", "internal/show", "internal/store"},
-	"internal/server":        {"api", "internal/connect", "internal/backup", "internal/secrets", "internal/consent", "internal/wallets", "internal/auth", "internal/ledger", "internal/policy", "internal/keystore", "internal/did", "internal/store", "internal/strictjson"},
-	"internal/connect":       {"internal/consent", "internal/wallets", "internal/auth", "internal/ledger", "internal/show", "internal/keystore", "internal/delegation", "internal/did", "internal/store"},
-	"internal/backup":        {"internal/secrets", "internal/consent", "internal/wallets", "internal/auth", "internal/ledger", "internal/policy", "internal/keystore", "internal/derive", "internal/did", "internal/secretstorage", "internal/store"},
-	"internal/claims":        {"internal/consent", "internal/wallets", "internal/auth", "internal/show", "internal/keystore", "internal/delegation", "internal/did", "internal/store"},
-	"internal/secrets":       {"internal/consent", "internal/wallets", "internal/auth", "internal/ledger", "internal/policy", "internal/show", "internal/keystore", "internal/did", "internal/secretstorage", "internal/store"},
-	"internal/consent":       {"internal/wallets", "internal/auth", "internal/ledger", "internal/policy", "internal/show", "internal/keystore", "internal/delegation", "internal/did", "internal/store"},
+	"cmd/walletd":            {"api", "api/client", "internal/secret", "internal/blocklet", "internal/server", "internal/connect", "internal/backup", "internal/claims", "internal/secrets", "internal/consent", "internal/approvals", "internal/wallets", "internal/auth", "internal/ledger", "internal/policy", "internal/keystore", "internal/derive", "internal/did", "internal/show", "internal/store"},
+	"internal/server":        {"api", "internal/connect", "internal/backup", "internal/secrets", "internal/consent", "internal/approvals", "internal/wallets", "internal/auth", "internal/ledger", "internal/policy", "internal/keystore", "internal/did", "internal/store", "internal/strictjson"},
+	"internal/connect":       {"internal/consent", "internal/approvals", "internal/wallets", "internal/auth", "internal/ledger", "internal/show", "internal/keystore", "internal/delegation", "internal/did", "internal/store"},
+	"internal/backup":        {"internal/secrets", "internal/consent", "internal/approvals", "internal/wallets", "internal/auth", "internal/ledger", "internal/policy", "internal/keystore", "internal/derive", "internal/did", "internal/secretstorage", "internal/store"},
+	"internal/claims":        {"internal/consent", "internal/approvals", "internal/wallets", "internal/auth", "internal/show", "internal/keystore", "internal/delegation", "internal/did", "internal/store"},
+	"internal/secrets":       {"internal/consent", "internal/approvals", "internal/wallets", "internal/auth", "internal/ledger", "internal/policy", "internal/show", "internal/keystore", "internal/did", "internal/secretstorage", "internal/store"},
+	"internal/consent":       {"internal/approvals", "internal/wallets", "internal/auth", "internal/ledger", "internal/policy", "internal/show", "internal/keystore", "internal/delegation", "internal/did", "internal/store"},
+	"internal/approvals":     {"internal/wallets", "internal/auth", "internal/ledger", "internal/policy", "internal/show", "internal/delegation", "internal/did", "internal/store"},
 	"internal/wallets":       {"internal/auth", "internal/ledger", "internal/policy", "internal/show", "internal/keystore", "internal/derive", "internal/did", "internal/store"},
 	"internal/auth":          {"internal/ledger", "internal/show", "internal/keystore", "internal/delegation", "internal/did", "internal/store"},
 	"internal/ledger":        {"internal/keystore", "internal/policy", "internal/did", "internal/store"},

@@ -23,6 +23,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"walletd/api"
+	"walletd/internal/approvals"
 	"walletd/internal/auth"
 	"walletd/internal/backup"
 	"walletd/internal/claims"
@@ -53,15 +54,16 @@ type Wallet struct {
 	Dir      string // that the store is in; "" on PostgreSQL
 	Log      *Log   // all that was logged, down to debug
 
-	Store    *store.Store
-	Keystore *keystore.Keystore
-	Ledger   *ledger.Ledger
-	Auth     *auth.Auth
-	Wallets  *wallets.Wallets
-	Pipeline *consent.Pipeline
-	Secrets  *secrets.Secrets
-	Backups  *backup.Backups
-	Server   *server.Server
+	Store     *store.Store
+	Keystore  *keystore.Keystore
+	Ledger    *ledger.Ledger
+	Auth      *auth.Auth
+	Wallets   *wallets.Wallets
+	Approvals *approvals.Approvals
+	Pipeline  *consent.Pipeline
+	Secrets   *secrets.Secrets
+	Backups   *backup.Backups
+	Server    *server.Server
 
 	set  settings
 	url  string // of the store
@@ -151,8 +153,9 @@ func (w *Wallet) start(create bool) {
 	w.Ledger = ledger.New(st, w.Keystore, ledger.Options{Log: log, Count: metrics.Count})
 	w.Auth = auth.New(st, w.Keystore, w.Ledger)
 	w.Wallets = wallets.New(st, w.Keystore, w.Ledger, w.Auth, log)
+	w.Approvals = approvals.New(st, w.Auth)
 	types := append(claims.Types(secrets.KeyInUse), secrets.Types()...)
-	w.Pipeline = consent.New(st, w.Ledger, w.Auth, w.Wallets, types, consent.Options{Count: metrics.Count})
+	w.Pipeline = consent.New(st, w.Ledger, w.Auth, w.Wallets, w.Approvals, types, consent.Options{Count: metrics.Count})
 	w.Secrets = secrets.New(st, w.Auth, w.Pipeline)
 	w.Backups = backup.New(st, w.Keystore, w.Ledger, w.Auth, w.Wallets, w.Pipeline)
 	loopback := connect.ClientConfig{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}, AllowHTTP: true}
@@ -161,7 +164,7 @@ func (w *Wallet) start(create bool) {
 		Store: st, Client: connect.NewClient(loopback), Log: log, SingleKey: true, Alone: !w.set.postgres,
 	})
 	config := server.Config{
-		Auth: w.Auth, Wallets: w.Wallets, Pipeline: w.Pipeline, Secrets: w.Secrets, Backups: w.Backups, Ledger: w.Ledger,
+		Auth: w.Auth, Wallets: w.Wallets, Approvals: w.Approvals, Pipeline: w.Pipeline, Secrets: w.Secrets, Backups: w.Backups, Ledger: w.Ledger,
 		Keystore: w.Keystore, Store: st, Sessions: sessions, Log: log, Metrics: metrics, OpenAPI: api.OpenAPI,
 	}
 	if w.set.wrap != nil {

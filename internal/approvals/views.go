@@ -1,4 +1,4 @@
-package consent
+package approvals
 
 import (
 	"context"
@@ -68,19 +68,6 @@ type TextView struct {
 	Display string `json:"display,omitempty"`
 }
 
-func (c *Claim) view() ClaimView {
-	v := c.View
-	v.Type, v.Description, v.Account = c.kind.Name, show.Plain(c.Description, show.MaxDescription), c.Account.Address
-	v.MFACode, v.Unusual = c.mfa, c.Unusual
-	if c.hasSalt {
-		v.Salt = &SaltView{Text: show.Escape(c.saltText), Hex: hex.EncodeToString(c.salt)}
-	}
-	if c.delegation != nil {
-		v.Delegation = DescribeDelegation(*c.delegation)
-	}
-	return v
-}
-
 // DescribeDelegation puts a delegation in words.
 func DescribeDelegation(d delegation.Delegation) *DelegationWords {
 	claims := make([]string, len(d.Claims))
@@ -94,8 +81,8 @@ func DescribeDelegation(d delegation.Delegation) *DelegationWords {
 	}
 }
 
-// presents reports whether a question presents the delegation with this hash.
-func (a asked) presents(hash string) bool {
+// Presents reports whether a question presents the delegation with this hash.
+func (a Content) Presents(hash string) bool {
 	for _, c := range a.Claims {
 		if c.Delegation != nil && c.Delegation.Hash == hash {
 			return true
@@ -104,9 +91,9 @@ func (a asked) presents(hash string) bool {
 	return false
 }
 
-// ApprovalView is a question as the person sees it. The app's own words are hostile text made
+// View is a question as the person sees it. The app's own words are hostile text made
 // plain. AppName is the owner's name for it, or else that of the token it asks with.
-type ApprovalView struct {
+type View struct {
 	ID          string
 	Wallet      string
 	Status      string // pending, approved, rejected, cancelled or expired
@@ -130,10 +117,10 @@ type ApprovalView struct {
 // Expired is the status of a question that nobody answered in time.
 const Expired = "expired"
 
-func (p *Pipeline) viewApproval(ctx context.Context, c *auth.Caller, a openApproval) (ApprovalView, error) {
+func (ap *Approvals) viewApproval(ctx context.Context, c *auth.Caller, a Approval) (View, error) {
 	row, content := a.Row(), a.Content()
-	v := ApprovalView{
-		ID: row.ID, Wallet: row.Wallet, Status: p.status(row), Code: row.Code, App: did.Prefixed(row.App), Agent: did.Prefixed(row.Agent),
+	v := View{
+		ID: row.ID, Wallet: row.Wallet, Status: ap.status(row), Code: row.Code, App: did.Prefixed(row.App), Agent: did.Prefixed(row.Agent),
 		CallsItself: content.Name, Account: content.Account, Claims: content.Claims, Unusual: content.Unusual, Reason: content.Reason,
 		Requested: content.Requested, Created: time.Unix(row.Created, 0), Expires: time.Unix(row.Expires, 0),
 		Decided: store.Time(row.Decided), DecidedBy: row.DecidedBy,
@@ -141,7 +128,7 @@ func (p *Pipeline) viewApproval(ctx context.Context, c *auth.Caller, a openAppro
 	if content.Session != nil {
 		v.Session, v.Origin = content.Session.ID, content.Session.Origin
 	}
-	known, err := p.auth.App(ctx, c, row.App)
+	known, err := ap.auth.App(ctx, c, row.App)
 	if err != nil {
 		return v, err
 	}
@@ -151,28 +138,28 @@ func (p *Pipeline) viewApproval(ctx context.Context, c *auth.Caller, a openAppro
 	return v, nil
 }
 
-func (p *Pipeline) status(row store.Approval) string {
-	if row.State == store.Pending && p.store.Now().Unix() >= row.Expires {
+func (ap *Approvals) status(row store.Approval) string {
+	if row.State == store.Pending && ap.store.Now().Unix() >= row.Expires {
 		return Expired
 	}
 	return row.State
 }
 
-// Approval returns one question of the caller's wallet, for its owner.
-func (p *Pipeline) Approval(ctx context.Context, c *auth.Caller, id string) (ApprovalView, error) {
+// Get returns one question of the caller's wallet, for its owner.
+func (ap *Approvals) Get(ctx context.Context, c *auth.Caller, id string) (View, error) {
 	if err := c.RequireOwner(); err != nil {
-		return ApprovalView{}, err
+		return View{}, err
 	}
-	a, err := p.approval(ctx, c, id)
+	a, err := ap.Open(ctx, c, id)
 	if err != nil {
-		return ApprovalView{}, err
+		return View{}, err
 	}
-	return p.viewApproval(ctx, c, a)
+	return ap.viewApproval(ctx, c, a)
 }
 
-// Approvals lists the questions of the caller's wallet with a status ("" or "all": every one),
+// List lists the questions of the caller's wallet with a status ("" or "all": every one),
 // newest first, for its owner.
-func (p *Pipeline) Approvals(ctx context.Context, c *auth.Caller, status string, page store.Page) ([]ApprovalView, string, error) {
+func (ap *Approvals) List(ctx context.Context, c *auth.Caller, status string, page store.Page) ([]View, string, error) {
 	if err := c.RequireOwner(); err != nil {
 		return nil, "", err
 	}
@@ -181,9 +168,9 @@ func (p *Pipeline) Approvals(ctx context.Context, c *auth.Caller, status string,
 	var err error
 	switch status {
 	case store.Pending:
-		rows, next, err = p.store.PendingApprovals(ctx, c.WalletID, p.store.Now().Unix(), page)
+		rows, next, err = ap.store.PendingApprovals(ctx, c.WalletID, ap.store.Now().Unix(), page)
 	case "", "all", store.Approved, store.Rejected, store.Cancelled, Expired:
-		rows, next, err = p.store.Approvals(ctx, c.WalletID, page)
+		rows, next, err = ap.store.Approvals(ctx, c.WalletID, page)
 	default:
 		return nil, "", auth.Invalid("status is pending, approved, rejected, cancelled, expired or all")
 	}
@@ -191,14 +178,14 @@ func (p *Pipeline) Approvals(ctx context.Context, c *auth.Caller, status string,
 		return nil, "", fmt.Errorf("reading the approvals: %w", err)
 	}
 	if status != "" && status != "all" {
-		rows = slices.DeleteFunc(rows, func(a store.Approval) bool { return p.status(a) != status })
+		rows = slices.DeleteFunc(rows, func(a store.Approval) bool { return ap.status(a) != status })
 	}
-	views := make([]ApprovalView, 0, len(rows))
-	for a, err := range ledger.Each[asked](ctx, c.Wallet, rows) {
+	views := make([]View, 0, len(rows))
+	for a, err := range ledger.Each[Content](ctx, c.Wallet, rows) {
 		if err != nil {
 			return nil, "", err
 		}
-		v, err := p.viewApproval(ctx, c, a)
+		v, err := ap.viewApproval(ctx, c, a)
 		switch {
 		case errors.Is(err, ledger.ErrForged): // the row of its app, which is on record
 			continue
