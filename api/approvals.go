@@ -145,7 +145,7 @@ type Choice struct {
 
 // Remember makes an approval a grant. It has one member.
 type Remember struct {
-	Seconds int64  `json:"seconds,omitempty"` // at most 31622400
+	Seconds int64  `json:"seconds,omitempty"` // at most 315360000
 	Times   int64  `json:"times,omitempty"`   // at most 1000000
 	Until   string `json:"until,omitempty"`   // "withdrawn"
 }

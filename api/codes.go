@@ -31,7 +31,7 @@ const (
 	CodeOriginRefused               Code = "origin_refused"                  // 403: The token is not for pages of that origin.
 	CodePreconditionFailed          Code = "precondition_failed"             // 412: The secret is not as the caller last saw it.
 	CodeSecretsFull                 Code = "secrets_full"                    // 409: As many secrets, or keys, as there may be.
-	CodeNoMatch                     Code = "no_match"                        // 422: The description is of no key of the app; 404 where one is looked for.
+	CodeNoMatch                     Code = "no_match"                        // 404 or 422: No key of the app fits: 404 where one is looked for, 422 where its id is to be noted.
 	CodeMalformed                   Code = "malformed"                       // 422: A description, or a secret, is not as it must be.
 	CodeBadBase64                   Code = "bad_base64"                      // 422: A member of it is not base64.
 	CodeBadIV                       Code = "bad_iv"                          // 422: An IV has 16 bytes.

@@ -34,8 +34,8 @@ type Rule struct {
 type PolicyTest struct {
 	App     string    `json:"app" max:"80"`
 	Claim   ClaimName `json:"claim" max:"64"`
-	Salt    *string   `json:"salt,omitempty" max:"4096"`
-	SaltHex *string   `json:"saltHex,omitempty" max:"8192"`
+	Salt    *string   `json:"salt,omitempty" max:"1024"`
+	SaltHex *string   `json:"saltHex,omitempty" max:"2048"`
 }
 
 // PolicyVerdict is what would be decided.

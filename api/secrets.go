@@ -100,6 +100,12 @@ type NewSecret struct {
 	Raw   json.RawMessage `json:"raw,omitempty"`  // a SecretData
 }
 
+// WrittenSecret names a secret of which a write was collected.
+type WrittenSecret struct {
+	Name string `json:"name"`
+	ETag string `json:"etag,omitempty"` // "" of one that was deleted
+}
+
 // StoredSecret names a secret that was stored.
 type StoredSecret struct {
 	Name string `json:"name"`

@@ -65,7 +65,7 @@ type NewAccount struct {
 // Derive asks for the owner's own key. It has one member.
 type Derive struct {
 	Salt    *string `json:"salt,omitempty" max:"4096"`
-	SaltHex *string `json:"saltHex,omitempty" max:"8192"`
+	SaltHex *string `json:"saltHex,omitempty" max:"2048"`
 }
 
 // DerivedKey is SHA3-256(seed ‖ salt).

@@ -29,16 +29,13 @@ import (
 )
 
 // contractCodes reads the codes of the contract with their statuses.
-func contractCodes(t *testing.T) map[string]int {
+func contractCodes(t *testing.T) map[string][]int {
 	t.Helper()
 	var doc struct {
 		Components struct {
 			Schemas struct {
 				ProblemCode struct {
-					OneOf []struct {
-						Const  string
-						Status int `yaml:"x-status"`
-					} `yaml:"oneOf"`
+					Descriptions map[string]string `yaml:"x-enumDescriptions"`
 				} `yaml:"ProblemCode"`
 			}
 		}
@@ -46,9 +43,16 @@ func contractCodes(t *testing.T) map[string]int {
 	if err := yaml.Unmarshal(api.OpenAPI, &doc); err != nil {
 		t.Fatal(err)
 	}
-	codes := map[string]int{}
-	for _, c := range doc.Components.Schemas.ProblemCode.OneOf {
-		codes[c.Const] = c.Status
+	codes := map[string][]int{}
+	for code, text := range doc.Components.Schemas.ProblemCode.Descriptions {
+		statuses, _, _ := strings.Cut(text, ": ")
+		for status := range strings.SplitSeq(statuses, " or ") {
+			n, err := strconv.Atoi(status)
+			if err != nil {
+				t.Errorf("%s does not begin with its status: %s", code, text)
+			}
+			codes[code] = append(codes[code], n)
+		}
 	}
 	if len(codes) < 50 {
 		t.Fatalf("the contract has %d codes; was it moved?", len(codes))
@@ -58,11 +62,17 @@ func contractCodes(t *testing.T) map[string]int {
 
 // tableCodes reads the codes of problem.go: of its table, of its switch, and of the errors that
 // bring members.
-func tableCodes(t *testing.T) map[string]int {
+func tableCodes(t *testing.T) map[string][]int {
 	t.Helper()
-	codes := map[string]int{}
+	codes := map[string][]int{}
+	add := func(code string, status int) {
+		if !slices.Contains(codes[code], status) {
+			codes[code] = append(codes[code], status)
+			slices.Sort(codes[code])
+		}
+	}
 	for _, r := range refusals() {
-		codes[string(r.code)] = r.status
+		add(string(r.code), r.status)
 	}
 	file, err := parser.ParseFile(token.NewFileSet(), "problem.go", nil, parser.SkipObjectResolution)
 	if err != nil {
@@ -81,7 +91,8 @@ func tableCodes(t *testing.T) map[string]int {
 		case *ast.CaseClause:
 			for _, e := range n.List {
 				if code := text(e); code != "" {
-					codes[code], _ = codeStatus(api.Code(code))
+					status, _ := codeStatus(api.Code(code))
+					add(code, status)
 				}
 			}
 		case *ast.CallExpr:
@@ -90,7 +101,8 @@ func tableCodes(t *testing.T) map[string]int {
 			}
 			status, isNumber := n.Args[0].(*ast.BasicLit)
 			if code := text(n.Args[1]); code != "" && isNumber {
-				codes[code], _ = strconv.Atoi(status.Value)
+				n, _ := strconv.Atoi(status.Value)
+				add(code, n)
 			}
 		}
 		return true
