@@ -3,6 +3,7 @@ package server_test
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -19,7 +20,8 @@ import (
 // token of that role (or of "nobody", or with a variable: "$TOKEN POST /path") and its body; header
 // lines may come first. The part after it, named by a status, is the answer: JSON whose strings may be "*"
 // (any value) or hold a $VARIABLE, which the first time takes what stands there. An answer with
-// the member "…" may have others than those shown.
+// the member "…" may have others than those shown. Requests and answers are as api/openapi.yaml
+// describes them, but for a request that is refused because it is not.
 func TestConversations(t *testing.T) {
 	files, err := filepath.Glob("testdata/conversations/*.txtar")
 	if err != nil || len(files) < 8 {
@@ -116,7 +118,10 @@ func (k *talk) turn(said, answered part) {
 	for name, value := range headers {
 		r.Header.Set(name, value)
 	}
-	got := k.w.Send(r)
+	got := k.w.Send(r) // which holds the answer to the contract
+	if err := wallettest.CheckRequest(r); err != nil && !refusedForItsShape(got) {
+		k.t.Errorf("%s: %v", said.name, err)
+	}
 	if want, _ := strconv.Atoi(answered.name); got.Status != want {
 		k.t.Fatalf("%s: got %d, want %s: %s", said.name, got.Status, answered.name, got.Body)
 	}
@@ -134,6 +139,18 @@ func (k *talk) turn(said, answered part) {
 	if where := k.differs("answer", want, is); where != "" {
 		k.t.Fatalf("%s: %s\ngot %s", said.name, where, got.Body)
 	}
+}
+
+// refusedForItsShape reports whether a request is answered that it is not one the contract describes.
+func refusedForItsShape(got *wallettest.Response) bool {
+	switch got.Status {
+	case http.StatusBadRequest, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity:
+		return true
+	case http.StatusForbidden:
+		code := got.Text("code")
+		return code == "claim_unsupported" || code == "blind_signature"
+	}
+	return false
 }
 
 // differs says where an answer is not as expected, or "".

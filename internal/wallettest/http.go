@@ -70,7 +70,8 @@ func (w *Wallet) Request(method, path string, body any) *http.Request {
 	return r
 }
 
-// Send sends a request and reads the answer.
+// Send sends a request and reads the answer. The test fails if that, or the request that was taken,
+// is not as the contract has it.
 func (w *Wallet) Send(r *http.Request) *Response {
 	w.t.Helper()
 	answer, err := http.DefaultTransport.RoundTrip(r)
@@ -82,7 +83,13 @@ func (w *Wallet) Send(r *http.Request) *Response {
 	if err != nil {
 		w.t.Fatalf("%s %s: reading the answer: %v", r.Method, r.URL.Path, err)
 	}
-	return &Response{Status: answer.StatusCode, Header: answer.Header, Body: body, t: w.t, what: r.Method + " " + r.URL.Path}
+	got := &Response{Status: answer.StatusCode, Header: answer.Header, Body: body, t: w.t, what: r.Method + " " + r.URL.Path}
+	if _, timed := w.t.(*testing.B); !timed {
+		if err := checkExchange(r, got); err != nil {
+			w.t.Errorf("%s: %v\n%d %.400s", got.what, err, got.Status, got.Body)
+		}
+	}
+	return got
 }
 
 // Must fails the test unless the status is the one wanted, and returns the response.
