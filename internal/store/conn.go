@@ -15,6 +15,9 @@ type database interface {
 	read(ctx context.Context, text string, args []any, each func(scan func(into ...any) error) error) error
 	// conn takes the connection to write with; one at a time.
 	conn(ctx context.Context) (conn, error)
+	// snapshot takes a connection that reads the store as it is at one moment. The
+	// caller closes it.
+	snapshot(ctx context.Context) (conn, error)
 	// words are the few statements that the two don't share.
 	words() words
 	close() error
@@ -25,6 +28,7 @@ type words struct {
 	schemaThere string // answers one row if there is a schema
 	patient     string // within a transaction: its statements may take as long as they need
 	alone       string // within a transaction: waits until no other one migrates
+	bytewise    string // after a column of text: orders it byte by byte
 }
 
 // conn is a connection to write with.
@@ -32,6 +36,9 @@ type conn interface {
 	// run runs the statements in order and stops at the first that fails. It
 	// opens no transaction of its own.
 	run(ctx context.Context, batch []stmt) ([]result, error)
+	// each calls row for every row that a query answers with, as it arrives. The
+	// connection is in use until it returns.
+	each(ctx context.Context, text string, row func(values []any) error) error
 	// script runs a text of several statements.
 	script(ctx context.Context, text string) error
 	// close gives the connection back, or throws away one that broke.

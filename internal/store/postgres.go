@@ -78,6 +78,7 @@ func (d *postgresDB) words() words {
 		begin:       postgresBegin,
 		schemaThere: "select 1 from pg_catalog.pg_class where oid = to_regclass('walletd_schema')",
 		patient:     "select set_config('statement_timeout', '0', true), set_config('lock_timeout', '0', true)",
+		bytewise:    ` collate "C"`,
 		alone:       "select pg_advisory_xact_lock(7305810322193)", // any number that is ours alone
 	}
 }
@@ -131,6 +132,16 @@ func queryEach(ctx context.Context, conn *pgxpool.Conn, text string, args []any,
 		}
 	}
 	return given, rows.Err()
+}
+
+func (d *postgresDB) snapshot(ctx context.Context) (conn, error) {
+	c := &postgresConn{db: d}
+	_, err := c.run(ctx, []stmt{{text: "begin isolation level repeatable read read only"}, {text: d.words().patient, rows: true}})
+	if err != nil {
+		c.close(true)
+		return nil, err
+	}
+	return c, nil
 }
 
 func (d *postgresDB) conn(context.Context) (conn, error) { return &postgresConn{db: d}, nil }
@@ -203,6 +214,27 @@ func nextResult(answers pgx.BatchResults) (r result, tag string, err error) {
 	}
 	r.n = rows.CommandTag().RowsAffected()
 	return r, rows.CommandTag().String(), rows.Err()
+}
+
+func (c *postgresConn) each(ctx context.Context, text string, row func([]any) error) error {
+	if err := c.take(ctx); err != nil {
+		return err
+	}
+	rows, err := c.held.Query(ctx, text)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		values, err := rows.Values()
+		if err != nil {
+			return err
+		}
+		if err := row(values); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
 }
 
 func (c *postgresConn) script(ctx context.Context, text string) error {

@@ -41,6 +41,7 @@ func (d *sqliteDB) words() words {
 		schemaThere: "select 1 from sqlite_schema where name = 'walletd_schema'",
 		patient:     "select 1",
 		alone:       "select 1",
+		bytewise:    " collate binary",
 	}
 }
 
@@ -114,6 +115,26 @@ func (d *sqliteDB) conn(ctx context.Context) (conn, error) {
 		return nil, err
 	}
 	return &sqliteConn{d, conn, make(map[string]*sql.Stmt)}, nil
+}
+
+func (d *sqliteDB) snapshot(ctx context.Context) (conn, error) {
+	c, err := d.reader.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := c.ExecContext(ctx, "begin"); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return &sqliteSnapshot{sqliteConn{d, c, make(map[string]*sql.Stmt)}}, nil
+}
+
+// sqliteSnapshot is a reader's connection within a transaction.
+type sqliteSnapshot struct{ sqliteConn }
+
+func (c *sqliteSnapshot) close(broken bool) {
+	_, err := c.conn.ExecContext(context.Background(), "rollback")
+	c.sqliteConn.close(broken || err != nil)
 }
 
 func (d *sqliteDB) close() error {
@@ -233,11 +254,29 @@ func runPrepared(ctx context.Context, p *sql.Stmt, st stmt) (result, error) {
 		return result{}, err
 	}
 	defer rows.Close()
+	var r result
+	err = eachRow(rows, func(values []any) error {
+		r.rows = append(r.rows, values)
+		return nil
+	})
+	r.n = int64(len(r.rows))
+	return r, err
+}
+
+func (c *sqliteConn) each(ctx context.Context, text string, row func([]any) error) error {
+	rows, err := c.conn.QueryContext(ctx, text)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	return eachRow(rows, row)
+}
+
+func eachRow(rows *sql.Rows, row func([]any) error) error {
 	columns, err := rows.Columns()
 	if err != nil {
-		return result{}, err
+		return err
 	}
-	var r result
 	for rows.Next() {
 		values := make([]any, len(columns))
 		into := make([]any, len(columns))
@@ -245,12 +284,13 @@ func runPrepared(ctx context.Context, p *sql.Stmt, st stmt) (result, error) {
 			into[i] = &values[i]
 		}
 		if err := rows.Scan(into...); err != nil {
-			return result{}, err
+			return err
 		}
-		r.rows = append(r.rows, values)
+		if err := row(values); err != nil {
+			return err
+		}
 	}
-	r.n = int64(len(r.rows))
-	return r, rows.Err()
+	return rows.Err()
 }
 
 func (c *sqliteConn) script(ctx context.Context, text string) error {

@@ -1,0 +1,119 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"walletd/internal/wallettest/postgres"
+)
+
+// withEveryTable opens a store of the first schema, which has a row in each table.
+func withEveryTable(t *testing.T, url string) *Store {
+	t.Helper()
+	s := mustOpen(t, url, Options{Create: true})
+	first, err := os.ReadFile("testdata/first.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := s.db.(*postgresDB); ok { // which writes its bytes in another way
+		first = regexp.MustCompile(`x'([0-9a-f]*)'`).ReplaceAll(first, []byte(`'\x$1'`))
+	}
+	var drop []string
+	for _, table := range copied {
+		drop = append(drop, "drop table "+table.table)
+	}
+	script(t, s, strings.Join(append(drop, "drop table walletd_schema"), "; "))
+	script(t, s, string(first))
+	s.Close()
+	return mustOpen(t, url, Options{})
+}
+
+func TestCopyCopiesEveryTable(t *testing.T) {
+	for name, urls := range map[string]func(t *testing.T) (from, to string){
+		"from SQLite to PostgreSQL": func(t *testing.T) (string, string) { return sqliteURL(t), postgres.Start(t) },
+		"from PostgreSQL to SQLite": func(t *testing.T) (string, string) { return postgres.Start(t), sqliteURL(t) },
+		"from SQLite to SQLite":     func(t *testing.T) (string, string) { return sqliteURL(t), sqliteURL(t) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			fromURL, toURL := urls(t)
+			from := withEveryTable(t, fromURL)
+			to := mustOpen(t, toURL, Options{Create: true})
+			var seen []string
+			done, err := Copy(t.Context(), from, to, func(table string, rows int64) {
+				if rows == 0 {
+					t.Errorf("no row of %s was copied", table)
+				}
+				seen = append(seen, table)
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			all := tableNames(t, to)
+			all = slices.DeleteFunc(all, func(name string) bool { return name == "walletd_schema" })
+			slices.Sort(seen)
+			slices.Sort(all)
+			if !slices.Equal(seen, all) {
+				t.Errorf("copied %v of %v", seen, all)
+			}
+			if done.Wallets != 1 || done.Chains != 1 || done.Entries != 1 || done.Rows < int64(len(all)) {
+				t.Errorf("it says %+v", done)
+			}
+			if n := fits(t, to, "w1"); n != 1 {
+				t.Errorf("%d records", n)
+			}
+			must(t, to, "w1", InsertAccount(Account{Wallet: "w1", Address: "a2"}))
+			if _, err := Copy(t.Context(), from, to, nil); !errors.Is(err, ErrNotEmpty) {
+				t.Errorf("copied once more: %v", err)
+			}
+		})
+	}
+}
+
+func TestCopyOfABrokenAuditLogLeavesNothing(t *testing.T) {
+	each(t, func(t *testing.T, open func() *Store) {
+		from := withEveryTable(t, sqliteURL(t))
+		script(t, from, "update records set kind = 'another'")
+		to := open()
+		_, err := Copy(t.Context(), from, to, nil)
+		if _, broken := errors.AsType[*BrokenError](err); !broken {
+			t.Errorf("got %v", err)
+		}
+		if rows := texts(t, to, "select chain from chains"); len(rows) != 0 {
+			t.Errorf("%v is left", rows)
+		}
+		if _, err := Copy(t.Context(), withEveryTable(t, sqliteURL(t)), to, nil); err != nil {
+			t.Errorf("after that: %v", err)
+		}
+	})
+}
+
+func TestCopyNoticesThatTheSourceChanges(t *testing.T) {
+	each(t, func(t *testing.T, open func() *Store) {
+		from, to := withEveryTable(t, sqliteURL(t)), open()
+		_, err := Copy(t.Context(), from, to, func(table string, _ int64) {
+			if table == "wallets" {
+				must(t, from, "w1", InsertAccount(Account{Wallet: "w1", Address: "a2"}))
+			}
+		})
+		if !errors.Is(err, ErrChanged) {
+			t.Errorf("got %v", err)
+		}
+		if rows := texts(t, to, "select id from wallets"); len(rows) != 0 {
+			t.Errorf("%v is left", rows)
+		}
+	})
+}
+
+// A copy that is not what was copied is found by reading it, whatever made it so.
+func TestCopyComparesWhatItWrote(t *testing.T) {
+	from, to := withEveryTable(t, sqliteURL(t)), mustOpen(t, sqliteURL(t), Options{Create: true})
+	script(t, to, "create trigger spoil after insert on grants begin update grants set uses = uses + 1; end")
+	if _, err := Copy(context.Background(), from, to, nil); !errors.Is(err, ErrNotSame) {
+		t.Errorf("got %v", err)
+	}
+}
