@@ -44,6 +44,7 @@ type commands struct {
 	Events      eventsCmd      `cmd:"" help:"Follow the record of a wallet as it grows (owner)."`
 	Audit       auditCmd       `cmd:"" help:"The record: show, verify, export."`
 	Keystore    keystoreCmd    `cmd:"" help:"Status, unlock, lock, slots, rotate, snapshot."`
+	Store       storeCmd       `cmd:"" help:"A store at rest: copy it to another kind, put a copy back."`
 	Claim       claimCmd       `cmd:"" help:"Ask for a claim, as an app would."`
 	Secret      secretsCmd     `cmd:"" help:"Secrets of apps, in the format of Matrix clients: put, get, list, delete, and their keys."`
 	Backup      backupCmd      `cmd:"" help:"Backups of a wallet: create, inspect, restore; and values of Blocklet Server's."`

@@ -1,9 +1,20 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"path/filepath"
 	"strings"
+	"time"
+
+	"walletd/internal/store"
 )
+
+// storeCmd works on a store while no walletd runs on it. Nothing is opened that is sealed.
+type storeCmd struct {
+	Copy    storeCopyCmd    `cmd:"" help:"Copy a whole store into an empty one: from one machine to PostgreSQL, and back."`
+	Restore storeRestoreCmd `cmd:"" help:"Put a copy of a SQLite store in the place of the one in a directory."`
+}
 
 // storeFlags say where the store is.
 type storeFlags struct {
@@ -28,3 +39,67 @@ func (f storeFlags) url() (string, error) {
 
 // isSQLite reports whether a store is one file, which one process holds.
 func isSQLite(url string) bool { return strings.HasPrefix(url, "sqlite:") }
+
+type storeCopyCmd struct {
+	From string `required:"" placeholder:"DIR|URL" help:"The store to copy: a directory (SQLite), or postgres://USER@HOST/DATABASE."`
+	To   string `required:"" placeholder:"DIR|URL" help:"Where to: a directory that holds no store, or an empty PostgreSQL database."`
+}
+
+// Run copies a store, while no walletd runs on either.
+func (cmd *storeCopyCmd) Run(ctx context.Context, out *console) (err error) {
+	from, err := store.Open(ctx, storeURL(cmd.From), store.Options{})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, from.Close()) }()
+	to, err := store.Open(ctx, storeURL(cmd.To), store.Options{Create: true})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, to.Close()) }()
+	p := out.startProgress("copying")
+	done, err := store.Copy(ctx, from, to, func(table string, _ int64) { p.phase("copied "+table, 0) })
+	p.end()
+	if err != nil {
+		return err
+	}
+	if out.json {
+		return out.JSON(map[string]int64{"rows": done.Rows, "wallets": done.Wallets, "auditLogs": done.Chains, "entries": done.Entries})
+	}
+	out.printf("copied %d rows of %d wallets; every row was read back and compared\n", done.Rows, done.Wallets)
+	out.printf("checked %d entries in %d audit logs\n", done.Entries, done.Chains)
+	out.printf("The old store is as it was. Serve one of the two from now on, never both: their audit logs would part.\n")
+	return nil
+}
+
+type storeRestoreCmd struct {
+	Copy string `arg:"" type:"existingfile" help:"The copy, as 'walletd keystore snapshot' makes it."`
+	Data string `required:"" env:"WALLETD_DATA" type:"path" placeholder:"DIR" help:"Directory of the store. What is there now is moved into a directory within it."`
+}
+
+// Run puts a copy in place, while no walletd runs on the directory.
+func (cmd *storeRestoreCmd) Run(ctx context.Context, out *console) error {
+	p := out.startProgress("checking the copy")
+	done, err := store.RestoreFile(ctx, cmd.Copy, cmd.Data)
+	p.end()
+	if err != nil {
+		return err
+	}
+	if out.json {
+		return out.JSON(map[string]any{"newestEntryAt": done.Newest.UTC(), "entries": done.Entries, "movedTo": done.Moved})
+	}
+	out.printf("restored %s: %d entries, the newest of %s\n", filepath.Join(cmd.Data, storeFile), done.Entries, done.Newest.UTC().Format(time.RFC3339))
+	if done.Moved != "" {
+		out.printf("moved what was there to %s\n", done.Moved)
+	}
+	out.printf("Tokens and grants that were revoked since then are back: revoke them again.\n")
+	return nil
+}
+
+// storeURL is the URL of a store that is given as a directory or as a URL.
+func storeURL(place string) string {
+	if strings.Contains(place, "://") {
+		return place
+	}
+	return "sqlite:" + filepath.Join(place, storeFile)
+}
