@@ -51,8 +51,8 @@ func (c Choice) AccountAddress() string {
 	return did.Bare(c.Account)
 }
 
-// Decision is the sealed end of an approval.
-type Decision struct {
+// Resolution is the sealed end of an approval.
+type Resolution struct {
 	Choice
 	Changed bool `json:"changed,omitempty"` // it ended because its answer changed
 	// Challenge is that of the first collection by a signed request; nil before. One yes is answered
@@ -60,21 +60,21 @@ type Decision struct {
 	Challenge *string `json:"challenge,omitempty"`
 }
 
-// OpenDecision opens the end of an approval.
-func OpenDecision(ctx context.Context, c *auth.Caller, a Approval) (Decision, error) {
-	return ledger.OpenField[Decision](ctx, c.Wallet, a, choiceField, a.Row().Answer)
+// OpenResolution opens the end of an approval.
+func OpenResolution(ctx context.Context, c *auth.Caller, a Approval) (Resolution, error) {
+	return ledger.OpenField[Resolution](ctx, c.Wallet, a, choiceField, a.Row().Answer)
 }
 
-// Decide returns the row with its end.
-func (ap *Approvals) Decide(c *auth.Caller, row store.Approval, state string, end Decision) (store.Approval, error) {
+// Resolve returns the row with its end.
+func (ap *Approvals) Resolve(c *auth.Caller, row store.Approval, state string, resolution Resolution) (store.Approval, error) {
 	row.State, row.Decided, row.DecidedBy = state, ap.store.Now().Unix(), c.Token
-	return end.Seal(c.Wallet, row)
+	return resolution.Seal(c.Wallet, row)
 }
 
 // Seal returns the row with the decision in it.
-func (end Decision) Seal(w *ledger.Wallet, row store.Approval) (store.Approval, error) {
+func (resolution Resolution) Seal(w *ledger.Wallet, row store.Approval) (store.Approval, error) {
 	var err error
-	if row.Answer, err = w.SealField(row, choiceField, end); err != nil {
+	if row.Answer, err = w.SealField(row, choiceField, resolution); err != nil {
 		return row, err
 	}
 	row.MAC = w.MAC(row)

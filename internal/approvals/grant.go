@@ -17,8 +17,8 @@ import (
 // Grant is a grant's row that is authentic, with its content.
 type Grant = ledger.Opened[store.Grant, policy.GrantContent]
 
-// grantOf is what a decision may rest on.
-func grantOf(g Grant) policy.Grant {
+// policyGrant is what a decision may rest on.
+func policyGrant(g Grant) policy.Grant {
 	row := g.Row()
 	return policy.Grant{ID: row.ID, App: row.App, Agent: row.Agent, Ends: row.Ends, Uses: row.Uses, Revoked: row.Revoked, GrantContent: g.Content()}
 }
@@ -34,7 +34,7 @@ func (ap *Approvals) Grants(ctx context.Context, c *auth.Caller) ([]policy.Grant
 		if err != nil {
 			return nil, nil, err
 		}
-		grants = append(grants, grantOf(g))
+		grants = append(grants, policyGrant(g))
 		opened[g.Row().ID] = g
 	}
 	return grants, opened, nil
@@ -106,10 +106,10 @@ func viewGrant(g Grant) GrantView {
 
 // RevokeGrant ends a grant, for its owner. One that has ended already is ErrNotFound.
 func (ap *Approvals) RevokeGrant(ctx context.Context, c *auth.Caller, id string) error {
-	return ap.auth.Retry(ctx, c, RevocationTries, func() error { return ap.revokeGrant(ctx, c, id) })
+	return ap.auth.Retry(ctx, c, RevocationTries, func() error { return ap.revokeGrantOnce(ctx, c, id) })
 }
 
-func (ap *Approvals) revokeGrant(ctx context.Context, c *auth.Caller, id string) error {
+func (ap *Approvals) revokeGrantOnce(ctx context.Context, c *auth.Caller, id string) error {
 	if err := c.RequireOwner(); err != nil {
 		return err
 	}

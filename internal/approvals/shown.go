@@ -22,10 +22,10 @@ import (
 // is known from then on, and so is the delegation. What is said about them stands in First. A
 // sentence of First may go while the question waits, and none may come. Everything else must stay.
 type Shown struct {
-	Account string       `json:"account"` // the session's, which signs the answer
-	Unusual []string     `json:"unusual,omitempty"`
-	First   []string     `json:"first,omitempty"`
-	Claims  []ShownClaim `json:"claims"`
+	Account       string       `json:"account"` // the session's, which signs the answer
+	Unusual       []string     `json:"unusual,omitempty"`
+	UntilApproved []string     `json:"first,omitempty"`
+	Claims        []ShownClaim `json:"claims"`
 }
 
 // ShownClaim is one claim of a shown, in the request's order.
@@ -34,13 +34,13 @@ type ShownClaim struct {
 	Account string `json:"account"`         // whose key answers
 	Owner   string `json:"owner,omitempty"` // address of the app whose account that is
 	About   string `json:"about,omitempty"` // id of the credential, asset or secret; items of a profile
-	// Gives is the hash, in hex, of the contents that would be given and that the wallet keeps: the
+	// ContentHash is the hash, in hex, of the contents that would be given and that the wallet keeps: the
 	// values of a profile's items, a credential, an asset, a secret.
-	Gives   string   `json:"gives,omitempty"`
-	Missing string   `json:"missing,omitempty"` // why the app is declined whatever the person answers
-	Never   string   `json:"never,omitempty"`   // why no rule may decide it
-	Unusual []string `json:"unusual,omitempty"`
-	First   []string `json:"first,omitempty"`
+	ContentHash   string   `json:"gives,omitempty"`
+	NotHeld       string   `json:"missing,omitempty"` // why the app is declined whatever the person answers
+	AlwaysAsk     string   `json:"never,omitempty"`   // why no rule may decide it
+	Unusual       []string `json:"unusual,omitempty"`
+	UntilApproved []string `json:"first,omitempty"`
 }
 
 // Without returns the notes that are not among those to leave out.
@@ -54,11 +54,11 @@ func Without(notes, out []string) []string {
 	return rest
 }
 
-// Gives reports whether a question that was read anew gives what was shown. chosen is the account
+// Matches reports whether a question that was read anew gives what was shown. chosen is the account
 // that the person chose instead of the session's, or "": it may stand wherever the session's did.
 // A nil shown, which approvals of earlier versions have, is shown nothing and gives nothing.
-func (s *Shown) Gives(now *Shown, chosen string) bool {
-	if s == nil || len(s.Claims) != len(now.Claims) || !slices.Equal(s.Unusual, now.Unusual) || len(Without(now.First, s.First)) > 0 {
+func (s *Shown) Matches(now *Shown, chosen string) bool {
+	if s == nil || len(s.Claims) != len(now.Claims) || !slices.Equal(s.Unusual, now.Unusual) || len(Without(now.UntilApproved, s.UntilApproved)) > 0 {
 		return false
 	}
 	account := s.Account
@@ -73,8 +73,8 @@ func (s *Shown) Gives(now *Shown, chosen string) bool {
 		if is.Account != was.Account && (was.Account != s.Account || is.Account != account) {
 			return false
 		}
-		if was.Type != is.Type || was.Owner != is.Owner || was.About != is.About || was.Gives != is.Gives || was.Missing != is.Missing ||
-			was.Never != is.Never || !slices.Equal(was.Unusual, is.Unusual) || len(Without(is.First, was.First)) > 0 {
+		if was.Type != is.Type || was.Owner != is.Owner || was.About != is.About || was.ContentHash != is.ContentHash || was.NotHeld != is.NotHeld ||
+			was.AlwaysAsk != is.AlwaysAsk || !slices.Equal(was.Unusual, is.Unusual) || len(Without(is.UntilApproved, was.UntilApproved)) > 0 {
 			return false
 		}
 	}

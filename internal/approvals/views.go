@@ -128,11 +128,11 @@ func (ap *Approvals) viewApproval(ctx context.Context, c *auth.Caller, a Approva
 	if content.Session != nil {
 		v.Session, v.Origin = content.Session.ID, content.Session.Origin
 	}
-	known, err := ap.auth.App(ctx, c, row.App)
+	app, err := ap.auth.App(ctx, c, row.App)
 	if err != nil {
 		return v, err
 	}
-	if v.AppName = known.Content().Name; v.AppName == "" {
+	if v.AppName = app.Content().Name; v.AppName == "" {
 		v.AppName = content.Label
 	}
 	return v, nil

@@ -11,16 +11,16 @@ import (
 	"walletd/internal/store"
 )
 
-// AccountOf returns the asking app's account of a type, made on first use: the path is walked
+// EnsureAccount returns the asking app's account of a type, made on first use: the path is walked
 // once and the key kept sealed. The caller's wallet is read again after a new one.
-func (a *Auth) AccountOf(ctx context.Context, c *Caller, t did.Type) (store.Account, error) {
-	account, made, err := a.FindAccount(ctx, c, t)
-	if err != nil || !made {
+func (a *Auth) EnsureAccount(ctx context.Context, c *Caller, t did.Type) (store.Account, error) {
+	account, derived, err := a.FindAccount(ctx, c, t)
+	if err != nil || !derived {
 		return account, err
 	}
 	e := c.Event(ledger.AccountCreated)
 	e.Account = account.Address
-	err = a.KeptAccount(ctx, c, account, c.Record(ctx, e, store.InsertAccount(account)))
+	err = a.AccountWriteError(ctx, c, account, c.Record(ctx, e, store.InsertAccount(account)))
 	if errors.Is(err, store.ErrChanged) {
 		account, _, err = a.FindAccount(ctx, c, t) // made meanwhile by another request
 		return account, err
@@ -33,8 +33,8 @@ func (a *Auth) AccountOf(ctx context.Context, c *Caller, t did.Type) (store.Acco
 
 // FindAccount returns the asking app's account of a type, or one that was made just now and is not
 // kept yet.
-func (a *Auth) FindAccount(ctx context.Context, c *Caller, t did.Type) (account store.Account, made bool, err error) {
-	if account := c.asking.Account; account.Address != "" && account.App == c.App.Address() && account.Type == t.String() {
+func (a *Auth) FindAccount(ctx context.Context, c *Caller, t did.Type) (account store.Account, derived bool, err error) {
+	if account := c.callerRow.Account; account.Address != "" && account.App == c.App.Address() && account.Type == t.String() {
 		return account, false, nil
 	}
 	account, err = a.store.AccountOf(ctx, c.WalletID, c.App.Address(), t.String())
@@ -47,9 +47,9 @@ func (a *Auth) FindAccount(ctx context.Context, c *Caller, t did.Type) (account 
 	return account, true, nil
 }
 
-// KeptAccount says what became of a write that was to keep a new account. If another request was
+// AccountWriteError says what became of a write that was to keep a new account. If another request was
 // first it is store.ErrChanged.
-func (a *Auth) KeptAccount(ctx context.Context, c *Caller, account store.Account, err error) error {
+func (a *Auth) AccountWriteError(ctx context.Context, c *Caller, account store.Account, err error) error {
 	switch {
 	case errors.Is(err, store.ErrCollision):
 		return did.Refuse("account_collision", "another app of this wallet has the same derivation path; this app can have no account here")

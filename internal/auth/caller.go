@@ -30,16 +30,16 @@ const (
 // Caller is who asks, proved by a token or a signature. It holds an open wallet (but for an
 // operator's) and serves one request, one goroutine; Close it.
 type Caller struct {
-	Role     Role
-	Token    string       // id of the bearer token; "" without one
-	Asker    string       // who may collect what is asked: the token, the session, or "" for whoever signs as the app
-	WalletID string       // the wallet the credential is for; "" for an operator
-	App      did.DID      // of an app
-	Agent    did.DID      // who speaks for the app (reference g.i); zero if itself
-	Name     string       // what an app that signs calls itself: hostile text
-	Label    string       // what the token was named by who made it
-	Once     *ledger.Once // an Idempotency-Key, if one came with the request
-	Session  *Session     // of a DID Connect session's request, else nil
+	Role        Role
+	Token       string                 // id of the bearer token; "" without one
+	RequesterID string                 // who may collect what is asked: the token, the session, or "" for whoever signs as the app
+	WalletID    string                 // the wallet the credential is for; "" for an operator
+	App         did.DID                // of an app
+	Agent       did.DID                // who speaks for the app (reference g.i); zero if itself
+	Name        string                 // what an app that signs calls itself: hostile text
+	Label       string                 // what the token was named by who made it
+	Idempotency *ledger.IdempotencyKey // an Idempotency-Key, if one came with the request
+	Session     *Session               // of a DID Connect session's request, else nil
 	// CertificateEnds is when the certificate of an agent ends, in unix seconds; 0 without one.
 	CertificateEnds int64
 
@@ -50,9 +50,9 @@ type Caller struct {
 
 	// Wallet is the caller's wallet as it was last read; nil for an operator who has entered none. Those
 	// who act for the same request share it, and what was read with it of the app that asks.
-	Wallet *ledger.Wallet
-	asking *store.CallerRow
-	Epoch  int64 // of the keystore, as it was read with an operator's token
+	Wallet    *ledger.Wallet
+	callerRow *store.CallerRow
+	Epoch     int64 // of the keystore, as it was read with an operator's token
 }
 
 // Challenge is the challenge that the caller's answer is to carry, "" for a bearer token's.
@@ -91,14 +91,14 @@ func (c *Caller) Event(kind ledger.Kind) ledger.Event {
 
 // Commit is ledger.Wallet.Commit with the caller's nonce and Idempotency-Key.
 func (c *Caller) Commit(ctx context.Context, change ledger.Change) (store.Receipt, error) {
-	change.Once = c.IdempotencyKey()
+	change.IdempotencyKey = c.IdempotencyKey()
 	if c.signed == nil {
 		return c.Wallet.Commit(ctx, change)
 	}
 	change.Nonce = &c.signed.nonce
 	receipt, err := c.Wallet.Commit(ctx, change)
 	if err == nil && change.Event.Kind.ConsumesNonce() {
-		c.signed.spent = true
+		c.signed.consumed = true
 	}
 	return receipt, err
 }
@@ -129,19 +129,19 @@ func (c *Caller) Requester() Requester {
 
 // As is the requester of an approval, for whom the caller, its owner, reads the question again. They
 // share the open wallet.
-func (c *Caller) As(r Requester, asker string, app, agent did.DID) *Caller {
+func (c *Caller) As(r Requester, requester string, app, agent did.DID) *Caller {
 	return &Caller{
-		Role: App, Token: r.Token, Asker: asker, WalletID: c.WalletID, App: app, Agent: agent, Session: r.Session.session(),
-		CertificateEnds: r.CertificateEnds, challenge: r.Challenge, Wallet: c.Wallet, asking: c.asking, Epoch: c.Epoch,
+		Role: App, Token: r.Token, RequesterID: requester, WalletID: c.WalletID, App: app, Agent: agent, Session: r.Session.session(),
+		CertificateEnds: r.CertificateEnds, challenge: r.Challenge, Wallet: c.Wallet, callerRow: c.callerRow, Epoch: c.Epoch,
 	}
 }
 
 // IdempotencyKey is the request's Idempotency-Key with the token it came with; nil without either.
-func (c *Caller) IdempotencyKey() *ledger.Once {
-	if c.Once == nil || c.Token == "" {
+func (c *Caller) IdempotencyKey() *ledger.IdempotencyKey {
+	if c.Idempotency == nil || c.Token == "" {
 		return nil
 	}
-	once := *c.Once
+	once := *c.Idempotency
 	once.Token = c.Token
 	return &once
 }
@@ -211,7 +211,7 @@ func (a *Auth) Authenticate(ctx context.Context, bearer string) (*Caller, error)
 	if a.HasEnded(t) {
 		return nil, ErrUnauthorized
 	}
-	c := &Caller{Role: Role(t.Role), Token: t.ID, Asker: t.ID, WalletID: t.Wallet, Label: t.Name, asking: &row, Epoch: row.Epoch}
+	c := &Caller{Role: Role(t.Role), Token: t.ID, RequesterID: t.ID, WalletID: t.Wallet, Label: t.Name, callerRow: &row, Epoch: row.Epoch}
 	if c.Role == Operator {
 		a.keystore.Unlocked(row.Epoch) // notices a lock made on another replica
 		a.store.TouchToken(t.ID, a.store.Now().Unix())
@@ -261,27 +261,27 @@ func (c *Caller) checkToken(ctx context.Context, t store.Token) error {
 func (a *Auth) Refresh(ctx context.Context, c *Caller) error {
 	var row store.CallerRow
 	var err error
-	held := c.Token != "" && c.Role != Operator
-	if held {
+	hasToken := c.Token != "" && c.Role != Operator
+	if hasToken {
 		row, err = a.store.Caller(ctx, c.Token, did.AccountType().String())
 	} else {
 		row, err = a.store.CallerWallet(ctx, c.WalletID)
 	}
 	switch {
-	case errors.Is(err, store.ErrNotFound) && held:
+	case errors.Is(err, store.ErrNotFound) && hasToken:
 		return ErrUnauthorized
 	case errors.Is(err, store.ErrNotFound):
 		return ErrNotFound
 	case err != nil:
 		return fmt.Errorf("reading the wallet again: %w", err)
-	case held && a.HasEnded(row.Token):
+	case hasToken && a.HasEnded(row.Token):
 		return ErrUnauthorized
 	}
 	if row.Wallet.ID == "" {
 		return ErrUnauthorized // it was deleted
 	}
-	*c.asking, c.Epoch = store.CallerRow{}, row.Epoch
-	if err := c.Wallet.Reopen(row.Wallet, row.Epoch); err != nil || !held {
+	*c.callerRow, c.Epoch = store.CallerRow{}, row.Epoch
+	if err := c.Wallet.Reopen(row.Wallet, row.Epoch); err != nil || !hasToken {
 		return err
 	}
 	return c.checkToken(ctx, row.Token)
@@ -304,7 +304,7 @@ const (
 // Standing returns the asking app's standing. A token's caller is known by that token; a signer is
 // looked up, and what is found must carry the wallet's MAC.
 func (a *Auth) Standing(ctx context.Context, c *Caller) (Standing, error) {
-	if c.Token != "" || c.readAsKnown() {
+	if c.Token != "" || c.readAsRegistered() {
 		return Registered, nil
 	}
 	app, err := a.store.App(ctx, c.WalletID, c.App.Address())
@@ -329,10 +329,10 @@ func (a *Auth) Standing(ctx context.Context, c *Caller) (Standing, error) {
 	return Unregistered, nil
 }
 
-// readAsKnown reports whether what was read with a signed request says that its app is known, as
+// readAsRegistered reports whether what was read with a signed request says that its app is known, as
 // it is nearly always. Anything else, a row that is not genuine too, is for knows to look into.
-func (c *Caller) readAsKnown() bool {
-	app, token := c.asking.App, c.asking.Token
+func (c *Caller) readAsRegistered() bool {
+	app, token := c.callerRow.App, c.callerRow.Token
 	switch c.App.Address() {
 	case app.App:
 		return app.State == store.Approved && ledger.IsGenuine(c.Wallet, app)

@@ -52,8 +52,8 @@ func isOrigin(text string) bool {
 	return true
 }
 
-// Lists reports whether pages of an origin may call with the caller's token. Only apps' tokens
+// AllowsOrigin reports whether pages of an origin may call with the caller's token. Only apps' tokens
 // list any.
-func (c *Caller) Lists(origin string) bool {
+func (c *Caller) AllowsOrigin(origin string) bool {
 	return c != nil && c.Role == App && slices.Contains(c.origins, origin)
 }

@@ -49,20 +49,20 @@ func TestOriginsOfAToken(t *testing.T) {
 }
 
 func TestATokensOriginsAreAuthenticated(t *testing.T) {
-	h := fixture.New(t)
-	made := h.Token(h.Owner, auth.NewToken{Role: auth.App, Wallet: h.Wallet, Origins: []string{"https://a.example", "https://b.example"}})
-	c := h.As(made.Text)
-	if !c.Lists("https://a.example") || !c.Lists("https://b.example") || c.Lists("https://c.example") || c.Lists("https://a.example https://b.example") || c.Lists("") {
+	f := fixture.New(t)
+	made := f.Token(f.Owner, auth.NewToken{Role: auth.App, Wallet: f.Wallet, Origins: []string{"https://a.example", "https://b.example"}})
+	c := f.As(made.Text)
+	if !c.AllowsOrigin("https://a.example") || !c.AllowsOrigin("https://b.example") || c.AllowsOrigin("https://c.example") || c.AllowsOrigin("https://a.example https://b.example") || c.AllowsOrigin("") {
 		t.Errorf("it lists %v", c.Origins())
 	}
-	if h.As(h.Owner).Lists("https://a.example") {
+	if f.As(f.Owner).AllowsOrigin("https://a.example") {
 		t.Error("an owner's token lists origins")
 	}
-	_, err := h.Auth.CreateToken(t.Context(), h.As(h.Owner), auth.NewToken{Role: auth.Owner, Wallet: h.Wallet, Origins: []string{"https://a.example"}})
+	_, err := f.Auth.CreateToken(t.Context(), f.As(f.Owner), auth.NewToken{Role: auth.Owner, Wallet: f.Wallet, Origins: []string{"https://a.example"}})
 	fixture.WantErr(t, err, auth.ErrInput)
-	_, err = h.Auth.CreateToken(t.Context(), h.As(h.Operator), auth.NewToken{Role: auth.Operator, Origins: []string{"https://a.example"}})
+	_, err = f.Auth.CreateToken(t.Context(), f.As(f.Operator), auth.NewToken{Role: auth.Operator, Origins: []string{"https://a.example"}})
 	fixture.WantErr(t, err, auth.ErrInput)
-	h.Exec(`update tokens set origins = 'https://evil.example' where id = '` + made.ID + `'`)
-	_, err = h.Auth.Authenticate(t.Context(), made.Text)
+	f.Exec(`update tokens set origins = 'https://evil.example' where id = '` + made.ID + `'`)
+	_, err = f.Auth.Authenticate(t.Context(), made.Text)
 	fixture.WantErr(t, err, auth.ErrUnauthorized)
 }

@@ -62,16 +62,16 @@ func (f *sessionFacts) session() *Session {
 	return &Session{ID: f.ID, Origin: f.Origin, Member: f.Member, Account: f.Account, Followed: f.Followed, Offered: f.Offered, Arrived: f.Arrived}
 }
 
-// EnterSession opens the wallet for one request of a session. The session's app is the caller,
+// SessionCaller opens the wallet for one request of a session. The session's app is the caller,
 // and its approvals can be collected by the same session alone. ErrNotFound, keystore.ErrLocked.
-func (a *Auth) EnterSession(ctx context.Context, s Session) (*Caller, error) {
+func (a *Auth) SessionCaller(ctx context.Context, s Session) (*Caller, error) {
 	row, err := a.store.CallerWallet(ctx, s.Wallet)
 	if err != nil {
 		return nil, NotFound(err)
 	}
 	c := &Caller{
-		Role: App, Asker: "session:" + s.ID, App: s.Connect.App, Agent: s.Connect.Agent,
-		Name: appName(s.Connect.Token.Body), Session: &s, asking: &store.CallerRow{},
+		Role: App, RequesterID: "session:" + s.ID, App: s.Connect.App, Agent: s.Connect.Agent,
+		Name: appName(s.Connect.Token.Body), Session: &s, callerRow: &store.CallerRow{},
 	}
 	if s.Connect.Certificate != nil {
 		c.certificate, c.CertificateEnds = &s.Connect, s.Connect.Certificate.Expires.Unix()

@@ -16,10 +16,10 @@ import (
 
 // Limits of a signed request (design section 8).
 const (
-	signedLife   = 300 * time.Second // longest time from iat to exp
-	keepNonce    = 10 * time.Minute  // how long past exp a jti is remembered
-	maxJTI       = 128
-	MaxChallenge = 128
+	signedLife     = 300 * time.Second // longest time from iat to exp
+	nonceRetention = 10 * time.Minute  // how long past exp a jti is remembered
+	maxJTI         = 128
+	MaxChallenge   = 128
 )
 
 // SignedRequest is the body of a request that proves itself by signature, in the shape of a DID
@@ -38,7 +38,7 @@ type signedRequest struct {
 	channel   did.ChannelKey
 	sharedKey string // channel, wrapped for the request's `_ek_`; "" without one
 	nonce     store.Nonce
-	spent     bool // the nonce was used up for this request
+	consumed  bool // the nonce was used up for this request
 }
 
 // SignedAnswer answers a signed request as a wallet does (reference d.5); SharedKey and Version
@@ -81,7 +81,7 @@ func (a *Auth) AuthenticateSigned(ctx context.Context, r SignedRequest) (*Caller
 	if err != nil {
 		return nil, nil, err
 	}
-	c.asking = &row
+	c.callerRow = &row
 	signed.nonce.Wallet, signed.nonce.Issuer = row.Wallet.ID, c.App.Address()
 	if err := a.open(c, row); err != nil {
 		return nil, nil, err
@@ -121,7 +121,7 @@ func readSigned(t did.Token) (*signedRequest, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &signedRequest{challenge: challenge, approval: approval, nonce: store.Nonce{JTI: jti, Until: t.Expires.Add(keepNonce).Unix()}}
+	s := &signedRequest{challenge: challenge, approval: approval, nonce: store.Nonce{JTI: jti, Until: t.Expires.Add(nonceRetention).Unix()}}
 	if seal != "" {
 		// The key of the answer is made and wrapped now: one that can't be is refused before anything is decided.
 		s.channel = did.NewChannelKey()
@@ -239,12 +239,12 @@ func (c *Caller) SignAnswer(r store.Receipt, account store.Account, userPK strin
 // ConsumeNonce uses up the jti of a signed request whose answer leaves nothing on record, so that it
 // can't be sent again when there is more to be had. What used it up already uses it no second time.
 func (a *Auth) ConsumeNonce(ctx context.Context, c *Caller) error {
-	if c.signed == nil || c.signed.spent {
+	if c.signed == nil || c.signed.consumed {
 		return nil
 	}
 	if err := a.ledger.ConsumeNonce(ctx, c.signed.nonce); err != nil {
 		return err
 	}
-	c.signed.spent = true
+	c.signed.consumed = true
 	return nil
 }

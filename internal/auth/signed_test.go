@@ -18,18 +18,18 @@ import (
 )
 
 func TestASignedRequestIsAnsweredAsAWalletDoes(t *testing.T) {
-	h := fixture.New(t)
-	p := h.KnownPeer(7)
-	h.Policy(fixture.AllowAll)
+	f := fixture.New(t)
+	p := f.RegisteredPeer(7)
+	f.SetPolicy(fixture.AllowAll)
 	_, account := fixture.Secret(t, p.DID.Address(), did.AccountType())
 	sk, _ := fixture.Secret(t, p.DID.Address(), did.AccountType())
 	for name, aud := range map[string]string{
-		"to the wallet's address":          h.Wallet,
-		"to the wallet's DID":              "did:abt:" + h.Wallet,
+		"to the wallet's address":          f.Wallet,
+		"to the wallet's DID":              "did:abt:" + f.Wallet,
 		"to the app's account in a wallet": account.Address(),
 	} {
 		t.Run(name, func(t *testing.T) {
-			out, err := h.AskSigned(h.Request(p, name, map[string]any{"aud": aud}))
+			out, err := f.AskSigned(f.SignedRequest(p, name, map[string]any{"aud": aud}))
 			if err != nil || out.Answer == nil || out.Answer.Signed == nil {
 				t.Fatalf("got %v, %v", out, err)
 			}
@@ -38,7 +38,7 @@ func TestASignedRequestIsAnsweredAsAWalletDoes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			token, err := did.VerifyToken(s.UserInfo, did.Check{PublicKey: pk, Now: h.Clock})
+			token, err := did.VerifyToken(s.UserInfo, did.Check{PublicKey: pk, Now: f.Clock})
 			if err != nil {
 				t.Fatalf("the app cannot verify the answer: %v", err)
 			}
@@ -56,7 +56,7 @@ func TestASignedRequestIsAnsweredAsAWalletDoes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out, err := h.AskSigned(h.Request(p, "sealed", map[string]any{"_ek_": did.EncodeChannelPublicKey(&priv.PublicKey)}))
+		out, err := f.AskSigned(f.SignedRequest(p, "sealed", map[string]any{"_ek_": did.EncodeChannelPublicKey(&priv.PublicKey)}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -73,19 +73,19 @@ func TestASignedRequestIsAnsweredAsAWalletDoes(t *testing.T) {
 }
 
 func TestASignedRequestIsRefused(t *testing.T) {
-	h := fixture.New(t)
-	p := h.KnownPeer(7)
-	h.Policy(fixture.AllowAll)
+	f := fixture.New(t)
+	p := f.RegisteredPeer(7)
+	f.SetPolicy(fixture.AllowAll)
 	other, otherAccount := fixture.Secret(t, fixture.Another, did.AccountType())
 	defer other.Wipe()
-	h.Account(fixture.Another, did.AccountType())
+	f.Account(fixture.Another, did.AccountType())
 	for name, c := range map[string]struct {
 		change map[string]any
 		code   string
 	}{
 		"without an aud":                         {map[string]any{"aud": nil}, "aud_missing"},
 		"with an empty aud":                      {map[string]any{"aud": ""}, "aud_missing"},
-		"with an aud that is a list":             {map[string]any{"aud": []string{h.Wallet}}, "aud_missing"},
+		"with an aud that is a list":             {map[string]any{"aud": []string{f.Wallet}}, "aud_missing"},
 		"for another wallet":                     {map[string]any{"aud": fixture.Another}, "aud_mismatch"},
 		"for another app's account":              {map[string]any{"aud": otherAccount.Address()}, "aud_mismatch"},
 		"with a url":                             {map[string]any{"url": "https://dapp.example/auth"}, "url_present"},
@@ -94,11 +94,11 @@ func TestASignedRequestIsRefused(t *testing.T) {
 		"without a jti":                          {map[string]any{"jti": nil}, "jti_missing"},
 		"with a jti that is too long":            {map[string]any{"jti": strings.Repeat("j", 129)}, "jti_invalid"},
 		"with a jti that is a number":            {map[string]any{"jti": 7}, "jti_invalid"},
-		"with a longer life than 300 s":          {map[string]any{"exp": h.Clock.Unix() + 301}, "jwt_lifetime"},
+		"with a longer life than 300 s":          {map[string]any{"exp": f.Clock.Unix() + 301}, "jwt_lifetime"},
 		"without an iat":                         {map[string]any{"iat": nil}, "jwt_lifetime"},
-		"with an exp in milliseconds":            {map[string]any{"exp": h.Clock.Add(time.Minute).UnixMilli()}, "jwt_time_invalid"},
-		"that has expired":                       {map[string]any{"iat": h.Clock.Unix() - 300, "exp": h.Clock.Unix() - 6}, "jwt_expired"},
-		"from the future":                        {map[string]any{"iat": h.Clock.Unix() + 6, "exp": h.Clock.Unix() + 60}, "jwt_iat_future"},
+		"with an exp in milliseconds":            {map[string]any{"exp": f.Clock.Add(time.Minute).UnixMilli()}, "jwt_time_invalid"},
+		"that has expired":                       {map[string]any{"iat": f.Clock.Unix() - 300, "exp": f.Clock.Unix() - 6}, "jwt_expired"},
+		"from the future":                        {map[string]any{"iat": f.Clock.Unix() + 6, "exp": f.Clock.Unix() + 60}, "jwt_iat_future"},
 		"with claims that are no list":           {map[string]any{"requestedClaims": map[string]any{}}, "request_malformed"},
 		"without claims":                         {map[string]any{"requestedClaims": nil}, "request_malformed"},
 		"with a key to seal to that is none":     {map[string]any{"_ek_": "zzzz"}, "ek_invalid"},
@@ -107,12 +107,12 @@ func TestASignedRequestIsRefused(t *testing.T) {
 		"with a claim that is not answered here": {map[string]any{"requestedClaims": fixture.Raw(`{"type":"prepareTx"}`)}, "claim_unsupported"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			members := map[string]any{"action": "responseAuth", "aud": h.Wallet, "jti": name, "requestedClaims": fixture.Raw(fixture.KeyClaim("diary"))}
+			members := map[string]any{"action": "responseAuth", "aud": f.Wallet, "jti": name, "requestedClaims": fixture.Raw(fixture.KeyClaim("diary"))}
 			for k, v := range c.change {
 				members[k] = v
 			}
-			token := signAnything(t, p, h.Clock, members)
-			out, err := h.AskSigned(auth.SignedRequest{AppPk: p.PK(), AuthInfo: token})
+			token := signAnything(t, p, f.Clock, members)
+			out, err := f.AskSigned(auth.SignedRequest{AppPk: p.PK(), AuthInfo: token})
 			fixture.WantCode(t, err, c.code)
 			if out.Answer != nil || out.Pending != nil {
 				t.Error("something was given")
@@ -120,15 +120,15 @@ func TestASignedRequestIsRefused(t *testing.T) {
 		})
 	}
 	t.Run("with another key", func(t *testing.T) {
-		r := h.Request(p, "key", nil)
+		r := f.SignedRequest(p, "key", nil)
 		r.AppPk = fixture.NewPeer(t, 8).PK()
-		_, err := h.AskSigned(r)
+		_, err := f.AskSigned(r)
 		fixture.WantCode(t, err, "app_pk_mismatch")
 	})
 	t.Run("that was changed", func(t *testing.T) {
-		r := h.Request(p, "changed", nil)
+		r := f.SignedRequest(p, "changed", nil)
 		r.AuthInfo = r.AuthInfo[:len(r.AuthInfo)-4] + "AAAA"
-		_, err := h.AskSigned(r)
+		_, err := f.AskSigned(r)
 		fixture.WantCode(t, err, "jwt_bad_signature")
 	})
 }
@@ -161,82 +161,82 @@ func signAnything(t *testing.T, p fixture.Peer, now time.Time, members map[strin
 }
 
 func TestASignedRequestWorksOnce(t *testing.T) {
-	h := fixture.New(t)
-	p := h.KnownPeer(7)
-	h.Policy(fixture.AllowAll)
-	r := h.Request(p, "once", nil)
-	if _, err := h.AskSigned(r); err != nil {
+	f := fixture.New(t)
+	p := f.RegisteredPeer(7)
+	f.SetPolicy(fixture.AllowAll)
+	r := f.SignedRequest(p, "once", nil)
+	if _, err := f.AskSigned(r); err != nil {
 		t.Fatal(err)
 	}
-	_, err := h.AskSigned(r)
+	_, err := f.AskSigned(r)
 	fixture.WantCode(t, err, "jti_replayed")
-	_, err = h.AskSigned(h.Request(p, "once", map[string]any{"requestedClaims": fixture.Raw(fixture.KeyClaim("other"))}))
+	_, err = f.AskSigned(f.SignedRequest(p, "once", map[string]any{"requestedClaims": fixture.Raw(fixture.KeyClaim("other"))}))
 	fixture.WantCode(t, err, "jti_replayed")
 	t.Run("also after a restart", func(t *testing.T) {
-		h.Restart()
-		_, err := h.AskSigned(r)
+		f.Restart()
+		_, err := f.AskSigned(r)
 		fixture.WantCode(t, err, "jti_replayed")
 	})
 	t.Run("but another app may use the same jti", func(t *testing.T) {
-		if _, err := h.AskSigned(h.Request(h.KnownPeer(8), "once", nil)); err != nil {
+		if _, err := f.AskSigned(f.SignedRequest(f.RegisteredPeer(8), "once", nil)); err != nil {
 			t.Error(err)
 		}
 	})
 }
 
 func TestAStrangerIsNotAnswered(t *testing.T) {
-	h := fixture.New(t)
+	f := fixture.New(t)
 	p := fixture.NewPeer(t, 7)
-	h.Policy(fixture.AllowAll)
-	before := len(h.Events())
-	_, err := h.AskSigned(h.Request(p, "1", nil))
+	f.SetPolicy(fixture.AllowAll)
+	before := len(f.EventKinds())
+	_, err := f.AskSigned(f.SignedRequest(p, "1", nil))
 	fixture.WantCode(t, err, "app_unknown")
-	if after := len(h.Events()); after != before {
+	if after := len(f.EventKinds()); after != before {
 		t.Errorf("a stranger made %d entries in the record", after-before)
 	}
 	open := true
-	if _, err := h.Wallets.Update(t.Context(), h.As(h.Owner), wallets.WalletChange{Strangers: &open}); err != nil {
+	if _, err := f.Wallets.Update(t.Context(), f.As(f.Owner), wallets.WalletChange{Strangers: &open}); err != nil {
 		t.Fatal(err)
 	}
-	out, err := h.AskSigned(h.Request(p, "2", nil))
+	out, err := f.AskSigned(f.SignedRequest(p, "2", nil))
 	if err != nil || out.Pending == nil {
 		t.Fatalf("got %v and %v of a wallet open to strangers, want a question: * does not speak of strangers", out, err)
 	}
-	if err := h.Approve(out.Pending.ID, approvals.Choice{}); err != nil {
+	if err := f.Approve(out.Pending.ID, approvals.Choice{}); err != nil {
 		t.Fatal(err)
 	}
 	t.Run("until it was approved", func(t *testing.T) {
-		out, err := h.AskSigned(h.Request(p, "3", nil))
+		out, err := f.AskSigned(f.SignedRequest(p, "3", nil))
 		if err != nil || out.Answer == nil {
 			t.Errorf("got %v and %v, want the rule to answer", out, err)
 		}
 	})
 	t.Run("nor once it was withdrawn", func(t *testing.T) {
-		if err := h.Pipeline.RevokeApp(t.Context(), h.As(h.Owner), p.DID); err != nil {
+		if err := f.Pipeline.RevokeApp(t.Context(), f.As(f.Owner), p.DID); err != nil {
 			t.Fatal(err)
 		}
-		_, err := h.AskSigned(h.Request(p, "4", nil))
+		_, err := f.AskSigned(f.SignedRequest(p, "4", nil))
 		fixture.WantCode(t, err, "app_unknown")
 	})
 }
 
 func TestASignedQuestionIsCollectedWithAFreshRequest(t *testing.T) {
-	h := fixture.New(t)
-	p, q := h.KnownPeer(7), h.KnownPeer(8)
-	out, err := h.AskSigned(h.Request(p, "ask", nil))
+	f := fixture.New(t)
+	p, q := f.RegisteredPeer(7), f.RegisteredPeer(8)
+	out, err := f.AskSigned(f.SignedRequest(p, "ask", nil))
 	if err != nil || out.Pending == nil {
 		t.Fatal(out, err)
 	}
-	if err := h.Approve(out.Pending.ID, approvals.Choice{}); err != nil {
+	if err := f.Approve(out.Pending.ID, approvals.Choice{}); err != nil {
 		t.Fatal(err)
 	}
 	collect := func(p fixture.Peer, jti string) (consent.Outcome, error) {
-		c, _, err := h.Auth.AuthenticateSigned(t.Context(), h.Request(p, jti, map[string]any{"approval": out.Pending.ID}))
+		c, _, err := f.Auth.AuthenticateSigned(t.Context(), f.SignedRequest(p, jti, map[string]any{"approval": out.Pending.ID}))
 		if err != nil {
 			return consent.Outcome{}, err
 		}
 		defer c.Close()
-		return h.Pipeline.Collect(t.Context(), c, out.Pending.ID, 0)
+		return f.Pipeline.Collect(t.Context(), c, out.Pending.ID, 0)
 	}
 	_, err = collect(q, "other app")
 	fixture.WantErr(t, err, auth.ErrNotFound)
@@ -249,28 +249,28 @@ func TestASignedQuestionIsCollectedWithAFreshRequest(t *testing.T) {
 }
 
 func TestAnAgentSpeaksForAnApp(t *testing.T) {
-	h := fixture.New(t)
-	app, agent := h.KnownPeer(7), fixture.NewPeer(t, 9)
+	f := fixture.New(t)
+	app, agent := f.RegisteredPeer(7), fixture.NewPeer(t, 9)
 	certificate := func(claims []string, exp time.Time) string {
-		return app.Sign(t, h.Clock, map[string]any{
+		return app.Sign(t, f.Clock, map[string]any{
 			"agentDid": agent.DID.String(), "exp": exp.Unix(),
 			"permissions": []any{map[string]any{"role": "DIDConnectAgent", "claims": claims}},
 		})
 	}
 	request := func(jti, certificate string, change map[string]any) auth.SignedRequest {
 		members := map[string]any{
-			"iss": app.DID.String(), "agentDid": agent.DID.String(), "action": "responseAuth", "aud": h.Wallet, "jti": jti,
+			"iss": app.DID.String(), "agentDid": agent.DID.String(), "action": "responseAuth", "aud": f.Wallet, "jti": jti,
 			"requestedClaims":  fixture.Raw(fixture.KeyClaim("diary")),
 			"verifiableClaims": []any{map[string]any{"type": "certificate", "content": certificate}},
 		}
 		for k, v := range change {
 			members[k] = v
 		}
-		return auth.SignedRequest{AppPk: app.PK(), AgentPk: agent.PK(), AuthInfo: signAnything(t, agent, h.Clock, members)}
+		return auth.SignedRequest{AppPk: app.PK(), AgentPk: agent.PK(), AuthInfo: signAnything(t, agent, f.Clock, members)}
 	}
-	good := certificate([]string{"encryptionKey"}, h.Clock.Add(time.Hour))
-	h.Policy(fixture.AllowAll)
-	out, err := h.AskSigned(request("1", good, nil))
+	good := certificate([]string{"encryptionKey"}, f.Clock.Add(time.Hour))
+	f.SetPolicy(fixture.AllowAll)
+	out, err := f.AskSigned(request("1", good, nil))
 	if err != nil || out.Answer == nil {
 		t.Fatalf("got %v, %v", out, err)
 	}
@@ -280,30 +280,30 @@ func TestAnAgentSpeaksForAnApp(t *testing.T) {
 	}
 	_ = sk
 	t.Run("for no more than its certificate says", func(t *testing.T) {
-		_, err := h.AskSigned(request("2", certificate([]string{"profile"}, h.Clock.Add(time.Hour)), nil))
+		_, err := f.AskSigned(request("2", certificate([]string{"profile"}, f.Clock.Add(time.Hour)), nil))
 		fixture.WantCode(t, err, "delegation_claim_not_allowed")
 	})
 	t.Run("for no longer than its certificate says", func(t *testing.T) {
-		_, err := h.AskSigned(request("3", certificate([]string{"encryptionKey"}, h.Clock.Add(-time.Minute)), nil))
+		_, err := f.AskSigned(request("3", certificate([]string{"encryptionKey"}, f.Clock.Add(-time.Minute)), nil))
 		fixture.WantCode(t, err, "delegation_expired")
 	})
 	t.Run("and what is granted to it ends with its certificate", func(t *testing.T) {
-		h.Policy()
-		out, err := h.AskSigned(request("4", good, nil))
+		f.SetPolicy()
+		out, err := f.AskSigned(request("4", good, nil))
 		if err != nil || out.Pending == nil {
 			t.Fatal(out, err)
 		}
-		if err := h.Approve(out.Pending.ID, approvals.Choice{Remember: &approvals.Remember{Until: "withdrawn"}}); err != nil {
+		if err := f.Approve(out.Pending.ID, approvals.Choice{Remember: &approvals.Remember{Until: "withdrawn"}}); err != nil {
 			t.Fatal(err)
 		}
-		grants, _, err := h.Approvals.ListGrants(t.Context(), h.As(h.Owner), store.Page{})
-		if err != nil || len(grants) != 1 || !grants[0].Ends.Equal(h.Clock.Add(time.Hour)) || grants[0].Agent != agent.DID.String() {
+		grants, _, err := f.Approvals.ListGrants(t.Context(), f.As(f.Owner), store.Page{})
+		if err != nil || len(grants) != 1 || !grants[0].Ends.Equal(f.Clock.Add(time.Hour)) || grants[0].Agent != agent.DID.String() {
 			t.Fatalf("grants %+v, %v", grants, err)
 		}
-		if out, err := h.AskSigned(request("5", good, nil)); err != nil || out.Answer == nil {
+		if out, err := f.AskSigned(request("5", good, nil)); err != nil || out.Answer == nil {
 			t.Errorf("the agent is not answered under its grant: %v, %v", out, err)
 		}
-		if out, err := h.AskSigned(h.Request(app, "6", nil)); err != nil || out.Pending == nil {
+		if out, err := f.AskSigned(f.SignedRequest(app, "6", nil)); err != nil || out.Pending == nil {
 			t.Errorf("the app itself is answered under its agent's grant: %v, %v", out, err)
 		}
 	})
@@ -311,16 +311,16 @@ func TestAnAgentSpeaksForAnApp(t *testing.T) {
 
 // One yes signs one challenge: that of whoever collects first.
 func TestTheFirstCollectionFixesTheChallenge(t *testing.T) {
-	h := fixture.New(t)
-	p := h.KnownPeer(7)
-	h.Asset(fixture.Ticket, h.Of(p.DID.Address()))
+	f := fixture.New(t)
+	p := f.RegisteredPeer(7)
+	f.AddAsset(fixture.Ticket, f.AccountAddress(p.DID.Address()))
 	claims := fixture.Raw(`{"type":"asset"}`)
 	challenge := func(n int) string { return strings.Repeat(string(rune('A'+n)), 16) }
-	out, err := h.AskSigned(h.Request(p, "ask", map[string]any{"requestedClaims": claims, "challenge": challenge(20)}))
+	out, err := f.AskSigned(f.SignedRequest(p, "ask", map[string]any{"requestedClaims": claims, "challenge": challenge(20)}))
 	if err != nil || out.Pending == nil {
 		t.Fatal(out, err)
 	}
-	if err := h.Approve(out.Pending.ID, approvals.Choice{}); err != nil {
+	if err := f.Approve(out.Pending.ID, approvals.Choice{}); err != nil {
 		t.Fatal(err)
 	}
 	const apps = 8
@@ -328,14 +328,14 @@ func TestTheFirstCollectionFixesTheChallenge(t *testing.T) {
 	var errs [apps]error
 	var wg sync.WaitGroup
 	for i := range apps {
-		c, _, err := h.Auth.AuthenticateSigned(t.Context(), h.Request(p, challenge(i), map[string]any{
+		c, _, err := f.Auth.AuthenticateSigned(t.Context(), f.SignedRequest(p, challenge(i), map[string]any{
 			"requestedClaims": claims, "challenge": challenge(i), "approval": out.Pending.ID,
 		}))
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(c.Close)
-		wg.Go(func() { outs[i], errs[i] = h.Pipeline.Collect(t.Context(), c, out.Pending.ID, 0) })
+		wg.Go(func() { outs[i], errs[i] = f.Pipeline.Collect(t.Context(), c, out.Pending.ID, 0) })
 	}
 	wg.Wait()
 	first := -1
@@ -352,7 +352,7 @@ func TestTheFirstCollectionFixesTheChallenge(t *testing.T) {
 	if first < 0 {
 		t.Fatal("nobody was answered")
 	}
-	again, err := h.CollectSigned(h.Request(p, "again", map[string]any{"requestedClaims": claims, "challenge": challenge(first), "approval": out.Pending.ID}), out.Pending.ID)
+	again, err := f.CollectSigned(f.SignedRequest(p, "again", map[string]any{"requestedClaims": claims, "challenge": challenge(first), "approval": out.Pending.ID}), out.Pending.ID)
 	if err != nil || again.Answer == nil {
 		t.Errorf("the same challenge again: %v, %v", again, err)
 	}

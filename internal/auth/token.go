@@ -88,9 +88,9 @@ func (a *Auth) createOperator(ctx context.Context, c *Caller, n NewToken, row st
 		return Invalid("an operator's token has no wallet and no app")
 	}
 	e := c.Event(ledger.TokenCreated)
-	e.Made, e.Role, e.Name = row.ID, string(Operator), show.Plain(n.Name, show.MaxName)
+	e.Created, e.Role, e.Name = row.ID, string(Operator), show.Plain(n.Name, show.MaxName)
 	_, err := a.ledger.CommitService(ctx, c.Epoch, ledger.Change{
-		Event: e, Once: c.IdempotencyKey(), Created: row.ID, Secret: true, Writes: []store.Write{store.InsertToken(row)},
+		Event: e, IdempotencyKey: c.IdempotencyKey(), Created: row.ID, Secret: true, Writes: []store.Write{store.InsertToken(row)},
 	}, nil)
 	return err
 }
@@ -99,7 +99,7 @@ func (a *Auth) createWalletToken(ctx context.Context, c *Caller, n NewToken, row
 	if n.Wallet == "" {
 		return Invalid("which wallet is the token for?")
 	}
-	if err := a.Enter(ctx, c, n.Wallet); err != nil {
+	if err := a.AuthorizeWallet(ctx, c, n.Wallet); err != nil {
 		return err
 	}
 	var writes []store.Write
@@ -117,12 +117,12 @@ func (a *Auth) createWalletToken(ctx context.Context, c *Caller, n NewToken, row
 		}
 		row.App, created.App = app.Address(), app.String()
 		// The account is made now, so that an app whose path another app has is refused here.
-		asker := *c
-		asker.App = app
-		if _, err := a.AccountOf(ctx, &asker, did.AccountType()); err != nil {
+		requester := *c
+		requester.App = app
+		if _, err := a.EnsureAccount(ctx, &requester, did.AccountType()); err != nil {
 			return err
 		}
-		w, err := a.readmitApp(ctx, c, app)
+		w, err := a.reregisterApp(ctx, c, app)
 		if err != nil {
 			return err
 		}
@@ -142,7 +142,7 @@ func (a *Auth) createWalletToken(ctx context.Context, c *Caller, n NewToken, row
 	}
 	row.MAC = c.Wallet.MAC(row)
 	e := c.Event(ledger.TokenCreated)
-	e.App, e.Made, e.Role, e.Name = created.App, row.ID, string(n.Role), show.Plain(n.Name, show.MaxName)
+	e.App, e.Created, e.Role, e.Name = created.App, row.ID, string(n.Role), show.Plain(n.Name, show.MaxName)
 	_, err := c.Commit(ctx, ledger.Change{Event: e, Created: row.ID, Secret: true, Writes: append(writes, store.InsertToken(row))})
 	if c.Role == Operator && errors.Is(err, store.ErrChanged) {
 		return fmt.Errorf("%w: the wallet has an owner, who makes its tokens", ErrForbidden)
@@ -166,9 +166,9 @@ func appOf(text string) (did.DID, error) {
 	return did.FromPublicKey(pk, did.Type{Role: did.RoleApplication, Key: did.Ed25519, Hash: did.SHA3})
 }
 
-// Enter makes a caller ready to work on a wallet: its owner is there already, an operator may
+// AuthorizeWallet makes a caller ready to work on a wallet: its owner is there already, an operator may
 // enter while the wallet has no owner. Others are ErrForbidden.
-func (a *Auth) Enter(ctx context.Context, c *Caller, wallet string) error {
+func (a *Auth) AuthorizeWallet(ctx context.Context, c *Caller, wallet string) error {
 	if c.Role == Owner && c.WalletID == wallet {
 		return nil
 	}
@@ -205,7 +205,7 @@ func (a *Auth) Tokens(ctx context.Context, c *Caller, wallet string, p store.Pag
 	if wallet == "" {
 		err = c.RequireOperator()
 	} else {
-		err = a.Enter(ctx, c, wallet)
+		err = a.AuthorizeWallet(ctx, c, wallet)
 	}
 	if err != nil {
 		return nil, "", err

@@ -26,7 +26,7 @@ type Backups struct {
 	store    *store.Store
 	keystore *keystore.Keystore
 	ledger   *ledger.Ledger
-	backups  sync.Mutex // held while a backup is in memory
+	busy     sync.Mutex // held while a backup is in memory
 }
 
 // New returns the Backups of a keystore.
@@ -49,10 +49,10 @@ func (bk *Backups) Create(ctx context.Context, c *auth.Caller, withoutRecord boo
 	if err := c.RequireOwner(); err != nil {
 		return Backup{}, err
 	}
-	if !bk.backups.TryLock() {
+	if !bk.busy.TryLock() {
 		return Backup{}, ErrBusy
 	}
-	defer bk.backups.Unlock()
+	defer bk.busy.Unlock()
 	e := c.Event(ledger.BackupCreated)
 	if withoutRecord {
 		e.Reason = "without the record"
@@ -61,7 +61,7 @@ func (bk *Backups) Create(ctx context.Context, c *auth.Caller, withoutRecord boo
 	if err != nil {
 		return Backup{}, err
 	}
-	b, err := bk.gatherAtOnce(ctx, c, receipt, withoutRecord)
+	b, err := bk.gatherConsistent(ctx, c, receipt, withoutRecord)
 	if err != nil {
 		return Backup{}, err
 	}
@@ -80,20 +80,20 @@ func (bk *Backups) Create(ctx context.Context, c *auth.Caller, withoutRecord boo
 	if err != nil {
 		return Backup{}, err
 	}
-	again, err := openBackup(file, c.WalletID, key)
+	reopened, err := openBackup(file, c.WalletID, key)
 	if err != nil {
 		return Backup{}, fmt.Errorf("opening what was made: %w", err)
 	}
-	defer clear(again)
-	if !bytes.Equal(plain, again) {
+	defer clear(reopened)
+	if !bytes.Equal(plain, reopened) {
 		return Backup{}, errors.New("the backup does not open to what was sealed")
 	}
-	opened, err := readBackup(again, c.WalletID)
+	opened, err := readBackup(reopened, c.WalletID)
 	if err != nil {
 		return Backup{}, err
 	}
 	defer opened.wipe()
-	return Backup{file, opened.view(len(file), string(again[:digestSize]))}, nil
+	return Backup{file, opened.view(len(file), string(reopened[:digestSize]))}, nil
 }
 
 // Inspect opens a file with the wallet's own key, for its owner, and says what it holds. That it
@@ -102,10 +102,10 @@ func (bk *Backups) Inspect(ctx context.Context, c *auth.Caller, file []byte) (Vi
 	if err := c.RequireOwner(); err != nil {
 		return View{}, err
 	}
-	if !bk.backups.TryLock() {
+	if !bk.busy.TryLock() {
 		return View{}, ErrBusy
 	}
-	defer bk.backups.Unlock()
+	defer bk.busy.Unlock()
 	e := c.Event(ledger.BackupInspected)
 	e.Inert = true
 	receipt, err := c.Commit(ctx, ledger.Change{Event: e})
@@ -120,8 +120,8 @@ func (bk *Backups) Inspect(ctx context.Context, c *auth.Caller, file []byte) (Vi
 	return inspect(file, c.WalletID, key)
 }
 
-// gatherAtOnce gathers until nothing changed meanwhile: there is no change without an entry.
-func (bk *Backups) gatherAtOnce(ctx context.Context, c *auth.Caller, receipt store.Receipt, withoutRecord bool) (*backup, error) {
+// gatherConsistent gathers until nothing changed meanwhile: there is no change without an entry.
+func (bk *Backups) gatherConsistent(ctx context.Context, c *auth.Caller, receipt store.Receipt, withoutRecord bool) (*backup, error) {
 	for range auth.Tries {
 		if err := bk.auth.Refresh(ctx, c); err != nil {
 			return nil, err
@@ -165,7 +165,7 @@ func (bk *Backups) unchangedSince(ctx context.Context, c *auth.Caller, seq int64
 func (bk *Backups) gather(ctx context.Context, c *auth.Caller, receipt store.Receipt, last int64) (*backup, error) {
 	b := &backup{
 		Format: backupFormat, Wallet: c.WalletID, Created: bk.store.Now().UTC().Truncate(time.Second), Settings: settingsOf(c.Wallet.Settings()),
-		Accounts: []keptAccount{}, Apps: []keptApp{}, Revoked: []keptRefusal{}, Holdings: []keptHolding{}, Keys: []keptSecretKey{}, Secrets: []storedSecret{},
+		Accounts: []fileAccount{}, Apps: []fileApp{}, Revoked: []fileDelegation{}, Holdings: []fileHolding{}, Keys: []fileSecretKey{}, Secrets: []fileSecret{},
 	}
 	for _, part := range []func(context.Context, *auth.Caller, *backup) error{
 		func(ctx context.Context, c *auth.Caller, b *backup) error {
@@ -180,7 +180,7 @@ func (bk *Backups) gather(ctx context.Context, c *auth.Caller, receipt store.Rec
 	}
 	if last > 0 {
 		var err error
-		if b.Record, err = bk.recordUpTo(ctx, c, last); err != nil {
+		if b.Record, err = bk.logUpTo(ctx, c, last); err != nil {
 			b.wipe()
 			return nil, err
 		}
@@ -188,8 +188,8 @@ func (bk *Backups) gather(ctx context.Context, c *auth.Caller, receipt store.Rec
 	return b, nil
 }
 
-// leaveOut counts a row that is not genuine, which goes on record. Other errors are returned.
-func (b *backup) leaveOut(err error) error {
+// skipForged counts a row that is not genuine, which goes on record. Other errors are returned.
+func (b *backup) skipForged(err error) error {
 	if errors.Is(err, ledger.ErrForged) {
 		b.LeftOut++
 		return nil
@@ -206,10 +206,10 @@ func (bk *Backups) gatherAccounts(ctx context.Context, c *auth.Caller, receipt s
 		if a.Address == c.WalletID {
 			continue // the wallet's own, which names it
 		}
-		k := keptAccount{Address: a.Address, App: a.App, Type: a.Type, Created: a.Created}
+		k := fileAccount{Address: a.Address, App: a.App, Type: a.Type, Created: a.Created}
 		if a.Path == "" {
 			if k.Secret, err = c.Wallet.Keys().Secret(receipt, a); err != nil {
-				if err := b.leaveOut(c.Wallet.NoteForged(ctx, err)); err != nil {
+				if err := b.skipForged(c.Wallet.NoteForged(ctx, err)); err != nil {
 					return err
 				}
 				continue
@@ -228,7 +228,7 @@ func gatherRows[C any, R ledger.Sealed](ctx context.Context, c *auth.Caller, b *
 		}
 		o, err := ledger.Open[C](ctx, c.Wallet, row)
 		if err != nil {
-			if err := b.leaveOut(err); err != nil {
+			if err := b.skipForged(err); err != nil {
 				return err
 			}
 			continue
@@ -242,7 +242,7 @@ func gatherRows[C any, R ledger.Sealed](ctx context.Context, c *auth.Caller, b *
 // they withdrew.
 func (bk *Backups) gatherDecisions(ctx context.Context, c *auth.Caller, b *backup) error {
 	p, version, err := bk.pipeline.ReadPolicy(ctx, c)
-	if err = b.leaveOut(err); err != nil {
+	if err = b.skipForged(err); err != nil {
 		return err
 	}
 	if version > 0 {
@@ -250,7 +250,7 @@ func (bk *Backups) gatherDecisions(ctx context.Context, c *auth.Caller, b *backu
 	}
 	apps := func(p store.Page) ([]store.App, string, error) { return bk.store.Apps(ctx, c.WalletID, p) }
 	err = gatherRows(ctx, c, b, apps, func(row store.App, content auth.AppContent) {
-		b.Apps = append(b.Apps, keptApp{row.App, row.State, content.Name, row.Created})
+		b.Apps = append(b.Apps, fileApp{row.App, row.State, content.Name, row.Created})
 	})
 	if err != nil {
 		return err
@@ -260,21 +260,21 @@ func (bk *Backups) gatherDecisions(ctx context.Context, c *auth.Caller, b *backu
 	}
 	return gatherRows(ctx, c, b, delegations, func(row store.Delegation, token ledger.Text) {
 		if row.Revoked != 0 {
-			b.Revoked = append(b.Revoked, keptRefusal{row.Hash, row.FromAddr, row.ToAddr, row.Expires, row.Approved, row.Revoked, string(token)})
+			b.Revoked = append(b.Revoked, fileDelegation{row.Hash, row.FromAddr, row.ToAddr, row.Expires, row.Approved, row.Revoked, string(token)})
 		}
 	})
 }
 
 func (bk *Backups) gatherHoldings(ctx context.Context, c *auth.Caller, b *backup) error {
 	profile, _, err := bk.wallets.ProfileOf(ctx, c)
-	if err = b.leaveOut(err); err != nil {
+	if err = b.skipForged(err); err != nil {
 		return err
 	}
 	b.Profile = profile
 	list := func(p store.Page) ([]store.Credential, string, error) {
 		return bk.store.Credentials(ctx, c.WalletID, p)
 	}
-	return gatherRows(ctx, c, b, list, func(_ store.Credential, h wallets.Holding) { b.Holdings = append(b.Holdings, keptHolding(h)) })
+	return gatherRows(ctx, c, b, list, func(_ store.Credential, h wallets.Holding) { b.Holdings = append(b.Holdings, fileHolding(h)) })
 }
 
 // gatherSecrets reads what is kept for apps. Their secrets stay sealed with the apps' own keys,
@@ -292,18 +292,18 @@ func (bk *Backups) gatherSecrets(ctx context.Context, c *auth.Caller, b *backup)
 			after = row.Tag
 			k, err := ledger.Open[secrets.KeyContent](ctx, c.Wallet, row)
 			if err != nil {
-				if err := b.leaveOut(err); err != nil {
+				if err := b.skipForged(err); err != nil {
 					return err
 				}
 				continue
 			}
-			content := keptKey(k.Content())
+			content := fileKeyContent(k.Content())
 			content.Makers = nil // tokens, which are not in a backup
-			b.Keys = append(b.Keys, keptSecretKey{row.App, row.Created, content})
+			b.Keys = append(b.Keys, fileSecretKey{row.App, row.Created, content})
 		}
 	}
 	list := func(p store.Page) ([]store.Secret, string, error) { return bk.store.Secrets(ctx, c.WalletID, "", p) }
 	return gatherRows(ctx, c, b, list, func(row store.Secret, content secrets.Content) {
-		b.Secrets = append(b.Secrets, storedSecret{row.App, row.Revision, row.Created, row.Updated, keptContent(content)})
+		b.Secrets = append(b.Secrets, fileSecret{row.App, row.Revision, row.Created, row.Updated, fileSecretContent(content)})
 	})
 }

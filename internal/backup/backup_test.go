@@ -26,103 +26,103 @@ import (
 )
 
 // place is a store with a keystore and an operator, and no wallet yet.
-func place(t *testing.T) *fixture.House {
+func place(t *testing.T) *fixture.Fixture {
 	t.Helper()
-	h := &fixture.House{T: t, Path: filepath.Join(t.TempDir(), "data", "walletd.db"), Clock: time.Now().Truncate(time.Second)}
-	h.Open(true)
-	t.Cleanup(func() { h.Store.Close() })
-	text, row := auth.FirstToken(h.Clock)
-	h.Operator = text
-	slot := keystore.NewSlot{Name: "first", Recipient: fixture.Opener().Recipient}
-	if err := h.Keystore.Init(t.Context(), []keystore.NewSlot{slot}, row); err != nil {
+	f := &fixture.Fixture{T: t, Path: filepath.Join(t.TempDir(), "data", "walletd.db"), Clock: time.Now().Truncate(time.Second)}
+	f.Open(true)
+	t.Cleanup(func() { f.Store.Close() })
+	text, row := auth.FirstToken(f.Clock)
+	f.Operator = text
+	slot := keystore.NewSlot{Name: "first", Recipient: fixture.RecoveryIdentity().Recipient}
+	if err := f.Keystore.Init(t.Context(), []keystore.NewSlot{slot}, row); err != nil {
 		t.Fatal(err)
 	}
-	h.Unlock()
-	return h
+	f.Unlock()
+	return f
 }
 
 // furnished is a house whose wallet holds one of everything.
-func furnished(t *testing.T) *fixture.House {
+func furnished(t *testing.T) *fixture.Fixture {
 	t.Helper()
-	h := fixture.New(t)
-	ctx, owner := t.Context(), h.As(h.Owner)
+	f := fixture.New(t)
+	ctx, owner := t.Context(), f.As(f.Owner)
 	application := did.Type{Role: did.RoleApplication, Key: did.Ed25519, Hash: did.SHA3}
-	h.Account(fixture.Another, application)
-	h.Account(fixture.Notes, did.Type{Role: did.RoleAccount, Key: did.Secp256k1, Hash: did.SHA3})
+	f.Account(fixture.Another, application)
+	f.Account(fixture.Notes, did.Type{Role: did.RoleAccount, Key: did.Secp256k1, Hash: did.SHA3})
 	for _, typ := range []did.KeyType{did.Ed25519, did.Secp256k1, did.Ethereum} {
 		key, err := did.SecretKeyFromSeed(typ, bytes.Repeat([]byte{7}, 32))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := h.Wallets.ImportAccount(ctx, owner, key.Reveal(), did.Type{Role: did.RoleApplication, Key: typ, Hash: did.SHA3}); err != nil {
+		if _, err := f.Wallets.ImportAccount(ctx, owner, key.Reveal(), did.Type{Role: did.RoleApplication, Key: typ, Hash: did.SHA3}); err != nil {
 			t.Fatal(typ, err)
 		}
 	}
-	h.Policy(policy.Rule{App: fixture.Notes, Claim: "encryptionKey", Decision: policy.Allow}, policy.Rule{App: policy.Any, Claim: "profile", Decision: policy.Deny})
-	h.Profile(fixture.WholeProfile())
-	if _, err := h.Wallets.PutAsset(ctx, h.As(h.Owner), wallets.NewAsset{Asset: fixture.Parsed(t, fixture.Ticket), Owner: fixture.Parsed(t, h.Wallet), Issuer: fixture.Parsed(t, fixture.DemoIssuer), Tag: "Ticket"}); err != nil {
+	f.SetPolicy(policy.Rule{App: fixture.Notes, Claim: "encryptionKey", Decision: policy.Allow}, policy.Rule{App: policy.Any, Claim: "profile", Decision: policy.Deny})
+	f.SetProfile(fixture.WholeProfile())
+	if _, err := f.Wallets.PutAsset(ctx, f.As(f.Owner), wallets.NewAsset{Asset: fixture.ParseDID(t, fixture.Ticket), Owner: fixture.ParseDID(t, f.Wallet), Issuer: fixture.ParseDID(t, fixture.DemoIssuer), Tag: "Ticket"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.Auth.NameApp(ctx, h.As(h.Owner), fixture.App(t, fixture.Notes), "My notes"); err != nil {
+	if _, err := f.Auth.NameApp(ctx, f.As(f.Owner), fixture.App(t, fixture.Notes), "My notes"); err != nil {
 		t.Fatal(err)
 	}
 	for i := range 3 {
-		h.Keep(fixture.Notes, fmt.Sprint("secret ", i), fmt.Sprint("value ", i, " é"))
+		f.StoreSecret(fixture.Notes, fmt.Sprint("secret ", i), fmt.Sprint("value ", i, " é"))
 	}
-	token := h.AppToken(fixture.Notes)
-	h.Answer(token, fixture.KeyClaim("diary"))
+	token := f.AppToken(fixture.Notes)
+	f.Answer(token, fixture.KeyClaim("diary"))
 
 	from, fromDID := fixture.Secret(t, fixture.Another, application)
-	good := fixture.Delegate(t, from, fromDID, fixture.App(t, fixture.Notes), h.Clock, nil)
-	p := h.Pending(token, fixture.DelegatedClaim(fromDID.Address(), good))
-	if err := h.Approve(p.ID, approvals.Choice{Remember: &approvals.Remember{Until: "withdrawn"}}); err != nil {
+	good := fixture.Delegate(t, from, fromDID, fixture.App(t, fixture.Notes), f.Clock, nil)
+	p := f.Pending(token, fixture.DelegatedClaim(fromDID.Address(), good))
+	if err := f.Approve(p.ID, approvals.Choice{Remember: &approvals.Remember{Until: "withdrawn"}}); err != nil {
 		t.Fatal(err)
 	}
-	list, _, err := h.Auth.Delegations(ctx, h.As(h.Owner), store.Page{})
+	list, _, err := f.Auth.Delegations(ctx, f.As(f.Owner), store.Page{})
 	if err != nil || len(list) != 1 {
 		t.Fatal(list, err)
 	}
-	if err := h.Pipeline.RevokeDelegation(ctx, h.As(h.Owner), list[0].Hash); err != nil {
+	if err := f.Pipeline.RevokeDelegation(ctx, f.As(f.Owner), list[0].Hash); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.Ledger.SignHeads(ctx); err != nil {
+	if err := f.Ledger.SignHeads(ctx); err != nil {
 		t.Fatal(err)
 	}
-	return h
+	return f
 }
 
 // contents is all that the wallet holds, as text, without its record and the time.
 // contentsOf is what a backup of the wallet holds, as text.
-func contentsOf(h *fixture.House) string {
-	h.T.Helper()
-	c := h.As(h.Owner)
-	b, err := h.Backups.Gather(h.T.Context(), c, h.Releases(c), 0)
+func contentsOf(f *fixture.Fixture) string {
+	f.T.Helper()
+	c := f.As(f.Owner)
+	b, err := f.Backups.Gather(f.T.Context(), c, f.ReleasingReceipt(c), 0)
 	if err != nil {
-		h.T.Fatal(err)
+		f.T.Fatal(err)
 	}
 	b.Created = time.Time{}
-	slices.SortFunc(b.Secrets, func(a, b backup.StoredSecret) int { return strings.Compare(a.Content.Name, b.Content.Name) }) // tags are the key's
+	slices.SortFunc(b.Secrets, func(a, b backup.FileSecret) int { return strings.Compare(a.Content.Name, b.Content.Name) }) // tags are the key's
 	text, err := json.MarshalIndent(b, "", " ")
 	if err != nil {
-		h.T.Fatal(err)
+		f.T.Fatal(err)
 	}
 	return string(text)
 }
 
 func TestAWalletIsRestoredIntoAnEmptyStore(t *testing.T) {
-	h := furnished(t)
-	b := h.Backup()
+	f := furnished(t)
+	b := f.Backup()
 	if b.Secrets != 3 || b.KeyPairs != 3 || b.Accounts < 3 || b.Rules != 2 || !b.Profile || b.Apps == 0 || b.Credentials == 0 || b.LeftOut != 0 {
 		t.Errorf("the backup holds %+v", b.View)
 	}
-	if kind, e := h.LastEvent(); kind != "backup.created" || e.By != "owner" {
+	if kind, e := f.LastEvent(); kind != "backup.created" || e.By != "owner" {
 		t.Errorf("on record: %s %+v", kind, e)
 	}
-	entries, err := h.Wallets.Record(t.Context(), h.As(h.Owner), 0, 200)
+	entries, err := f.Wallets.AuditEntries(t.Context(), f.As(f.Owner), 0, 200)
 	if err != nil {
 		t.Fatal(err)
 	}
-	shown, err := h.Backups.Inspect(t.Context(), h.As(h.Owner), b.File)
+	shown, err := f.Backups.Inspect(t.Context(), f.As(f.Owner), b.File)
 	if diff := cmp.Diff(b.View, shown); err != nil || diff != "" {
 		t.Errorf("inspecting it: %v %s", err, diff)
 	}
@@ -130,21 +130,21 @@ func TestAWalletIsRestoredIntoAnEmptyStore(t *testing.T) {
 	if diff := cmp.Diff(b.View, shown); err != nil || diff != "" {
 		t.Errorf("inspecting it with the words: %v %s", err, diff)
 	}
-	if kind, e := h.LastEvent(); kind != "backup.inspected" || e.By != "owner" {
+	if kind, e := f.LastEvent(); kind != "backup.inspected" || e.By != "owner" {
 		t.Errorf("on record: %s %+v", kind, e)
 	}
-	before := contentsOf(h)
+	before := contentsOf(f)
 
 	n := place(t)
-	n.Wallet = h.Wallet
+	n.Wallet = f.Wallet
 	restored, err := n.Restore(b.File)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if restored.RulesOff != 1 || restored.Wallet != h.Wallet {
+	if restored.RulesOff != 1 || restored.Wallet != f.Wallet {
 		t.Errorf("restored %+v", restored)
 	}
-	n.Own()
+	n.NewOwner()
 	after := strings.Replace(contentsOf(n), `"decision": "allow",
     "off": true`, `"decision": "allow"`, 1)
 	if diff := cmp.Diff(before, after); diff != "" {
@@ -152,7 +152,7 @@ func TestAWalletIsRestoredIntoAnEmptyStore(t *testing.T) {
 	}
 
 	t.Run("says what its record said, on a chain that holds", func(t *testing.T) {
-		again, err := n.Wallets.Record(t.Context(), n.As(n.Owner), 0, 200)
+		again, err := n.Wallets.AuditEntries(t.Context(), n.As(n.Owner), 0, 200)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -165,15 +165,15 @@ func TestAWalletIsRestoredIntoAnEmptyStore(t *testing.T) {
 		if err := n.Ledger.SignHeads(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		v := n.Verified()
+		v := n.VerifyAuditLog()
 		if v.Heads < 2 || v.Head.Seq <= int64(len(entries)) || !strings.Contains(v.Unknown, "made again") {
 			t.Errorf("verified %+v", v)
 		}
 		var export bytes.Buffer
-		if err := n.Wallets.ExportRecord(t.Context(), n.As(n.Owner), &export); err != nil {
+		if err := n.Wallets.ExportAuditLog(t.Context(), n.As(n.Owner), &export); err != nil {
 			t.Fatal(err)
 		}
-		old, err := h.Store.Heads(t.Context(), h.Wallet, 0, 10)
+		old, err := f.Store.Heads(t.Context(), f.Wallet, 0, 10)
 		if err != nil || len(old) == 0 {
 			t.Fatal(old, err)
 		}
@@ -197,7 +197,7 @@ func TestAWalletIsRestoredIntoAnEmptyStore(t *testing.T) {
 			t.Fatalf("%+v, %v", p, err)
 		}
 		p.Rules[0].Off = false
-		n.Policy(p.Rules...)
+		n.SetPolicy(p.Rules...)
 		n.Answer(token, fixture.KeyClaim("diary"))
 	})
 	t.Run("refuses what was withdrawn, and knows no old token", func(t *testing.T) {
@@ -208,22 +208,22 @@ func TestAWalletIsRestoredIntoAnEmptyStore(t *testing.T) {
 		if grants, _, err := n.Approvals.ListGrants(t.Context(), n.As(n.Owner), store.Page{}); err != nil || len(grants) != 0 {
 			t.Errorf("grants: %v, %v", grants, err)
 		}
-		_, err = n.Auth.Authenticate(t.Context(), h.Owner)
+		_, err = n.Auth.Authenticate(t.Context(), f.Owner)
 		fixture.WantErr(t, err, auth.ErrUnauthorized)
 	})
 	t.Run("is backed up and restored again", func(t *testing.T) {
 		again := n.Backup()
 		third := place(t)
-		third.Wallet = h.Wallet
+		third.Wallet = f.Wallet
 		if _, err := third.Restore(again.File); err != nil {
 			t.Fatal(err)
 		}
-		third.Own()
+		third.NewOwner()
 		if err := third.Ledger.SignHeads(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		third.Verified()
-		old, err := third.Wallets.Record(t.Context(), third.As(third.Owner), 0, 200)
+		third.VerifyAuditLog()
+		old, err := third.Wallets.AuditEntries(t.Context(), third.As(third.Owner), 0, 200)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -235,18 +235,18 @@ func TestAWalletIsRestoredIntoAnEmptyStore(t *testing.T) {
 
 // A row of the old store, with its MAC, is nobody's in the new one.
 func TestARestoredWalletHasAKeyOfItsOwn(t *testing.T) {
-	h := furnished(t)
-	b := h.Backup()
-	old, _, err := h.Store.Tokens(t.Context(), h.Wallet, store.Page{})
+	f := furnished(t)
+	b := f.Backup()
+	old, _, err := f.Store.Tokens(t.Context(), f.Wallet, store.Page{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	n := place(t)
-	n.Wallet = h.Wallet
+	n.Wallet = f.Wallet
 	if _, err := n.Restore(b.File); err != nil {
 		t.Fatal(err)
 	}
-	n.Own()
+	n.NewOwner()
 	for _, row := range old {
 		if row.Role == string(auth.Owner) {
 			if _, err := n.Store.Commit(t.Context(), store.Change{Chain: "x", Entries: []store.Entry{{ID: "x", Kind: "x"}}, Epoch: -1, Writes: []store.Write{store.InsertToken(row)}}); err != nil {
@@ -254,15 +254,15 @@ func TestARestoredWalletHasAKeyOfItsOwn(t *testing.T) {
 			}
 		}
 	}
-	_, err = n.Auth.Authenticate(t.Context(), h.Owner)
+	_, err = n.Auth.Authenticate(t.Context(), f.Owner)
 	fixture.WantErr(t, err, auth.ErrUnauthorized)
 }
 
 func TestARestoreIsRefused(t *testing.T) {
-	h := furnished(t)
-	b := h.Backup()
+	f := furnished(t)
+	b := f.Backup()
 	t.Run("while the wallet is there", func(t *testing.T) {
-		_, err := h.Restore(b.File)
+		_, err := f.Restore(b.File)
 		fixture.WantErr(t, err, auth.ErrExists)
 	})
 	n := place(t)
@@ -274,13 +274,13 @@ func TestARestoreIsRefused(t *testing.T) {
 	zoo := strings.Repeat("zoo ", 11) + "wrong"
 	flipped := bytes.Clone(b.File)
 	flipped[len(flipped)/2] ^= 1
-	renamed := bytes.Replace(b.File, []byte(h.Wallet), []byte("z1muQ3xqHQK2uiACHyChikobsiY5kLqtShA"), 1)
+	renamed := bytes.Replace(b.File, []byte(f.Wallet), []byte("z1muQ3xqHQK2uiACHyChikobsiY5kLqtShA"), 1)
 	for name, tt := range map[string]struct {
 		r    backup.Restoration
 		want error
 		says string
 	}{
-		"with other words":         {backup.Restoration{Words: []byte(zoo), File: b.File}, backup.ErrWallet, h.Wallet},
+		"with other words":         {backup.Restoration{Words: []byte(zoo), File: b.File}, backup.ErrWallet, f.Wallet},
 		"with no words":            {backup.Restoration{File: b.File}, auth.ErrInput, "words"},
 		"with words that are none": {backup.Restoration{Words: []byte("zoo"), File: b.File}, auth.ErrInput, ""},
 		"cut":                      {backup.Restoration{Words: []byte(fixture.Words), File: b.File[:len(b.File)/2]}, backup.ErrInvalid, "cut off"},
@@ -298,7 +298,7 @@ func TestARestoreIsRefused(t *testing.T) {
 		})
 	}
 	t.Run("for an owner", func(t *testing.T) {
-		_, err := h.Backups.Restore(t.Context(), h.As(h.Owner), backup.Restoration{Words: []byte(fixture.Words), File: b.File})
+		_, err := f.Backups.Restore(t.Context(), f.As(f.Owner), backup.Restoration{Words: []byte(fixture.Words), File: b.File})
 		fixture.WantErr(t, err, auth.ErrForbidden)
 	})
 	t.Run("from the future", func(t *testing.T) {
@@ -308,7 +308,7 @@ func TestARestoreIsRefused(t *testing.T) {
 	if all, _, err := n.Store.Wallets(t.Context(), store.Page{}); err != nil || len(all) != 0 {
 		t.Errorf("wallets: %v, %v", all, err)
 	}
-	if end, err := n.Store.ChainEnd(t.Context(), h.Wallet); err != nil || end.Seq != 0 {
+	if end, err := n.Store.ChainEnd(t.Context(), f.Wallet); err != nil || end.Seq != 0 {
 		t.Errorf("entries: %+v, %v", end, err)
 	}
 	t.Run("beside another record of the wallet, unless the old one is left out", func(t *testing.T) {
@@ -321,41 +321,41 @@ func TestARestoreIsRefused(t *testing.T) {
 		if _, err := o.Backups.Restore(t.Context(), o.As(o.Operator), backup.Restoration{Words: []byte(fixture.Words), File: b.File, WithoutRecord: true}); err != nil {
 			t.Fatal(err)
 		}
-		o.Own()
-		o.Verified()
+		o.NewOwner()
+		o.VerifyAuditLog()
 	})
 }
 
 // What is deleted and restored in the same store goes on with the record that is there.
 func TestAWalletIsRestoredWhereItWas(t *testing.T) {
-	h := furnished(t)
-	b := h.Backup()
-	before := contentsOf(h)
-	if err := h.Ledger.SignHeads(t.Context()); err != nil {
+	f := furnished(t)
+	b := f.Backup()
+	before := contentsOf(f)
+	if err := f.Ledger.SignHeads(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.Wallets.Delete(t.Context(), h.As(h.Owner), h.Wallet); err != nil {
+	if err := f.Wallets.Delete(t.Context(), f.As(f.Owner), f.Wallet); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.Restore(b.File); err != nil {
+	if _, err := f.Restore(b.File); err != nil {
 		t.Fatal(err)
 	}
-	h.Own()
-	if after := contentsOf(h); strings.ReplaceAll(after, ",\n    \"off\": true", "") != before {
+	f.NewOwner()
+	if after := contentsOf(f); strings.ReplaceAll(after, ",\n    \"off\": true", "") != before {
 		t.Error(cmp.Diff(before, after))
 	}
-	if err := h.Ledger.SignHeads(t.Context()); err != nil {
+	if err := f.Ledger.SignHeads(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	h.Verified()
+	f.VerifyAuditLog()
 }
 
 // policy.Any client that has the key opens the file: it is a Matrix secret.
 func TestABackupIsAMatrixSecret(t *testing.T) {
-	h := fixture.New(t)
-	b := h.Backup()
-	c := h.As(h.Owner)
-	key, err := backup.BackupKey(h.Releases(c), c.Wallet.Keys())
+	f := fixture.New(t)
+	b := f.Backup()
+	c := f.As(f.Owner)
+	key, err := backup.BackupKey(f.ReleasingReceipt(c), c.Wallet.Keys())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -363,44 +363,44 @@ func TestABackupIsAMatrixSecret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plain, err := s.Open(backup.Name, h.Wallet, key)
+	plain, err := s.Open(backup.Name, f.Wallet, key)
 	if err != nil || string(plain[:backup.DigestSize]) != b.Digest {
 		t.Errorf("%v", err)
 	}
-	_, err = h.Wallets.Derive(t.Context(), h.As(h.Owner), []byte(backup.BackupSalt))
+	_, err = f.Wallets.Derive(t.Context(), f.As(f.Owner), []byte(backup.BackupSalt))
 	fixture.WantCode(t, err, "salt_reserved")
 }
 
 func TestABackupIsOfOneMoment(t *testing.T) {
-	h := fixture.New(t)
-	token := h.AppToken(fixture.Notes)
-	h.Policy(policy.Rule{App: fixture.Notes, Claim: "encryptionKey", Decision: policy.Allow})
-	h.Answer(token, fixture.KeyClaim("a"))
+	f := fixture.New(t)
+	token := f.AppToken(fixture.Notes)
+	f.SetPolicy(policy.Rule{App: fixture.Notes, Claim: "encryptionKey", Decision: policy.Allow})
+	f.Answer(token, fixture.KeyClaim("a"))
 	end := func() int64 {
-		e, err := h.Store.ChainEnd(t.Context(), h.Wallet)
+		e, err := f.Store.ChainEnd(t.Context(), f.Wallet)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return e.Seq
 	}
 	unchanged := func(c *auth.Caller, since int64) bool {
-		is, err := h.Backups.UnchangedSince(t.Context(), c, since)
+		is, err := f.Backups.UnchangedSince(t.Context(), c, since)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return is
 	}
-	c, since := h.As(h.Owner), end()
-	h.Answer(token, fixture.KeyClaim("b"))
+	c, since := f.As(f.Owner), end()
+	f.Answer(token, fixture.KeyClaim("b"))
 	if !unchanged(c, since) {
 		t.Error("a key that was given changed the wallet")
 	}
-	h.Keep(fixture.Notes, "s", "v")
+	f.StoreSecret(fixture.Notes, "s", "v")
 	if unchanged(c, since) {
 		t.Error("a secret that was kept changed nothing")
 	}
-	c, since = h.As(h.Owner), end()
-	h.Policy()
+	c, since = f.As(f.Owner), end()
+	f.SetPolicy()
 	if unchanged(c, since) {
 		t.Error("a policy that was set changed nothing")
 	}
@@ -408,39 +408,39 @@ func TestABackupIsOfOneMoment(t *testing.T) {
 
 // A row that somebody else wrote is no reason to have no backup: it is left out, and said so.
 func TestABackupLeavesOutWhatIsForged(t *testing.T) {
-	h := fixture.New(t)
-	h.Keep(fixture.Notes, "mine", "value")
-	genuine, _, err := h.Store.Secrets(t.Context(), h.Wallet, "", store.Page{})
+	f := fixture.New(t)
+	f.StoreSecret(fixture.Notes, "mine", "value")
+	genuine, _, err := f.Store.Secrets(t.Context(), f.Wallet, "", store.Page{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	forged := genuine[0]
 	forged.Tag, forged.Revision = bytes.Repeat([]byte{9}, 32), "forged"
-	put := store.Change{Chain: h.Wallet, Entries: []store.Entry{{ID: "x", Kind: "x"}}, Epoch: -1, Writes: []store.Write{store.PutRestoredSecret(forged)}}
-	if _, err := h.Store.Commit(t.Context(), put); err != nil {
+	put := store.Change{Chain: f.Wallet, Entries: []store.Entry{{ID: "x", Kind: "x"}}, Epoch: -1, Writes: []store.Write{store.PutRestoredSecret(forged)}}
+	if _, err := f.Store.Commit(t.Context(), put); err != nil {
 		t.Fatal(err)
 	}
-	b := h.Backup()
+	b := f.Backup()
 	if b.Secrets != 1 || b.LeftOut != 1 {
 		t.Errorf("the backup holds %+v", b.View)
 	}
-	if kind, _ := h.LastEvent(); kind != "row.forged" {
+	if kind, _ := f.LastEvent(); kind != "row.forged" {
 		t.Errorf("the last event is %s", kind)
 	}
 }
 
 func TestABackupIsTheOwnersAlone(t *testing.T) {
-	h := fixture.New(t)
-	b := h.Backup()
-	for _, token := range []string{h.Operator, h.AppToken(fixture.Notes)} {
-		_, err := h.Backups.Create(t.Context(), h.As(token), false)
+	f := fixture.New(t)
+	b := f.Backup()
+	for _, token := range []string{f.Operator, f.AppToken(fixture.Notes)} {
+		_, err := f.Backups.Create(t.Context(), f.As(token), false)
 		fixture.WantErr(t, err, auth.ErrForbidden)
-		_, err = h.Backups.Inspect(t.Context(), h.As(token), b.File)
+		_, err = f.Backups.Inspect(t.Context(), f.As(token), b.File)
 		fixture.WantErr(t, err, auth.ErrForbidden)
 	}
-	defer h.Backups.Hold()()
-	_, err := h.Backups.Create(t.Context(), h.As(h.Owner), false)
+	defer f.Backups.Hold()()
+	_, err := f.Backups.Create(t.Context(), f.As(f.Owner), false)
 	fixture.WantErr(t, err, backup.ErrBusy)
-	_, err = h.Restore(b.File)
+	_, err = f.Restore(b.File)
 	fixture.WantErr(t, err, backup.ErrBusy)
 }

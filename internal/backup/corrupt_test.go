@@ -15,11 +15,11 @@ import (
 
 // A thousand files with a few bytes changed: none panics, and none restores anything else.
 func TestACorruptedBackupRestoresTheSameOrNothing(t *testing.T) {
-	h := furnished(t)
-	b := h.Backup()
-	before := contentsOf(h)
+	f := furnished(t)
+	b := f.Backup()
+	before := contentsOf(f)
 	n := place(t)
-	n.Wallet = h.Wallet
+	n.Wallet = f.Wallet
 	chance := rand.New(rand.NewPCG(1, 2))
 	refused, same := 0, 0
 	for range 1000 {
@@ -36,7 +36,7 @@ func TestACorruptedBackupRestoresTheSameOrNothing(t *testing.T) {
 			continue
 		}
 		same++
-		n.Own()
+		n.NewOwner()
 		if after := strings.ReplaceAll(contentsOf(n), ",\n    \"off\": true", ""); after != before {
 			t.Fatalf("restored something else: %s", cmp.Diff(before, after))
 		}

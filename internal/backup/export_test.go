@@ -11,7 +11,7 @@ import (
 const BackupSalt = backupSalt
 const DigestSize = digestSize
 
-type StoredSecret = storedSecret
+type FileSecret = fileSecret
 
 var BackupKey = backupKey
 
@@ -25,6 +25,6 @@ func (b *Backups) UnchangedSince(ctx context.Context, c *auth.Caller, seq int64)
 
 // Hold makes the Backups busy until the function it returns is called.
 func (b *Backups) Hold() (release func()) {
-	b.backups.Lock()
-	return b.backups.Unlock
+	b.busy.Lock()
+	return b.busy.Unlock
 }

@@ -52,26 +52,26 @@ var (
 	ErrBusy = errors.New("another backup is being made or restored; try again when it is done")
 )
 
-func badBackup(format string, args ...any) error {
+func invalid(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrInvalid, fmt.Sprintf(format, args...))
 }
 
 // backup is all of a wallet that its words do not bring back, as it stands in the file. Grants,
 // tokens, questions and sessions are not in it; of apps and delegations what the person decided.
 type backup struct {
-	Format   int             `json:"format"`
-	Wallet   string          `json:"wallet"`
-	Created  time.Time       `json:"createdAt"`
-	Settings settings        `json:"settings"`
-	Accounts []keptAccount   `json:"accounts"`
-	Policy   *policy.Policy  `json:"policy,omitempty"`
-	Profile  wallets.Profile `json:"profile,omitempty"`
-	Apps     []keptApp       `json:"apps"`
-	Revoked  []keptRefusal   `json:"revokedDelegations"`
-	Holdings []keptHolding   `json:"credentials"`
-	Keys     []keptSecretKey `json:"secretKeys"`
-	Secrets  []storedSecret  `json:"secrets"`
-	Record   *keptRecord     `json:"record,omitempty"` // nil if it was left out
+	Format   int              `json:"format"`
+	Wallet   string           `json:"wallet"`
+	Created  time.Time        `json:"createdAt"`
+	Settings settings         `json:"settings"`
+	Accounts []fileAccount    `json:"accounts"`
+	Policy   *policy.Policy   `json:"policy,omitempty"`
+	Profile  wallets.Profile  `json:"profile,omitempty"`
+	Apps     []fileApp        `json:"apps"`
+	Revoked  []fileDelegation `json:"revokedDelegations"`
+	Holdings []fileHolding    `json:"credentials"`
+	Keys     []fileSecretKey  `json:"secretKeys"`
+	Secrets  []fileSecret     `json:"secrets"`
+	Record   *fileLog         `json:"record,omitempty"` // nil if it was left out
 	// LeftOut counts the rows that were not the wallet's own or did not open.
 	LeftOut int `json:"leftOut,omitempty"`
 }
@@ -82,9 +82,9 @@ type settings struct {
 	Strangers bool   `json:"strangers"`
 }
 
-// keptAccount is an account. Secret, in the packages' form, is of one that no path leads to; the
+// fileAccount is an account. Secret, in the packages' form, is of one that no path leads to; the
 // others are derived again.
-type keptAccount struct {
+type fileAccount struct {
 	Address string `json:"address"`
 	App     string `json:"app"`
 	Type    string `json:"type"`
@@ -92,16 +92,16 @@ type keptAccount struct {
 	Created int64  `json:"created"`
 }
 
-type keptApp struct {
+type fileApp struct {
 	App     string `json:"app"`
 	State   string `json:"state"`
 	Name    string `json:"name,omitempty"`
 	Created int64  `json:"created"`
 }
 
-// keptRefusal is a delegation that the person withdrew: it stays refused. Approved ones are yeses
+// fileDelegation is a delegation that the person withdrew: it stays refused. Approved ones are yeses
 // and are not kept.
-type keptRefusal struct {
+type fileDelegation struct {
 	Hash     []byte `json:"hash"`
 	From     string `json:"from"`
 	To       string `json:"to"`
@@ -111,38 +111,38 @@ type keptRefusal struct {
 	Token    string `json:"token"`
 }
 
-type keptSecretKey struct {
-	App     string  `json:"app"`
-	Created int64   `json:"created"`
-	Content keptKey `json:"content"`
+type fileSecretKey struct {
+	App     string         `json:"app"`
+	Created int64          `json:"created"`
+	Content fileKeyContent `json:"content"`
 }
 
-// keptKey has the fields of keyContent, of which it is converted.
-type keptKey struct {
+// fileKeyContent has the fields of keyContent, of which it is converted.
+type fileKeyContent struct {
 	Salt   string           `json:"salt"`
 	Name   string           `json:"name,omitempty"`
 	Makers map[string]int64 `json:"makers,omitempty"`
 	IDs    []string         `json:"ids,omitempty"`
 }
 
-type storedSecret struct {
-	App      string      `json:"app"`
-	Revision string      `json:"revision"`
-	Created  int64       `json:"created"`
-	Updated  int64       `json:"updated"`
-	Content  keptContent `json:"content"`
+type fileSecret struct {
+	App      string            `json:"app"`
+	Revision string            `json:"revision"`
+	Created  int64             `json:"created"`
+	Updated  int64             `json:"updated"`
+	Content  fileSecretContent `json:"content"`
 }
 
-// keptContent has the fields of secretContent, of which it is converted.
-type keptContent struct {
+// fileSecretContent has the fields of secretContent, of which it is converted.
+type fileSecretContent struct {
 	Name  string          `json:"name"`
 	Salt  string          `json:"salt"`
 	KeyID string          `json:"keyId"`
 	Data  json.RawMessage `json:"data"`
 }
 
-// keptHolding has the fields of holding, of which it is converted.
-type keptHolding struct {
+// fileHolding has the fields of holding, of which it is converted.
+type fileHolding struct {
 	Kind       string          `json:"kind"`
 	DID        string          `json:"did"`
 	Owner      string          `json:"owner"`
@@ -248,7 +248,7 @@ func sealBackup(wallet string, key secretstorage.Key, plain []byte) ([]byte, err
 func openBackup(file []byte, wallet string, key secretstorage.Key) ([]byte, error) {
 	secret, err := secretstorage.ParseSecret(file, MaxPlaintext)
 	if err != nil {
-		return nil, badBackup("it is no backup of walletd, or it was cut off")
+		return nil, invalid("it is no backup of walletd, or it was cut off")
 	}
 	ids := secret.KeyIDs()
 	if !slices.Contains(ids, wallet) {
@@ -257,24 +257,24 @@ func openBackup(file []byte, wallet string, key secretstorage.Key) ([]byte, erro
 				return nil, fmt.Errorf("%w: it is of %s, not of %s", ErrWallet, other.Address(), wallet)
 			}
 		}
-		return nil, badBackup("it is no backup of a wallet")
+		return nil, invalid("it is no backup of a wallet")
 	}
 	sealed, err := secret.Copy(wallet)
 	if err != nil {
-		return nil, badBackup("it was cut or changed")
+		return nil, invalid("it was cut or changed")
 	}
 	plain, err := secretstorage.Open(key, Name, sealed)
 	if err != nil {
-		return nil, badBackup("it was changed, or sealed with other words")
+		return nil, invalid("it was changed, or sealed with other words")
 	}
 	if len(plain) <= digestSize || plain[digestSize] != '\n' {
 		clear(plain)
-		return nil, badBackup("it was changed")
+		return nil, invalid("it was changed")
 	}
 	sum := sha256.Sum256(plain[digestSize+1:])
 	if hex.EncodeToString(sum[:]) != string(plain[:digestSize]) {
 		clear(plain)
-		return nil, badBackup("it was changed")
+		return nil, invalid("it was changed")
 	}
 	return plain, nil
 }
@@ -287,12 +287,12 @@ func readBackup(plain []byte, wallet string) (*backup, error) {
 		Format int `json:"format"`
 	}
 	if err := json.Unmarshal(body, &format); err == nil && format.Format > backupFormat {
-		return nil, badBackup("a newer walletd made it; restore it with that one")
+		return nil, invalid("a newer walletd made it; restore it with that one")
 	}
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
 	if err := d.Decode(b); err != nil || d.More() || b.Format != backupFormat {
-		return nil, badBackup("what is in it is no wallet")
+		return nil, invalid("what is in it is no wallet")
 	}
 	if b.Wallet != wallet {
 		return nil, ErrWallet

@@ -59,12 +59,12 @@ func FuzzBackup(f *testing.F) {
 		if err != nil {
 			return
 		}
-		m := &remade{backups: backups, caller: &auth.Caller{Role: auth.Owner, WalletID: row.ID, Wallet: backups.ledger.NewWallet(row, own)}}
+		m := &rebuilt{backups: backups, caller: &auth.Caller{Role: auth.Owner, WalletID: row.ID, Wallet: backups.ledger.NewWallet(row, own)}}
 		for _, part := range []func(*backup) error{m.accounts, m.decisions, m.holdings, m.secrets} {
 			part(b)
 		}
 		if b.Record != nil {
-			b.Record.old(m.caller.Wallet)
+			b.Record.oldChain(m.caller.Wallet)
 		}
 		b.view(0, "")
 		if _, err := json.Marshal(b); err != nil {

@@ -54,35 +54,35 @@ func (bk *Backups) Restore(ctx context.Context, c *auth.Caller, r Restoration) (
 	if (r.Words == nil) == (r.Seed == nil) {
 		return RestoredWallet{}, auth.Invalid("a restore takes either words or seedHex")
 	}
-	if !bk.backups.TryLock() {
+	if !bk.busy.TryLock() {
 		return RestoredWallet{}, ErrBusy
 	}
-	defer bk.backups.Unlock()
+	defer bk.busy.Unlock()
 	_, seed, err := wallets.NewWallet{Words: r.Words, Seed: r.Seed}.ReadSeed()
 	if err != nil {
 		return RestoredWallet{}, err
 	}
 	defer seed.Wipe()
-	m, view, err := bk.remake(seed, r.File)
+	m, view, err := bk.rebuild(seed, r.File)
 	if err != nil {
 		return RestoredWallet{}, err
 	}
 	defer m.caller.Close()
 	if r.WithoutRecord {
-		m.old, view.Entries, view.Head = store.OldChain{}, 0, ""
+		m.oldChain, view.Entries, view.Head = store.OldChain{}, 0, ""
 	}
-	if n := len(m.old.Records); n > 0 && time.UnixMilli(m.old.Records[n-1].Time).After(bk.store.Now().Add(maxAhead)) {
-		return RestoredWallet{}, badBackup("its record ends in the future; set the clock of this machine")
+	if n := len(m.oldChain.Records); n > 0 && time.UnixMilli(m.oldChain.Records[n-1].Time).After(bk.store.Now().Add(maxAhead)) {
+		return RestoredWallet{}, invalid("its record ends in the future; set the clock of this machine")
 	}
-	return RestoredWallet{view, m.rulesOff}, bk.putBack(ctx, c, m, view)
+	return RestoredWallet{view, m.rulesOff}, bk.commitRestored(ctx, c, m, view)
 }
 
-// putBack stores a remade wallet, with the entries that say so, in one transaction.
-func (bk *Backups) putBack(ctx context.Context, c *auth.Caller, m *remade, view View) error {
+// commitRestored stores a remade wallet, with the entries that say so, in one transaction.
+func (bk *Backups) commitRestored(ctx context.Context, c *auth.Caller, m *rebuilt, view View) error {
 	e := c.Event(ledger.WalletRestored)
 	e.Wallet = m.caller.WalletID
 	e.Reason = "from a backup of " + view.Created.UTC().Format(time.RFC3339)
-	err := bk.ledger.Restore(ctx, c.Epoch, ledger.Change{Event: e, Writes: m.writes}, m.caller.Wallet, m.old)
+	err := bk.ledger.Restore(ctx, c.Epoch, ledger.Change{Event: e, Writes: m.writes}, m.caller.Wallet, m.oldChain)
 	switch {
 	case errors.Is(err, store.ErrExists):
 		return fmt.Errorf("%w: the wallet %s; delete it first, or keep it", auth.ErrExists, m.caller.WalletID)
@@ -90,24 +90,24 @@ func (bk *Backups) putBack(ctx context.Context, c *auth.Caller, m *remade, view 
 	return err
 }
 
-// remade is a wallet made again: rows for the store, sealed with a new key.
-type remade struct {
+// rebuilt is a wallet made again: rows for the store, sealed with a new key.
+type rebuilt struct {
 	backups  *Backups
 	caller   *auth.Caller // its owner, in whose name the rows are made
 	now      int64
 	writes   []store.Write
-	old      store.OldChain
+	oldChain store.OldChain
 	rulesOff int
 }
 
-// remake opens a backup with a wallet's seed and makes its rows. The caller closes remade.caller.
-func (bk *Backups) remake(seed derive.Seed, file []byte) (_ *remade, view View, err error) {
+// rebuild opens a backup with a wallet's seed and makes its rows. The caller closes remade.caller.
+func (bk *Backups) rebuild(seed derive.Seed, file []byte) (_ *rebuilt, view View, err error) {
 	now := bk.store.Now().Unix()
 	row, own, w, err := bk.keystore.NewWallet(seed, keystore.Content{Rounds: 1}, now)
 	if err != nil {
 		return nil, view, fmt.Errorf("sealing the wallet: %w", err)
 	}
-	m := &remade{backups: bk, caller: &auth.Caller{Role: auth.Owner, WalletID: row.ID, Wallet: bk.ledger.NewWallet(row, w)}, now: now}
+	m := &rebuilt{backups: bk, caller: &auth.Caller{Role: auth.Owner, WalletID: row.ID, Wallet: bk.ledger.NewWallet(row, w)}, now: now}
 	defer func() {
 		if err != nil {
 			m.caller.Close()
@@ -138,25 +138,25 @@ func (bk *Backups) remake(seed derive.Seed, file []byte) (_ *remade, view View, 
 		}
 	}
 	if b.Record != nil {
-		m.old = b.Record.old(m.caller.Wallet)
+		m.oldChain = b.Record.oldChain(m.caller.Wallet)
 	}
 	return m, b.view(len(file), string(plain[:digestSize])), nil
 }
 
 // accounts derives again what the words give, and seals the keys of the others. An account that
 // comes out with another address is refused.
-func (m *remade) accounts(b *backup) error {
+func (m *rebuilt) accounts(b *backup) error {
 	w := m.caller.Wallet.Keys()
 	for _, k := range b.Accounts {
 		t, err := did.ParseTypeName(k.Type)
 		if err != nil {
-			return badBackup("an account in it has no type")
+			return invalid("an account in it has no type")
 		}
 		var a store.Account
 		if k.Secret != nil {
 			key, err := did.NewSecretKey(t.Key, k.Secret)
 			if err != nil {
-				return badBackup("the key of an account in it is none")
+				return invalid("the key of an account in it is none")
 			}
 			a, err = w.ImportAccount(key, t, k.Created)
 			key.Wipe()
@@ -166,14 +166,14 @@ func (m *remade) accounts(b *backup) error {
 		} else {
 			app, err := did.Parse(k.App)
 			if err != nil {
-				return badBackup("an account in it is of no app")
+				return invalid("an account in it is of no app")
 			}
 			if a, err = w.DeriveAccount(app, t, k.Created); err != nil {
 				return fmt.Errorf("deriving an account: %w", err)
 			}
 		}
 		if a.Address != k.Address || a.App != k.App {
-			return badBackup("an account in it is not of this wallet")
+			return invalid("an account in it is not of this wallet")
 		}
 		m.writes = append(m.writes, store.InsertAccount(a))
 	}
@@ -181,12 +181,12 @@ func (m *remade) accounts(b *backup) error {
 }
 
 // decisions puts back what the person decided. Rules that allow are off.
-func (m *remade) decisions(b *backup) error {
+func (m *rebuilt) decisions(b *backup) error {
 	c := m.caller
 	if b.Policy != nil {
 		p, err := b.Policy.Check(m.backups.pipeline.IsType)
 		if err != nil {
-			return badBackup("its policy is not valid")
+			return invalid("its policy is not valid")
 		}
 		for i := range p.Rules {
 			if p.Rules[i].Decision == policy.Allow {
@@ -202,7 +202,7 @@ func (m *remade) decisions(b *backup) error {
 	}
 	for _, k := range b.Apps {
 		if k.State != store.Approved && k.State != store.Revoked {
-			return badBackup("an app in it is neither approved nor revoked")
+			return invalid("an app in it is neither approved nor revoked")
 		}
 		row := store.App{Wallet: c.WalletID, App: k.App, State: k.State, Created: k.Created}
 		var err error
@@ -214,7 +214,7 @@ func (m *remade) decisions(b *backup) error {
 	}
 	for _, k := range b.Revoked {
 		if k.Revoked == 0 || len(k.Hash) != 32 {
-			return badBackup("a delegation in it was not withdrawn")
+			return invalid("a delegation in it was not withdrawn")
 		}
 		row := store.Delegation{
 			Wallet: c.WalletID, Hash: k.Hash, FromAddr: k.From, ToAddr: k.To, Expires: k.Expires, Approved: k.Approved, Revoked: k.Revoked,
@@ -230,12 +230,12 @@ func (m *remade) decisions(b *backup) error {
 }
 
 // holdings puts back the profile, and the credentials and assets.
-func (m *remade) holdings(b *backup) error {
+func (m *rebuilt) holdings(b *backup) error {
 	c := m.caller
 	if len(b.Profile) > 0 {
 		p, err := b.Profile.Check()
 		if err != nil {
-			return badBackup("its profile is not valid")
+			return invalid("its profile is not valid")
 		}
 		row := store.Profile{Wallet: c.WalletID, Version: 1, Updated: m.now}
 		if row.Sealed, err = c.Wallet.Seal(row, p); err != nil {
@@ -243,20 +243,20 @@ func (m *remade) holdings(b *backup) error {
 		}
 		m.writes = append(m.writes, store.PutProfile(row))
 	}
-	for _, kept := range b.Holdings {
-		h := wallets.Holding(kept)
+	for _, stored := range b.Holdings {
+		h := wallets.Holding(stored)
 		row := store.Credential{Wallet: c.WalletID, ID: h.ID(), Created: h.Stored.Unix()}
 		var err error
 		if row.Sealed, err = c.Wallet.Seal(row, h); err != nil {
 			return err
 		}
-		m.writes = append(m.writes, store.PutCredential(row, wallets.MaxHeld))
+		m.writes = append(m.writes, store.PutCredential(row, wallets.MaxHoldings))
 	}
 	return nil
 }
 
 // secrets puts back what is kept for apps, under the tags of the new key.
-func (m *remade) secrets(b *backup) error {
+func (m *rebuilt) secrets(b *backup) error {
 	c := m.caller
 	for _, k := range b.Keys {
 		row := store.SecretKey{Wallet: c.WalletID, App: k.App, Tag: secrets.KeyTag(c, k.App, did.LooseBytes(k.Content.Salt)), Created: k.Created}

@@ -19,7 +19,7 @@ func (bk *Backups) Snapshot(ctx context.Context, c *auth.Caller) (*os.File, erro
 	if err != nil {
 		return nil, fmt.Errorf("making a snapshot: %w", err)
 	}
-	if _, err := bk.ledger.CommitService(ctx, c.Epoch, ledger.Change{Event: c.Event(ledger.StoreCopied), Once: c.IdempotencyKey()}, nil); err != nil {
+	if _, err := bk.ledger.CommitService(ctx, c.Epoch, ledger.Change{Event: c.Event(ledger.StoreCopied), IdempotencyKey: c.IdempotencyKey()}, nil); err != nil {
 		file.Close()
 		return nil, err
 	}

@@ -21,10 +21,10 @@ func agreement() consent.Type {
 	return consent.Type{
 		Name:        "agreement",
 		Description: "Confirm your agreement to continue.",
-		Never:       "only a person can agree to something",
-		Parse: func(asked did.Object) (consent.Request, error) {
+		AlwaysAsk:   "only a person can agree to something",
+		Parse: func(asked did.Object) (consent.Parsed, error) {
 			v, err := parseAgreement(asked)
-			return consent.Request{Read: func(_ context.Context, _ *consent.Question, c *consent.Claim) error { return readAgreement(c, v) }}, err
+			return consent.Parsed{Read: func(_ context.Context, _ *consent.Request, c *consent.Claim) error { return readAgreement(c, v) }}, err
 		},
 	}
 }

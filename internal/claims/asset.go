@@ -19,7 +19,7 @@ func asset() consent.Type {
 	return consent.Type{
 		Name:        "asset",
 		Description: "Please present an on chain asset to continue.",
-		Parse:       func(asked did.Object) (consent.Request, error) { return parsePresented(asked, "", wallets.KindAsset) },
+		Parse:       func(asked did.Object) (consent.Parsed, error) { return parsePresented(asked, "", wallets.KindAsset) },
 	}
 }
 
@@ -29,7 +29,7 @@ func assetOrVC() consent.Type {
 	return consent.Type{
 		Name:        "assetOrVC",
 		Description: "Please present NFT to continue.",
-		Parse: func(asked did.Object) (consent.Request, error) {
+		Parse: func(asked did.Object) (consent.Parsed, error) {
 			return parsePresented(asked, "", wallets.KindCredential, wallets.KindAsset)
 		},
 	}
@@ -39,7 +39,7 @@ func assetOrVC() consent.Type {
 type presenter struct {
 	w         *keystore.Wallet
 	r         store.Receipt
-	q         *consent.Question
+	q         *consent.Request
 	account   store.Account // that it belongs to
 	owner     did.DID
 	challenge string
@@ -142,7 +142,7 @@ func verifiableCredential() consent.Type {
 	return consent.Type{
 		Name:        "verifiableCredential",
 		Description: "Please present a verifiable credential to continue.",
-		Parse: func(asked did.Object) (consent.Request, error) {
+		Parse: func(asked did.Object) (consent.Parsed, error) {
 			return parsePresented(asked, "item", wallets.KindCredential)
 		},
 	}

@@ -16,25 +16,25 @@ func authPrincipal() consent.Type {
 	return consent.Type{
 		Name:        "authPrincipal",
 		Description: "Please continue with your account",
-		Parse: func(asked did.Object) (consent.Request, error) {
+		Parse: func(asked did.Object) (consent.Parsed, error) {
 			var p consent.Principal
 			target, err := asked.OptionalText("target", 256)
 			if err != nil {
-				return consent.Request{}, err
+				return consent.Parsed{}, err
 			}
 			if target != "" {
 				p.Target, err = did.Parse(target)
 			} else {
 				p.Type, err = readTargetType(asked)
 			}
-			return consent.Request{Principal: &p, Read: readAuthPrincipal}, err
+			return consent.Parsed{Principal: &p, Read: readAuthPrincipal}, err
 		},
 	}
 }
 
-func readAuthPrincipal(_ context.Context, q *consent.Question, c *consent.Claim) error {
-	if !q.Owns(c.Account) {
-		c.NeverByRule("the account belongs to another app")
+func readAuthPrincipal(_ context.Context, req *consent.Request, c *consent.Claim) error {
+	if !req.Owns(c.Account) {
+		c.RequireAsk("the account belongs to another app")
 		c.Unusual = append(c.Unusual, "Asks to be another account, "+c.Account.Address+", which belongs to "+wallets.AccountOwner(c.Account)+".")
 	}
 	return nil

@@ -12,6 +12,6 @@ func prepareTx() consent.Type {
 	return consent.Type{
 		Name:        "prepareTx",
 		Description: "Prepare and sign this transaction to continue.",
-		Parse:       func(did.Object) (consent.Request, error) { return consent.Request{}, cannotShow("transactions") },
+		Parse:       func(did.Object) (consent.Parsed, error) { return consent.Parsed{}, cannotShow("transactions") },
 	}
 }

@@ -12,7 +12,7 @@ import (
 
 // KeyUse reports whether an encryptionKey that is asked for is in use as another kind of key, as a
 // sentence for the person; "" if it is not.
-type KeyUse func(ctx context.Context, q *consent.Question, c *consent.Claim) (string, error)
+type KeyUse func(ctx context.Context, req *consent.Request, c *consent.Claim) (string, error)
 
 // encryptionKey is the claim for SHA3-256(masterKey ‖ salt), returned as base58btc of 32 bytes
 // (DID Connect reference f.10). The account that answers is the session's, or with a delegation
@@ -21,33 +21,33 @@ func encryptionKey(inUse KeyUse) consent.Type {
 	return consent.Type{
 		Name:        "encryptionKey",
 		Description: "Please provide encryptionKey to continue.",
-		Parse: func(asked did.Object) (consent.Request, error) {
+		Parse: func(asked did.Object) (consent.Parsed, error) {
 			salt, ok := asked.Text("salt")
 			if !ok {
-				return consent.Request{}, did.Malformed("encryptionKey needs a salt; it may be empty, it may not be absent", nil)
+				return consent.Parsed{}, did.Malformed("encryptionKey needs a salt; it may be empty, it may not be absent", nil)
 			}
 			if err := consent.CheckSaltLength(salt); err != nil {
-				return consent.Request{}, err
+				return consent.Parsed{}, err
 			}
 			token, err := asked.OptionalText("delegation", consent.MaxDelegation)
 			if err != nil {
-				return consent.Request{}, err
+				return consent.Parsed{}, err
 			}
-			return consent.Request{Salt: &salt, Read: func(ctx context.Context, q *consent.Question, c *consent.Claim) error {
+			return consent.Parsed{Salt: &salt, Read: func(ctx context.Context, req *consent.Request, c *consent.Claim) error {
 				c.Note = func(ctx context.Context) error {
-					use, err := inUse(ctx, q, c)
+					use, err := inUse(ctx, req, c)
 					if use != "" {
 						c.Unusual = append(c.Unusual, use)
 					}
 					return err
 				}
-				return readEncryptionKey(ctx, q, c, token)
+				return readEncryptionKey(ctx, req, c, token)
 			}}, nil
 		},
 	}
 }
 
-func readEncryptionKey(ctx context.Context, q *consent.Question, c *consent.Claim, token string) error {
+func readEncryptionKey(ctx context.Context, req *consent.Request, c *consent.Claim, token string) error {
 	c.Answer = func(r store.Receipt, w *keystore.Wallet) (map[string]any, error) {
 		key, err := w.EncryptionKey(r, c.Account, c.Salt())
 		if err != nil {
@@ -56,14 +56,14 @@ func readEncryptionKey(ctx context.Context, q *consent.Question, c *consent.Clai
 		defer key.Wipe()
 		return map[string]any{"key": key.Base58()}, nil
 	}
-	q.NoteUnsealed(c)
+	req.NoteUnsealed(c)
 	if token == "" {
 		// Never from an account that is not the asking app's own (reference f.10, rule 3).
-		if !q.Owns(q.Account) {
+		if !req.Owns(req.Account) {
 			return did.Refuse("delegation_missing", "this account belongs to another app; a delegation from it is needed")
 		}
-	} else if err := q.Delegated(ctx, c, token); err != nil {
+	} else if err := req.ReadDelegation(ctx, c, token); err != nil {
 		return err
 	}
-	return q.CheckSalt(ctx, c)
+	return req.CheckSalt(ctx, c)
 }

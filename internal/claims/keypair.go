@@ -22,48 +22,48 @@ func keyPair() consent.Type {
 	return consent.Type{
 		Name:        "keyPair",
 		Description: "Please create account to continue.",
-		Never:       "a key pair is to be made and given away",
+		AlwaysAsk:   "a key pair is to be made and given away",
 		Parse:       parseKeyPair,
 	}
 }
 
-func parseKeyPair(asked did.Object) (consent.Request, error) {
+func parseKeyPair(asked did.Object) (consent.Parsed, error) {
 	moniker, err := asked.OptionalText("moniker", consent.MaxText)
 	if err != nil {
-		return consent.Request{}, err
+		return consent.Parsed{}, err
 	}
 	if !isMoniker(moniker) {
-		return consent.Request{}, did.Malformed("keyPair needs a moniker: a letter or digit, then 2 to 128 letters, digits, - or _", nil)
+		return consent.Parsed{}, did.Malformed("keyPair needs a moniker: a letter or digit, then 2 to 128 letters, digits, - or _", nil)
 	}
 	from, err := asked.OptionalText("migrateFrom", 256)
 	if err != nil {
-		return consent.Request{}, err
+		return consent.Parsed{}, err
 	}
 	if from != "" {
-		return consent.Request{}, did.Refuse("claim_unsupported", "this wallet does not move an account to a new key on a chain")
+		return consent.Parsed{}, did.Refuse("claim_unsupported", "this wallet does not move an account to a new key on a chain")
 	}
 	t, err := readTargetType(asked)
 	if err != nil {
-		return consent.Request{}, err
+		return consent.Parsed{}, err
 	}
 	declare := true
 	if raw, present := asked["declare"]; present {
 		declare = string(raw) != "false"
 	}
 	view := approvals.KeyPairView{Moniker: moniker, Type: t.String(), Declare: declare}
-	return consent.Request{Read: func(_ context.Context, q *consent.Question, c *consent.Claim) error {
-		return readKeyPair(q, c, view, t)
+	return consent.Parsed{Read: func(_ context.Context, req *consent.Request, c *consent.Claim) error {
+		return readKeyPair(req, c, view, t)
 	}}, nil
 }
 
-func readKeyPair(q *consent.Question, c *consent.Claim, view approvals.KeyPairView, t did.Type) error {
+func readKeyPair(req *consent.Request, c *consent.Claim, view approvals.KeyPairView, t did.Type) error {
 	c.View.KeyPair = &view
-	q.NoteUnsealed(c)
+	req.NoteUnsealed(c)
 
 	var pair, user store.Account
 	c.Prepare = func(ctx context.Context, label string) (writes []store.Write, err error) {
-		pair, user, writes, err = newKeyPair(ctx, q, label, t)
-		c.Made = pair.Address
+		pair, user, writes, err = newKeyPair(ctx, req, label, t)
+		c.Created = pair.Address
 		return writes, err
 	}
 	c.Answer = func(r store.Receipt, w *keystore.Wallet) (map[string]any, error) {
@@ -83,20 +83,20 @@ func readKeyPair(q *consent.Question, c *consent.Claim, view approvals.KeyPairVi
 
 // newKeyPair makes the key of a label and the person's account at the application it is, with the
 // writes that keep those that are not kept yet.
-func newKeyPair(ctx context.Context, q *consent.Question, label string, t did.Type) (pair, user store.Account, writes []store.Write, err error) {
-	w := q.Caller.Wallet.Keys()
-	if pair, err = w.NewKeyPair(label, t, q.Now.Unix()); err != nil {
+func newKeyPair(ctx context.Context, req *consent.Request, label string, t did.Type) (pair, user store.Account, writes []store.Write, err error) {
+	w := req.Caller.Wallet.Keys()
+	if pair, err = w.NewKeyPair(label, t, req.Now.Unix()); err != nil {
 		return pair, user, nil, fmt.Errorf("making the key pair: %w", err)
 	}
 	application, err := did.Parse(pair.Address)
 	if err != nil {
 		return pair, user, nil, fmt.Errorf("naming the key pair: %w", err)
 	}
-	if user, err = w.DeriveAccount(application, did.AccountType(), q.Now.Unix()); err != nil {
+	if user, err = w.DeriveAccount(application, did.AccountType(), req.Now.Unix()); err != nil {
 		return pair, user, nil, fmt.Errorf("deriving the account at the new application: %w", err)
 	}
 	for _, a := range []store.Account{pair, user} {
-		_, err := q.Store.Account(ctx, q.Caller.WalletID, a.Address)
+		_, err := req.Store.Account(ctx, req.Caller.WalletID, a.Address)
 		if errors.Is(err, store.ErrNotFound) {
 			writes = append(writes, store.InsertAccount(a))
 		} else if err != nil {

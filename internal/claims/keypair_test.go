@@ -19,19 +19,19 @@ import (
 )
 
 func TestAKeyPairIsMadeKeptAndGiven(t *testing.T) {
-	h := fixture.New(t)
-	token := h.AppToken(fixture.Notes)
-	h.Policy(fixture.AllowAll)
-	p := h.Pending(token, fixture.PairClaim) // whatever the rules say
-	v, err := h.Approvals.Get(t.Context(), h.As(h.Owner), p.ID)
+	f := fixture.New(t)
+	token := f.AppToken(fixture.Notes)
+	f.SetPolicy(fixture.AllowAll)
+	p := f.Pending(token, fixture.PairClaim) // whatever the rules say
+	v, err := f.Approvals.Get(t.Context(), f.As(f.Owner), p.ID)
 	if diff := cmp.Diff(&approvals.KeyPairView{Moniker: "my-application", Type: "application/ed25519/sha3", Declare: true}, v.Claims[0].KeyPair); err != nil || diff != "" {
 		t.Error(err, diff)
 	}
-	fixture.WantErr(t, h.Approve(p.ID, approvals.Choice{Remember: &approvals.Remember{Times: 1}}), approvals.ErrChoice)
-	if err := h.Approve(p.ID, approvals.Choice{}); err != nil {
+	fixture.WantErr(t, f.Approve(p.ID, approvals.Choice{Remember: &approvals.Remember{Times: 1}}), approvals.ErrChoice)
+	if err := f.Approve(p.ID, approvals.Choice{}); err != nil {
 		t.Fatal(err)
 	}
-	out, err := h.Collect(token, p.ID)
+	out, err := f.Collect(token, p.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,12 +48,12 @@ func TestAKeyPairIsMadeKeptAndGiven(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Run("as an account that belongs to the application it is", func(t *testing.T) {
-		a, err := h.Store.Account(t.Context(), h.Wallet, app.Address())
+		a, err := f.Store.Account(t.Context(), f.Wallet, app.Address())
 		if err != nil || a.App != app.Address() || a.Path != "" {
 			t.Errorf("%+v, %v", a, err)
 		}
-		kind, e := h.LastEvent()
-		if kind != "claim.collected" || e.Claims[0].Made != app.Address() {
+		kind, e := f.LastEvent()
+		if kind != "claim.collected" || e.Claims[0].Created != app.Address() {
 			t.Errorf("recorded %s %+v", kind, e)
 		}
 	})
@@ -71,18 +71,18 @@ func TestAKeyPairIsMadeKeptAndGiven(t *testing.T) {
 		}
 	})
 	t.Run("once for one yes, also after a restart", func(t *testing.T) {
-		h.Restart()
-		again, err := h.Collect(token, p.ID)
+		f.Restart()
+		again, err := f.Collect(token, p.ID)
 		if err != nil || fixture.Member(t, again.Answer, 0, "secret") != fixture.Member(t, out.Answer, 0, "secret") {
 			t.Errorf("another key came (%v)", err)
 		}
 	})
 	t.Run("and another for the next yes", func(t *testing.T) {
-		p := h.Pending(token, strings.Replace(fixture.PairClaim, "my-application", "another", 1))
-		if err := h.Approve(p.ID, approvals.Choice{}); err != nil {
+		p := f.Pending(token, strings.Replace(fixture.PairClaim, "my-application", "another", 1))
+		if err := f.Approve(p.ID, approvals.Choice{}); err != nil {
 			t.Fatal(err)
 		}
-		other, err := h.Collect(token, p.ID)
+		other, err := f.Collect(token, p.ID)
 		if err != nil || fixture.Member(t, other.Answer, 0, "secret") == fixture.Member(t, out.Answer, 0, "secret") {
 			t.Errorf("the same key came (%v)", err)
 		}
@@ -90,8 +90,8 @@ func TestAKeyPairIsMadeKeptAndGiven(t *testing.T) {
 }
 
 func TestAKeyPairIsRefused(t *testing.T) {
-	h := fixture.New(t)
-	token := h.AppToken(fixture.Notes)
+	f := fixture.New(t)
+	token := f.AppToken(fixture.Notes)
 	for name, c := range map[string]struct{ change, code string }{
 		"without a moniker":             {`"moniker":""`, "request_malformed"},
 		"with a moniker too short":      {`"moniker":"ab"`, "request_malformed"},
@@ -101,7 +101,7 @@ func TestAKeyPairIsRefused(t *testing.T) {
 		"of a passkey":                  {`"moniker":"abc","targetType":{"key":"passkey"}`, "claim_unsupported"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := h.Ask(token, `{"type":"keyPair",`+c.change+`}`)
+			_, err := f.Ask(token, `{"type":"keyPair",`+c.change+`}`)
 			fixture.WantCode(t, err, c.code)
 		})
 	}
@@ -110,10 +110,10 @@ func TestAKeyPairIsRefused(t *testing.T) {
 // The recorded restore, with the key pair that the recorded wallet had made: step for step the
 // answers are the recorded ones.
 func TestTheRecordedRestoreIsAnsweredByteForByte(t *testing.T) {
-	h := fixture.AtDawn(t)
+	f := fixture.AtRecordedStart(t)
 	steps := fixture.Recorded(t, "session-launch-and-restore")
 	launch, restore := steps[:3], steps[3:]
-	h.MustReplay(launch[0], "", approvals.Choice{})
+	f.MustReplay(launch[0], "", approvals.Choice{})
 
 	made, err := did.ReadToken(launch[1].Token)
 	if err != nil {
@@ -129,33 +129,33 @@ func TestTheRecordedRestoreIsAnsweredByteForByte(t *testing.T) {
 	}
 	target, _ := did.ParseObject(restore[0].Asked[0])
 	application, _ := target.Text("target")
-	h.Imports(fmt.Sprintf("0x%x", secret), application)
+	f.ImportKey(fmt.Sprintf("0x%x", secret), application)
 
-	h.MustReplay(restore[0], "", approvals.Choice{})
+	f.MustReplay(restore[0], "", approvals.Choice{})
 	signed, _ := did.ParseObject(restore[1].Asked[0])
 	var numbers []int
 	if err := json.Unmarshal(signed["mfaCode"], &numbers); err != nil || len(numbers) != 3 {
 		t.Fatal(numbers, err)
 	}
-	h.MustReplay(restore[1], application, approvals.Choice{MFACode: 94})
-	h.MustReplay(restore[2], application, approvals.Choice{})
+	f.MustReplay(restore[1], application, approvals.Choice{MFACode: 94})
+	f.MustReplay(restore[2], application, approvals.Choice{})
 }
 
 func TestAgreement(t *testing.T) {
-	h := fixture.New(t)
-	token := h.AppToken(fixture.Notes)
-	h.Policy(fixture.AllowAll)
+	f := fixture.New(t)
+	token := f.AppToken(fixture.Notes)
+	f.SetPolicy(fixture.AllowAll)
 	for _, digest := range []string{"", "short", "eyJhbGciOiJFZDI1NTE5In0.eyJpc3MiOiJ4In0", "I owe you a million, truly"} {
-		_, err := h.Ask(token, `{"type":"agreement","digest":"`+digest+`"}`)
+		_, err := f.Ask(token, `{"type":"agreement","digest":"`+digest+`"}`)
 		fixture.WantCode(t, err, "blind_signature")
 	}
-	p := h.Pending(token, `{"type":"agreement","uri":"https://dapp.example.test/terms","digest":"z6WPwGDyeaY9F5KLnNJjJixmmcBcBS4mfZVjfhqQuSunD"}`)
-	v, err := h.Approvals.Get(t.Context(), h.As(h.Owner), p.ID)
+	p := f.Pending(token, `{"type":"agreement","uri":"https://dapp.example.test/terms","digest":"z6WPwGDyeaY9F5KLnNJjJixmmcBcBS4mfZVjfhqQuSunD"}`)
+	v, err := f.Approvals.Get(t.Context(), f.As(f.Owner), p.ID)
 	want := &approvals.AgreementView{URI: "https://dapp.example.test/terms", Digest: "z6WPwGDyeaY9F5KLnNJjJixmmcBcBS4mfZVjfhqQuSunD", Method: "sha2"}
 	if diff := cmp.Diff(want, v.Claims[0].Agreement); err != nil || diff != "" {
 		t.Error(err, diff)
 	}
-	fixture.WantErr(t, h.Approve(p.ID, approvals.Choice{Remember: &approvals.Remember{Until: "withdrawn"}}), approvals.ErrChoice)
+	fixture.WantErr(t, f.Approve(p.ID, approvals.Choice{Remember: &approvals.Remember{Until: "withdrawn"}}), approvals.ErrChoice)
 }
 
 // Every kind of the wire has an answer or a refusal of its own, and takes the wire's defaults.
@@ -171,12 +171,12 @@ func TestTheDefaultsOfEveryKindAreRead(t *testing.T) {
 		"prepareTx": "claim_unsupported", "signature": "blind_signature", "agreement": "blind_signature",
 		"verifiableCredential": "request_malformed", "asset": "request_malformed", "assetOrVC": "request_malformed", // no challenge here
 	}
-	h := fixture.New(t)
-	token := h.AppToken(fixture.Notes)
+	f := fixture.New(t)
+	token := f.AppToken(fixture.Notes)
 	types := claims.Types(secrets.KeyInUse)
 	for name, c := range file.Defaults {
 		t.Run(name, func(t *testing.T) {
-			out, err := h.Ask(token, string(c.OnTheWire))
+			out, err := f.Ask(token, string(c.OnTheWire))
 			fixture.WantCode(t, err, refused[name])
 			if (out.Pending != nil) != (refused[name] == "") {
 				t.Errorf("got %v, %v", out, err)

@@ -115,7 +115,7 @@ func looksLikePresentation(text string) bool {
 		return false
 	}
 	for _, name := range []string{"@context", "verifiableCredential", "credentialSubject"} {
-		if _, there := members[name]; there {
+		if _, found := members[name]; found {
 			return true
 		}
 	}

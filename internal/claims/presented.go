@@ -24,34 +24,34 @@ type presentedClaim struct {
 }
 
 // parsePresented reads such a claim; types names the member of the old form that lists types.
-func parsePresented(asked did.Object, types string, kinds ...string) (consent.Request, error) {
+func parsePresented(asked did.Object, types string, kinds ...string) (consent.Parsed, error) {
 	p := presentedClaim{kinds: kinds, optional: string(asked["optional"]) == "true"}
 	var err error
 	if p.filters, err = readFilters(asked, types); err != nil {
-		return consent.Request{}, err
+		return consent.Parsed{}, err
 	}
 	if p.challenge, err = asked.OptionalText("challenge", consent.MaxText); err != nil {
-		return consent.Request{}, err
+		return consent.Parsed{}, err
 	}
-	return consent.Request{Read: p.read}, nil
+	return consent.Parsed{Read: p.read}, nil
 }
 
 // read finds what fits, newest first, but that of the session's account before others. What fits none
 // is declined after the person has closed the question, so that an app can't feel its way through what
 // a person has.
-func (p presentedClaim) read(ctx context.Context, q *consent.Question, c *consent.Claim) error {
+func (p presentedClaim) read(ctx context.Context, req *consent.Request, c *consent.Claim) error {
 	for _, f := range p.filters {
 		c.View.Filters = append(c.View.Filters, shownFilter(f))
 	}
 	// The challenge is the session's or the signed request's, or for a bearer token the claim's own.
-	challenge := q.Challenge()
+	challenge := req.Challenge()
 	if challenge == "" {
 		challenge = p.challenge
 	}
 	if challenge == "" || len(challenge) > auth.MaxChallenge {
 		return did.Malformed("what is presentedClaim is bound to a challenge: send one of 1 to 128 bytes", nil)
 	}
-	h, found, err := p.find(ctx, q)
+	h, found, err := p.find(ctx, req)
 	if err != nil {
 		return err
 	}
@@ -60,8 +60,8 @@ func (p presentedClaim) read(ctx context.Context, q *consent.Question, c *consen
 		c.Unusual = append(c.Unusual, "The wallet holds nothing that fits; the answer would go without.")
 		return nil
 	case !found:
-		c.Missing = did.Refuse("credential_not_held", "this wallet holds nothing that fits what the app asks for")
-		c.NeverByRule("the wallet holds nothing that fits")
+		c.NotHeld = did.Refuse("credential_not_held", "this wallet holds nothing that fits what the app asks for")
+		c.RequireAsk("the wallet holds nothing that fits")
 		c.Unusual = append(c.Unusual, "The wallet holds nothing that fits. Whatever you answer, the app is declined.")
 		return nil
 	}
@@ -69,7 +69,7 @@ func (p presentedClaim) read(ctx context.Context, q *consent.Question, c *consen
 	if err != nil {
 		return fmt.Errorf("reading the credential's account: %w", err)
 	}
-	if c.Account, err = q.Held(ctx, owner); err != nil {
+	if c.Account, err = req.HeldAccount(ctx, owner); err != nil {
 		return err
 	}
 	if h.Kind == wallets.KindAsset {
@@ -77,16 +77,16 @@ func (p presentedClaim) read(ctx context.Context, q *consent.Question, c *consen
 			return err
 		}
 	}
-	if !q.Owns(c.Account) {
-		c.NeverByRule("it belongs to another account: " + c.Account.Address)
+	if !req.Owns(c.Account) {
+		c.RequireAsk("it belongs to another account: " + c.Account.Address)
 		c.Unusual = append(c.Unusual, "Presents what belongs to another account, "+c.Account.Address+", of "+wallets.AccountOwner(c.Account)+".")
 	}
 	c.About, c.View.Presents = h.ID(), h.View()
-	if c.Gives, err = h.Contents(); err != nil {
+	if c.ContentHash, err = h.Contents(); err != nil {
 		return err
 	}
 	c.Answer = func(r store.Receipt, w *keystore.Wallet) (map[string]any, error) {
-		presenter := presenter{w: w, r: r, q: q, account: c.Account, owner: owner, challenge: challenge}
+		presenter := presenter{w: w, r: r, q: req, account: c.Account, owner: owner, challenge: challenge}
 		if len(p.kinds) > 1 {
 			return presenter.either(h)
 		}
@@ -96,21 +96,21 @@ func (p presentedClaim) read(ctx context.Context, q *consent.Question, c *consen
 }
 
 // find returns the first thing held that any filter fits.
-func (p presentedClaim) find(ctx context.Context, q *consent.Question) (wallets.Holding, bool, error) {
-	all, err := q.Wallets.Held(ctx, q.Caller)
+func (p presentedClaim) find(ctx context.Context, req *consent.Request) (wallets.Holding, bool, error) {
+	all, err := req.Wallets.AllHoldings(ctx, req.Caller)
 	if err != nil {
 		return wallets.Holding{}, false, err
 	}
 	var fitting []wallets.Holding
 	for _, h := range all {
-		if !slices.Contains(p.kinds, h.Kind) || h.IsOver(q.Now) || !slices.ContainsFunc(p.filters, func(f approvals.FilterView) bool { return fits(f, h) }) {
+		if !slices.Contains(p.kinds, h.Kind) || h.IsExpired(req.Now) || !slices.ContainsFunc(p.filters, func(f approvals.FilterView) bool { return fits(f, h) }) {
 			continue
 		}
 		owner, err := did.Parse(h.Owner)
 		if err != nil {
 			continue
 		}
-		if _, err := q.Held(ctx, owner); did.CodeOf(err) == "account_not_held" {
+		if _, err := req.HeldAccount(ctx, owner); did.CodeOf(err) == "account_not_held" {
 			continue // the account was deleted
 		} else if err != nil {
 			return wallets.Holding{}, false, err
@@ -122,7 +122,7 @@ func (p presentedClaim) find(ctx context.Context, q *consent.Question) (wallets.
 	}
 	slices.SortStableFunc(fitting, func(a, b wallets.Holding) int {
 		own := func(h wallets.Holding) int {
-			if h.Owner == q.Account.Address {
+			if h.Owner == req.Account.Address {
 				return 0
 			}
 			return 1

@@ -22,30 +22,30 @@ func profile() consent.Type {
 	return consent.Type{
 		Name:        "profile",
 		Description: "Please provide your profile to continue.",
-		Parse: func(asked did.Object) (consent.Request, error) {
+		Parse: func(asked did.Object) (consent.Parsed, error) {
 			items, err := parseItems(asked)
-			return consent.Request{Items: items, Read: func(ctx context.Context, q *consent.Question, c *consent.Claim) error {
-				return readProfile(ctx, q, c, items)
+			return consent.Parsed{Items: items, Read: func(ctx context.Context, req *consent.Request, c *consent.Claim) error {
+				return readProfile(ctx, req, c, items)
 			}}, err
 		},
 	}
 }
 
-func readProfile(ctx context.Context, q *consent.Question, c *consent.Claim, wanted []string) error {
-	held, _, err := q.Wallets.ProfileOf(ctx, q.Caller)
+func readProfile(ctx context.Context, req *consent.Request, c *consent.Claim, wanted []string) error {
+	held, _, err := req.Wallets.ProfileOf(ctx, req.Caller)
 	if err != nil {
 		return err
 	}
 	c.About = strings.Join(slices.Sorted(slices.Values(wanted)), " ")
-	values := map[string]string{wallets.ItemDID: did.Prefixed(q.Account.Address)}
+	values := map[string]string{wallets.ItemDID: did.Prefixed(req.Account.Address)}
 	for item, value := range held {
 		values[item] = value
 	}
 	c.Items = []string{}
 	for _, item := range wanted {
-		value, there := values[item]
-		c.View.Items = append(c.View.Items, approvals.ItemView{Item: item, Held: there, Value: shownItem(item, value)})
-		if there {
+		value, found := values[item]
+		c.View.Items = append(c.View.Items, approvals.ItemView{Item: item, Held: found, Value: shownItem(item, value)})
+		if found {
 			c.Items = append(c.Items, item)
 		}
 	}
@@ -55,7 +55,7 @@ func readProfile(ctx context.Context, q *consent.Question, c *consent.Claim, wan
 			given[item] = values[item]
 		}
 	}
-	if c.Gives, err = wallets.Contents(given); err != nil {
+	if c.ContentHash, err = wallets.Contents(given); err != nil {
 		return err
 	}
 	c.Answer = func(store.Receipt, *keystore.Wallet) (map[string]any, error) {

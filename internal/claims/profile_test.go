@@ -15,11 +15,11 @@ import (
 )
 
 func TestTheRecordedProfileSessionIsAnsweredByteForByte(t *testing.T) {
-	h := fixture.AtDawn(t)
-	h.Profile(fixture.WholeProfile())
+	f := fixture.AtRecordedStart(t)
+	f.SetProfile(fixture.WholeProfile())
 	steps := fixture.Recorded(t, "session-profile")
-	h.MustReplay(steps[0], "", approvals.Choice{})
-	h.MustReplay(steps[1], fixture.Alice, approvals.Choice{})
+	f.MustReplay(steps[0], "", approvals.Choice{})
+	f.MustReplay(steps[1], fixture.Alice, approvals.Choice{})
 }
 
 // given is the answer to a profile claim, without what was asked.
@@ -31,7 +31,7 @@ func given(t *testing.T, a *consent.Answer) map[string]string {
 	}
 	items := map[string]string{}
 	for _, item := range wallets.ProfileItems() {
-		if raw, there := all[item]; there {
+		if raw, found := all[item]; found {
 			var value string
 			if err := json.Unmarshal(raw, &value); err != nil {
 				t.Fatal(err)
@@ -43,9 +43,9 @@ func given(t *testing.T, a *consent.Answer) map[string]string {
 }
 
 func TestThePersonChoosesTheItemsOfAProfile(t *testing.T) {
-	h := fixture.New(t)
-	token := h.AppToken(fixture.Notes)
-	h.Profile(fixture.WholeProfile())
+	f := fixture.New(t)
+	token := f.AppToken(fixture.Notes)
+	f.SetProfile(fixture.WholeProfile())
 	asked := `{"type":"profile","items":["fullName","email","phone"]}`
 	for name, c := range map[string]struct {
 		items *[]string
@@ -56,36 +56,36 @@ func TestThePersonChoosesTheItemsOfAProfile(t *testing.T) {
 		"an empty choice gives none":                {&[]string{}, map[string]string{}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := h.Pending(token, asked)
-			if err := h.Approve(p.ID, approvals.Choice{Items: c.items}); err != nil {
+			p := f.Pending(token, asked)
+			if err := f.Approve(p.ID, approvals.Choice{Items: c.items}); err != nil {
 				t.Fatal(err)
 			}
-			out, err := h.Collect(token, p.ID)
+			out, err := f.Collect(token, p.ID)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(c.want, given(t, out.Answer)); diff != "" {
 				t.Error(diff)
 			}
-			if _, e := h.LastEvent(); len(e.Claims) != 1 || len(e.Claims[0].Items) != len(c.want) {
+			if _, e := f.LastEvent(); len(e.Claims) != 1 || len(e.Claims[0].Items) != len(c.want) {
 				t.Errorf("the record says %+v was given", e.Claims)
 			}
 		})
-		h.Clock = h.Clock.Add(1e9) // the next question is another row of another second
+		f.Clock = f.Clock.Add(1e9) // the next question is another row of another second
 	}
 	t.Run("an item that was not asked for is not offered", func(t *testing.T) {
-		p := h.Pending(token, asked)
-		fixture.WantErr(t, h.Approve(p.ID, approvals.Choice{Items: &[]string{"avatar"}}), approvals.ErrChoice)
-		fixture.WantErr(t, h.Approve(p.ID, approvals.Choice{Items: &[]string{"phone"}}), approvals.ErrChoice)
+		p := f.Pending(token, asked)
+		fixture.WantErr(t, f.Approve(p.ID, approvals.Choice{Items: &[]string{"avatar"}}), approvals.ErrChoice)
+		fixture.WantErr(t, f.Approve(p.ID, approvals.Choice{Items: &[]string{"phone"}}), approvals.ErrChoice)
 	})
 }
 
 func TestAProfileIsShownItemByItem(t *testing.T) {
-	h := fixture.New(t)
-	token := h.AppToken(fixture.Notes)
-	h.Profile(fixture.WholeProfile())
-	p := h.Pending(token, `{"type":"profile","items":["did","fullName","phone","avatar"]}`)
-	v, err := h.Approvals.Get(t.Context(), h.As(h.Owner), p.ID)
+	f := fixture.New(t)
+	token := f.AppToken(fixture.Notes)
+	f.SetProfile(fixture.WholeProfile())
+	p := f.Pending(token, `{"type":"profile","items":["did","fullName","phone","avatar"]}`)
+	v, err := f.Approvals.Get(t.Context(), f.As(f.Owner), p.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,38 +98,38 @@ func TestAProfileIsShownItemByItem(t *testing.T) {
 }
 
 func TestAGrantForAProfileGivesWhatWasChosen(t *testing.T) {
-	h := fixture.New(t)
-	token := h.AppToken(fixture.Notes)
-	h.Profile(fixture.WholeProfile())
+	f := fixture.New(t)
+	token := f.AppToken(fixture.Notes)
+	f.SetProfile(fixture.WholeProfile())
 	asked := `{"type":"profile","items":["fullName","email"]}`
-	p := h.Pending(token, asked)
-	if err := h.Approve(p.ID, approvals.Choice{Items: &[]string{"fullName"}, Remember: &approvals.Remember{Until: "withdrawn"}}); err != nil {
+	p := f.Pending(token, asked)
+	if err := f.Approve(p.ID, approvals.Choice{Items: &[]string{"fullName"}, Remember: &approvals.Remember{Until: "withdrawn"}}); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(map[string]string{"fullName": "Alice Bean"}, given(t, h.Answer(token, asked))); diff != "" {
+	if diff := cmp.Diff(map[string]string{"fullName": "Alice Bean"}, given(t, f.Answer(token, asked))); diff != "" {
 		t.Error(diff)
 	}
-	h.Answer(token, `{"type":"profile","items":["email","fullName"]}`) // in another order
-	h.Pending(token, `{"type":"profile","items":["fullName","email","avatar"]}`)
+	f.Answer(token, `{"type":"profile","items":["email","fullName"]}`) // in another order
+	f.Pending(token, `{"type":"profile","items":["fullName","email","avatar"]}`)
 }
 
 func TestAProfileClaimIsRefused(t *testing.T) {
-	h := fixture.New(t)
-	token := h.AppToken(fixture.Notes)
+	f := fixture.New(t)
+	token := f.AppToken(fixture.Notes)
 	for name, items := range map[string]string{
 		"with an item nobody knows": `["ssn"]`,
 		"with an item twice":        `["email","email"]`,
 		"with items that are text":  `"email"`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := h.Ask(token, `{"type":"profile","items":`+items+`}`)
+			_, err := f.Ask(token, `{"type":"profile","items":`+items+`}`)
 			fixture.WantCode(t, err, "request_malformed")
 		})
 	}
 }
 
 func TestSetProfile(t *testing.T) {
-	h := fixture.New(t)
+	f := fixture.New(t)
 	for name, p := range map[string]wallets.Profile{
 		"refuses an item nobody knows":   {"ssn": "1"},
 		"refuses to write down the DID":  {"did": fixture.Alice},
@@ -140,25 +140,25 @@ func TestSetProfile(t *testing.T) {
 		"refuses an avatar of any size":  {"avatar": "data:image/png;base64," + strings.Repeat("A", 48<<10)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := h.Wallets.SetProfile(t.Context(), h.As(h.Owner), p)
+			_, err := f.Wallets.SetProfile(t.Context(), f.As(f.Owner), p)
 			fixture.WantErr(t, err, auth.ErrInput)
 		})
 	}
 	t.Run("replaces all of it, and leaves out what is empty", func(t *testing.T) {
-		h.Profile(fixture.WholeProfile())
-		h.Profile(wallets.Profile{"phone": "1", "email": ""})
-		p, err := h.Wallets.Profile(t.Context(), h.As(h.Owner))
+		f.SetProfile(fixture.WholeProfile())
+		f.SetProfile(wallets.Profile{"phone": "1", "email": ""})
+		p, err := f.Wallets.Profile(t.Context(), f.As(f.Owner))
 		if diff := cmp.Diff(wallets.Profile{"phone": "1"}, p); err != nil || diff != "" {
 			t.Error(err, diff)
 		}
-		if kind, e := h.LastEvent(); kind != "profile.set" || !cmp.Equal(e.Items, []string{"phone"}) {
+		if kind, e := f.LastEvent(); kind != "profile.set" || !cmp.Equal(e.Items, []string{"phone"}) {
 			t.Errorf("recorded %s %+v", kind, e)
 		}
 	})
 	t.Run("is for owners", func(t *testing.T) {
-		_, err := h.Wallets.SetProfile(t.Context(), h.As(h.AppToken(fixture.Notes)), wallets.Profile{})
+		_, err := f.Wallets.SetProfile(t.Context(), f.As(f.AppToken(fixture.Notes)), wallets.Profile{})
 		fixture.WantErr(t, err, auth.ErrForbidden)
-		_, err = h.Wallets.Profile(t.Context(), h.As(h.AppToken(fixture.Notes)))
+		_, err = f.Wallets.Profile(t.Context(), f.As(f.AppToken(fixture.Notes)))
 		fixture.WantErr(t, err, auth.ErrForbidden)
 	})
 }

@@ -35,9 +35,9 @@ func signature() consent.Type {
 	return consent.Type{
 		Name:        "signature",
 		Description: "Sign this transaction or message to continue.",
-		Parse: func(asked did.Object) (consent.Request, error) {
+		Parse: func(asked did.Object) (consent.Parsed, error) {
 			m, err := parseMessage(asked)
-			return consent.Request{Read: m.read}, err
+			return consent.Parsed{Read: m.read}, err
 		},
 	}
 }
@@ -88,9 +88,9 @@ func parseMessage(asked did.Object) (m message, err error) {
 	return m, nil
 }
 
-func (m message) read(_ context.Context, q *consent.Question, c *consent.Claim) error {
+func (m message) read(_ context.Context, req *consent.Request, c *consent.Claim) error {
 	c.Once = "each text is signed for itself"
-	account, err := did.Parse(q.Account.Address)
+	account, err := did.Parse(req.Account.Address)
 	if err != nil {
 		return fmt.Errorf("reading the account: %w", err)
 	}
@@ -98,7 +98,7 @@ func (m message) read(_ context.Context, q *consent.Question, c *consent.Claim) 
 		return err
 	}
 	if m.typeURL == typeDelegation {
-		if err := m.readUnsigned(q, c, account); err != nil {
+		if err := m.readUnsigned(req, c, account); err != nil {
 			return err
 		}
 	} else if err := checkText(m.text, m.method); err != nil {
@@ -157,25 +157,25 @@ func (m message) checkMethod(account did.DID) error {
 
 // readUnsigned makes the checks of reference g.ii.1 on a delegation that is to be signed. Only a
 // person can decide it.
-func (m message) readUnsigned(q *consent.Question, c *consent.Claim, account did.DID) error {
+func (m message) readUnsigned(req *consent.Request, c *consent.Claim, account did.DID) error {
 	if m.method == methodNone || account.Type().Hash != did.SHA3 {
 		return did.Refuse("claim_unsupported", "a delegation is signed over its SHA3 by an account that hashes with SHA3")
 	}
-	d, err := delegation.CheckUnsigned(m.text, account, q.Signer(), m.meta, q.Now)
+	d, err := delegation.CheckUnsigned(m.text, account, req.Signer(), m.meta, req.Now)
 	if err != nil {
 		return err
 	}
-	if err := q.CheckLifetime(d); err != nil {
+	if err := req.CheckLifetime(d); err != nil {
 		return err
 	}
-	c.NeverByRule("a delegation is to be signed")
-	c.View.Delegation = tellUnsigned(d)
+	c.RequireAsk("a delegation is to be signed")
+	c.View.Delegation = describeUnsigned(d)
 	c.Unusual = append(c.Unusual, "With this signature "+d.To.Address()+" can act in the name of "+d.From.Address()+".")
 	return nil
 }
 
-// tellUnsigned puts a delegation that is to be signed in words, with every permission it gives.
-func tellUnsigned(d delegation.Delegation) *approvals.DelegationWords {
+// describeUnsigned puts a delegation that is to be signed in words, with every permission it gives.
+func describeUnsigned(d delegation.Delegation) *approvals.DelegationWords {
 	words := approvals.DescribeDelegation(d)
 	words.Hash = "" // it has none before it is signed
 	var roles []string

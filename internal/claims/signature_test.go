@@ -30,17 +30,17 @@ func TestSignaturesAreThoseThatDAppsVerify(t *testing.T) {
 		"method none":       "blind_signature",
 		"digest only":       "blind_signature",
 	}
-	accounts := map[string]*fixture.House{}
+	accounts := map[string]*fixture.Fixture{}
 	for _, c := range file.Cases {
 		t.Run(c.Name, func(t *testing.T) {
-			h := accounts[c.DID]
-			if h == nil {
-				h = fixture.New(t)
-				h.Imports(c.SK, c.DID)
+			f := accounts[c.DID]
+			if f == nil {
+				f = fixture.New(t)
+				f.ImportKey(c.SK, c.DID)
 			}
 			account, _ := did.Parse(c.DID)
-			token := h.AppToken(fixture.Notes)
-			p, err := h.Ask(token, `{"type":"authPrincipal","target":"`+account.Address()+`"}`, string(c.Request))
+			token := f.AppToken(fixture.Notes)
+			p, err := f.Ask(token, `{"type":"authPrincipal","target":"`+account.Address()+`"}`, string(c.Request))
 			if code, careful := refused[c.Name]; careful {
 				fixture.WantCode(t, err, code)
 				delete(refused, c.Name)
@@ -49,10 +49,10 @@ func TestSignaturesAreThoseThatDAppsVerify(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := h.Approve(p.Pending.ID, approvals.Choice{}); err != nil {
+			if err := f.Approve(p.Pending.ID, approvals.Choice{}); err != nil {
 				t.Fatal(err)
 			}
-			out, err := h.Collect(token, p.Pending.ID)
+			out, err := f.Collect(token, p.Pending.ID)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -67,41 +67,41 @@ func TestSignaturesAreThoseThatDAppsVerify(t *testing.T) {
 }
 
 func TestTheRecordedMFASessionIsAnsweredByteForByte(t *testing.T) {
-	h := fixture.AtDawn(t)
+	f := fixture.AtRecordedStart(t)
 	steps := fixture.Recorded(t, "session-mfa")
-	h.MustReplay(steps[0], "", approvals.Choice{})
-	h.MustReplay(steps[1], fixture.Alice, approvals.Choice{MFACode: 39})
-	h.MustReplay(steps[3], "", approvals.Choice{})
-	h.MustReplay(steps[4], fixture.Alice, approvals.Choice{MFACode: 37})
-	_, err := h.Replay(steps[4], fixture.Alice, approvals.Choice{})
+	f.MustReplay(steps[0], "", approvals.Choice{})
+	f.MustReplay(steps[1], fixture.Alice, approvals.Choice{MFACode: 39})
+	f.MustReplay(steps[3], "", approvals.Choice{})
+	f.MustReplay(steps[4], fixture.Alice, approvals.Choice{MFACode: 37})
+	_, err := f.Replay(steps[4], fixture.Alice, approvals.Choice{})
 	fixture.WantErr(t, err, approvals.ErrChoice)
 }
 
 func TestTheRecordedEthereumAccountSignsByteForByte(t *testing.T) {
-	h := fixture.AtDawn(t)
+	f := fixture.AtRecordedStart(t)
 	steps := fixture.Recorded(t, "session-ethereum-account")
-	h.MustReplay(steps[0], "", approvals.Choice{})
+	f.MustReplay(steps[0], "", approvals.Choice{})
 	first, err := did.ReadToken(steps[0].Token)
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.MustReplay(steps[1], first.Signer.Address(), approvals.Choice{})
+	f.MustReplay(steps[1], first.Signer.Address(), approvals.Choice{})
 }
 
 func TestTheRecordedOracleIsRefused(t *testing.T) {
-	h := fixture.AtDawn(t)
+	f := fixture.AtRecordedStart(t)
 	steps := fixture.Recorded(t, "session-signing-oracle")
-	h.MustReplay(steps[0], "", approvals.Choice{})
+	f.MustReplay(steps[0], "", approvals.Choice{})
 	for i, code := range map[int]string{1: "text_is_a_token", 3: "blind_signature", 5: "blind_signature"} {
-		_, err := h.Replay(steps[i], fixture.Alice, approvals.Choice{})
+		_, err := f.Replay(steps[i], fixture.Alice, approvals.Choice{})
 		fixture.WantCode(t, err, code)
 	}
 }
 
 func TestTheRecordedSignaturesAreGivenOneByOne(t *testing.T) {
-	h := fixture.AtDawn(t)
+	f := fixture.AtRecordedStart(t)
 	steps := fixture.Recorded(t, "session-signatures")
-	h.MustReplay(steps[0], "", approvals.Choice{})
+	f.MustReplay(steps[0], "", approvals.Choice{})
 	signed, err := did.ReadToken(steps[1].Token)
 	if err != nil {
 		t.Fatal(err)
@@ -111,12 +111,12 @@ func TestTheRecordedSignaturesAreGivenOneByOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	whole := steps[1]
-	_, err = h.Replay(whole, fixture.Alice, approvals.Choice{})
+	_, err = f.Replay(whole, fixture.Alice, approvals.Choice{})
 	fixture.WantCode(t, err, "blind_signature") // the third is 32 bytes signed as they are
 	for i := range 2 {
 		s := whole
 		s.Asked = whole.Asked[i : i+1]
-		a, err := h.Replay(s, fixture.Alice, approvals.Choice{})
+		a, err := f.Replay(s, fixture.Alice, approvals.Choice{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -132,9 +132,9 @@ func TestTheRecordedSignaturesAreGivenOneByOne(t *testing.T) {
 }
 
 func TestATextIsNotSigned(t *testing.T) {
-	h := fixture.New(t)
-	token := h.AppToken(fixture.Notes)
-	h.Policy(fixture.AllowAll)
+	f := fixture.New(t)
+	token := f.AppToken(fixture.Notes)
+	f.SetPolicy(fixture.AllowAll)
 	header := did.EncodeBase64URL([]byte(`{"alg":"Ed25519","type":"JWT"}`))
 	body := did.EncodeBase64URL([]byte(`{"iss":"did:abt:` + fixture.Alice + `"}`))
 	spaced := did.EncodeBase64URL([]byte("\n\t{\"alg\":\"Ed25519\"} "))
@@ -167,7 +167,7 @@ func TestATextIsNotSigned(t *testing.T) {
 		"that is empty, by the hash of the empty text": {"", "sha3", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			out, err := h.Ask(token, fixture.TextClaim(c.text, c.method))
+			out, err := f.Ask(token, fixture.TextClaim(c.text, c.method))
 			fixture.WantCode(t, err, c.code)
 			if c.code != "" && (out.Answer != nil || out.Pending != nil) {
 				t.Error("something was given")
@@ -184,20 +184,20 @@ func TestATextIsNotSigned(t *testing.T) {
 		"that hides a token under a type":  {strings.Replace(fixture.TextClaim(header+"."+body, "sha3"), "mime:text/plain", "mime:text/html", 1), "text_is_a_token"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := h.Ask(token, c.claim)
+			_, err := f.Ask(token, c.claim)
 			fixture.WantCode(t, err, c.code)
 		})
 	}
 }
 
 func TestOrdinaryTextsAreSigned(t *testing.T) {
-	h := fixture.New(t)
-	token := h.AppToken(fixture.Notes)
-	h.Policy(fixture.AllowAll)
+	f := fixture.New(t)
+	token := f.AppToken(fixture.Notes)
+	f.SetPolicy(fixture.AllowAll)
 	sk, _ := fixture.Secret(t, fixture.Notes, did.AccountType())
 	for _, text := range []string{"hello", "two.words", "NTQ3.NTQ3", "3.14", "www.example.test/a", "line\nline\ttab", "签名 ✍️", `{"amount":1}`, "a.b.c", strings.Repeat("a", 33)} {
 		for method, message := range map[string][]byte{"sha3": did.SHA3.Sum([]byte(text)), "none": []byte(text)} {
-			sig, err := did.DecodeBase58(fixture.Member(t, h.Answer(token, fixture.TextClaim(text, method)), 0, "sig"), 100)
+			sig, err := did.DecodeBase58(fixture.Member(t, f.Answer(token, fixture.TextClaim(text, method)), 0, "sig"), 100)
 			if err != nil || !did.VerifyBytes(did.Ed25519, sk.Public(), message, sig) {
 				t.Errorf("%q by %s: the signature does not verify (%v)", text, method, err)
 			}
@@ -206,23 +206,23 @@ func TestOrdinaryTextsAreSigned(t *testing.T) {
 }
 
 func TestAnECDSAAccountSignsHashesOnly(t *testing.T) {
-	h := fixture.New(t)
-	token := h.AppToken(fixture.Notes)
-	h.Policy(fixture.AllowAll)
+	f := fixture.New(t)
+	token := f.AppToken(fixture.Notes)
+	f.SetPolicy(fixture.AllowAll)
 	principal := `{"type":"authPrincipal","targetType":{"key":"secp256k1"}}`
-	_, err := h.Ask(token, principal, fixture.TextClaim("hello", "none"))
+	_, err := f.Ask(token, principal, fixture.TextClaim("hello", "none"))
 	fixture.WantCode(t, err, "blind_signature")
-	_, err = h.Ask(token, principal, fixture.TextClaim(strings.Repeat("a", 32), "none"))
+	_, err = f.Ask(token, principal, fixture.TextClaim(strings.Repeat("a", 32), "none"))
 	fixture.WantCode(t, err, "blind_signature")
-	h.Answer(token, principal, fixture.TextClaim("hello", "sha3"))
+	f.Answer(token, principal, fixture.TextClaim("hello", "sha3"))
 }
 
 func TestATextToSignIsShownWholeAndInert(t *testing.T) {
-	h := fixture.New(t)
-	token := h.AppToken(fixture.Notes)
+	f := fixture.New(t)
+	token := f.AppToken(fixture.Notes)
 	text := "<img src=x onerror=alert(1)>\nline\u202etwo\\" + strings.Repeat("x", 5000)
-	p := h.Pending(token, fmt.Sprintf(`{"type":"signature","typeUrl":"mime:text/html","origin":%q,"display":"{\"type\":\"text\",\"content\":\"something else\"}"}`, did.EncodeBase58([]byte(text))))
-	v, err := h.Approvals.Get(t.Context(), h.As(h.Owner), p.ID)
+	p := f.Pending(token, fmt.Sprintf(`{"type":"signature","typeUrl":"mime:text/html","origin":%q,"display":"{\"type\":\"text\",\"content\":\"something else\"}"}`, did.EncodeBase58([]byte(text))))
+	v, err := f.Approvals.Get(t.Context(), f.As(f.Owner), p.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,10 +234,10 @@ func TestATextToSignIsShownWholeAndInert(t *testing.T) {
 }
 
 func TestAYesToASignatureIsNotRemembered(t *testing.T) {
-	h := fixture.New(t)
-	token := h.AppToken(fixture.Notes)
-	p := h.Pending(token, fixture.TextClaim("hello", "sha3"))
-	fixture.WantErr(t, h.Approve(p.ID, approvals.Choice{Remember: &approvals.Remember{Until: "withdrawn"}}), approvals.ErrChoice)
+	f := fixture.New(t)
+	token := f.AppToken(fixture.Notes)
+	p := f.Pending(token, fixture.TextClaim("hello", "sha3"))
+	fixture.WantErr(t, f.Approve(p.ID, approvals.Choice{Remember: &approvals.Remember{Until: "withdrawn"}}), approvals.ErrChoice)
 }
 
 // unsigned is what an app asks an account to sign as a delegation to it.
@@ -261,16 +261,16 @@ func delegationToSign(text string) string {
 }
 
 func TestADelegationToSign(t *testing.T) {
-	h := fixture.New(t)
-	token := h.AppToken(fixture.Notes)
-	h.Policy(fixture.AllowAll)
+	f := fixture.New(t)
+	token := f.AppToken(fixture.Notes)
+	f.SetPolicy(fixture.AllowAll)
 	sk, account := fixture.Secret(t, fixture.Notes, did.AccountType())
-	h.Account(fixture.Notes, did.AccountType())
+	f.Account(fixture.Notes, did.AccountType())
 
 	t.Run("is asked about whatever the rules say, in words, and then signed", func(t *testing.T) {
-		text := unsigned(account, fixture.Notes, h.Clock, nil)
-		p := h.Pending(token, delegationToSign(text))
-		v, err := h.Approvals.Get(t.Context(), h.As(h.Owner), p.ID)
+		text := unsigned(account, fixture.Notes, f.Clock, nil)
+		p := f.Pending(token, delegationToSign(text))
+		v, err := f.Approvals.Get(t.Context(), f.As(f.Owner), p.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -278,11 +278,11 @@ func TestADelegationToSign(t *testing.T) {
 		if d == nil || d.Hash != "" || !strings.Contains(d.Words, "publish_blocklet") || !strings.Contains(d.Words, "encryptionKey") || !strings.Contains(d.Words, "until") {
 			t.Errorf("told as %+v", d)
 		}
-		fixture.WantErr(t, h.Approve(p.ID, approvals.Choice{Remember: &approvals.Remember{Times: 2}}), approvals.ErrChoice)
-		if err := h.Approve(p.ID, approvals.Choice{}); err != nil {
+		fixture.WantErr(t, f.Approve(p.ID, approvals.Choice{Remember: &approvals.Remember{Times: 2}}), approvals.ErrChoice)
+		if err := f.Approve(p.ID, approvals.Choice{}); err != nil {
 			t.Fatal(err)
 		}
-		out, err := h.Collect(token, p.ID)
+		out, err := f.Collect(token, p.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -290,25 +290,25 @@ func TestADelegationToSign(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := did.VerifyToken(text+"."+did.EncodeBase64URL(sig), did.Check{PublicKey: sk.Public(), Now: h.Clock}); err != nil {
+		if _, err := did.VerifyToken(text+"."+did.EncodeBase64URL(sig), did.Check{PublicKey: sk.Public(), Now: f.Clock}); err != nil {
 			t.Errorf("what comes out is no token: %v", err)
 		}
 	})
 	other := fixture.NewPeer(t, 9)
 	for name, c := range map[string]struct{ claim, code string }{
-		"is refused for somebody else":      {delegationToSign(unsigned(account, other.DID.Address(), h.Clock, nil)), "delegation_agent_mismatch"},
-		"is refused from another account":   {delegationToSign(unsigned(other.DID, fixture.Notes, h.Clock, nil)), "delegation_issuer_mismatch"},
-		"is refused without an end":         {delegationToSign(unsigned(account, fixture.Notes, h.Clock, map[string]any{"exp": nil})), "delegation_no_exp"},
-		"is refused for a hundred years":    {delegationToSign(unsigned(account, fixture.Notes, h.Clock.Add(876000*time.Hour), nil)), "delegation_lifetime"},
-		"is refused with a challenge":       {delegationToSign(unsigned(account, fixture.Notes, h.Clock, map[string]any{"challenge": "C0FFEE"})), "delegation_is_a_session_message"},
-		"is refused of another version":     {delegationToSign(unsigned(account, fixture.Notes, h.Clock, map[string]any{"version": "1.0.0"})), "delegation_malformed"},
+		"is refused for somebody else":      {delegationToSign(unsigned(account, other.DID.Address(), f.Clock, nil)), "delegation_agent_mismatch"},
+		"is refused from another account":   {delegationToSign(unsigned(other.DID, fixture.Notes, f.Clock, nil)), "delegation_issuer_mismatch"},
+		"is refused without an end":         {delegationToSign(unsigned(account, fixture.Notes, f.Clock, map[string]any{"exp": nil})), "delegation_no_exp"},
+		"is refused for a hundred years":    {delegationToSign(unsigned(account, fixture.Notes, f.Clock.Add(876000*time.Hour), nil)), "delegation_lifetime"},
+		"is refused with a challenge":       {delegationToSign(unsigned(account, fixture.Notes, f.Clock, map[string]any{"challenge": "C0FFEE"})), "delegation_is_a_session_message"},
+		"is refused of another version":     {delegationToSign(unsigned(account, fixture.Notes, f.Clock, map[string]any{"version": "1.0.0"})), "delegation_malformed"},
 		"is refused that is no token":       {delegationToSign("hello"), "delegation_malformed"},
-		"is refused as it is, without SHA3": {strings.Replace(delegationToSign(unsigned(account, fixture.Notes, h.Clock, nil)), `"sha3"`, `"none"`, 1), "claim_unsupported"},
-		"is refused if another is shown": {strings.Replace(delegationToSign(unsigned(account, fixture.Notes, h.Clock, nil)), `"method"`,
-			`"meta":{"jwt":"`+unsigned(account, fixture.Notes, h.Clock, map[string]any{"permissions": nil})+`"},"method"`, 1), "delegation_malformed"},
+		"is refused as it is, without SHA3": {strings.Replace(delegationToSign(unsigned(account, fixture.Notes, f.Clock, nil)), `"sha3"`, `"none"`, 1), "claim_unsupported"},
+		"is refused if another is shown": {strings.Replace(delegationToSign(unsigned(account, fixture.Notes, f.Clock, nil)), `"method"`,
+			`"meta":{"jwt":"`+unsigned(account, fixture.Notes, f.Clock, map[string]any{"permissions": nil})+`"},"method"`, 1), "delegation_malformed"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := h.Ask(token, c.claim)
+			_, err := f.Ask(token, c.claim)
 			fixture.WantCode(t, err, c.code)
 		})
 	}
@@ -316,9 +316,9 @@ func TestADelegationToSign(t *testing.T) {
 
 // What an Ethereum account signs for a transaction can be made of letters alone.
 func TestATransactionOfEthereumIsNotSignedAsAText(t *testing.T) {
-	h := fixture.New(t)
-	token := h.AppToken(fixture.Notes)
-	h.Policy(fixture.AllowAll)
+	f := fixture.New(t)
+	token := f.AppToken(fixture.Notes)
+	f.SetPolicy(fixture.AllowAll)
 	// A list of nonce 0, gas price, gas, to, value and no data.
 	transaction := "\xe8" + "\x80" + "\x84   \xc3" + "\x82z\xc3" + "\x94" + strings.Repeat("a", 19) + "\xc3" + "\x88!!!!!!!\xc3" + "\x80"
 	if len(transaction) != 1+0x28 || !show.IsShowable(transaction) {
@@ -326,7 +326,7 @@ func TestATransactionOfEthereumIsNotSignedAsAText(t *testing.T) {
 	}
 	principal := `{"type":"authPrincipal","targetType":{"key":"ethereum"}}`
 	for text, code := range map[string]string{transaction: "blind_signature", transaction + "!": "", "hello": "", "": ""} {
-		_, err := h.Ask(token, principal, fixture.TextClaim(text, "keccak"))
+		_, err := f.Ask(token, principal, fixture.TextClaim(text, "keccak"))
 		fixture.WantCode(t, err, code)
 	}
 }

@@ -14,8 +14,8 @@ import (
 	"walletd/internal/store"
 )
 
-// held is a session that this goroutine may change, for as long as it has the lease.
-type held struct {
+// leased is a session that this goroutine may change, for as long as it has the lease.
+type leased struct {
 	*Sessions
 	row     store.Session // as it is in the store
 	content content       // as it is to be in the store after the next write
@@ -26,59 +26,59 @@ type held struct {
 	channel *did.ChannelKey // of the channel, once the app has sent it
 }
 
-// resume reads the open request again as it was when it came: by the clock of then, since its own
+// restore reads the open request again as it was when it came: by the clock of then, since its own
 // life says nothing about how long a person may take (reference d.9).
-func (h *held) resume(ctx context.Context) error {
+func (l *leased) restore(ctx context.Context) error {
 	var err error
-	if h.key, err = decodeKey(h.content.Key); err != nil {
+	if l.key, err = decodeKey(l.content.Key); err != nil {
 		return err
 	}
-	if h.content.SharedKey != "" {
-		k, err := did.UnwrapChannelKey(h.content.SharedKey, h.key)
+	if l.content.SharedKey != "" {
+		k, err := did.UnwrapChannelKey(l.content.SharedKey, l.key)
 		if err != nil {
-			return fmt.Errorf("session %s: %w", h.row.ID, err)
+			return fmt.Errorf("session %s: %w", l.row.ID, err)
 		}
-		h.channel = &k
+		l.channel = &k
 	}
-	if h.content.Reply == nil {
+	if l.content.Reply == nil {
 		return nil
 	}
-	e := h.expected()
-	e.now = time.UnixMilli(h.content.Came)
-	v, err := check(*h.content.Reply, e)
+	e := l.expected()
+	e.now = time.UnixMilli(l.content.Came)
+	v, err := check(*l.content.Reply, e)
 	if err != nil {
-		return fmt.Errorf("reading the request of session %s again: %w", h.row.ID, err)
+		return fmt.Errorf("reading the request of session %s again: %w", l.row.ID, err)
 	}
-	return h.enter(ctx, v)
+	return l.setRequest(ctx, v)
 }
 
-func (h *held) expected() expected {
-	return expected{url: h.content.URL, app: h.row.App, now: h.Store.Now(), skew: h.content.Skew}
+func (l *leased) expected() expected {
+	return expected{url: l.content.URL, app: l.row.App, now: l.Store.Now(), skew: l.content.Skew}
 }
 
-// enter makes v the open request, and its app the caller.
-func (h *held) enter(ctx context.Context, v verified) error {
-	return h.insist(ctx, func() error {
-		c, err := h.Auth.EnterSession(ctx, auth.Session{
-			ID: h.row.ID, Wallet: h.row.Wallet, Connect: v.connect, Challenge: v.challenge, Origin: v.origin, Account: h.content.Account,
-			Member: h.content.Member.words(), Followed: h.content.Previous != "", Offered: h.key != nil, Arrived: h.content.Sealed, Seal: h.channel, Skew: h.content.Skew,
+// setRequest makes v the open request, and its app the caller.
+func (l *leased) setRequest(ctx context.Context, v verified) error {
+	return l.retryUnavailable(ctx, func() error {
+		c, err := l.Auth.SessionCaller(ctx, auth.Session{
+			ID: l.row.ID, Wallet: l.row.Wallet, Connect: v.connect, Challenge: v.challenge, Origin: v.origin, Account: l.content.Account,
+			Member: l.content.Member.words(), Followed: l.content.Previous != "", Offered: l.key != nil, Arrived: l.content.Sealed, Seal: l.channel, Skew: l.content.Skew,
 		})
 		if err != nil {
 			return err
 		}
-		h.caller.Close()
-		h.caller, h.request = c, &v
+		l.caller.Close()
+		l.caller, l.request = c, &v
 		return nil
 	})
 }
 
 // close wipes what the session holds in memory.
-func (h *held) close() {
-	h.caller.Close()
-	if h.channel != nil {
-		h.channel.Wipe()
+func (l *leased) close() {
+	l.caller.Close()
+	if l.channel != nil {
+		l.channel.Wipe()
 	}
-	clear(h.content.Key)
+	clear(l.content.Key)
 }
 
 // Advance does what is due in a session, one thing after the other, until it waits for a person or
@@ -92,81 +92,81 @@ func (s *Sessions) Advance(ctx context.Context, id string) error {
 	if row.Ended != 0 {
 		return nil
 	}
-	h, err := s.hold(ctx, row)
+	l, err := s.acquireLease(ctx, row)
 	if err != nil {
 		return fmt.Errorf("advancing session %s: %w", id, err)
 	}
-	return h.finish(ctx, h.advance)
+	return l.runLeased(ctx, l.advance)
 }
 
 // advance is the dispatcher: one thing after the other, until the session has ended or was given
 // back to wait for a person.
-func (h *held) advance(ctx context.Context) error {
-	for h.row.Ended == 0 && h.row.Holder != "" {
+func (l *leased) advance(ctx context.Context) error {
+	for l.row.Ended == 0 && l.row.Holder != "" {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := h.once(ctx); err != nil {
+		if err := l.step(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// once looks at the row, does the one thing that is due, and writes the row.
-func (h *held) once(ctx context.Context) error {
+// step looks at the row, does the one thing that is due, and writes the row.
+func (l *leased) step(ctx context.Context) error {
 	switch {
-	case h.row.Posting:
-		return h.lost(ctx)
-	case h.Store.Now().Unix() >= h.row.Expires:
-		return h.expire(ctx)
-	case h.request == nil:
-		return h.open(ctx)
-	case State(h.row.State) == Waiting:
-		return h.collect(ctx)
+	case l.row.Posting:
+		return l.endUnknown(ctx)
+	case l.Store.Now().Unix() >= l.row.Expires:
+		return l.expire(ctx)
+	case l.request == nil:
+		return l.fetchRequest(ctx)
+	case State(l.row.State) == Waiting:
+		return l.collect(ctx)
 	default:
-		return h.ask(ctx)
+		return l.requestConsent(ctx)
 	}
 }
 
 // end ends the session. What it no longer needs goes, its key first.
-func (h *held) end(ctx context.Context, state State, e ending, also ...store.Write) error {
-	c := &h.content
+func (l *leased) end(ctx context.Context, state State, e ending, also ...store.Write) error {
+	c := &l.content
 	clear(c.Key)
 	c.Key, c.Reply, c.SharedKey, c.Declining, c.End = nil, nil, "", nil, e
 	reason := string(state)
 	if e.Code != "" {
 		reason += ": " + e.Code
 	}
-	return h.write(ctx, ledger.SessionEnded, reason, func(row *store.Session) {
-		row.State, row.Posting, row.Ended = string(state), false, h.Store.Now().Unix()
+	return l.write(ctx, ledger.SessionEnded, reason, func(row *store.Session) {
+		row.State, row.Posting, row.Ended = string(state), false, l.Store.Now().Unix()
 		row.Holder, row.HeldUntil = "", 0
 	}, also...)
 }
 
-// lost ends a session that was found posting: nobody knows whether the app heard. What was being
+// endUnknown ends a session that was found posting: nobody knows whether the app heard. What was being
 // declined is declined all the same.
-func (h *held) lost(ctx context.Context) error {
-	if d := h.content.Declining; d != nil {
-		return h.end(ctx, Declined, *d)
+func (l *leased) endUnknown(ctx context.Context) error {
+	if d := l.content.Declining; d != nil {
+		return l.end(ctx, Declined, *d)
 	}
-	return h.end(ctx, Unknown, ending{Text: "The answer was sent, and whether the app took it is not known. It is not sent again."})
+	return l.end(ctx, Unknown, ending{Text: "The answer was sent, and whether the app took it is not known. It is not sent again."})
 }
 
-func (h *held) expire(ctx context.Context) error {
-	if err := h.withdraw(ctx); err != nil {
+func (l *leased) expire(ctx context.Context) error {
+	if err := l.cancelApproval(ctx); err != nil {
 		return err
 	}
-	return h.end(ctx, Expired, ending{Text: "Nobody answered in time."})
+	return l.end(ctx, Expired, ending{Text: "Nobody answered in time."})
 }
 
-// withdraw ends the session's question to the person, if one waits. One that is gone, or that
+// cancelApproval ends the session's question to the person, if one waits. One that is gone, or that
 // somebody else wrote, is of no use anyway.
-func (h *held) withdraw(ctx context.Context) error {
-	if h.row.Approval == "" {
+func (l *leased) cancelApproval(ctx context.Context) error {
+	if l.row.Approval == "" {
 		return nil
 	}
-	err := h.Pipeline.CancelQuestion(ctx, h.caller, h.row.Approval)
+	err := l.Pipeline.CancelRequest(ctx, l.caller, l.row.Approval)
 	if errors.Is(err, auth.ErrNotFound) || errors.Is(err, ledger.ErrForged) {
 		return nil
 	}
@@ -174,16 +174,16 @@ func (h *held) withdraw(ctx context.Context) error {
 }
 
 // cancel ends the session because its owner says so.
-func (h *held) cancel(ctx context.Context) error {
-	if h.row.Posting {
-		return h.lost(ctx)
+func (l *leased) cancel(ctx context.Context) error {
+	if l.row.Posting {
+		return l.endUnknown(ctx)
 	}
-	if err := h.withdraw(ctx); err != nil {
+	if err := l.cancelApproval(ctx); err != nil {
 		return err
 	}
 	e := ending{Code: "cancelled", Text: "The session was cancelled."}
-	if h.request == nil {
-		return h.end(ctx, Declined, e)
+	if l.request == nil {
+		return l.end(ctx, Declined, e)
 	}
-	return h.decline(ctx, consent.DeclineAuth, e)
+	return l.decline(ctx, consent.DeclineAuth, e)
 }

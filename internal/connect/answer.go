@@ -17,30 +17,30 @@ import (
 	"walletd/internal/store"
 )
 
-// open makes the session's first request (reference d.2), with the channel on offer.
-func (h *held) open(ctx context.Context) error {
-	if h.key == nil {
-		key, err := h.keys.key(ctx, h.row.Wallet+" "+origin(h.content.URL))
+// fetchRequest makes the session's first request (reference d.2), with the channel on offer.
+func (l *leased) fetchRequest(ctx context.Context) error {
+	if l.key == nil {
+		key, err := l.keys.key(ctx, l.row.Wallet+" "+origin(l.content.URL))
 		if err != nil {
 			return err
 		}
-		h.key, h.content.Key = key, encodeKey(key)
+		l.key, l.content.Key = key, encodeKey(key)
 	}
-	resp, err := h.Client.get(ctx, offering(h.content.URL, offer(h.key)))
+	resp, err := l.Client.get(ctx, offering(l.content.URL, offer(l.key)))
 	if ctx.Err() != nil {
 		return ctx.Err() // we are being stopped; a restart asks again
 	}
 	if err != nil {
-		return h.refuse(ctx, h.unanswered(h.content.URL, err))
+		return l.refuse(ctx, l.unanswered(l.content.URL, err))
 	}
-	return h.receive(ctx, resp)
+	return l.receive(ctx, resp)
 }
 
 // unanswered makes the refusal of an exchange without a reply, and tells the operator why there is
 // none. The owner hears one answer for every address that does not answer, is not there, or is
 // closed to the wallet: which names are of a network of the operator's is not theirs to find out.
-func (h *held) unanswered(url string, err error) error {
-	h.Log.Info().Str("session", h.row.ID).Str("origin", origin(url)).Err(err).Msg("the app did not answer")
+func (l *leased) unanswered(url string, err error) error {
+	l.Log.Info().Str("session", l.row.ID).Str("origin", origin(url)).Err(err).Msg("the app did not answer")
 	if b, ok := errors.AsType[*BlockedError](err); ok {
 		switch b.Rule {
 		case RuleTime:
@@ -55,88 +55,88 @@ func (h *held) unanswered(url string, err error) error {
 }
 
 // receive reads a reply: the next request, or the session's end.
-func (h *held) receive(ctx context.Context, resp response) error {
-	v, err := h.read(resp)
-	if err != nil && (v.final || stops(err, h.content.Account != "")) {
-		return h.refuse(ctx, err)
+func (l *leased) receive(ctx context.Context, resp response) error {
+	v, err := l.readReply(resp)
+	if err != nil && (v.final || endsSilently(err, l.content.Account != "")) {
+		return l.refuse(ctx, err)
 	}
 	if v.final {
-		return h.last(ctx, v)
+		return l.receiveLast(ctx, v)
 	}
-	if v.challenge == "" && h.request != nil {
-		v = *h.request // what came is not authentic: the request before is declined, as its account
+	if v.challenge == "" && l.request != nil {
+		v = *l.request // what came is not authentic: the request before is declined, as its account
 	}
 	if m := readMember(v.connect.Token.Body["memberAppInfo"], ByApp); m != nil {
-		h.content.Member = m
+		l.content.Member = m
 	}
-	if enterErr := h.enter(ctx, v); enterErr != nil {
+	if enterErr := l.setRequest(ctx, v); enterErr != nil {
 		return enterErr
 	}
 	if err != nil {
-		return h.declineFor(ctx, err)
+		return l.declineFor(ctx, err)
 	}
-	if h.content.Steps++; h.content.Steps > maxSteps {
-		return h.decline(ctx, consent.DeclineAuth, ending{Code: "too_many_steps", Text: "The app asks again and again."})
+	if l.content.Steps++; l.content.Steps > maxSteps {
+		return l.decline(ctx, consent.DeclineAuth, ending{Code: "too_many_steps", Text: "The app asks again and again."})
 	}
-	h.content.Name = show.Plain(h.caller.Name, maxName)
-	err = h.write(ctx, ledger.SessionAsked, "", func(row *store.Session) {
+	l.content.Name = show.Plain(l.caller.Name, maxName)
+	err = l.write(ctx, ledger.SessionAsked, "", func(row *store.Session) {
 		row.State, row.App, row.Posting, row.Approval = string(Asked), v.connect.App.Address(), false, ""
-		row.Expires = h.Store.Now().Add(sessionLife).Unix()
-	}, h.room(v)...)
+		row.Expires = l.Store.Now().Add(sessionLife).Unix()
+	}, l.sessionLimit(v)...)
 	if errors.Is(err, store.ErrTooMany) {
-		return h.decline(ctx, consent.Busy, ending{Code: "busy", Text: "Too many sessions of this app are open."})
+		return l.decline(ctx, consent.Busy, ending{Code: "busy", Text: "Too many sessions of this app are open."})
 	}
 	return err
 }
 
-// room is the check that the app of a first request has not too many sessions open.
-func (h *held) room(v verified) []store.Write {
-	if h.row.App != "" {
+// sessionLimit is the check that the app of a first request has not too many sessions open.
+func (l *leased) sessionLimit(v verified) []store.Write {
+	if l.row.App != "" {
 		return nil
 	}
-	row := h.row
+	row := l.row
 	row.App = v.connect.App.Address()
-	return []store.Write{store.CheckSessions(row, h.Limit, h.Store.Now().Unix())}
+	return []store.Write{store.CheckSessions(row, l.Limit, l.Store.Now().Unix())}
 }
 
-// read makes the checks of reference d.4 on a reply, and keeps in h.content what is needed to make
+// readReply makes the checks of reference d.4 on a reply, and keeps in h.content what is needed to make
 // them again.
-func (h *held) read(resp response) (verified, error) {
+func (l *leased) readReply(resp response) (verified, error) {
 	w, err := readWire(resp)
 	if err != nil {
 		return verified{}, err
 	}
-	sealed, shared := w.sealed(), w.SharedKey
-	w, channel, err := w.open(h.key)
+	sealed, shared := w.isEncrypted(), w.SharedKey
+	w, channel, err := w.decrypt(l.key)
 	if err != nil {
 		return verified{}, err
 	}
-	e := h.expected()
+	e := l.expected()
 	v, err := check(w, e)
-	if h.row.App == "" {
+	if l.row.App == "" {
 		if skew, ok := learnSkew(w, e, err); ok {
 			e.skew = skew
 			v, err = check(w, e)
 		}
 	}
 	if channel != nil {
-		if h.channel != nil {
-			h.channel.Wipe()
+		if l.channel != nil {
+			l.channel.Wipe()
 		}
-		h.channel, h.content.SharedKey = channel, shared
+		l.channel, l.content.SharedKey = channel, shared
 	}
 	w.SharedKey, w.Version = "", ""
-	h.content.Reply, h.content.Came, h.content.Sealed, h.content.Skew = &w, e.now.UnixMilli(), sealed, e.skew
+	l.content.Reply, l.content.Came, l.content.Sealed, l.content.Skew = &w, e.now.UnixMilli(), sealed, e.skew
 	return v, err
 }
 
-// ask takes the open request to the pipeline.
-func (h *held) ask(ctx context.Context) error {
-	if h.RefuseUnsealed && !h.content.Sealed && onlySecrets(h.request.claims) {
-		return h.declineFor(ctx, did.Refuse("request_unsealed", "the request for a key did not come over the encrypted channel"))
+// requestConsent takes the open request to the pipeline.
+func (l *leased) requestConsent(ctx context.Context) error {
+	if l.RefuseUnsealed && !l.content.Sealed && onlySecrets(l.request.claims) {
+		return l.declineFor(ctx, did.Refuse("request_unsealed", "the request for a key did not come over the encrypted channel"))
 	}
-	out, err := h.Pipeline.Answer(ctx, h.caller, h.request.claims)
-	return h.outcome(ctx, out, err)
+	out, err := l.Pipeline.Answer(ctx, l.caller, l.request.claims)
+	return l.outcome(ctx, out, err)
 }
 
 // onlySecrets reports whether the app would have sealed a request, had it been left as it was
@@ -146,55 +146,55 @@ func onlySecrets(asked []json.RawMessage) bool {
 }
 
 // collect asks the pipeline what the person decided.
-func (h *held) collect(ctx context.Context) error {
-	out, err := h.Pipeline.Collect(ctx, h.caller, h.row.Approval, 0)
+func (l *leased) collect(ctx context.Context) error {
+	out, err := l.Pipeline.Collect(ctx, l.caller, l.row.Approval, 0)
 	if errors.Is(err, auth.ErrNotFound) {
 		err = consent.ErrExpired
 	}
-	return h.outcome(ctx, out, err)
+	return l.outcome(ctx, out, err)
 }
 
 // outcome goes on with what the pipeline says.
-func (h *held) outcome(ctx context.Context, out consent.Outcome, err error) error {
+func (l *leased) outcome(ctx context.Context, out consent.Outcome, err error) error {
 	switch {
 	case err == nil && out.Pending != nil:
-		if h.row.Approval == out.Pending.ID && State(h.row.State) == Waiting {
-			return h.release(ctx)
+		if l.row.Approval == out.Pending.ID && State(l.row.State) == Waiting {
+			return l.releaseLease(ctx)
 		}
-		return h.write(ctx, ledger.SessionWaiting, "", func(row *store.Session) {
+		return l.write(ctx, ledger.SessionWaiting, "", func(row *store.Session) {
 			row.State, row.Approval, row.Holder, row.HeldUntil = string(Waiting), out.Pending.ID, "", 0
 			row.Expires = max(row.Expires, out.Pending.Expires.Add(sessionLife).Unix())
 		})
 	case err == nil:
-		h.content.Account = out.Answer.UserDID
-		return h.post(ctx, out.Answer.Signed)
+		l.content.Account = out.Answer.UserDID
+		return l.post(ctx, out.Answer.Signed)
 	case errors.Is(err, consent.ErrRejected):
-		return h.decline(ctx, consent.DeclineAuth, ending{})
+		return l.decline(ctx, consent.DeclineAuth, ending{})
 	case errors.Is(err, consent.ErrExpired):
-		return h.expire(ctx)
+		return l.expire(ctx)
 	case errors.Is(err, consent.ErrAnswerChanged):
-		return h.askAgain(ctx)
+		return l.retryConsent(ctx)
 	case errors.Is(err, consent.ErrTooMany):
-		return h.decline(ctx, consent.Busy, ending{Code: "busy", Text: "Too many questions are waiting for the person."})
+		return l.decline(ctx, consent.Busy, ending{Code: "busy", Text: "Too many questions are waiting for the person."})
 	case errors.Is(err, ledger.ErrForged):
-		return h.decline(ctx, consent.DeclineAuth, ending{Code: "forged", Text: "What the answer rests on was changed in the store by somebody else."})
+		return l.decline(ctx, consent.DeclineAuth, ending{Code: "forged", Text: "What the answer rests on was changed in the store by somebody else."})
 	case errors.Is(err, consent.ErrDenied):
-		return h.decline(ctx, consent.DeclineAuth, ending{Code: "denied", Text: err.Error()})
+		return l.decline(ctx, consent.DeclineAuth, ending{Code: "denied", Text: err.Error()})
 	default:
-		return h.declineFor(ctx, err) // the request is authentic: its app hears that it is not accepted
+		return l.declineFor(ctx, err) // the request is authentic: its app hears that it is not accepted
 	}
 }
 
-// askAgain takes the open request to the pipeline once more, because the person's question ended with an
+// retryConsent takes the open request to the pipeline once more, because the person's question ended with an
 // answer that is not any more what was shown. The person sees a new question; the app only waits.
-func (h *held) askAgain(ctx context.Context) error {
-	return h.write(ctx, ledger.SessionAsked, "changed", func(row *store.Session) {
+func (l *leased) retryConsent(ctx context.Context) error {
+	return l.write(ctx, ledger.SessionAsked, "changed", func(row *store.Session) {
 		row.State, row.Approval = string(Asked), ""
 	})
 }
 
 // refuse ends the session in silence.
-func (h *held) refuse(ctx context.Context, err error) error {
+func (l *leased) refuse(ctx context.Context, err error) error {
 	refusal, ok := errors.AsType[*did.Refusal](err)
 	if !ok {
 		return err
@@ -203,62 +203,62 @@ func (h *held) refuse(ctx context.Context, err error) error {
 	if status, ok := errors.AsType[*statusError](err); ok {
 		e.Status = status.code
 	}
-	return h.end(ctx, Refused, e)
+	return l.end(ctx, Refused, e)
 }
 
 // declineFor declines because of a refusal.
-func (h *held) declineFor(ctx context.Context, err error) error {
+func (l *leased) declineFor(ctx context.Context, err error) error {
 	refusal, ok := errors.AsType[*did.Refusal](err)
 	if !ok {
 		return err
 	}
-	return h.decline(ctx, consent.DeclineAuth, ending{Code: refusal.Code, Text: refusal.Reason})
+	return l.decline(ctx, consent.DeclineAuth, ending{Code: refusal.Code, Text: refusal.Reason})
 }
 
 // decline tells the app no, or busy, and ends the session, whatever the app says to that.
-func (h *held) decline(ctx context.Context, action string, e ending) error {
-	if h.request == nil {
-		return h.end(ctx, Refused, e) // there is nobody to tell
+func (l *leased) decline(ctx context.Context, action string, e ending) error {
+	if l.request == nil {
+		return l.end(ctx, Refused, e) // there is nobody to tell
 	}
 	reason := e.Code
 	if reason == "" {
 		reason = "the person said no"
 	}
 	var signed *auth.SignedAnswer
-	err := h.insist(ctx, func() (err error) {
-		signed, err = h.Pipeline.Decline(ctx, h.caller, action, reason)
+	err := l.retryUnavailable(ctx, func() (err error) {
+		signed, err = l.Pipeline.Decline(ctx, l.caller, action, reason)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	h.content.Declining = &e
-	_, err = h.send(ctx, signed, h.Client.postDecline)
+	l.content.Declining = &e
+	_, err = l.send(ctx, signed, l.Client.postDecline)
 	if errors.Is(err, errNotSent) {
 		return err
 	}
-	return h.end(context.WithoutCancel(ctx), Declined, e)
+	return l.end(context.WithoutCancel(ctx), Declined, e)
 }
 
 // post sends an answer, once, and reads the reply.
-func (h *held) post(ctx context.Context, a *auth.SignedAnswer) error {
-	resp, err := h.send(ctx, a, h.Client.post)
+func (l *leased) post(ctx context.Context, a *auth.SignedAnswer) error {
+	resp, err := l.send(ctx, a, l.Client.post)
 	if errors.Is(err, errNotSent) {
 		return err
 	}
 	// What has been sent has been sent: its outcome is written though we are being stopped.
 	ctx = context.WithoutCancel(ctx)
 	if _, lost := errors.AsType[*lostError](err); lost {
-		h.Log.Info().Str("session", h.row.ID).Str("origin", origin(h.request.url)).Err(err).Msg("the app did not reply to its answer")
+		l.Log.Info().Str("session", l.row.ID).Str("origin", origin(l.request.url)).Err(err).Msg("the app did not reply to its answer")
 		if b, ok := errors.AsType[*BlockedError](err); ok && b.Rule == RuleTime {
-			return h.end(ctx, Unknown, ending{Code: "app_timeout", Text: "The answer was sent, and the app did not say in time whether it took it. It is not sent again."})
+			return l.end(ctx, Unknown, ending{Code: "app_timeout", Text: "The answer was sent, and the app did not say in time whether it took it. It is not sent again."})
 		}
-		return h.lost(ctx)
+		return l.endUnknown(ctx)
 	}
 	if err != nil {
-		return h.refuse(ctx, h.unanswered(h.request.url, err))
+		return l.refuse(ctx, l.unanswered(l.request.url, err))
 	}
-	return h.receive(ctx, resp)
+	return l.receive(ctx, resp)
 }
 
 // errNotSent is what send wraps where it did not come to sending.
@@ -271,7 +271,7 @@ var errStopped = errors.New("walletd was stopped")
 
 // send posts an answer (reference d.5) after the row says so, durably. The row then says posting,
 // and whoever finds it so does not post again.
-func (h *held) send(ctx context.Context, a *auth.SignedAnswer, post func(context.Context, string, []byte) (response, error)) (response, error) {
+func (l *leased) send(ctx context.Context, a *auth.SignedAnswer, post func(context.Context, string, []byte) (response, error)) (response, error) {
 	body, err := json.Marshal(struct {
 		UserPK   string `json:"userPk"`
 		UserInfo string `json:"userInfo"`
@@ -280,9 +280,9 @@ func (h *held) send(ctx context.Context, a *auth.SignedAnswer, post func(context
 	if err != nil {
 		return response{}, fmt.Errorf("%w: %w", errNotSent, err)
 	}
-	h.content.Sent = h.Store.Now().Unix()
-	err = h.write(ctx, ledger.SessionAnswering, "", func(row *store.Session) {
-		row.State, row.Posting, row.App = string(Answering), true, h.request.connect.App.Address()
+	l.content.Sent = l.Store.Now().Unix()
+	err = l.write(ctx, ledger.SessionAnswering, "", func(row *store.Session) {
+		row.State, row.Posting, row.App = string(Answering), true, l.request.connect.App.Address()
 	})
 	if err != nil {
 		return response{}, fmt.Errorf("%w: %w", errNotSent, err)
@@ -291,5 +291,5 @@ func (h *held) send(ctx context.Context, a *auth.SignedAnswer, post func(context
 	defer cancel(nil)
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(stopWait, func() { cancel(errStopped) }) })
 	defer stop()
-	return post(sending, h.request.url, body)
+	return post(sending, l.request.url, body)
 }

@@ -53,7 +53,7 @@ func newKeys(now func() time.Time, single bool) *keys {
 // fill makes keys ahead of need until the context ends.
 func (k *keys) fill(ctx context.Context) {
 	for !k.single {
-		key, err := k.make(ctx, nil)
+		key, err := k.generate(ctx, nil)
 		if err != nil {
 			return // the context's end, or a broken source of randomness: then those who need one fail
 		}
@@ -92,7 +92,7 @@ func (k *keys) key(ctx context.Context, app string) (*rsa.PrivateKey, error) {
 		return k.only, nil
 	}
 	if s, ok := k.serving[app]; ok && now.Before(s.ends) {
-		k.put(key) // another session of the app was first
+		k.putBack(key) // another session of the app was first
 		return s.key, nil
 	}
 	k.forget(now)
@@ -106,12 +106,12 @@ func (k *keys) next(ctx context.Context) (*rsa.PrivateKey, error) {
 	case key := <-k.ready:
 		return key, nil
 	default:
-		return k.make(ctx, k.ready)
+		return k.generate(ctx, k.ready)
 	}
 }
 
-// make makes a key, or takes one from instead while it waits for its turn.
-func (k *keys) make(ctx context.Context, instead <-chan *rsa.PrivateKey) (*rsa.PrivateKey, error) {
+// generate makes a key, or takes one from instead while it waits for its turn.
+func (k *keys) generate(ctx context.Context, instead <-chan *rsa.PrivateKey) (*rsa.PrivateKey, error) {
 	select {
 	case k.turn <- struct{}{}:
 		defer func() { <-k.turn }()
@@ -127,8 +127,8 @@ func (k *keys) make(ctx context.Context, instead <-chan *rsa.PrivateKey) (*rsa.P
 	return key, nil
 }
 
-// put gives an unused key back.
-func (k *keys) put(key *rsa.PrivateKey) {
+// putBack gives an unused key back.
+func (k *keys) putBack(key *rsa.PrivateKey) {
 	select {
 	case k.ready <- key:
 	default:

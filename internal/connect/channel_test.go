@@ -53,12 +53,12 @@ func TestChannelVectors(t *testing.T) {
 			if err != nil || !again.Equal(list[i]) {
 				t.Errorf("a key in its row: %v", err)
 			}
-			_, key, err := wire{AuthInfo: "a.b.c", SharedKey: r.SealedBase58}.open(list[i])
+			_, key, err := wire{AuthInfo: "a.b.c", SharedKey: r.SealedBase58}.decrypt(list[i])
 			if err != nil {
 				t.Fatal(err)
 			}
 			token := "e.e.e"
-			w, _, err := wire{AuthInfo: key.Seal([]byte(token)), SharedKey: r.SealedBase58, Version: "1.0.0"}.open(list[i])
+			w, _, err := wire{AuthInfo: key.Seal([]byte(token)), SharedKey: r.SealedBase58, Version: "1.0.0"}.decrypt(list[i])
 			if err != nil || w.AuthInfo != token {
 				t.Errorf("opened %q, %v", w.AuthInfo, err)
 			}
@@ -83,7 +83,7 @@ func TestOpenRefuses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if _, _, err := tt.w.open(tt.key); did.CodeOf(err) != tt.want {
+			if _, _, err := tt.w.decrypt(tt.key); did.CodeOf(err) != tt.want {
 				t.Errorf("got %v, want %s", err, tt.want)
 			}
 		})

@@ -19,35 +19,35 @@ const (
 	maxText = 500
 )
 
-// last ends the session with the app's last reply (reference d.3). Of one that nothing proves the
+// receiveLast ends the session with the app's last reply (reference d.3). Of one that nothing proves the
 // text is shown and nothing used.
-func (h *held) last(ctx context.Context, v verified) error {
+func (l *leased) receiveLast(ctx context.Context, v verified) error {
 	body := v.connect.Token.Body
-	if h.row.App == "" {
-		h.row.App = v.connect.App.Address()
+	if l.row.App == "" {
+		l.row.App = v.connect.App.Address()
 	}
 	status, _ := body.Text("status")
 	if status != "ok" {
 		text, _ := body.Text("errorMessage")
-		return h.end(ctx, Failed, ending{Text: show.Plain(text, maxText), Unconfirmed: v.unconfirmed})
+		return l.end(ctx, Failed, ending{Text: show.Plain(text, maxText), Unconfirmed: v.unconfirmed})
 	}
 	text, _ := body.Text("successMessage")
 	e := ending{Text: show.Plain(text, maxText), Unconfirmed: v.unconfirmed}
 	if v.unconfirmed {
-		return h.end(ctx, Done, e)
+		return l.end(ctx, Done, e)
 	}
-	e.Cookies, e.Storages, e.Response = said(body, "cookies"), said(body, "storages"), said(body, "response")
+	e.Cookies, e.Storages, e.Response = nonEmpty(body, "cookies"), nonEmpty(body, "storages"), nonEmpty(body, "response")
 	if next, _ := body.Text("nextUrl"); isAbsolute(next) {
 		e.URL = next
 	}
-	if err := h.keep(ctx, v, &e); err != nil {
+	if err := l.storeCredential(ctx, v, &e); err != nil {
 		return err
 	}
-	next, err := h.next(body, &e)
+	next, err := l.nextSession(body, &e)
 	if err != nil {
 		return err
 	}
-	err = h.end(ctx, Done, e, next...)
+	err = l.end(ctx, Done, e, next...)
 	if !errors.Is(err, store.ErrTooMany) {
 		return err
 	}
@@ -56,30 +56,30 @@ func (h *held) last(ctx context.Context, v verified) error {
 	if link, _ := body.Text("nextWorkflow"); isAbsolute(link) {
 		e.Workflow = link
 	}
-	return h.end(ctx, Done, e)
+	return l.end(ctx, Done, e)
 }
 
-// keep hands an attachment (reference d.11) to the wallet, which verifies and keeps it, or not: that
+// storeCredential hands an attachment (reference d.11) to the wallet, which verifies and keeps it, or not: that
 // ends no session, and the code says so.
-func (h *held) keep(ctx context.Context, v verified, e *ending) error {
+func (l *leased) storeCredential(ctx context.Context, v verified, e *ending) error {
 	response, err := did.ParseObject(e.Response)
 	if err != nil {
 		return nil
 	}
-	if how, _ := response.Text("disposition"); how != "attachment" || h.content.Account == "" {
+	if how, _ := response.Text("disposition"); how != "attachment" || l.content.Account == "" {
 		return nil
 	}
-	if err := h.enter(ctx, v); err != nil {
+	if err := l.setRequest(ctx, v); err != nil {
 		return err
 	}
-	var kept wallets.HoldingView
-	err = h.insist(ctx, func() (err error) {
-		kept, err = h.Wallets.StoreCredential(ctx, h.caller, e.Response)
+	var stored wallets.HoldingView
+	err = l.retryUnavailable(ctx, func() (err error) {
+		stored, err = l.Wallets.StoreCredential(ctx, l.caller, e.Response)
 		return err
 	})
 	switch {
 	case err == nil:
-		e.Credential = kept.ID
+		e.Credential = stored.ID
 	case did.CodeOf(err) != "":
 		e.Code = did.CodeOf(err)
 	case errors.Is(err, auth.ErrInput):
@@ -90,32 +90,32 @@ func (h *held) keep(ctx context.Context, v verified, e *ending) error {
 	return nil
 }
 
-// next returns the writes that begin the workflow which the last reply names (reference d.10), as
+// nextSession returns the writes that begin the workflow which the last reply names (reference d.10), as
 // a session of its own: its app is another, and its person sees it again. What is no deep link, or
 // one too many, is for a browser. Where no room is for one more session, the writes fail with
 // store.ErrTooMany.
-func (h *held) next(body did.Object, e *ending) ([]store.Write, error) {
+func (l *leased) nextSession(body did.Object, e *ending) ([]store.Write, error) {
 	text, _ := body.Text("nextWorkflow")
 	if text == "" {
 		return nil, nil
 	}
 	inner, beside, err := parseLink(text)
-	if err != nil || !isDeepLink(text) || h.content.Chained >= maxChained || h.Client.CheckURL(inner) != nil {
+	if err != nil || !isDeepLink(text) || l.content.Chained >= maxChained || l.Client.CheckURL(inner) != nil {
 		if isAbsolute(text) {
 			e.Workflow = text
 		}
 		return nil, nil
 	}
-	row, err := h.newRow(h.caller, content{URL: inner, Member: linkMember(beside), Previous: h.row.ID, Chained: h.content.Chained + 1})
+	row, err := l.newRow(l.caller, content{URL: inner, Member: linkMember(beside), Previous: l.row.ID, Chained: l.content.Chained + 1})
 	if err != nil {
 		return nil, err
 	}
 	e.Next = row.ID
-	return []store.Write{store.CheckSessions(row, h.Limit, h.Store.Now().Unix()), store.InsertSession(row)}, nil
+	return []store.Write{store.CheckSessions(row, l.Limit, l.Store.Now().Unix()), store.InsertSession(row)}, nil
 }
 
-// said returns a member that says something.
-func said(body did.Object, name string) json.RawMessage {
+// nonEmpty returns a member that says something.
+func nonEmpty(body did.Object, name string) json.RawMessage {
 	raw := body[name]
 	if len(raw) == 0 || bytes.Equal(raw, []byte("{}")) || bytes.Equal(raw, []byte("null")) {
 		return nil

@@ -24,10 +24,10 @@ import (
 )
 
 // killed is a far side that kills the wallet as it receives a POST: nothing is written any more.
-func killed(h **house, next http.Handler) http.HandlerFunc {
+func killed(f **fixture, next http.Handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost {
-			(*h).store.Close()
+			(*f).store.Close()
 		}
 		next.ServeHTTP(w, r)
 	}
@@ -36,17 +36,17 @@ func killed(h **house, next http.Handler) http.HandlerFunc {
 func TestAnAnswerIsPostedOnce(t *testing.T) {
 	app := newFar(t, 1, did.Ed25519)
 	s := &script{t: t, replies: []says{app.asks(), app.ends(nil)}}
-	var h *house
-	h = newHouse(t, killed(&h, s))
-	v := h.begin(appURL)
-	v = h.advance(v.ID)
-	h.approve(v.Approval, approvals.Choice{})
-	if err := h.sessions.Advance(t.Context(), v.ID); err == nil {
+	var f *fixture
+	f = newFixture(t, killed(&f, s))
+	v := f.begin(appURL)
+	v = f.advance(v.ID)
+	f.approve(v.Approval, approvals.Choice{})
+	if err := f.sessions.Advance(t.Context(), v.ID); err == nil {
 		t.Fatal("the wallet was not killed")
 	}
 	for range 3 {
-		h.restart()
-		if v = h.advance(v.ID); v.State != Unknown {
+		f.restart()
+		if v = f.advance(v.ID); v.State != Unknown {
 			t.Fatalf("after the restart it is %+v", v)
 		}
 	}
@@ -58,16 +58,16 @@ func TestAnAnswerIsPostedOnce(t *testing.T) {
 func TestADeclineIsPostedOnce(t *testing.T) {
 	app := newFar(t, 1, did.Ed25519)
 	s := &script{t: t, replies: []says{app.asks()}}
-	var h *house
-	h = newHouse(t, killed(&h, s))
-	v := h.begin(appURL)
-	v = h.advance(v.ID)
-	h.reject(v.Approval)
-	if err := h.sessions.Advance(t.Context(), v.ID); err == nil {
+	var f *fixture
+	f = newFixture(t, killed(&f, s))
+	v := f.begin(appURL)
+	v = f.advance(v.ID)
+	f.reject(v.Approval)
+	if err := f.sessions.Advance(t.Context(), v.ID); err == nil {
 		t.Fatal("the wallet was not killed")
 	}
-	h.restart()
-	if v = h.advance(v.ID); v.State != Declined || v.Code != "" {
+	f.restart()
+	if v = f.advance(v.ID); v.State != Declined || v.Code != "" {
 		t.Errorf("after the restart it is %+v", v)
 	}
 	if _, posts := s.counts(); posts != 1 {
@@ -78,23 +78,23 @@ func TestADeclineIsPostedOnce(t *testing.T) {
 func TestAnAnswerThatNeverLeftIsNotPostedEither(t *testing.T) {
 	app := newFar(t, 1, did.Ed25519)
 	s := &script{t: t, replies: []says{app.asks(), app.ends(nil)}}
-	h := newHouse(t, s)
-	v := h.advance(h.begin(appURL).ID)
-	h.approve(v.Approval, approvals.Choice{})
-	row, err := h.store.Session(t.Context(), v.ID)
+	f := newFixture(t, s)
+	v := f.advance(f.begin(appURL).ID)
+	f.approve(v.Approval, approvals.Choice{})
+	row, err := f.store.Session(t.Context(), v.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	held, err := h.sessions.hold(t.Context(), row)
+	l, err := f.sessions.acquireLease(t.Context(), row)
 	if err != nil {
 		t.Fatal(err)
 	}
 	// Killed after the row says posting, before a byte leaves.
-	if err := held.write(t.Context(), ledger.SessionAnswering, "", func(r *store.Session) { r.State, r.Posting = string(Answering), true }); err != nil {
+	if err := l.write(t.Context(), ledger.SessionAnswering, "", func(r *store.Session) { r.State, r.Posting = string(Answering), true }); err != nil {
 		t.Fatal(err)
 	}
-	h.restart()
-	if v = h.advance(v.ID); v.State != Unknown {
+	f.restart()
+	if v = f.advance(v.ID); v.State != Unknown {
 		t.Errorf("after the restart it is %+v", v)
 	}
 	if _, posts := s.counts(); posts != 0 {
@@ -108,54 +108,54 @@ func TestKilledBetweenTheDecisionAndTheRow(t *testing.T) {
 	app := newFar(t, 1, did.Ed25519)
 	tests := []struct {
 		name  string
-		until func(h *house, id string) // brings the session to where it is killed
-		do    func(ctx context.Context, held *held) error
+		until func(f *fixture, id string) // brings the session to where it is killed
+		do    func(ctx context.Context, l *leased) error
 		ends  State
 	}{
-		{"as it asks the person", func(h *house, id string) { h.step(id) }, func(ctx context.Context, held *held) error {
-			out, err := held.Pipeline.Answer(ctx, held.caller, held.request.claims)
+		{"as it asks the person", func(f *fixture, id string) { f.step(id) }, func(ctx context.Context, l *leased) error {
+			out, err := l.Pipeline.Answer(ctx, l.caller, l.request.claims)
 			if err == nil && out.Pending == nil {
 				err = errors.New("nobody was asked")
 			}
 			return err
 		}, Done},
-		{"as it collects a yes", func(h *house, id string) { h.approve(h.advance(id).Approval, approvals.Choice{}) }, func(ctx context.Context, held *held) error {
-			out, err := held.Pipeline.Collect(ctx, held.caller, held.row.Approval, 0)
+		{"as it collects a yes", func(f *fixture, id string) { f.approve(f.advance(id).Approval, approvals.Choice{}) }, func(ctx context.Context, l *leased) error {
+			out, err := l.Pipeline.Collect(ctx, l.caller, l.row.Approval, 0)
 			if err == nil && out.Answer == nil {
 				err = errors.New("nothing was collected")
 			}
 			return err
 		}, Done},
-		{"as it declines", func(h *house, id string) { h.reject(h.advance(id).Approval) }, func(ctx context.Context, held *held) error {
-			_, err := held.Pipeline.Decline(ctx, held.caller, consent.DeclineAuth, "")
+		{"as it declines", func(f *fixture, id string) { f.reject(f.advance(id).Approval) }, func(ctx context.Context, l *leased) error {
+			_, err := l.Pipeline.Decline(ctx, l.caller, consent.DeclineAuth, "")
 			return err
 		}, Declined},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			s := &script{t: t, replies: []says{app.asks(), app.ends(nil)}}
-			h := newHouse(t, s)
-			v := h.begin(appURL)
-			tt.until(h, v.ID)
-			row, err := h.store.Session(t.Context(), v.ID)
+			f := newFixture(t, s)
+			v := f.begin(appURL)
+			tt.until(f, v.ID)
+			row, err := f.store.Session(t.Context(), v.ID)
 			if err != nil {
 				t.Fatal(err)
 			}
-			held, err := h.sessions.hold(t.Context(), row)
+			l, err := f.sessions.acquireLease(t.Context(), row)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := tt.do(t.Context(), held); err != nil {
+			if err := tt.do(t.Context(), l); err != nil {
 				t.Fatal(err)
 			}
-			h.restart()
-			for v = h.advance(v.ID); v.Ended.IsZero(); v = h.advance(v.ID) {
-				h.approve(v.Approval, approvals.Choice{})
+			f.restart()
+			for v = f.advance(v.ID); v.Ended.IsZero(); v = f.advance(v.ID) {
+				f.approve(v.Approval, approvals.Choice{})
 			}
 			if v.State != tt.ends {
 				t.Errorf("ended %+v", v)
 			}
-			waiting, _, err := h.approvals.List(t.Context(), h.as(h.owner), "all", store.Page{})
+			waiting, _, err := f.approvals.List(t.Context(), f.as(f.owner), "all", store.Page{})
 			if err != nil || len(waiting) != 1 {
 				t.Errorf("the person was asked %d times, %v", len(waiting), err)
 			}
@@ -171,20 +171,20 @@ func TestTwoCallersDoNotBothAsk(t *testing.T) {
 	open := make(chan struct{})
 	slow := app.asks()
 	s := &script{t: t, replies: []says{func(b []byte) []byte { <-open; return slow(b) }, app.asks()}}
-	h := newHouse(t, s)
-	v := h.begin(appURL)
+	f := newFixture(t, s)
+	v := f.begin(appURL)
 	done := make(chan error)
-	go func() { done <- h.sessions.Advance(t.Context(), v.ID) }()
+	go func() { done <- f.sessions.Advance(t.Context(), v.ID) }()
 	for gets := 0; gets == 0; gets, _ = s.counts() {
 		time.Sleep(time.Millisecond)
 	}
-	other := New(h.sessions.Config) // another replica
+	other := New(f.sessions.Config) // another replica
 	if err := other.Advance(t.Context(), v.ID); !errors.Is(err, store.ErrChanged) {
 		t.Errorf("the other's Advance: %v", err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
-	if _, err := other.Cancel(ctx, h.as(h.owner), v.ID); !errors.Is(err, ErrHeld) {
+	if _, err := other.Cancel(ctx, f.as(f.owner), v.ID); !errors.Is(err, ErrBusy) {
 		t.Errorf("cancelling what is at work: %v", err)
 	}
 	close(open)
@@ -194,7 +194,7 @@ func TestTwoCallersDoNotBothAsk(t *testing.T) {
 	if gets, _ := s.counts(); gets != 1 {
 		t.Errorf("asked %d times", gets)
 	}
-	if v = h.get(v.ID); v.State != Waiting {
+	if v = f.get(v.ID); v.State != Waiting {
 		t.Errorf("it is %s", v.State)
 	}
 }
@@ -202,19 +202,19 @@ func TestTwoCallersDoNotBothAsk(t *testing.T) {
 func TestAHoldThatRanOutWritesNothing(t *testing.T) {
 	app := newFar(t, 1, did.Ed25519)
 	s := &script{t: t, replies: []says{app.asks(), app.ends(nil)}}
-	h := newHouse(t, s)
-	v := h.advance(h.begin(appURL).ID)
-	h.approve(v.Approval, approvals.Choice{})
-	row, _ := h.store.Session(t.Context(), v.ID)
-	slow, err := h.sessions.hold(t.Context(), row)
+	f := newFixture(t, s)
+	v := f.advance(f.begin(appURL).ID)
+	f.approve(v.Approval, approvals.Choice{})
+	row, _ := f.store.Session(t.Context(), v.ID)
+	slow, err := f.sessions.acquireLease(t.Context(), row)
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.pass(leaseFor + time.Second)
-	if v = h.advance(v.ID); v.State != Done {
+	f.pass(leaseFor + time.Second)
+	if v = f.advance(v.ID); v.State != Done {
 		t.Fatalf("the second to hold it comes to %s", v.State)
 	}
-	if err := slow.finish(t.Context(), slow.advance); !errors.Is(err, store.ErrChanged) {
+	if err := slow.runLeased(t.Context(), slow.advance); !errors.Is(err, store.ErrChanged) {
 		t.Errorf("the first to hold it: %v", err)
 	}
 	if _, posts := s.counts(); posts != 1 {
@@ -225,18 +225,18 @@ func TestAHoldThatRanOutWritesNothing(t *testing.T) {
 func TestExpiry(t *testing.T) {
 	app := newFar(t, 1, did.Ed25519)
 	s := &script{t: t, replies: []says{app.asks()}}
-	h := newHouse(t, s)
-	v := h.advance(h.begin(appURL).ID)
-	h.pass(5*time.Minute + time.Second)
-	if v = h.advance(v.ID); v.State != Expired {
+	f := newFixture(t, s)
+	v := f.advance(f.begin(appURL).ID)
+	f.pass(5*time.Minute + time.Second)
+	if v = f.advance(v.ID); v.State != Expired {
 		t.Errorf("it is %s", v.State)
 	}
 	if _, posts := s.counts(); posts != 0 {
 		t.Error("an answer was sent")
 	}
-	unopened := h.begin(appURL)
-	h.pass(sessionLife)
-	if v := h.advance(unopened.ID); v.State != Expired {
+	unopened := f.begin(appURL)
+	f.pass(sessionLife)
+	if v := f.advance(unopened.ID); v.State != Expired {
 		t.Errorf("one that nobody opened is %s", v.State)
 	}
 	if gets, _ := s.counts(); gets != 1 {
@@ -247,12 +247,12 @@ func TestExpiry(t *testing.T) {
 func TestALongWait(t *testing.T) {
 	app := newFar(t, 1, did.Ed25519)
 	s := &script{t: t, replies: []says{app.asks(), app.sends(app.reply(vectorStart.Add(6*time.Minute), map[string]any{"status": "ok"}))}}
-	h := newHouse(t, s)
-	v := h.advance(h.begin(appURL).ID)
-	h.pass(4*time.Minute + 55*time.Second)
-	h.approve(v.Approval, approvals.Choice{})
-	h.pass(time.Minute) // the app's own request has expired by now
-	if v = h.advance(v.ID); v.State != Done {
+	f := newFixture(t, s)
+	v := f.advance(f.begin(appURL).ID)
+	f.pass(4*time.Minute + 55*time.Second)
+	f.approve(v.Approval, approvals.Choice{})
+	f.pass(time.Minute) // the app's own request has expired by now
+	if v = f.advance(v.ID); v.State != Done {
 		t.Errorf("it is %+v", v)
 	}
 	if got := s.told(0); string(got.Body["iat"]) != `"1767225955"` {
@@ -263,22 +263,22 @@ func TestALongWait(t *testing.T) {
 func TestCancel(t *testing.T) {
 	app := newFar(t, 1, did.Ed25519)
 	s := &script{t: t, replies: []says{app.asks(), app.ends(nil)}}
-	h := newHouse(t, s)
+	f := newFixture(t, s)
 	cancel := func(id string) View {
 		t.Helper()
-		v, err := h.sessions.Cancel(t.Context(), h.as(h.owner), id)
+		v, err := f.sessions.Cancel(t.Context(), f.as(f.owner), id)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return v
 	}
-	if v := cancel(h.begin(appURL).ID); v.State != Declined || v.Code != "cancelled" {
+	if v := cancel(f.begin(appURL).ID); v.State != Declined || v.Code != "cancelled" {
 		t.Errorf("before it asked: %+v", v)
 	}
 	if gets, posts := s.counts(); gets+posts != 0 {
 		t.Error("a cancelled link was opened")
 	}
-	v := h.advance(h.begin(appURL).ID)
+	v := f.advance(f.begin(appURL).ID)
 	question := v.Approval
 	if v = cancel(v.ID); v.State != Declined || v.Code != "cancelled" {
 		t.Errorf("while it waited: %+v", v)
@@ -286,7 +286,7 @@ func TestCancel(t *testing.T) {
 	if s.action(0) != "declineAuth" {
 		t.Errorf("the app was told %s", s.action(0))
 	}
-	if a := h.approval(question); a.Status != "cancelled" {
+	if a := f.approval(question); a.Status != "cancelled" {
 		t.Errorf("its question is %s", a.Status)
 	}
 	if again := cancel(v.ID); again.Code != "cancelled" {
@@ -295,7 +295,7 @@ func TestCancel(t *testing.T) {
 	if _, posts := s.counts(); posts != 1 {
 		t.Errorf("%d answers were sent", posts)
 	}
-	if _, err := h.sessions.Cancel(t.Context(), h.as(h.owner), "none"); !errors.Is(err, ErrNotFound) {
+	if _, err := f.sessions.Cancel(t.Context(), f.as(f.owner), "none"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("cancelling nothing: %v", err)
 	}
 }
@@ -306,7 +306,7 @@ func TestClockSkew(t *testing.T) {
 	s := &script{t: t, replies: []says{
 		app.sends(app.reply(behind.Add(-6*time.Minute), map[string]any{"url": appURL})),
 		app.sends(app.reply(behind.Add(-6*time.Minute), map[string]any{"status": "ok"}))}}
-	v := newHouse(t, s).through(appURL)
+	v := newFixture(t, s).through(appURL)
 	if v.State != Done || v.Skew != -10*time.Minute {
 		t.Errorf("ended %+v", v)
 	}
@@ -319,22 +319,22 @@ func TestBusyAtTheLimit(t *testing.T) {
 	app := newFar(t, 1, did.Ed25519)
 	other := newFar(t, 2, did.Ed25519)
 	s := &script{t: t, replies: []says{app.asks(), app.asks(), app.ends(nil), other.asks()}}
-	h := newHouse(t, s)
-	h.sessions.Limit = 1
-	if v := h.advance(h.begin(appURL).ID); v.State != Waiting {
+	f := newFixture(t, s)
+	f.sessions.Limit = 1
+	if v := f.advance(f.begin(appURL).ID); v.State != Waiting {
 		t.Fatalf("the first is %s", v.State)
 	}
-	if v := h.advance(h.begin(appURL).ID); v.State != Declined || v.Code != "busy" {
+	if v := f.advance(f.begin(appURL).ID); v.State != Declined || v.Code != "busy" {
 		t.Errorf("the second is %+v", v)
 	}
 	if s.action(0) != "busy" {
 		t.Errorf("the app was told %s", s.action(0))
 	}
-	if v := h.advance(h.begin(appURL).ID); v.State != Waiting {
+	if v := f.advance(f.begin(appURL).ID); v.State != Waiting {
 		t.Errorf("another app's is %s", v.State)
 	}
-	h.begin(appURL)
-	if _, err := h.sessions.Open(t.Context(), h.as(h.owner), link(appURL)); !errors.Is(err, ErrTooMany) {
+	f.begin(appURL)
+	if _, err := f.sessions.Open(t.Context(), f.as(f.owner), link(appURL)); !errors.Is(err, ErrTooMany) {
 		t.Errorf("one link too many: %v", err)
 	}
 }
@@ -344,20 +344,20 @@ func TestUnsealedSecrets(t *testing.T) {
 	secret := claim("encryptionKey", "salt", "notes")
 	for _, refuse := range []bool{false, true} {
 		s := &script{t: t, replies: []says{app.asks(), app.asks(secret), app.ends(nil)}}
-		h := newHouse(t, s)
-		h.sessions.RefuseUnsealed = refuse
-		v := h.through(appURL)
+		f := newFixture(t, s)
+		f.sessions.RefuseUnsealed = refuse
+		v := f.through(appURL)
 		if refuse && (v.State != Declined || v.Code != "request_unsealed") || !refuse && v.State != Done {
 			t.Errorf("refusing %v: %+v", refuse, v)
 		}
 	}
 	s := &script{t: t, replies: []says{app.asks(), app.asks(secret, claim("profile")), app.ends(nil)}}
-	h := newHouse(t, s)
-	h.sessions.RefuseUnsealed = true
-	if _, err := h.wallets.SetProfile(t.Context(), h.as(h.owner), wallets.Profile{"fullName": "Alice"}); err != nil {
+	f := newFixture(t, s)
+	f.sessions.RefuseUnsealed = true
+	if _, err := f.wallets.SetProfile(t.Context(), f.as(f.owner), wallets.Profile{"fullName": "Alice"}); err != nil {
 		t.Fatal(err)
 	}
-	if v := h.through(appURL); v.State != Done {
+	if v := f.through(appURL); v.State != Done {
 		t.Errorf("among other claims it cannot come sealed: %+v", v)
 	}
 }
@@ -365,17 +365,17 @@ func TestUnsealedSecrets(t *testing.T) {
 func TestLocked(t *testing.T) {
 	app := newFar(t, 1, did.Ed25519)
 	s := &script{t: t, replies: []says{app.asks(), app.ends(nil)}}
-	h := newHouse(t, s)
-	v := h.advance(h.begin(appURL).ID)
-	h.approve(v.Approval, approvals.Choice{})
-	if err := h.keystore.Lock(t.Context(), "test"); err != nil {
+	f := newFixture(t, s)
+	v := f.advance(f.begin(appURL).ID)
+	f.approve(v.Approval, approvals.Choice{})
+	if err := f.keystore.Lock(t.Context(), "test"); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.sessions.Advance(t.Context(), v.ID); !errors.Is(err, keystore.ErrLocked) {
+	if err := f.sessions.Advance(t.Context(), v.ID); !errors.Is(err, keystore.ErrLocked) {
 		t.Errorf("while locked: %v", err)
 	}
-	h.unlock()
-	if v = h.advance(v.ID); v.State != Done {
+	f.unlock()
+	if v = f.advance(v.ID); v.State != Done {
 		t.Errorf("after it was unlocked: %+v", v)
 	}
 }
@@ -391,11 +391,11 @@ func TestAForgedRowIsNotUsed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &script{t: t, replies: []says{app.asks(), app.ends(nil)}}
-			h := newHouse(t, s)
-			v := h.advance(h.begin(appURL).ID)
-			h.approve(v.Approval, approvals.Choice{})
-			h.store.Close()
-			db, err := sql.Open("sqlite", strings.TrimPrefix(h.url, "sqlite:"))
+			f := newFixture(t, s)
+			v := f.advance(f.begin(appURL).ID)
+			f.approve(v.Approval, approvals.Choice{})
+			f.store.Close()
+			db, err := sql.Open("sqlite", strings.TrimPrefix(f.url, "sqlite:"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -403,19 +403,19 @@ func TestAForgedRowIsNotUsed(t *testing.T) {
 				t.Fatal(err)
 			}
 			db.Close()
-			h.open(false)
-			h.unlock()
-			if err := h.sessions.Advance(t.Context(), v.ID); !errors.Is(err, ledger.ErrForged) {
+			f.open(false)
+			f.unlock()
+			if err := f.sessions.Advance(t.Context(), v.ID); !errors.Is(err, ledger.ErrForged) {
 				t.Errorf("Advance: %v", err)
 			}
 			if _, posts := s.counts(); posts != 0 {
 				t.Error("an answer was sent")
 			}
-			if list, _, err := h.sessions.List(t.Context(), h.as(h.owner), store.Page{}); err != nil || len(list) != 0 {
+			if list, _, err := f.sessions.List(t.Context(), f.as(f.owner), store.Page{}); err != nil || len(list) != 0 {
 				t.Errorf("listed %v, %v", list, err)
 			}
-			if !strings.Contains(h.kinds(), "row.forged") {
-				t.Errorf("the record does not say so: %s", h.kinds())
+			if !strings.Contains(f.kinds(), "row.forged") {
+				t.Errorf("the record does not say so: %s", f.kinds())
 			}
 		})
 	}
@@ -424,20 +424,20 @@ func TestAForgedRowIsNotUsed(t *testing.T) {
 func TestAForgedYesIsNotUsed(t *testing.T) {
 	app := newFar(t, 1, did.Ed25519)
 	s := &script{t: t, replies: []says{app.asks(), app.ends(nil)}}
-	h := newHouse(t, s)
-	v := h.advance(h.begin(appURL).ID)
-	h.store.Close()
-	db, err := sql.Open("sqlite", strings.TrimPrefix(h.url, "sqlite:"))
+	f := newFixture(t, s)
+	v := f.advance(f.begin(appURL).ID)
+	f.store.Close()
+	db, err := sql.Open("sqlite", strings.TrimPrefix(f.url, "sqlite:"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := db.Exec(`update approvals set state = 'approved', decided = $1`, h.now().Unix()); err != nil {
+	if _, err := db.Exec(`update approvals set state = 'approved', decided = $1`, f.now().Unix()); err != nil {
 		t.Fatal(err)
 	}
 	db.Close()
-	h.open(false)
-	h.unlock()
-	if v = h.advance(v.ID); v.State != Declined || v.Code != "forged" {
+	f.open(false)
+	f.unlock()
+	if v = f.advance(v.ID); v.State != Declined || v.Code != "forged" {
 		t.Errorf("it is %+v", v)
 	}
 	if s.action(0) != "declineAuth" {
@@ -446,28 +446,28 @@ func TestAForgedYesIsNotUsed(t *testing.T) {
 }
 
 func TestOpenRefusesLinks(t *testing.T) {
-	h := newHouse(t, &script{t: t})
-	owner := h.as(h.owner)
-	if _, err := h.sessions.Open(t.Context(), owner, "https://abtwallet.io/"); !errors.Is(err, ErrLink) {
+	f := newFixture(t, &script{t: t})
+	owner := f.as(f.owner)
+	if _, err := f.sessions.Open(t.Context(), owner, "https://abtwallet.io/"); !errors.Is(err, ErrLink) {
 		t.Errorf("no link: %v", err)
 	}
-	_, err := h.sessions.Open(t.Context(), owner, link("https://user:secret@dapp.example/auth"))
+	_, err := f.sessions.Open(t.Context(), owner, link("https://user:secret@dapp.example/auth"))
 	wantRule(t, err, RuleUserinfo)
-	if _, err := h.sessions.Open(t.Context(), &auth.Caller{Role: auth.App}, link(appURL)); !errors.Is(err, auth.ErrForbidden) {
+	if _, err := f.sessions.Open(t.Context(), &auth.Caller{Role: auth.App}, link(appURL)); !errors.Is(err, auth.ErrForbidden) {
 		t.Errorf("an app's: %v", err)
 	}
-	h.client = NewClient(ClientConfig{})
-	h.restart()
-	_, err = h.sessions.Open(t.Context(), h.as(h.owner), link("http://dapp.example/auth"))
+	f.client = NewClient(ClientConfig{})
+	f.restart()
+	_, err = f.sessions.Open(t.Context(), f.as(f.owner), link("http://dapp.example/auth"))
 	wantRule(t, err, RuleScheme)
 }
 
 // The channel's private key and shared key are in the row, and only there sealed.
 func TestNothingSecretIsInTheClear(t *testing.T) {
 	app := newFar(t, 1, did.Ed25519)
-	h := newHouse(t, &script{t: t, replies: []says{app.asks()}})
-	v := h.advance(h.begin(appURL).ID)
-	row, err := h.store.Session(t.Context(), v.ID)
+	f := newFixture(t, &script{t: t, replies: []says{app.asks()}})
+	v := f.advance(f.begin(appURL).ID)
+	row, err := f.store.Session(t.Context(), v.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -492,27 +492,27 @@ func TestRun(t *testing.T) {
 	for range n {
 		s.replies = append(s.replies, app.ends(nil))
 	}
-	h := newHouse(t, s)
-	first := h.begin(appURL) // before Run: what a restart left
+	f := newFixture(t, s)
+	first := f.begin(appURL) // before Run: what a restart left
 	ctx, stop := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() {
-		if err := h.sessions.Run(ctx); err != nil {
+		if err := f.sessions.Run(ctx); err != nil {
 			t.Error(err)
 		}
 	})
 	ids := []string{first.ID}
 	for range n - 1 {
-		ids = append(ids, h.begin(appURL).ID)
+		ids = append(ids, f.begin(appURL).ID)
 	}
 	for _, id := range ids {
-		h.await(id, Waiting)
+		f.await(id, Waiting)
 	}
 	for _, id := range ids {
-		h.approve(h.get(id).Approval, approvals.Choice{})
+		f.approve(f.get(id).Approval, approvals.Choice{})
 	}
 	for _, id := range ids {
-		h.await(id, Done)
+		f.await(id, Done)
 	}
 	stop()
 	running.Wait()
@@ -522,24 +522,24 @@ func TestRun(t *testing.T) {
 }
 
 // await waits until Run has brought a session to a state.
-func (h *house) await(id string, state State) {
-	h.t.Helper()
+func (f *fixture) await(id string, state State) {
+	f.t.Helper()
 	for range 4000 {
-		if v := h.get(id); v.State == state {
+		if v := f.get(id); v.State == state {
 			return
 		} else if !v.Ended.IsZero() {
-			h.t.Fatalf("it is %+v", v)
+			f.t.Fatalf("it is %+v", v)
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
-	h.t.Fatalf("it does not come to %s: %+v", state, h.get(id))
+	f.t.Fatalf("it does not come to %s: %+v", state, f.get(id))
 }
 
 func TestTwoReplicas(t *testing.T) {
 	app := newFar(t, 1, did.Ed25519)
 	request, end := app.asks()(nil), app.ends(nil)(nil)
 	var gets, posts atomic.Int32
-	h := newHouseAt(t, postgres.Start(t), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	f := newFixtureAt(t, postgres.Start(t), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet {
 			gets.Add(1)
 			w.Write(request)
@@ -548,14 +548,14 @@ func TestTwoReplicas(t *testing.T) {
 			w.Write(end)
 		}
 	}))
-	h.config = func(c *Config) { c.Alone = false }
-	h.store.Close()
-	h.open(false)
-	h.unlock()
-	other := h.replica()
+	f.config = func(c *Config) { c.Alone = false }
+	f.store.Close()
+	f.open(false)
+	f.unlock()
+	other := f.replica()
 	ctx, stop := context.WithCancel(t.Context())
 	var running sync.WaitGroup
-	for _, replica := range []*house{h, other} {
+	for _, replica := range []*fixture{f, other} {
 		running.Go(func() {
 			if err := replica.sessions.Run(ctx); err != nil {
 				t.Error(err)
@@ -565,13 +565,13 @@ func TestTwoReplicas(t *testing.T) {
 	const n = 20
 	var ids []string
 	for i := range n {
-		ids = append(ids, []*house{h, other}[i%2].begin(appURL).ID)
+		ids = append(ids, []*fixture{f, other}[i%2].begin(appURL).ID)
 	}
 	for _, id := range ids {
-		h.await(id, Waiting)
+		f.await(id, Waiting)
 	}
 	for i, id := range ids {
-		[]*house{h, other}[i/2%2].approve(h.get(id).Approval, approvals.Choice{}) // here or there
+		[]*fixture{f, other}[i/2%2].approve(f.get(id).Approval, approvals.Choice{}) // here or there
 	}
 	for _, id := range ids {
 		other.await(id, Done)

@@ -173,16 +173,16 @@ func (f *far) delegates(to *far, change map[string]any) string {
 }
 
 // through opens a session and says yes to whatever it asks, until it has ended.
-func (h *house) through(url string) View {
-	h.t.Helper()
-	v := h.begin(url)
+func (f *fixture) through(url string) View {
+	f.t.Helper()
+	v := f.begin(url)
 	for range 20 {
-		if v = h.advance(v.ID); !v.Ended.IsZero() {
+		if v = f.advance(v.ID); !v.Ended.IsZero() {
 			return v
 		}
-		h.approve(v.Approval, approvals.Choice{})
+		f.approve(v.Approval, approvals.Choice{})
 	}
-	h.t.Fatalf("the session does not end: %+v", v)
+	f.t.Fatalf("the session does not end: %+v", v)
 	return v
 }
 
@@ -275,12 +275,12 @@ func TestHostileApps(t *testing.T) {
 
 func (tt hostile) play(t *testing.T) {
 	s := &script{t: t, replies: tt.replies}
-	h := newHouse(t, s)
+	f := newFixture(t, s)
 	held := newFar(t, heldSeed, did.Ed25519)
-	if _, err := h.wallets.ImportAccount(t.Context(), h.as(h.owner), held.key.Reveal(), held.did.Type()); err != nil {
+	if _, err := f.wallets.ImportAccount(t.Context(), f.as(f.owner), held.key.Reveal(), held.did.Type()); err != nil {
 		t.Fatal(err)
 	}
-	v := h.through(appURL)
+	v := f.through(appURL)
 	if v.State != tt.state || v.Code != tt.code {
 		t.Errorf("ended %s (%s: %s), want %s (%s)", v.State, v.Code, v.Text, tt.state, tt.code)
 	}
@@ -295,11 +295,11 @@ func (tt hostile) play(t *testing.T) {
 			t.Error("it is signed by somebody else than the account that was revealed")
 		}
 	}
-	row, err := h.store.Session(t.Context(), v.ID)
+	row, err := f.store.Session(t.Context(), v.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	opened, err := ledger.Open[content](t.Context(), h.as(h.owner).Wallet, row)
+	opened, err := ledger.Open[content](t.Context(), f.as(f.owner).Wallet, row)
 	if c := opened.Content(); err != nil || c.Key != nil || c.Reply != nil || c.SharedKey != "" || row.Posting {
 		t.Errorf("what it no longer needs is still there: %v, %+v", err, c)
 	}
@@ -308,7 +308,7 @@ func (tt hostile) play(t *testing.T) {
 func TestTextsOfApps(t *testing.T) {
 	app := newFar(t, 1, did.Ed25519)
 	s := &script{t: t, replies: []says{app.asks(), app.ends(map[string]any{"status": "error", "errorMessage": "a\u202eb\x00\x1b[31m\n\n  c " + strings.Repeat("x", 600)})}}
-	v := newHouse(t, s).through(appURL)
+	v := newFixture(t, s).through(appURL)
 	if want := "ab[31m c " + strings.Repeat("x", 491) + "…"; v.Text != want {
 		t.Errorf("%q", v.Text)
 	}
@@ -321,7 +321,7 @@ func TestTheEndOfAnECDSAApp(t *testing.T) {
 	eth := newFar(t, 3, did.Ethereum)
 	s := &script{t: t, replies: []says{eth.asks(), eth.ends(map[string]any{"successMessage": "Welcome", "nextUrl": "https://evil.example",
 		"nextWorkflow": link(appURL), "response": map[string]any{"a": 1}})}}
-	v := newHouse(t, s).through(appURL)
+	v := newFixture(t, s).through(appURL)
 	if v.State != Done || !v.Unconfirmed || v.Text != "Welcome" {
 		t.Errorf("ended %+v", v)
 	}
@@ -334,7 +334,7 @@ func TestTheEnd(t *testing.T) {
 	app := newFar(t, 1, did.Ed25519)
 	s := &script{t: t, replies: []says{app.asks(), app.ends(map[string]any{"nextUrl": "https://dapp.example/home", "nextWorkflow": "https://dapp.example/more",
 		"cookies": map[string]any{"a": "b"}, "storages": map[string]any{}, "response": map[string]any{"n": 1}})}}
-	v := newHouse(t, s).through(appURL)
+	v := newFixture(t, s).through(appURL)
 	if v.NextURL != "https://dapp.example/home" || v.NextWorkflow != "https://dapp.example/more" || v.Next != "" ||
 		string(v.Cookies) != `{"a":"b"}` || v.Storages != nil || string(v.Response) != `{"n":1}` || v.Unconfirmed {
 		t.Errorf("ended %+v", v)
@@ -354,12 +354,12 @@ func TestABadAttachment(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &script{t: t, replies: []says{app.asks(), app.ends(map[string]any{"response": response})}}
-			h := newHouse(t, s)
-			v := h.through(appURL)
+			f := newFixture(t, s)
+			v := f.through(appURL)
 			if v.State != Done || v.Code != "credential_invalid" || v.Credential != "" {
 				t.Errorf("ended %+v", v)
 			}
-			if kept, _, err := h.wallets.Holdings(t.Context(), h.as(h.owner), store.Page{}); err != nil || len(kept) != 0 {
+			if kept, _, err := f.wallets.Holdings(t.Context(), f.as(f.owner), store.Page{}); err != nil || len(kept) != 0 {
 				t.Errorf("kept %v, %v", kept, err)
 			}
 		})
@@ -372,17 +372,17 @@ func TestAnEndlessChain(t *testing.T) {
 	for range maxChained + 2 {
 		s.replies = append(s.replies, app.asks(), app.ends(map[string]any{"nextWorkflow": link(appURL)}))
 	}
-	h := newHouse(t, s)
-	v := h.through(appURL)
+	f := newFixture(t, s)
+	v := f.through(appURL)
 	n := 1
 	for ; v.Next != ""; n++ {
-		next := h.get(v.Next)
+		next := f.get(v.Next)
 		if next.Previous != v.ID {
 			t.Errorf("%s follows %s, not %s", next.ID, next.Previous, v.ID)
 		}
-		for v = next; v.Ended.IsZero(); v = h.get(v.ID) {
-			if v = h.advance(v.ID); v.State == Waiting {
-				h.approve(v.Approval, approvals.Choice{})
+		for v = next; v.Ended.IsZero(); v = f.get(v.ID) {
+			if v = f.advance(v.ID); v.State == Waiting {
+				f.approve(v.Approval, approvals.Choice{})
 			}
 		}
 	}
@@ -395,16 +395,16 @@ func TestAnEndlessChain(t *testing.T) {
 func TestAWorkflowThatFindsNoRoom(t *testing.T) {
 	app := newFar(t, 1, did.Ed25519)
 	s := &script{t: t, replies: []says{app.asks(), app.ends(map[string]any{"nextWorkflow": link(appURL)})}}
-	h := newHouse(t, s)
-	h.sessions.Limit = 2
-	v := h.advance(h.begin(appURL).ID)
-	h.begin(appURL)
-	h.begin(appURL)
-	h.approve(v.Approval, approvals.Choice{})
-	if v = h.advance(v.ID); v.State != Done || v.Next != "" || v.NextWorkflow != link(appURL) {
+	f := newFixture(t, s)
+	f.sessions.Limit = 2
+	v := f.advance(f.begin(appURL).ID)
+	f.begin(appURL)
+	f.begin(appURL)
+	f.approve(v.Approval, approvals.Choice{})
+	if v = f.advance(v.ID); v.State != Done || v.Next != "" || v.NextWorkflow != link(appURL) {
 		t.Errorf("ended %+v", v)
 	}
-	if list, _, err := h.sessions.List(t.Context(), h.as(h.owner), store.Page{Limit: 10}); err != nil || len(list) != 3 {
+	if list, _, err := f.sessions.List(t.Context(), f.as(f.owner), store.Page{Limit: 10}); err != nil || len(list) != 3 {
 		t.Errorf("%d sessions, %v", len(list), err)
 	}
 }
@@ -416,15 +416,15 @@ func TestEndlessSteps(t *testing.T) {
 	for range maxSteps + 2 {
 		s.replies = append(s.replies, app.asks())
 	}
-	h := newHouse(t, s)
-	if _, err := h.auth.NameApp(t.Context(), h.as(h.owner), app.did, "notes"); err != nil {
+	f := newFixture(t, s)
+	if _, err := f.auth.NameApp(t.Context(), f.as(f.owner), app.did, "notes"); err != nil {
 		t.Fatal(err)
 	}
 	rule := policy.Rule{App: app.did.String(), Claim: "authPrincipal", Decision: policy.Allow}
-	if _, err := h.pipeline.SetPolicy(t.Context(), h.as(h.owner), policy.Policy{Rules: []policy.Rule{rule}}); err != nil {
+	if _, err := f.pipeline.SetPolicy(t.Context(), f.as(f.owner), policy.Policy{Rules: []policy.Rule{rule}}); err != nil {
 		t.Fatal(err)
 	}
-	if v := h.advance(h.begin(appURL).ID); v.State != Declined || v.Code != "too_many_steps" {
+	if v := f.advance(f.begin(appURL).ID); v.State != Declined || v.Code != "too_many_steps" {
 		t.Errorf("ended %+v", v)
 	}
 	if _, posts := s.counts(); posts != maxSteps+1 || s.action(maxSteps) != "declineAuth" {
@@ -437,23 +437,23 @@ func TestEndlessSteps(t *testing.T) {
 func TestAWorkflowThatFollowsIsAskedAbout(t *testing.T) {
 	evil, bank := newFar(t, 1, did.Ed25519), newFar(t, 2, did.Ed25519)
 	s := &script{t: t, replies: []says{evil.ends(map[string]any{"nextWorkflow": link(appURL)}), bank.asks(), bank.ends(nil)}}
-	h := newHouse(t, s)
-	if _, err := h.auth.NameApp(t.Context(), h.as(h.owner), bank.did, "bank"); err != nil {
+	f := newFixture(t, s)
+	if _, err := f.auth.NameApp(t.Context(), f.as(f.owner), bank.did, "bank"); err != nil {
 		t.Fatal(err)
 	}
 	rule := policy.Rule{App: bank.did.String(), Claim: "authPrincipal", Decision: policy.Allow}
-	if _, err := h.pipeline.SetPolicy(t.Context(), h.as(h.owner), policy.Policy{Rules: []policy.Rule{rule}}); err != nil {
+	if _, err := f.pipeline.SetPolicy(t.Context(), f.as(f.owner), policy.Policy{Rules: []policy.Rule{rule}}); err != nil {
 		t.Fatal(err)
 	}
-	v := h.advance(h.advance(h.begin(appURL).ID).Next)
+	v := f.advance(f.advance(f.begin(appURL).ID).Next)
 	if _, posts := s.counts(); v.State != Waiting || posts != 0 {
 		t.Fatalf("%d answers, and it is %s", posts, v.State)
 	}
-	if a := h.approval(v.Approval); len(a.Unusual) == 0 {
+	if a := f.approval(v.Approval); len(a.Unusual) == 0 {
 		t.Errorf("the person is not told that another app led here: %+v", a)
 	}
-	h.approve(v.Approval, approvals.Choice{})
-	if v = h.advance(v.ID); v.State != Done {
+	f.approve(v.Approval, approvals.Choice{})
+	if v = f.advance(v.ID); v.State != Done {
 		t.Errorf("after a yes it is %+v", v)
 	}
 }

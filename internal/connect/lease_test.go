@@ -17,26 +17,26 @@ import (
 func TestWhatAKilledReplicaHadIsTakenUp(t *testing.T) {
 	app := newFar(t, 1, did.Ed25519)
 	s := &script{t: t, replies: []says{app.asks(), app.ends(nil)}}
-	h := newHouse(t, s)
-	h.config = func(c *Config) { c.Alone = false }
-	h.restart()
-	v := h.begin(appURL)
-	row, err := h.store.Session(t.Context(), v.ID)
+	f := newFixture(t, s)
+	f.config = func(c *Config) { c.Alone = false }
+	f.restart()
+	v := f.begin(appURL)
+	row, err := f.store.Session(t.Context(), v.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.sessions.hold(t.Context(), row); err != nil { // and killed
+	if _, err := f.sessions.acquireLease(t.Context(), row); err != nil { // and killed
 		t.Fatal(err)
 	}
-	h.pass(leaseFor - time.Second)
-	if err := h.sessions.Advance(t.Context(), v.ID); !errors.Is(err, store.ErrChanged) {
+	f.pass(leaseFor - time.Second)
+	if err := f.sessions.Advance(t.Context(), v.ID); !errors.Is(err, store.ErrChanged) {
 		t.Errorf("before the lease is over: %v", err)
 	}
-	h.running()
-	h.pass(time.Second)
-	h.await(v.ID, Waiting)
-	h.approve(h.get(v.ID).Approval, approvals.Choice{})
-	h.await(v.ID, Done)
+	f.running()
+	f.pass(time.Second)
+	f.await(v.ID, Waiting)
+	f.approve(f.get(v.ID).Approval, approvals.Choice{})
+	f.await(v.ID, Done)
 }
 
 // An exchange may take longer than a lease: who is at work keeps it.
@@ -45,19 +45,19 @@ func TestALeaseIsRenewed(t *testing.T) {
 	open := make(chan struct{})
 	slow := app.asks()
 	s := &script{t: t, replies: []says{func(b []byte) []byte { <-open; return slow(b) }}}
-	h := newHouse(t, s)
-	h.sessions.renewEvery = time.Millisecond
-	v := h.begin(appURL)
+	f := newFixture(t, s)
+	f.sessions.renewEvery = time.Millisecond
+	v := f.begin(appURL)
 	done := make(chan error)
-	go func() { done <- h.sessions.Advance(t.Context(), v.ID) }()
+	go func() { done <- f.sessions.Advance(t.Context(), v.ID) }()
 	for gets := 0; gets == 0; gets, _ = s.counts() {
 		time.Sleep(time.Millisecond)
 	}
-	other := New(h.sessions.Config) // another replica
+	other := New(f.sessions.Config) // another replica
 	for range 5 {
-		h.pass(leaseFor - time.Second)
-		for until := int64(0); until < h.now().Add(leaseFor).Unix(); {
-			row, err := h.store.Session(t.Context(), v.ID)
+		f.pass(leaseFor - time.Second)
+		for until := int64(0); until < f.now().Add(leaseFor).Unix(); {
+			row, err := f.store.Session(t.Context(), v.ID)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -71,10 +71,10 @@ func TestALeaseIsRenewed(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	if v = h.get(v.ID); v.State != Waiting {
+	if v = f.get(v.ID); v.State != Waiting {
 		t.Errorf("it is %+v", v)
 	}
-	row, err := h.store.Session(t.Context(), v.ID)
+	row, err := f.store.Session(t.Context(), v.ID)
 	if err != nil || row.Holder != "" || row.HeldUntil != 0 {
 		t.Errorf("who waits for a person is held by %q until %d, %v", row.Holder, row.HeldUntil, err)
 	}
@@ -113,12 +113,12 @@ func TestADatabaseThatIsAwayForAMoment(t *testing.T) {
 			t.Run(method+" and "+name, func(t *testing.T) {
 				url := postgres.Start(t)
 				s := &script{t: t, replies: []says{app.asks(), end.reply, app.ends(nil)}}
-				h := newHouseAt(t, url, &blip{t: t, url: &url, next: s, method: method})
-				h.sessions.patience = time.Minute
-				v := h.begin(appURL)
-				v = h.advance(v.ID)
-				h.approve(v.Approval, approvals.Choice{})
-				if v = h.advance(v.ID); v.State != end.state {
+				f := newFixtureAt(t, url, &blip{t: t, url: &url, next: s, method: method})
+				f.sessions.patience = time.Minute
+				v := f.begin(appURL)
+				v = f.advance(v.ID)
+				f.approve(v.Approval, approvals.Choice{})
+				if v = f.advance(v.ID); v.State != end.state {
 					t.Errorf("it is %+v", v)
 				}
 				if gets, posts := s.counts(); gets != 1 || posts != 1 && end.state != Declined {
@@ -134,7 +134,7 @@ func TestADatabaseThatIsAwayForAMoment(t *testing.T) {
 func TestRunOutlivesTheStoreBeingAway(t *testing.T) {
 	app := newFar(t, 1, did.Ed25519)
 	request, end := app.asks()(nil), app.ends(nil)(nil)
-	h := newHouseAt(t, postgres.Start(t), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	f := newFixtureAt(t, postgres.Start(t), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet {
 			w.Write(request)
 		} else {
@@ -143,33 +143,33 @@ func TestRunOutlivesTheStoreBeingAway(t *testing.T) {
 	}))
 	var ids []string
 	for range 6 {
-		v := h.begin(appURL)
-		h.advance(v.ID)
-		ids = append(ids, v.ID, h.begin(appURL).ID) // one waits, one was not opened
+		v := f.begin(appURL)
+		f.advance(v.ID)
+		ids = append(ids, v.ID, f.begin(appURL).ID) // one waits, one was not opened
 	}
-	row, err := h.store.Session(t.Context(), h.begin(appURL).ID)
+	row, err := f.store.Session(t.Context(), f.begin(appURL).ID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.sessions.hold(t.Context(), row); err != nil { // and killed
+	if _, err := f.sessions.acquireLease(t.Context(), row); err != nil { // and killed
 		t.Fatal(err)
 	}
 	ids = append(ids, row.ID)
-	h.sessions.patience = time.Minute
-	back := postgres.Away(t, h.url)
-	h.running()
+	f.sessions.patience = time.Minute
+	back := postgres.Away(t, f.url)
+	f.running()
 	time.Sleep(50 * time.Millisecond) // for it to look
 	back()
 	for _, id := range ids {
-		h.await(id, Waiting)
+		f.await(id, Waiting)
 	}
-	postgres.Away(t, h.url)()
-	for err := errors.New("not asked"); err != nil; err = h.store.Ping(t.Context()) {
-	}
-	for _, id := range ids {
-		h.approve(h.get(id).Approval, approvals.Choice{})
+	postgres.Away(t, f.url)()
+	for err := errors.New("not asked"); err != nil; err = f.store.Ping(t.Context()) {
 	}
 	for _, id := range ids {
-		h.await(id, Done)
+		f.approve(f.get(id).Approval, approvals.Choice{})
+	}
+	for _, id := range ids {
+		f.await(id, Done)
 	}
 }

@@ -160,16 +160,16 @@ func isDeepLink(text string) bool {
 // joined by it.
 func offering(inner, ek string) string {
 	base, query, _ := strings.Cut(inner, "?")
-	var kept []string
+	var parts []string
 	for part := range strings.SplitSeq(query, "&") {
 		name, _, _ := strings.Cut(part, "=")
 		if name, err := url.QueryUnescape(name); part == "" || err == nil && (name == "_ek_" || name == "_v_") {
 			continue
 		}
-		kept = append(kept, part)
+		parts = append(parts, part)
 	}
-	kept = append(kept, "_ek_="+ek, "_v_=1.0.0") // base58 needs no escaping
-	return base + "?" + strings.Join(kept, "&")
+	parts = append(parts, "_ek_="+ek, "_v_=1.0.0") // base58 needs no escaping
+	return base + "?" + strings.Join(parts, "&")
 }
 
 // origin returns scheme, host and port of an absolute url in one spelling; "" for another text.

@@ -205,24 +205,24 @@ func TestTheMemberSiteIsShown(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &script{t: t, replies: []says{app.changed(tt.reply), app.ends(nil)}}
-			h := newHouse(t, s)
+			f := newFixture(t, s)
 			text := link(appURL)
 			if tt.link != "" {
 				text += "&memberAppInfo=" + tt.link
 			}
-			v, err := h.sessions.Open(t.Context(), h.as(h.owner), text)
+			v, err := f.sessions.Open(t.Context(), f.as(f.owner), text)
 			if err != nil {
 				t.Fatal(err)
 			}
-			v = h.advance(v.ID)
+			v = f.advance(v.ID)
 			if v.MemberName != tt.name || v.MemberLink != tt.site || v.MemberBy != tt.by || v.AppName != "Notes <b>" {
 				t.Errorf("shown are %q and %q, %q, by %q", v.AppName, v.MemberName, v.MemberLink, v.MemberBy)
 			}
-			if unusual := h.approval(v.Approval).Unusual; (tt.unusual != "") != slices.Contains(unusual, tt.unusual) {
+			if unusual := f.approval(v.Approval).Unusual; (tt.unusual != "") != slices.Contains(unusual, tt.unusual) {
 				t.Errorf("the person is told %q", unusual)
 			}
-			h.approve(v.Approval, approvals.Choice{})
-			if v = h.advance(v.ID); v.State != Done {
+			f.approve(v.Approval, approvals.Choice{})
+			if v = f.advance(v.ID); v.State != Done {
 				t.Errorf("ended %+v", v)
 			}
 		})

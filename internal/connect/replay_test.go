@@ -92,9 +92,9 @@ func (e *exchange) method() string {
 // dapp is the far side of a recording: it serves the reply of the first exchange that a request
 // matches.
 type dapp struct {
-	t     *testing.T
-	house *house
-	all   []*exchange
+	t       *testing.T
+	fixture *fixture
+	all     []*exchange
 	// loose serves the recorded reply though the wallet says what the recorded one did not: where
 	// that one misbehaved, or where a key is invented.
 	loose bool
@@ -152,30 +152,30 @@ type replayed struct {
 	ends  []State
 	code  string // of the last session
 	text  string
-	setUp func(*testing.T, *house, *recording)
+	setUp func(*testing.T, *fixture, *recording)
 	// decide answers a question; nil approves with the numbers that were recorded.
-	decide func(h *house, v View) bool
-	check  func(*testing.T, *house, View) // looks at how the last one ended
+	decide func(f *fixture, v View) bool
+	check  func(*testing.T, *fixture, View) // looks at how the last one ended
 }
 
-func reject(h *house, v View) bool { h.reject(v.Approval); return true }
+func reject(f *fixture, v View) bool { f.reject(v.Approval); return true }
 
 var replays = []replayed{
 	{file: "after-failure", ends: []State{Failed, Done}},
 	{file: "app-error", ends: []State{Failed}, text: "you are not welcome here"},
-	{file: "busy", other: 1, ends: []State{Declined}, code: "busy", setUp: func(t *testing.T, h *house, _ *recording) { h.busy = true }}, // signed by a key that is thrown away
+	{file: "busy", other: 1, ends: []State{Declined}, code: "busy", setUp: func(t *testing.T, f *fixture, _ *recording) { f.busy = true }}, // signed by a key that is thrown away
 	{file: "auth-only", ends: []State{Done}, text: "Welcome z1WVwKnpPDpuGK4uupU2jgFow9dpZC3Ex3r"},
 	{file: "bad-answers", other: 6, ends: []State{Failed, Failed, Failed, Done, Failed, Failed, Failed, Failed, Refused, Refused}, code: "reply_unsigned"}, // the recorded wallet misbehaves
 	{file: "channel-edges", ends: []State{Done, Refused}, code: "reply_sealed_without_key"},
-	{file: "channel-key-pinned", ends: []State{Waiting, Refused}, code: "shared_key_unreadable", decide: func(h *house, v View) bool {
+	{file: "channel-key-pinned", ends: []State{Waiting, Refused}, code: "shared_key_unreadable", decide: func(f *fixture, v View) bool {
 		// The first request is left open; the second is made with another key, which the app ignores.
-		keys, _ := vectorKeys(h.t)
-		if h.key == 0 {
-			h.key = 1
-			h.sessions.keys.only = keys[1]
+		keys, _ := vectorKeys(f.t)
+		if f.key == 0 {
+			f.key = 1
+			f.sessions.keys.only = keys[1]
 			return false
 		}
-		h.approve(v.Approval, approvals.Choice{})
+		f.approve(v.Approval, approvals.Choice{})
 		return true
 	}},
 	{file: "connected-page", ends: []State{Done}},
@@ -189,13 +189,13 @@ var replays = []replayed{
 	{file: "encryption-key-half-channel", other: 1, ends: []State{Done}}, // the recorded wallet does not seal
 	{file: "encryption-key-plain", ends: []State{Done}},
 	{file: "ethereum-account", ends: []State{Done}},
-	{file: "ethereum-app", ends: []State{Done}, check: func(t *testing.T, h *house, v View) {
+	{file: "ethereum-app", ends: []State{Done}, check: func(t *testing.T, f *fixture, v View) {
 		if !v.Unconfirmed {
 			t.Error("what nothing proves is taken for proved")
 		}
 	}},
-	{file: "finish-fields", ends: []State{Done, Done}, check: func(t *testing.T, h *house, v View) {
-		kept, _, err := h.wallets.Holdings(t.Context(), h.as(h.owner), store.Page{})
+	{file: "finish-fields", ends: []State{Done, Done}, check: func(t *testing.T, f *fixture, v View) {
+		kept, _, err := f.wallets.Holdings(t.Context(), f.as(f.owner), store.Page{})
 		if err != nil || len(kept) != 1 || kept[0].ID != v.Credential || kept[0].DID != "z2iUDihy54aotNcBLgiNnWvdHGHjsRBHws1jF" {
 			t.Errorf("of the attachment is kept %+v, %v; the session says %q", kept, err, v.Credential)
 		}
@@ -217,7 +217,7 @@ var replays = []replayed{
 
 // importRecordedKey gives the wallet the application key that the recorded one invented, so that
 // the second session is about the same application.
-func importRecordedKey(t *testing.T, h *house, r *recording) {
+func importRecordedKey(t *testing.T, f *fixture, r *recording) {
 	for _, e := range r.Exchanges {
 		if e.UserInfo == nil {
 			continue
@@ -232,7 +232,7 @@ func importRecordedKey(t *testing.T, h *house, r *recording) {
 				t.Fatal(err)
 			}
 			typ := did.Type{Role: did.RoleApplication, Key: did.Ed25519, Hash: did.SHA3}
-			if _, err := h.wallets.ImportAccount(t.Context(), h.as(h.owner), key, typ); err != nil {
+			if _, err := f.wallets.ImportAccount(t.Context(), f.as(f.owner), key, typ); err != nil {
 				t.Fatal(err)
 			}
 			return
@@ -242,9 +242,9 @@ func importRecordedKey(t *testing.T, h *house, r *recording) {
 }
 
 // holdRecorded gives the wallet the credential and the asset that the recorded one showed.
-func holdRecorded(t *testing.T, h *house, r *recording) {
+func holdRecorded(t *testing.T, f *fixture, r *recording) {
 	const issuer = "did:abt:zNKpPiDfyQ5h7LWfhsYHaxdizUx7ung399sm"
-	h.account(issuer)
+	f.account(issuer)
 	for _, e := range r.Exchanges {
 		if e.UserInfo == nil {
 			continue
@@ -259,13 +259,13 @@ func holdRecorded(t *testing.T, h *house, r *recording) {
 				if err := json.Unmarshal([]byte(text), &p); err != nil {
 					t.Fatal(err)
 				}
-				if _, err := h.wallets.PutCredential(t.Context(), h.as(h.owner), json.RawMessage(p.VerifiableCredential[0]), ""); err != nil {
+				if _, err := f.wallets.PutCredential(t.Context(), f.as(f.owner), json.RawMessage(p.VerifiableCredential[0]), ""); err != nil {
 					t.Fatal(err)
 				}
 			}
 			if asset != "" {
 				n := wallets.NewAsset{Asset: parse(t, asset), Owner: parse(t, owner), Issuer: parse(t, issuer), Tag: "Ticket"}
-				if _, err := h.wallets.PutAsset(t.Context(), h.as(h.owner), n); err != nil {
+				if _, err := f.wallets.PutAsset(t.Context(), f.as(f.owner), n); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -305,7 +305,7 @@ func TestReplays(t *testing.T) {
 	covered := map[string]bool{}
 	for _, tt := range replays {
 		covered[tt.file] = true
-		for name, step := range map[string]func(*house, string) View{"straight": (*house).advance, "killed": (*house).step} {
+		for name, step := range map[string]func(*fixture, string) View{"straight": (*fixture).advance, "killed": (*fixture).step} {
 			t.Run(tt.file+"/"+name, func(t *testing.T) {
 				t.Parallel()
 				replay(t, tt, step)
@@ -320,14 +320,14 @@ func TestReplays(t *testing.T) {
 	}
 }
 
-func replay(t *testing.T, tt replayed, step func(*house, string) View) {
+func replay(t *testing.T, tt replayed, step func(*fixture, string) View) {
 	r := readRecording(t, tt.file)
 	d := &dapp{t: t, all: r.Exchanges, loose: tt.other > 0}
-	h := newHouse(t, d)
-	d.house = h
-	profileOf(t, h, r)
+	f := newFixture(t, d)
+	d.fixture = f
+	profileOf(t, f, r)
 	if tt.setUp != nil {
-		tt.setUp(t, h, r)
+		tt.setUp(t, f, r)
 	}
 	var ends []State
 	var end View
@@ -341,13 +341,13 @@ func replay(t *testing.T, tt replayed, step func(*house, string) View) {
 		}
 		id := following
 		if id == "" {
-			h.clock.Store(time.Unix(e.Time, 0).UnixNano())
-			id = h.begin(bare(e.Request.URL)).ID
-			if h.busy {
-				h.sessions.Limit = -1
+			f.clock.Store(time.Unix(e.Time, 0).UnixNano())
+			id = f.begin(bare(e.Request.URL)).ID
+			if f.busy {
+				f.sessions.Limit = -1
 			}
 		}
-		end = drive(t, h, d, tt, id, step)
+		end = drive(t, f, d, tt, id, step)
 		ends = append(ends, end.State)
 		following = end.Next
 	}
@@ -355,7 +355,7 @@ func replay(t *testing.T, tt replayed, step func(*house, string) View) {
 		t.Errorf("ended %v (%s: %s), want %v (%s: %s)", ends, end.Code, end.Text, tt.ends, tt.code, tt.text)
 	}
 	if tt.check != nil {
-		tt.check(t, h, end)
+		tt.check(t, f, end)
 	}
 	if d.other != tt.other {
 		t.Errorf("%d posts are not what was recorded, want %d", d.other, tt.other)
@@ -375,15 +375,15 @@ func equal(a, b []State) bool {
 }
 
 // drive takes a session to its end, or to where no more was recorded.
-func drive(t *testing.T, h *house, d *dapp, tt replayed, id string, step func(*house, string) View) View {
+func drive(t *testing.T, f *fixture, d *dapp, tt replayed, id string, step func(*fixture, string) View) View {
 	t.Helper()
 	for range 40 {
 		d.next()
-		v := step(h, id)
+		v := step(f, id)
 		if !v.Ended.IsZero() {
 			return v
 		}
-		if v.State != Waiting || h.approval(v.Approval).Status != "pending" {
+		if v.State != Waiting || f.approval(v.Approval).Status != "pending" {
 			continue
 		}
 		e := d.next()
@@ -392,13 +392,13 @@ func drive(t *testing.T, h *house, d *dapp, tt replayed, id string, step func(*h
 		}
 		decide := tt.decide
 		if decide == nil {
-			decide = func(h *house, v View) bool { h.approve(v.Approval, e.choice()); return true }
+			decide = func(f *fixture, v View) bool { f.approve(v.Approval, e.choice()); return true }
 		}
-		if !decide(h, v) {
+		if !decide(f, v) {
 			return v
 		}
 	}
-	t.Fatalf("the session does not end: %+v\n%s", h.get(id), h.kinds())
+	t.Fatalf("the session does not end: %+v\n%s", f.get(id), f.kinds())
 	return View{}
 }
 
@@ -409,8 +409,8 @@ func (d *dapp) next() *exchange {
 	for _, e := range d.all {
 		here := d.last == nil || step(e.Request.URL) == step(d.last.Request.URL)
 		if e.Actor == "wallet" && !e.served && e.method() == http.MethodPost && here {
-			if now := time.Unix(e.Time, 0); now.After(d.house.now()) {
-				d.house.clock.Store(now.UnixNano())
+			if now := time.Unix(e.Time, 0); now.After(d.fixture.now()) {
+				d.fixture.clock.Store(now.UnixNano())
 			}
 			return e
 		}
@@ -434,7 +434,7 @@ func (e *exchange) choice() approvals.Choice {
 }
 
 // profileOf gives the wallet the profile that was told in a recording.
-func profileOf(t *testing.T, h *house, r *recording) {
+func profileOf(t *testing.T, f *fixture, r *recording) {
 	t.Helper()
 	p := wallets.Profile{}
 	for _, e := range r.Exchanges {
@@ -456,7 +456,7 @@ func profileOf(t *testing.T, h *house, r *recording) {
 	if len(p) == 0 {
 		return
 	}
-	if _, err := h.wallets.SetProfile(t.Context(), h.as(h.owner), p); err != nil {
+	if _, err := f.wallets.SetProfile(t.Context(), f.as(f.owner), p); err != nil {
 		t.Fatal(err)
 	}
 }

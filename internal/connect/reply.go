@@ -74,15 +74,15 @@ func readWire(r response) (wire, error) {
 	return w, nil
 }
 
-// sealed tells ciphertext from a token.
-func (w wire) sealed() bool {
+// isEncrypted tells ciphertext from a token.
+func (w wire) isEncrypted() bool {
 	return w.Version == "1.0.0" && strings.Count(w.AuthInfo, ".") != 2
 }
 
-// open makes check 3: it unwraps the channel's key, where the reply brings one, and opens what is
+// decrypt makes check 3: it unwraps the channel's key, where the reply brings one, and opens what is
 // sealed. Opening authenticates nothing. known is the key of an earlier reply, or nil; priv may be
 // nil. The key returned, if not nil, is the caller's to wipe.
-func (w wire) open(priv *rsa.PrivateKey) (wire, *did.ChannelKey, error) {
+func (w wire) decrypt(priv *rsa.PrivateKey) (wire, *did.ChannelKey, error) {
 	var key *did.ChannelKey
 	if w.SharedKey != "" && priv != nil {
 		k, err := did.UnwrapChannelKey(w.SharedKey, priv)
@@ -91,7 +91,7 @@ func (w wire) open(priv *rsa.PrivateKey) (wire, *did.ChannelKey, error) {
 		}
 		key = &k
 	}
-	if !w.sealed() {
+	if !w.isEncrypted() {
 		return w, key, nil
 	}
 	if key == nil {
@@ -138,7 +138,7 @@ type verified struct {
 func check(w wire, e expected) (verified, error) {
 	v, err := authenticate(w, e)
 	if err != nil {
-		return verified{final: claimsToBeLast(w)}, err
+		return verified{final: looksLast(w)}, err
 	}
 	if e.app != "" && v.connect.App.Address() != e.app {
 		return verified{}, did.Refuse("app_changed", "another app answered in the middle of the session")
@@ -184,9 +184,9 @@ func authenticate(w wire, e expected) (verified, error) {
 	return verified{connect: conn}, err
 }
 
-// claimsToBeLast tells what a reply that did not verify would be. An answer to it, a decline too, is
+// looksLast tells what a reply that did not verify would be. An answer to it, a decline too, is
 // an answer to a session that the app may have ended.
-func claimsToBeLast(w wire) bool {
+func looksLast(w wire) bool {
 	token, err := did.ReadToken(w.AuthInfo)
 	if err != nil {
 		return false
@@ -253,10 +253,10 @@ func learnSkew(w wire, e expected, refusal error) (time.Duration, bool) {
 	return skew, skew.Abs() <= maxSkew
 }
 
-// stops reports whether the refusal of a reply ends the session in silence. Otherwise it is declined:
+// endsSilently reports whether the refusal of a reply ends the session in silence. Otherwise it is declined:
 // what was asked is authentic, and the wallet says no (reference l). A certificate that fails is met
 // with silence only as long as nothing was said at all.
-func stops(err error, started bool) bool {
+func endsSilently(err error, started bool) bool {
 	if _, is := errors.AsType[*did.Refusal](err); !is {
 		return true
 	}

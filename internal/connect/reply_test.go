@@ -37,7 +37,7 @@ func readReplies(t testing.TB, name string) replyVectors {
 func verdict(body []byte, e expected) string {
 	w, err := readWire(response{200, body})
 	if err == nil {
-		w, _, err = w.open(nil)
+		w, _, err = w.decrypt(nil)
 	}
 	var v verified
 	if err == nil {
@@ -296,11 +296,11 @@ func TestStops(t *testing.T) {
 	}
 	for _, tt := range tests {
 		err := did.Refuse(tt.code, "")
-		if stops(err, false) != tt.atFirst || stops(err, true) != tt.whenLate {
-			t.Errorf("%s: stops %v and %v", tt.code, stops(err, false), stops(err, true))
+		if endsSilently(err, false) != tt.atFirst || endsSilently(err, true) != tt.whenLate {
+			t.Errorf("%s: stops %v and %v", tt.code, endsSilently(err, false), endsSilently(err, true))
 		}
 	}
-	if !stops(errors.New("an error"), true) {
+	if !endsSilently(errors.New("an error"), true) {
 		t.Error("an error that is no refusal is not told to the app")
 	}
 }

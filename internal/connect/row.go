@@ -160,7 +160,7 @@ func sealRow(c *auth.Caller, row *store.Session, content content) (err error) {
 
 // record puts what became of a session on record together with the writes of its row. The caller is
 // the owner who opened it or the session's own. opened is the id of a session that is opened now, else
-// "": a repeated Idempotency-Key opens none, and is a *ledger.DoneError with the id of the earlier.
+// "": a repeated Idempotency-Key opens none, and is a *ledger.AlreadyCreatedError with the id of the earlier.
 func record(ctx context.Context, c *auth.Caller, kind ledger.Kind, reason, opened string, writes ...store.Write) error {
 	e := c.Event(kind)
 	e.Reason = reason

@@ -9,11 +9,11 @@ import (
 )
 
 const (
-	// look is how often the store is looked at for what other replicas decided.
-	look = time.Second
-	// lookAt is how many of the sessions that are due are looked at each time, the first of each
+	// pollEvery is how often the store is looked at for what other replicas decided.
+	pollEvery = time.Second
+	// pollLimit is how many of the sessions that are due are looked at each time, the first of each
 	// wallet before the second of any.
-	lookAt     = 512
+	pollLimit  = 512
 	sweepEvery = 10 * time.Minute
 )
 
@@ -29,19 +29,19 @@ func (s *Sessions) Run(ctx context.Context) error {
 	}
 	s.workers.start(ctx)
 	defer s.workers.stop()
-	s.workers.going.Go(func() { s.keys.fill(ctx) })
-	s.workers.going.Go(func() { s.sweep(ctx) })
+	s.workers.running.Go(func() { s.keys.fill(ctx) })
+	s.workers.running.Go(func() { s.sweep(ctx) })
 
-	tick := time.NewTicker(look)
+	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
-	var away time.Time
+	var failedAt time.Time
 	failing := false
 	for {
-		news := s.Ledger.Changed()
-		err := s.due(ctx, away)
+		events := s.Ledger.Changed()
+		err := s.startDue(ctx, failedAt)
 		switch {
 		case err != nil && ctx.Err() == nil:
-			away = s.Store.Now()
+			failedAt = s.Store.Now()
 			if !failing {
 				s.Log.Error().Err(err).Msg("the store does not say which sessions are due; it is asked each second")
 			}
@@ -53,7 +53,7 @@ func (s *Sessions) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-news:
+		case <-events:
 		case <-s.workers.free:
 		case <-tick.C:
 		}
@@ -70,43 +70,43 @@ func (s *Sessions) sweep(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		if err := s.Store.SweepSessions(ctx, s.Store.Now().Add(-keepEnded).Unix()); err != nil && ctx.Err() == nil {
+		if err := s.Store.SweepSessions(ctx, s.Store.Now().Add(-endedRetention).Unix()); err != nil && ctx.Err() == nil {
 			s.Log.Error().Err(err).Msg("forgetting old sessions")
 		}
 	}
 }
 
-// due begins what is due and has a worker. Where the store was away, leases that ran out are left
+// startDue begins what is due and has a worker. Where the store was away, leases that ran out are left
 // alone for as long as one lasts: their holders could not renew them.
-func (s *Sessions) due(ctx context.Context, away time.Time) error {
+func (s *Sessions) startDue(ctx context.Context, failedAt time.Time) error {
 	now := s.Store.Now()
-	rows, err := s.Store.DueSessions(ctx, now.Unix(), lookAt)
+	rows, err := s.Store.DueSessions(ctx, now.Unix(), pollLimit)
 	if err != nil {
 		return err
 	}
-	patient := now.Sub(away) < leaseFor
+	storeWasAway := now.Sub(failedAt) < leaseFor
 	for _, row := range rows {
-		if patient && row.Holder != "" && row.HeldUntil != 0 {
+		if storeWasAway && row.Holder != "" && row.HeldUntil != 0 {
 			continue
 		}
-		if ctx, ok := s.workers.enter(row.ID, row.Wallet, ""); ok {
-			go s.work(ctx, row, s.hold)
+		if ctx, ok := s.workers.acquire(row.ID, row.Wallet, ""); ok {
+			go s.work(ctx, row, s.acquireLease)
 		}
 	}
 	return nil
 }
 
 // work advances a session that has a worker.
-func (s *Sessions) work(ctx context.Context, row store.Session, take func(context.Context, store.Session) (*held, error)) {
-	h, err := take(ctx, row)
+func (s *Sessions) work(ctx context.Context, row store.Session, acquire func(context.Context, store.Session) (*leased, error)) {
+	l, err := acquire(ctx, row)
 	switch {
 	case err != nil:
-	case s.workers.locate(row.ID, origin(h.content.URL)):
-		err = h.finish(ctx, h.advance)
+	case s.workers.setOrigin(row.ID, origin(l.content.URL)):
+		err = l.runLeased(ctx, l.advance)
 	default:
-		err = h.finish(ctx, func(context.Context) error { return nil })
+		err = l.runLeased(ctx, func(context.Context) error { return nil })
 	}
-	s.workers.leave(row.ID, err == nil)
+	s.workers.release(row.ID, err == nil)
 	if err != nil && ctx.Err() == nil && !retriable(err) {
 		s.Log.Error().Err(err).Str("session", row.ID).Str("code", did.CodeOf(err)).Msg("a session does not go on")
 	}
@@ -129,7 +129,7 @@ func (s *Sessions) releaseAll(ctx context.Context) bool {
 		select {
 		case <-ctx.Done():
 			return false
-		case <-time.After(look):
+		case <-time.After(pollEvery):
 		}
 	}
 }

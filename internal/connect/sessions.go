@@ -20,16 +20,16 @@ var (
 	ErrNotFound = auth.ErrNotFound
 	// ErrTooMany: as many links wait for their apps' first replies as may.
 	ErrTooMany = errors.New("too many sessions are open; wait until some have ended")
-	// ErrHeld: the session is at work for longer than the caller was ready to wait.
-	ErrHeld = errors.New("the session is at work; try again in a minute")
+	// ErrBusy: the session is at work for longer than the caller was ready to wait.
+	ErrBusy = errors.New("the session is at work; try again in a minute")
 )
 
 // Times of a session.
 const (
 	// sessionLife is how long a session goes on without progress.
 	sessionLife = 10 * time.Minute
-	// keepEnded is how long an ended session can be looked at.
-	keepEnded = 7 * 24 * time.Hour
+	// endedRetention is how long an ended session can be looked at.
+	endedRetention = 7 * 24 * time.Hour
 )
 
 const (
@@ -104,16 +104,16 @@ func (s *Sessions) Open(ctx context.Context, owner *auth.Caller, link string) (V
 	if err != nil {
 		return View{}, err
 	}
-	working, begun := s.workers.enter(row.ID, row.Wallet, origin(inner))
+	working, begun := s.workers.acquire(row.ID, row.Wallet, origin(inner))
 	if begun {
-		row.Holder, row.HeldUntil = store.NewID(), s.until()
+		row.Holder, row.HeldUntil = store.NewID(), s.leaseEnd()
 	}
 	room := store.CheckSessions(row, s.Limit, s.Store.Now().Unix())
 	err = record(ctx, owner, ledger.SessionOpened, origin(inner), row.ID, room, store.InsertSession(row))
 	if err != nil && begun {
-		s.workers.leave(row.ID, true)
+		s.workers.release(row.ID, true)
 	}
-	if done, repeated := errors.AsType[*ledger.DoneError](err); repeated {
+	if done, repeated := errors.AsType[*ledger.AlreadyCreatedError](err); repeated {
 		return s.Get(ctx, owner, done.ID)
 	}
 	if errors.Is(err, store.ErrTooMany) {
@@ -123,7 +123,7 @@ func (s *Sessions) Open(ctx context.Context, owner *auth.Caller, link string) (V
 		return View{}, fmt.Errorf("opening the session: %w", err)
 	}
 	if begun {
-		go s.work(working, row, s.handed)
+		go s.work(working, row, s.useLease)
 	}
 	return view(row, c), nil
 }
@@ -163,7 +163,7 @@ func (s *Sessions) List(ctx context.Context, owner *auth.Caller, p store.Page) (
 
 // Cancel ends a session, for its owner: the app is told that it was declined, if it has asked
 // anything. A session that has ended stays as it is. It waits for an exchange that is under way,
-// as long as ctx; then ErrHeld.
+// as long as ctx; then ErrBusy.
 func (s *Sessions) Cancel(ctx context.Context, owner *auth.Caller, id string) (View, error) {
 	for {
 		row, err := s.ownRow(ctx, owner, id)
@@ -173,15 +173,15 @@ func (s *Sessions) Cancel(ctx context.Context, owner *auth.Caller, id string) (V
 		if row.Ended != 0 {
 			return s.Get(ctx, owner, id)
 		}
-		h, err := s.hold(ctx, row)
+		l, err := s.acquireLease(ctx, row)
 		if err == nil {
 			// What has begun is brought to its end though the caller leaves.
 			done := make(chan error, 1)
-			go func() { done <- h.finish(context.WithoutCancel(ctx), h.cancel) }()
+			go func() { done <- l.runLeased(context.WithoutCancel(ctx), l.cancel) }()
 			select {
 			case err = <-done:
 			case <-ctx.Done():
-				return View{}, ErrHeld
+				return View{}, ErrBusy
 			}
 			if err != nil {
 				return View{}, err
@@ -193,7 +193,7 @@ func (s *Sessions) Cancel(ctx context.Context, owner *auth.Caller, id string) (V
 		}
 		select {
 		case <-ctx.Done():
-			return View{}, ErrHeld
+			return View{}, ErrBusy
 		case <-time.After(50 * time.Millisecond):
 		}
 	}

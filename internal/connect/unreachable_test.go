@@ -17,11 +17,11 @@ import (
 	"walletd/internal/did"
 )
 
-// at gives a house a client of its own.
-func (h *house) at(c *Client) {
-	h.t.Helper()
-	h.client = c
-	h.restart()
+// at gives a fixture a client of its own.
+func (f *fixture) at(c *Client) {
+	f.t.Helper()
+	f.client = c
+	f.restart()
 }
 
 // Which addresses and names are of a network that is closed to the wallet is not the owner's to find
@@ -36,9 +36,9 @@ func TestWhatIsNotReachedIsToldAlike(t *testing.T) {
 	untrusted := httptest.NewTLSServer(http.NotFoundHandler())
 	defer untrusted.Close()
 
-	h := newHouse(t, http.NotFoundHandler())
+	f := newFixture(t, http.NotFoundHandler())
 	var log strings.Builder
-	h.config = func(c *Config) { c.Log = zerolog.New(&log) }
+	f.config = func(c *Config) { c.Log = zerolog.New(&log) }
 	private := &names{answers: [][]netip.Addr{{netip.MustParseAddr("10.1.2.3")}}}
 	nothing := &names{answers: [][]netip.Addr{nil}}
 	open := []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
@@ -60,9 +60,9 @@ func TestWhatIsNotReachedIsToldAlike(t *testing.T) {
 		"an address that is mapped":   {"https://[::ffff:10.1.2.3]/auth", ClientConfig{}, string(RuleMapped)},
 		"an address that was allowed": {"https://127.0.0.1:" + port + "/auth", ClientConfig{Allow: open}, "refused"},
 	} {
-		h.at(NewClient(c.config))
+		f.at(NewClient(c.config))
 		log.Reset()
-		v := h.advance(h.begin(c.url).ID)
+		v := f.advance(f.begin(c.url).ID)
 		told[name] = fmt.Sprintln(v.State, v.Code, v.Text, v.TextBy, v.AppStatus)
 		if !strings.Contains(strings.ToLower(log.String()), c.logged) {
 			t.Errorf("%s: the log does not say %q: %s", name, c.logged, log.String())
@@ -124,11 +124,11 @@ func TestAppsThatDoNotAnswer(t *testing.T) {
 		}, Failed, "", 0, "no"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := newHouse(t, tt.far)
+			f := newFixture(t, tt.far)
 			if tt.code == "app_timeout" {
-				h.client.wait = 30 * time.Millisecond
+				f.client.wait = 30 * time.Millisecond
 			}
-			v := h.advance(h.begin(appURL).ID)
+			v := f.advance(f.begin(appURL).ID)
 			by := ByWallet
 			if tt.state == Failed {
 				by = ByApp
@@ -156,22 +156,22 @@ func TestAnAppThatWorksBeforeItReplies(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &script{t: t, replies: []says{app.asks(), func(b []byte) []byte { <-work; return end(b) }}}
-			h := newHouse(t, s)
-			h.client.appWait = tt.appWait
-			h.running()
-			v := h.begin(appURL)
-			h.await(v.ID, Waiting)
-			h.pass(time.Minute)
-			h.approve(h.get(v.ID).Approval, approvals.Choice{})
+			f := newFixture(t, s)
+			f.client.appWait = tt.appWait
+			f.running()
+			v := f.begin(appURL)
+			f.await(v.ID, Waiting)
+			f.pass(time.Minute)
+			f.approve(f.get(v.ID).Approval, approvals.Choice{})
 			if tt.state == Done {
-				h.await(v.ID, Answering)
-				if v = h.get(v.ID); !v.Sent.Equal(h.now()) || v.Text != "" {
+				f.await(v.ID, Answering)
+				if v = f.get(v.ID); !v.Sent.Equal(f.now()) || v.Text != "" {
 					t.Errorf("while the app is at work: %+v", v)
 				}
 				work <- struct{}{}
 			}
-			h.await(v.ID, tt.state)
-			if v = h.get(v.ID); v.Code != tt.code || !v.Sent.IsZero() || (v.TextBy == ByWallet) != (tt.code != "") {
+			f.await(v.ID, tt.state)
+			if v = f.get(v.ID); v.Code != tt.code || !v.Sent.IsZero() || (v.TextBy == ByWallet) != (tt.code != "") {
 				t.Errorf("ended %+v", v)
 			}
 			if tt.state == Unknown {
@@ -186,9 +186,9 @@ func TestADeclineWaitsAsForAnythingElse(t *testing.T) {
 	app := newFar(t, 1, did.Ed25519)
 	work := make(chan struct{})
 	s := &script{t: t, replies: []says{app.asks(claim("swap")), func([]byte) []byte { <-work; return nil }}}
-	h := newHouse(t, s)
-	h.client.wait, h.client.appWait = 100*time.Millisecond, time.Hour
-	if v := h.advance(h.begin(appURL).ID); v.State != Declined || v.Code != "claim_unsupported" {
+	f := newFixture(t, s)
+	f.client.wait, f.client.appWait = 100*time.Millisecond, time.Hour
+	if v := f.advance(f.begin(appURL).ID); v.State != Declined || v.Code != "claim_unsupported" {
 		t.Errorf("ended %+v", v)
 	}
 	work <- struct{}{}

@@ -23,21 +23,21 @@ const (
 type workers struct {
 	mu       sync.Mutex
 	ctx      context.Context // of Run; nil while it does not run
-	going    sync.WaitGroup
-	sessions map[string]at // by id
-	count    map[at]int    // by wallet, by origin, and by both
+	running  sync.WaitGroup
+	sessions map[string]place // by id
+	active   map[place]int    // by wallet, by origin, and by both
 	// turnedAway holds the origins of sessions that found no worker, by id: it is known once a row
 	// was opened, which is not to be done each time that it is looked at.
 	turnedAway map[string]string
-	missed     bool          // a session found no worker since a worker became free last
+	waiting    bool          // a session found no worker since a worker became free last
 	free       chan struct{} // says that a worker is free and somebody waits for one
 }
 
-// at is where a session is at work.
-type at struct{ wallet, origin string }
+// place is where a session is at work.
+type place struct{ wallet, origin string }
 
 func newWorkers() *workers {
-	return &workers{sessions: map[string]at{}, count: map[at]int{}, turnedAway: map[string]string{}, free: make(chan struct{}, 1)}
+	return &workers{sessions: map[string]place{}, active: map[place]int{}, turnedAway: map[string]string{}, free: make(chan struct{}, 1)}
 }
 
 // start lets sessions begin, until stop, with a context that ends with ctx.
@@ -52,13 +52,13 @@ func (w *workers) stop() {
 	w.mu.Lock()
 	w.ctx = nil
 	w.mu.Unlock()
-	w.going.Wait()
+	w.running.Wait()
 }
 
-// enter takes a worker for a session, which leave gives back, and returns the context to work
+// acquire takes a worker for a session, which leave gives back, and returns the context to work
 // with. It never waits: false if Run does not run, the session is at work already, or there is no
 // worker. The origin is "" where it is not known yet.
-func (w *workers) enter(id, wallet, origin string) (context.Context, bool) {
+func (w *workers) acquire(id, wallet, origin string) (context.Context, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if _, twice := w.sessions[id]; twice || w.ctx == nil {
@@ -67,19 +67,19 @@ func (w *workers) enter(id, wallet, origin string) (context.Context, bool) {
 	if origin == "" {
 		origin = w.turnedAway[id]
 	}
-	if !w.room(wallet, origin) {
-		w.missed = true
+	if !w.hasRoom(wallet, origin) {
+		w.waiting = true
 		return nil, false
 	}
 	delete(w.turnedAway, id)
-	w.put(id, at{wallet, origin})
-	w.going.Add(1)
+	w.put(id, place{wallet, origin})
+	w.running.Add(1)
 	return w.ctx, true
 }
 
-// locate says where a session at work goes. It returns false if there is no worker for that; the
+// setOrigin says where a session at work goes. It returns false if there is no worker for that; the
 // session is then to leave.
-func (w *workers) locate(id, origin string) bool {
+func (w *workers) setOrigin(id, origin string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	s := w.sessions[id]
@@ -87,27 +87,27 @@ func (w *workers) locate(id, origin string) bool {
 		return true
 	}
 	w.remove(id)
-	if w.room(s.wallet, origin) {
-		w.put(id, at{s.wallet, origin})
+	if w.hasRoom(s.wallet, origin) {
+		w.put(id, place{s.wallet, origin})
 		return true
 	}
 	w.put(id, s)
 	if len(w.turnedAway) >= maxTurnedAway {
 		clear(w.turnedAway)
 	}
-	w.turnedAway[id], w.missed = origin, true
+	w.turnedAway[id], w.waiting = origin, true
 	return false
 }
 
-// leave gives the worker of a session back. next says that another session may be begun at once
+// release gives the worker of a session back. next says that another session may be begun at once
 // with it; otherwise that waits for the next look at the store.
-func (w *workers) leave(id string, next bool) {
+func (w *workers) release(id string, next bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.remove(id)
-	w.going.Done()
-	if next && w.missed {
-		w.missed = false
+	w.running.Done()
+	if next && w.waiting {
+		w.waiting = false
 		select {
 		case w.free <- struct{}{}:
 		default:
@@ -115,37 +115,37 @@ func (w *workers) leave(id string, next bool) {
 	}
 }
 
-func (w *workers) room(wallet, origin string) bool {
-	here := w.count[at{wallet, ""}]
+func (w *workers) hasRoom(wallet, origin string) bool {
+	here := w.active[place{wallet, ""}]
 	if here == 0 {
 		return true
 	}
 	if here >= perWallet || len(w.sessions) >= perProcess {
 		return false
 	}
-	return origin == "" || w.count[at{"", origin}] < perOrigin && w.count[at{wallet, origin}] < perWalletOrigin
+	return origin == "" || w.active[place{"", origin}] < perOrigin && w.active[place{wallet, origin}] < perWalletOrigin
 }
 
-func (w *workers) put(id string, s at) {
+func (w *workers) put(id string, s place) {
 	w.sessions[id] = s
 	for _, key := range s.counted() {
-		w.count[key]++
+		w.active[key]++
 	}
 }
 
 func (w *workers) remove(id string) {
 	for _, key := range w.sessions[id].counted() {
-		if w.count[key]--; w.count[key] == 0 {
-			delete(w.count, key)
+		if w.active[key]--; w.active[key] == 0 {
+			delete(w.active, key)
 		}
 	}
 	delete(w.sessions, id)
 }
 
 // counted are the counts that a session at work is part of.
-func (s at) counted() []at {
+func (s place) counted() []place {
 	if s.origin == "" {
-		return []at{{s.wallet, ""}}
+		return []place{{s.wallet, ""}}
 	}
-	return []at{{s.wallet, ""}, {"", s.origin}, s}
+	return []place{{s.wallet, ""}, {"", s.origin}, s}
 }

@@ -47,23 +47,23 @@ func (m *mute) asked() int {
 }
 
 // running runs the sessions until the test ends.
-func (h *house) running() {
-	h.t.Helper()
-	ctx, stop := context.WithCancel(h.t.Context())
+func (f *fixture) running() {
+	f.t.Helper()
+	ctx, stop := context.WithCancel(f.t.Context())
 	var running sync.WaitGroup
 	running.Go(func() {
-		if err := h.sessions.Run(ctx); err != nil {
-			h.t.Error(err)
+		if err := f.sessions.Run(ctx); err != nil {
+			f.t.Error(err)
 		}
 	})
-	h.t.Cleanup(func() { stop(); running.Wait() })
+	f.t.Cleanup(func() { stop(); running.Wait() })
 }
 
 // of does something as another wallet's owner.
-func (h *house) of(owner string, do func()) {
-	before := h.owner
-	h.owner = owner
-	defer func() { h.owner = before }()
+func (f *fixture) of(owner string, do func()) {
+	before := f.owner
+	f.owner = owner
+	defer func() { f.owner = before }()
 	do()
 }
 
@@ -75,35 +75,35 @@ func TestASilentServerKeepsNobodyElseWaiting(t *testing.T) {
 			app := newFar(t, 1, did.Ed25519)
 			s := &script{t: t, replies: []says{app.asks(), app.asks(), app.ends(nil), app.asks()}}
 			far := &mute{app: s, speak: make(chan struct{})}
-			h := newHouse(t, far)
-			h.client.wait = time.Hour // or until the server speaks
-			_, bob := h.newWallet(wallets.NewWallet{Name: "bob"})
+			f := newFixture(t, far)
+			f.client.wait = time.Hour // or until the server speaks
+			_, bob := f.newWallet(wallets.NewWallet{Name: "bob"})
 			if !before {
-				h.running()
+				f.running()
 			}
 			var links []string
 			for i := range defaultLimit - 1 {
-				links = append(links, h.begin(silent+fmt.Sprint(i)).ID)
+				links = append(links, f.begin(silent+fmt.Sprint(i)).ID)
 			}
-			own := h.begin(appURL).ID
+			own := f.begin(appURL).ID
 			if before {
-				h.running()
+				f.running()
 			}
-			h.await(own, Waiting)
-			h.of(bob, func() {
-				v := h.begin(appURL)
-				h.await(v.ID, Waiting)
-				h.approve(h.get(v.ID).Approval, approvals.Choice{})
-				h.await(v.ID, Done)
-				h.await(h.begin(silent).ID, Asked)
-				h.await(h.begin(appURL).ID, Waiting)
+			f.await(own, Waiting)
+			f.of(bob, func() {
+				v := f.begin(appURL)
+				f.await(v.ID, Waiting)
+				f.approve(f.get(v.ID).Approval, approvals.Choice{})
+				f.await(v.ID, Done)
+				f.await(f.begin(silent).ID, Asked)
+				f.await(f.begin(appURL).ID, Waiting)
 			})
 			if n := far.asked(); n > perWalletOrigin+1 {
 				t.Errorf("%d sessions of two wallets wait for one server", n)
 			}
 			close(far.speak)
 			for _, id := range links {
-				h.await(id, Refused)
+				f.await(id, Refused)
 			}
 		})
 	}
@@ -113,11 +113,11 @@ func TestASilentServerKeepsNobodyElseWaiting(t *testing.T) {
 // the first session of each wallet out.
 func TestWorkers(t *testing.T) {
 	w := newWorkers()
-	if _, ok := w.enter("early", "w", "o"); ok {
+	if _, ok := w.acquire("early", "w", "o"); ok {
 		t.Fatal("a session began before Run")
 	}
 	w.start(t.Context())
-	enter := func(id, wallet, origin string) bool { _, ok := w.enter(id, wallet, origin); return ok }
+	enter := func(id, wallet, origin string) bool { _, ok := w.acquire(id, wallet, origin); return ok }
 	n := 0
 	fill := func(wallet, origin string) (began int) {
 		for range perProcess + 1 {
@@ -136,7 +136,7 @@ func TestWorkers(t *testing.T) {
 	if got := fill("a", ""); got != perWallet-perWalletOrigin {
 		t.Errorf("%d more of a wallet", got)
 	}
-	if !enter("moves", "b", "") || !w.locate("moves", "o") {
+	if !enter("moves", "b", "") || !w.setOrigin("moves", "o") {
 		t.Error("the first of another wallet finds no worker")
 	}
 	if !enter("turned away", "b", "") {
@@ -145,10 +145,10 @@ func TestWorkers(t *testing.T) {
 	for i := range perProcess {
 		fill(fmt.Sprint("wallet", i), "o")
 	}
-	if w.locate("turned away", "o") {
+	if w.setOrigin("turned away", "o") {
 		t.Error("an origin has more than its bound")
 	}
-	if w.leave("turned away", true); len(w.free) != 1 {
+	if w.release("turned away", true); len(w.free) != 1 {
 		t.Error("nobody is told that a worker is free")
 	}
 	<-w.free
@@ -159,10 +159,10 @@ func TestWorkers(t *testing.T) {
 		t.Error("the bound of all does not leave the first of a wallet out, or leaves more out")
 	}
 	for id := range w.sessions {
-		w.leave(id, false)
+		w.release(id, false)
 	}
-	if len(w.count) != 0 || len(w.free) != 0 {
-		t.Errorf("%v is left", w.count)
+	if len(w.active) != 0 || len(w.free) != 0 {
+		t.Errorf("%v is left", w.active)
 	}
 	w.stop()
 	if enter("late", "w", "o") {

@@ -16,54 +16,54 @@ import (
 )
 
 func TestTheSameQuestion(t *testing.T) {
-	h := fixture.New(t)
-	token := h.AppToken(fixture.Notes)
-	first := h.Pending(token, fixture.KeyClaim("diary"))
-	if again := h.Pending(token, fixture.KeyClaim("diary")); *again != *first {
+	f := fixture.New(t)
+	token := f.AppToken(fixture.Notes)
+	first := f.Pending(token, fixture.KeyClaim("diary"))
+	if again := f.Pending(token, fixture.KeyClaim("diary")); *again != *first {
 		t.Errorf("asked twice: %v and %v", first, again)
 	}
-	if other := h.Pending(token, fixture.KeyClaim("letters")); other.ID == first.ID || other.Code == first.Code {
+	if other := f.Pending(token, fixture.KeyClaim("letters")); other.ID == first.ID || other.Code == first.Code {
 		t.Error("another question is taken for the same")
 	}
-	if _, err := h.Pipeline.Reject(t.Context(), h.As(h.Owner), first.ID); err != nil {
+	if _, err := f.Pipeline.Reject(t.Context(), f.As(f.Owner), first.ID); err != nil {
 		t.Fatal(err)
 	}
-	_, err := h.Ask(token, fixture.KeyClaim("diary"))
+	_, err := f.Ask(token, fixture.KeyClaim("diary"))
 	fixture.WantErr(t, err, consent.ErrRejected)
-	_, err = h.Collect(token, first.ID)
+	_, err = f.Collect(token, first.ID)
 	fixture.WantErr(t, err, consent.ErrRejected)
-	h.Clock = h.Clock.Add(consent.RejectedFor)
-	if again := h.Pending(token, fixture.KeyClaim("diary")); again.ID == first.ID {
+	f.Clock = f.Clock.Add(consent.RejectedLife)
+	if again := f.Pending(token, fixture.KeyClaim("diary")); again.ID == first.ID {
 		t.Error("the no is asked again under the same id")
 	}
 }
 
 func TestBudgetOfQuestions(t *testing.T) {
-	h := fixture.New(t)
-	token := h.AppToken(fixture.Notes)
+	f := fixture.New(t)
+	token := f.AppToken(fixture.Notes)
 	for i := range consent.WaitingPerApp {
-		h.Pending(token, fixture.KeyClaim("salt "+string(rune('a'+i))))
+		f.Pending(token, fixture.KeyClaim("salt "+string(rune('a'+i))))
 	}
-	_, err := h.Ask(token, fixture.KeyClaim("one more"))
+	_, err := f.Ask(token, fixture.KeyClaim("one more"))
 	fixture.WantErr(t, err, consent.ErrTooMany)
-	h.Pending(h.AppToken(fixture.Another), fixture.KeyClaim("of another app"))
-	h.Clock = h.Clock.Add(5 * time.Minute)
-	h.Pending(token, fixture.KeyClaim("one more"))
+	f.Pending(f.AppToken(fixture.Another), fixture.KeyClaim("of another app"))
+	f.Clock = f.Clock.Add(5 * time.Minute)
+	f.Pending(token, fixture.KeyClaim("one more"))
 }
 
 func TestAYesIsCollected(t *testing.T) {
-	h := fixture.New(t)
-	token, stranger := h.AppToken(fixture.Notes), h.AppToken(fixture.Notes)
-	p := h.Pending(token, fixture.KeyClaim("diary"))
-	if out, err := h.Collect(token, p.ID); err != nil || out.Pending == nil {
+	f := fixture.New(t)
+	token, stranger := f.AppToken(fixture.Notes), f.AppToken(fixture.Notes)
+	p := f.Pending(token, fixture.KeyClaim("diary"))
+	if out, err := f.Collect(token, p.ID); err != nil || out.Pending == nil {
 		t.Errorf("got %v and %v before the yes, want it pending", out, err)
 	}
-	if err := h.Approve(p.ID, approvals.Choice{}); err != nil {
+	if err := f.Approve(p.ID, approvals.Choice{}); err != nil {
 		t.Fatal(err)
 	}
-	_, err := h.Collect(stranger, p.ID)
+	_, err := f.Collect(stranger, p.ID)
 	fixture.WantErr(t, err, auth.ErrNotFound)
-	out, err := h.Collect(token, p.ID)
+	out, err := f.Collect(token, p.ID)
 	if err != nil || out.Answer == nil {
 		t.Fatalf("got %v and %v, want the answer", out, err)
 	}
@@ -71,50 +71,50 @@ func TestAYesIsCollected(t *testing.T) {
 	if got, want := fixture.Member(t, out.Answer, 0, "key"), fixture.Key(sk, "diary"); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	if kind, e := h.LastEvent(); kind != "claim.collected" || e.Approval != p.ID {
+	if kind, e := f.LastEvent(); kind != "claim.collected" || e.Approval != p.ID {
 		t.Errorf("recorded %s %+v", kind, e)
 	}
 	t.Run("for two minutes", func(t *testing.T) {
-		h.Clock = h.Clock.Add(consent.CollectFor)
-		_, err := h.Collect(token, p.ID)
+		f.Clock = f.Clock.Add(consent.CollectLife)
+		_, err := f.Collect(token, p.ID)
 		fixture.WantErr(t, err, consent.ErrExpired)
 	})
 	t.Run("but is asked anew after that", func(t *testing.T) {
-		if again := h.Pending(token, fixture.KeyClaim("diary")); again.ID == p.ID {
+		if again := f.Pending(token, fixture.KeyClaim("diary")); again.ID == p.ID {
 			t.Error("one yes stood for two questions")
 		}
 	})
 	t.Run("not once a rule denies it", func(t *testing.T) {
-		p := h.Pending(token, fixture.KeyClaim("letters"))
-		if err := h.Approve(p.ID, approvals.Choice{}); err != nil {
+		p := f.Pending(token, fixture.KeyClaim("letters"))
+		if err := f.Approve(p.ID, approvals.Choice{}); err != nil {
 			t.Fatal(err)
 		}
-		h.Policy(policy.Rule{App: fixture.Notes, Claim: policy.Any, Decision: policy.Deny})
-		_, err := h.Collect(token, p.ID)
+		f.SetPolicy(policy.Rule{App: fixture.Notes, Claim: policy.Any, Decision: policy.Deny})
+		_, err := f.Collect(token, p.ID)
 		fixture.WantErr(t, err, consent.ErrDenied)
 	})
 }
 
 func TestAQuestionNobodyAnswersExpires(t *testing.T) {
-	h := fixture.New(t)
-	token := h.AppToken(fixture.Notes)
-	p := h.Pending(token, fixture.KeyClaim("diary"))
-	h.Clock = h.Clock.Add(5 * time.Minute)
-	_, err := h.Collect(token, p.ID)
+	f := fixture.New(t)
+	token := f.AppToken(fixture.Notes)
+	p := f.Pending(token, fixture.KeyClaim("diary"))
+	f.Clock = f.Clock.Add(5 * time.Minute)
+	_, err := f.Collect(token, p.ID)
 	fixture.WantErr(t, err, consent.ErrExpired)
-	fixture.WantErr(t, h.Approve(p.ID, approvals.Choice{}), consent.ErrExpired)
+	fixture.WantErr(t, f.Approve(p.ID, approvals.Choice{}), consent.ErrExpired)
 }
 
 func TestOfTwoWhoDecideOneWins(t *testing.T) {
-	h := fixture.New(t)
-	token := h.AppToken(fixture.Notes)
+	f := fixture.New(t)
+	token := f.AppToken(fixture.Notes)
 	for range 20 {
-		p := h.Pending(token, fixture.KeyClaim(store.NewID()))
-		yes, no := h.As(h.Owner), h.As(h.Owner)
+		p := f.Pending(token, fixture.KeyClaim(store.NewID()))
+		yes, no := f.As(f.Owner), f.As(f.Owner)
 		var wg sync.WaitGroup
 		var errs [2]error
-		wg.Go(func() { _, errs[0] = h.Pipeline.Approve(t.Context(), yes, p.ID, approvals.Choice{}) })
-		wg.Go(func() { _, errs[1] = h.Pipeline.Reject(t.Context(), no, p.ID) })
+		wg.Go(func() { _, errs[0] = f.Pipeline.Approve(t.Context(), yes, p.ID, approvals.Choice{}) })
+		wg.Go(func() { _, errs[1] = f.Pipeline.Reject(t.Context(), no, p.ID) })
 		wg.Wait()
 		won := 0
 		for _, err := range errs {
@@ -127,7 +127,7 @@ func TestOfTwoWhoDecideOneWins(t *testing.T) {
 		if won != 1 {
 			t.Fatalf("%d decisions stand: %v", won, errs)
 		}
-		out, err := h.Collect(token, p.ID)
+		out, err := f.Collect(token, p.ID)
 		if (errs[0] == nil) != (out.Answer != nil) {
 			t.Fatalf("approved: %t, but collected %v, %v", errs[0] == nil, out, err)
 		}
@@ -135,10 +135,10 @@ func TestOfTwoWhoDecideOneWins(t *testing.T) {
 }
 
 func TestAChoiceMustHaveBeenOffered(t *testing.T) {
-	h := fixture.New(t)
-	token := h.AppToken(fixture.Notes)
-	other := h.Account(fixture.Another, did.AccountType())
-	mine := h.Account(fixture.Notes, did.Type{Role: did.RoleAccount, Key: did.Secp256k1, Hash: did.SHA3})
+	f := fixture.New(t)
+	token := f.AppToken(fixture.Notes)
+	other := f.Account(fixture.Another, did.AccountType())
+	mine := f.Account(fixture.Notes, did.Type{Role: did.RoleAccount, Key: did.Secp256k1, Hash: did.SHA3})
 	numbers := `{"type":"encryptionKey","salt":"mfa","mfaCode":[11,22,33]}`
 	for name, c := range map[string]struct {
 		claim  string
@@ -153,26 +153,26 @@ func TestAChoiceMustHaveBeenOffered(t *testing.T) {
 		"profile items where none are wanted": {fixture.KeyClaim("c"), approvals.Choice{Items: &[]string{"email"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := h.Pending(token, c.claim)
-			fixture.WantErr(t, h.Approve(p.ID, c.choice), approvals.ErrChoice)
+			p := f.Pending(token, c.claim)
+			fixture.WantErr(t, f.Approve(p.ID, c.choice), approvals.ErrChoice)
 		})
 	}
 	t.Run("but the number on the page is answered", func(t *testing.T) {
-		p := h.Pending(token, numbers)
-		if err := h.Approve(p.ID, approvals.Choice{MFACode: 22}); err != nil {
+		p := f.Pending(token, numbers)
+		if err := f.Approve(p.ID, approvals.Choice{MFACode: 22}); err != nil {
 			t.Fatal(err)
 		}
-		out, err := h.Collect(token, p.ID)
+		out, err := f.Collect(token, p.ID)
 		if err != nil || !bytes.Contains(out.Answer.Claims[0], []byte(`"mfaCode":[22]`)) {
 			t.Errorf("got %s, %v", out.Answer.Claims, err)
 		}
 	})
 	t.Run("and an account of the app's own is taken", func(t *testing.T) {
-		p := h.Pending(token, `{"type":"authPrincipal","meta":{"n":2}}`)
-		if err := h.Approve(p.ID, approvals.Choice{Account: mine.Address}); err != nil {
+		p := f.Pending(token, `{"type":"authPrincipal","meta":{"n":2}}`)
+		if err := f.Approve(p.ID, approvals.Choice{Account: mine.Address}); err != nil {
 			t.Fatal(err)
 		}
-		out, err := h.Collect(token, p.ID)
+		out, err := f.Collect(token, p.ID)
 		if err != nil || out.Answer.UserDID != mine.Address {
 			t.Errorf("got %v, %v", out, err)
 		}

@@ -7,38 +7,38 @@ import (
 )
 
 // checkChoice holds the person's choice to what was offered.
-func (q *Question) checkChoice() error {
+func (req *Request) checkChoice() error {
 	number := false
-	for _, c := range q.claims {
+	for _, c := range req.claims {
 		for _, offered := range c.mfa {
-			number = number || offered == q.choice.MFACode
+			number = number || offered == req.choice.MFACode
 		}
 		if len(c.mfa) > 0 && !number {
 			return fmt.Errorf("%w: mfaCode must be the number shown on the app's page", approvals.ErrChoice)
 		}
 	}
-	if q.choice.MFACode != 0 && !number {
+	if req.choice.MFACode != 0 && !number {
 		return fmt.Errorf("%w: no number was asked for", approvals.ErrChoice)
 	}
-	if err := q.checkItems(); err != nil {
+	if err := req.checkItems(); err != nil {
 		return err
 	}
-	if q.choice.Account == "" {
+	if req.choice.Account == "" {
 		return nil
 	}
-	for _, c := range q.claims {
+	for _, c := range req.claims {
 		if c.kind.Name != "authPrincipal" {
 			continue
 		}
-		if target, _ := c.Asked.Text("target"); target == "" && q.Owns(q.Account) {
+		if target, _ := c.Asked.Text("target"); target == "" && req.Owns(req.Account) {
 			return nil
 		}
 	}
 	return fmt.Errorf("%w: the account must be one of the app's own, and the app must have left the choice", approvals.ErrChoice)
 }
 
-// keepItems leaves of the items that would be given those that are named; nil leaves all.
-func (c *Claim) keepItems(named *[]string) {
+// limitItems leaves of the items that would be given those that are named; nil leaves all.
+func (c *Claim) limitItems(named *[]string) {
 	if named == nil || c.Items == nil {
 		return
 	}
@@ -46,12 +46,12 @@ func (c *Claim) keepItems(named *[]string) {
 }
 
 // checkItems holds the person's choice of items to those that were asked for and are held.
-func (q *Question) checkItems() error {
-	if q.choice.Items == nil {
+func (req *Request) checkItems() error {
+	if req.choice.Items == nil {
 		return nil
 	}
 	offered, asked := map[string]bool{}, false
-	for _, c := range q.claims {
+	for _, c := range req.claims {
 		if c.Items == nil {
 			continue
 		}
@@ -63,7 +63,7 @@ func (q *Question) checkItems() error {
 	if !asked {
 		return fmt.Errorf("%w: no profile items were asked for", approvals.ErrChoice)
 	}
-	for _, item := range *q.choice.Items {
+	for _, item := range *req.choice.Items {
 		held, wanted := offered[item]
 		switch {
 		case !wanted:

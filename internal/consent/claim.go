@@ -32,26 +32,26 @@ type Claim struct {
 	Once string
 	// About holds a grant to what the type says it must be held to, or is "".
 	About string
-	// Missing refuses the answer after the person has closed the question, because the wallet
+	// NotHeld refuses the answer after the person has closed the question, because the wallet
 	// does not hold what is asked for; nil if it does. An app that asks can't tell it from a no.
-	Missing *did.Refusal
+	NotHeld *did.Refusal
 	// Refused says why it cannot be done as things stand; the app hears it at once.
 	Refused error
 	// Unusual holds what the person should notice, a sentence each.
 	Unusual []string
 	// Note, if set, adds to Unusual what is looked up only where the person is asked.
 	Note func(ctx context.Context) error
-	// Gives is the hash of the contents that would be given and that the wallet keeps (Contents).
-	Gives string
+	// ContentHash is the hash of the contents that would be given and that the wallet keeps (Contents).
+	ContentHash string
 	// View is what the type adds to the claim's view.
-	View  approvals.ClaimView
-	Items []string // of a profile, those that are given
-	Made  string   // address of the key pair that Prepare made
-	// Same is what two requests have in common that are the same question to the person; nil where
+	View    approvals.ClaimView
+	Items   []string // of a profile, those that are given
+	Created string   // address of the key pair that Prepare made
+	// Identity is what two requests have in common that are the same question to the person; nil where
 	// that is all that was asked.
-	Same any
-	// Kept replaces Request.Kept.
-	Kept any
+	Identity any
+	// Stored replaces Request.Kept.
+	Stored any
 
 	// Prepare makes what is stored in the same write as the record of the answer. It is nil
 	// where nothing is. The label is of this claim in the approval that is collected.
@@ -64,7 +64,7 @@ type Claim struct {
 	Body func(r store.Receipt, w *keystore.Wallet) (body any, etag string, err error)
 
 	kind       Type
-	request    Request
+	parsed     Parsed
 	raw        json.RawMessage // as asked; nil where the request was made in this process
 	mfa        []int           // three numbers to choose from, or none
 	salt       []byte
@@ -73,9 +73,9 @@ type Claim struct {
 	delegation *delegation.Delegation
 	token      string // the delegation as presented
 
-	never  string   // why no rule may decide this claim, or "" (design section 7)
-	notYet string   // why no rule may decide it before the person has said yes to its like, or ""
-	first  []string // those of Unusual that a yes takes away (shown)
+	alwaysAsk        string   // why no rule may decide this claim, or "" (design section 7)
+	askUntilApproved string   // why no rule may decide it before the person has said yes to its like, or ""
+	untilApproved    []string // those of Unusual that a yes takes away (shown)
 }
 
 type bodyFunc = func(r store.Receipt, w *keystore.Wallet) (body any, etag string, err error)
@@ -88,19 +88,19 @@ func (c *Claim) SetSalt(text string) {
 // Salt returns the bytes of the salt that the claim's key is for.
 func (c *Claim) Salt() []byte { return c.salt }
 
-// NeverByRule notes why no rule may decide the claim; the first reason stands.
-func (c *Claim) NeverByRule(why string) {
-	if c.never == "" {
-		c.never = why
+// RequireAsk notes why no rule may decide the claim; the first reason stands.
+func (c *Claim) RequireAsk(why string) {
+	if c.alwaysAsk == "" {
+		c.alwaysAsk = why
 	}
 }
 
 // fact returns what the decision about c rests on.
-func (c *Claim) fact(q *Question) policy.Fact {
+func (c *Claim) fact(req *Request) policy.Fact {
 	f := policy.Fact{
-		App: q.Caller.App, Agent: q.Caller.Agent, Known: q.known,
+		App: req.Caller.App, Agent: req.Caller.Agent, Registered: req.registered,
 		Claim: c.kind.Name, Account: c.Account.Address,
-		Salt: c.salt, HasSalt: c.hasSalt, About: c.About, Never: cmp.Or(c.notYet, c.never), MFA: len(c.mfa) > 0,
+		Salt: c.salt, HasSalt: c.hasSalt, About: c.About, AlwaysAsk: cmp.Or(c.askUntilApproved, c.alwaysAsk), MFA: len(c.mfa) > 0,
 	}
 	if c.delegation != nil {
 		f.Delegation = fmt.Sprintf("%x", c.delegation.Hash)
@@ -113,11 +113,11 @@ func (c *Claim) text() (json.RawMessage, error) {
 	if c.raw != nil {
 		return c.raw, nil
 	}
-	kept := c.request.Kept
-	if c.Kept != nil {
-		kept = c.Kept
+	stored := c.parsed.Stored
+	if c.Stored != nil {
+		stored = c.Stored
 	}
-	raw, err := json.Marshal(kept)
+	raw, err := json.Marshal(stored)
 	if err != nil {
 		return nil, fmt.Errorf("writing the question: %w", err)
 	}

@@ -25,14 +25,14 @@ func (p *Pipeline) Collect(ctx context.Context, c *auth.Caller, id string, wait 
 	if c.Role != auth.App {
 		return Outcome{}, auth.ErrForbidden
 	}
-	out, err := p.collectAsked(ctx, c, id, wait)
+	out, err := p.waitAndCollect(ctx, c, id, wait)
 	if err != nil {
-		err = p.spendRefused(ctx, c, err)
+		err = p.consumeRefused(ctx, c, err)
 	}
 	return out, err
 }
 
-func (p *Pipeline) collectAsked(ctx context.Context, c *auth.Caller, id string, wait time.Duration) (Outcome, error) {
+func (p *Pipeline) waitAndCollect(ctx context.Context, c *auth.Caller, id string, wait time.Duration) (Outcome, error) {
 	if !c.Wallet.IsOpen() { // an earlier wait closed it
 		if err := p.auth.Refresh(ctx, c); err != nil {
 			return Outcome{}, err
@@ -43,14 +43,14 @@ func (p *Pipeline) collectAsked(ctx context.Context, c *auth.Caller, id string, 
 		return Outcome{}, err
 	}
 	row := a.Row()
-	if row.Asker != c.Asker || row.App != c.App.Address() || row.Agent != c.Agent.Address() {
+	if row.Asker != c.RequesterID || row.App != c.App.Address() || row.Agent != c.Agent.Address() {
 		return Outcome{}, auth.ErrNotFound
 	}
 	if err := c.ForApproval(row.ID, a.Content().Requested); err != nil {
 		return Outcome{}, p.Refuse(ctx, c, err)
 	}
 	if row.State == store.Pending && wait > 0 {
-		if a, err = p.await(ctx, c, a, wait); err != nil {
+		if a, err = p.awaitDecision(ctx, c, a, wait); err != nil {
 			return Outcome{}, err
 		}
 		row = a.Row()
@@ -66,40 +66,40 @@ func (p *Pipeline) collectAsked(ctx context.Context, c *auth.Caller, id string, 
 		}
 		return Outcome{Pending: pending(row)}, nil
 	case store.Approved:
-		if now.Sub(time.Unix(row.Decided, 0)) >= collectFor {
+		if now.Sub(time.Unix(row.Decided, 0)) >= collectLife {
 			return Outcome{}, ErrExpired
 		}
 		var out Outcome
-		again := false
+		retrying := false
 		err := p.auth.Retry(ctx, c, auth.Tries, func() error {
-			if again { // the yes itself, a rule, or a withdrawal changed the wallet since it was read
+			if retrying { // the yes itself, a rule, or a withdrawal changed the wallet since it was read
 				if a, err = p.approvals.Open(ctx, c, id); err != nil {
 					return err
 				}
 				if a.Row().State != store.Approved {
-					return p.ended(ctx, c, a)
+					return p.cancelledError(ctx, c, a)
 				}
 			}
-			again = true
-			out, err = p.collect(ctx, c, a)
+			retrying = true
+			out, err = p.collectOnce(ctx, c, a)
 			return err
 		})
 		return out, err
 	default:
-		return Outcome{}, p.ended(ctx, c, a)
+		return Outcome{}, p.cancelledError(ctx, c, a)
 	}
 }
 
-// ended says why nothing comes of a question that the person, or a withdrawal, ended.
-func (p *Pipeline) ended(ctx context.Context, c *auth.Caller, a approvals.Approval) error {
+// cancelledError says why nothing comes of a question that the person, or a withdrawal, ended.
+func (p *Pipeline) cancelledError(ctx context.Context, c *auth.Caller, a approvals.Approval) error {
 	if a.Row().State != store.Cancelled {
 		return ErrRejected
 	}
-	if endedChanged(ctx, c, a) {
+	if cancelledAsChanged(ctx, c, a) {
 		return ErrAnswerChanged
 	}
-	rules, err := p.policy(ctx, c)
-	if err == nil && deniesQuestion(rules, a) {
+	rules, err := p.currentPolicy(ctx, c)
+	if err == nil && deniesApproval(rules, a) {
 		err = fmt.Errorf("%w: a rule that was set since", ErrDenied)
 	}
 	if err == nil {
@@ -108,10 +108,10 @@ func (p *Pipeline) ended(ctx context.Context, c *auth.Caller, a approvals.Approv
 	return err
 }
 
-// spendRefused uses up the jti of a signed collection that was refused, and returns the refusal, or
+// consumeRefused uses up the jti of a signed collection that was refused, and returns the refusal, or
 // that the jti was used before. Nothing is kept of a stranger who asks for what is not theirs, nor
 // where nothing was decided, because the keystore is locked or the caller went away.
-func (p *Pipeline) spendRefused(ctx context.Context, c *auth.Caller, refusal error) error {
+func (p *Pipeline) consumeRefused(ctx context.Context, c *auth.Caller, refusal error) error {
 	if !c.IsSigned() || errors.Is(refusal, keystore.ErrLocked) || ctx.Err() != nil {
 		return refusal
 	}
@@ -129,107 +129,107 @@ func (p *Pipeline) spendRefused(ctx context.Context, c *auth.Caller, refusal err
 	return refusal
 }
 
-// collect passes an approved question through the pipeline again.
-func (p *Pipeline) collect(ctx context.Context, c *auth.Caller, a approvals.Approval) (Outcome, error) {
-	end, err := approvals.OpenDecision(ctx, c, a)
+// collectOnce passes an approved question through the pipeline again.
+func (p *Pipeline) collectOnce(ctx context.Context, c *auth.Caller, a approvals.Approval) (Outcome, error) {
+	resolution, err := approvals.OpenResolution(ctx, c, a)
 	if err != nil {
 		return Outcome{}, err
 	}
-	fixed, err := p.fixChallenge(ctx, c, a.Row(), end)
+	fixed, err := p.fixChallenge(ctx, c, a.Row(), resolution)
 	if err != nil {
 		return Outcome{}, err
 	}
-	q, v, err := p.stands(ctx, c, a, end.Choice)
+	req, v, err := p.recheckApproved(ctx, c, a, resolution.Choice)
 	if err != nil {
 		return Outcome{}, err
 	}
-	return q.release(ctx, v, ledger.ClaimCollected, fixed...)
+	return req.release(ctx, v, ledger.ClaimCollected, fixed...)
 }
 
 // fixChallenge refuses a signed collection with another challenge than the first one had. For the
 // first one it returns the write that keeps the challenge, for the record of the collection.
-func (p *Pipeline) fixChallenge(ctx context.Context, c *auth.Caller, row store.Approval, end approvals.Decision) ([]store.Write, error) {
+func (p *Pipeline) fixChallenge(ctx context.Context, c *auth.Caller, row store.Approval, resolution approvals.Resolution) ([]store.Write, error) {
 	switch {
 	case !c.IsSigned():
 		return nil, nil
-	case end.Challenge == nil:
+	case resolution.Challenge == nil:
 		challenge := c.Challenge()
-		end.Challenge = &challenge
-		next, err := end.Seal(c.Wallet, row)
+		resolution.Challenge = &challenge
+		next, err := resolution.Seal(c.Wallet, row)
 		if err != nil {
 			return nil, err
 		}
-		return []store.Write{store.WithdrawApproval(row, next)}, nil
-	case *end.Challenge != c.Challenge():
+		return []store.Write{store.UpdateApprovedApproval(row, next)}, nil
+	case *resolution.Challenge != c.Challenge():
 		return nil, p.Refuse(ctx, c, did.Refuse("already_collected", "this yes was collected with another challenge; send that one, or ask again"))
 	}
 	return nil, nil
 }
 
-// stands reads an approved question anew, and returns the verdict by which it is answered if the
+// recheckApproved reads an approved question anew, and returns the verdict by which it is answered if the
 // yes stands: nothing in the way of it came since, and it gives what was shown.
-func (p *Pipeline) stands(ctx context.Context, c *auth.Caller, a approvals.Approval, choice approvals.Choice) (*Question, verdict, error) {
+func (p *Pipeline) recheckApproved(ctx context.Context, c *auth.Caller, a approvals.Approval, choice approvals.Choice) (*Request, verdict, error) {
 	claims, err := p.parse(a.Content().Requested, true)
 	if err != nil {
 		return nil, verdict{}, p.Refuse(ctx, c, err)
 	}
-	q := p.question(c, claims, choice)
-	if err := q.read(ctx); err != nil {
+	req := p.newRequest(c, claims, choice)
+	if err := req.read(ctx); err != nil {
 		return nil, verdict{}, p.Refuse(ctx, c, err)
 	}
-	if err := q.refused(); err != nil {
+	if err := req.refused(); err != nil {
 		return nil, verdict{}, err
 	}
-	gives, err := q.gives(ctx, a, choice)
+	gives, err := req.matchesShown(ctx, a, choice)
 	if err != nil {
 		return nil, verdict{}, err
 	}
 	if !gives {
-		return nil, verdict{}, p.endChanged(ctx, c, a.Row())
+		return nil, verdict{}, p.cancelChanged(ctx, c, a.Row())
 	}
-	if err := q.missing(); err != nil {
+	if err := req.notHeld(); err != nil {
 		return nil, verdict{}, p.Refuse(ctx, c, err)
 	}
-	return q, approvedBy(a), nil
+	return req, approvedBy(a), nil
 }
 
-// gives reports whether the question gives what an approval of it was shown to give.
-func (q *Question) gives(ctx context.Context, a approvals.Approval, choice approvals.Choice) (bool, error) {
-	told, err := q.show(ctx)
-	return err == nil && a.Content().Shown.Gives(told, choice.AccountAddress()), err
+// matchesShown reports whether the question gives what an approval of it was shown to give.
+func (req *Request) matchesShown(ctx context.Context, a approvals.Approval, choice approvals.Choice) (bool, error) {
+	shown, err := req.computeShown(ctx)
+	return err == nil && a.Content().Shown.Matches(shown, choice.AccountAddress()), err
 }
 
-// agreed returns the yes that the person has just said to the same question. One to another answer
+// reusableApproval returns the yes that the person has just said to the same question. One to another answer
 // than would be given now ends here.
-func (q *Question) agreed(ctx context.Context) (yes verdict, agreed bool, err error) {
-	d := q.pipeline
-	digest, err := q.digest()
+func (req *Request) reusableApproval(ctx context.Context) (v verdict, found bool, err error) {
+	p := req.pipeline
+	digest, err := req.digest()
 	if err != nil {
-		return yes, false, err
+		return v, false, err
 	}
-	row, err := d.store.FindApproval(ctx, q.Caller.WalletID, q.Caller.App.Address(), digest, q.Now.Add(-collectFor-d.life).Unix())
+	row, err := p.store.FindApproval(ctx, req.Caller.WalletID, req.Caller.App.Address(), digest, req.Now.Add(-collectLife-p.approvalLife).Unix())
 	if errors.Is(err, store.ErrNotFound) {
-		return yes, false, nil
+		return v, false, nil
 	}
 	if err != nil {
-		return yes, false, fmt.Errorf("looking for the question: %w", err)
+		return v, false, fmt.Errorf("looking for the question: %w", err)
 	}
-	a, err := ledger.Open[approvals.Content](ctx, q.Caller.Wallet, row)
+	a, err := ledger.Open[approvals.Content](ctx, req.Caller.Wallet, row)
 	if err != nil {
-		return yes, false, err
+		return v, false, err
 	}
-	if row.State != store.Approved || q.Now.Sub(time.Unix(row.Decided, 0)) >= collectFor {
-		return yes, false, nil
+	if row.State != store.Approved || req.Now.Sub(time.Unix(row.Decided, 0)) >= collectLife {
+		return v, false, nil
 	}
-	gives, err := q.gives(ctx, a, approvals.Choice{})
+	gives, err := req.matchesShown(ctx, a, approvals.Choice{})
 	if err != nil {
-		return yes, false, err
+		return v, false, err
 	}
 	if !gives {
-		if err := d.endChanged(ctx, q.Caller, row); !errors.Is(err, ErrAnswerChanged) {
-			return yes, false, err
+		if err := p.cancelChanged(ctx, req.Caller, row); !errors.Is(err, ErrAnswerChanged) {
+			return v, false, err
 		}
-		return yes, false, nil
+		return v, false, nil
 	}
 	return approvedBy(a), true, nil
 }
@@ -243,16 +243,16 @@ func approvedBy(a approvals.Approval) verdict {
 	}
 }
 
-// await waits until the approval is answered, the time is over, or the keystore is locked. It
+// awaitDecision waits until the approval is answered, the time is over, or the keystore is locked. It
 // hears of answers given here at once and looks every second for those given on other replicas. The
 // wallet is open only while it looks: closed if nothing came of the wait.
-func (p *Pipeline) await(ctx context.Context, c *auth.Caller, a approvals.Approval, wait time.Duration) (approvals.Approval, error) {
+func (p *Pipeline) awaitDecision(ctx context.Context, c *auth.Caller, a approvals.Approval, wait time.Duration) (approvals.Approval, error) {
 	end := time.NewTimer(wait)
 	defer end.Stop()
 	look := time.NewTicker(time.Second)
 	defer look.Stop()
 	for {
-		news := p.ledger.Changed()
+		events := p.ledger.Changed()
 		current, err := p.approvals.Open(ctx, c, a.Row().ID)
 		if err != nil || current.Row().State != store.Pending || p.store.Now().Unix() >= current.Row().Expires {
 			return current, err
@@ -263,7 +263,7 @@ func (p *Pipeline) await(ctx context.Context, c *auth.Caller, a approvals.Approv
 			return current, nil
 		case <-end.C:
 			return current, nil
-		case <-news:
+		case <-events:
 		case <-look.C:
 		}
 		if err := p.auth.Refresh(ctx, c); err != nil {
@@ -280,7 +280,7 @@ func (p *Pipeline) Refuse(ctx context.Context, c *auth.Caller, refusal error) er
 		return refusal
 	}
 	if denied, is := errors.AsType[*denial](refusal); is {
-		if err := c.Record(ctx, denied.q.event(ledger.ClaimDenied, verdict{Verdict: denied.Verdict})); err != nil {
+		if err := c.Record(ctx, denied.req.event(ledger.ClaimDenied, verdict{Verdict: denied.Verdict})); err != nil {
 			return err
 		}
 		return refusal

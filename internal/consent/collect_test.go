@@ -26,9 +26,9 @@ func (w watched) Done() <-chan struct{} {
 
 func TestWaitingForThePerson(t *testing.T) {
 	// waits collects with a long wait, and calls meanwhile once it waits with the wallet closed.
-	waits := func(t *testing.T, h *fixture.House, token, id string, meanwhile func()) (consent.Outcome, error) {
+	waits := func(t *testing.T, f *fixture.Fixture, token, id string, meanwhile func()) (consent.Outcome, error) {
 		t.Helper()
-		c := h.As(token)
+		c := f.As(token)
 		closed := make(chan struct{})
 		once := sync.OnceFunc(func() { close(closed) })
 		var other sync.WaitGroup
@@ -42,7 +42,7 @@ func TestWaitingForThePerson(t *testing.T) {
 			case <-ctx.Done():
 			}
 		})
-		out, err := h.Pipeline.Collect(watched{ctx, func() {
+		out, err := f.Pipeline.Collect(watched{ctx, func() {
 			if !c.Wallet.IsOpen() {
 				once()
 			}
@@ -56,11 +56,11 @@ func TestWaitingForThePerson(t *testing.T) {
 	}
 	sk, _ := fixture.Secret(t, fixture.Notes, did.AccountType())
 	t.Run("holds no keys, and gives what was approved meanwhile", func(t *testing.T) {
-		h := fixture.New(t)
-		token := h.AppToken(fixture.Notes)
-		asked := h.Pending(token, fixture.KeyClaim("diary"))
-		out, err := waits(t, h, token, asked.ID, func() {
-			if err := h.Approve(asked.ID, approvals.Choice{}); err != nil {
+		f := fixture.New(t)
+		token := f.AppToken(fixture.Notes)
+		asked := f.Pending(token, fixture.KeyClaim("diary"))
+		out, err := waits(t, f, token, asked.ID, func() {
+			if err := f.Approve(asked.ID, approvals.Choice{}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -69,33 +69,33 @@ func TestWaitingForThePerson(t *testing.T) {
 		}
 	})
 	t.Run("ends when the keystore is locked", func(t *testing.T) {
-		h := fixture.New(t)
-		token := h.AppToken(fixture.Notes)
-		operator := h.As(h.Operator)
-		asked := h.Pending(token, fixture.KeyClaim("diary"))
-		_, err := waits(t, h, token, asked.ID, func() {
-			if err := h.Wallets.Lock(t.Context(), operator); err != nil {
+		f := fixture.New(t)
+		token := f.AppToken(fixture.Notes)
+		operator := f.As(f.Operator)
+		asked := f.Pending(token, fixture.KeyClaim("diary"))
+		_, err := waits(t, f, token, asked.ID, func() {
+			if err := f.Wallets.Lock(t.Context(), operator); err != nil {
 				t.Error(err)
 			}
 		})
 		fixture.WantErr(t, err, keystore.ErrLocked)
 	})
 	t.Run("leaves the keys closed, and the same caller can collect later", func(t *testing.T) {
-		h := fixture.New(t)
-		token := h.AppToken(fixture.Notes)
-		asked := h.Pending(token, fixture.KeyClaim("diary"))
-		c := h.As(token)
-		out, err := h.Pipeline.Collect(t.Context(), c, asked.ID, time.Nanosecond)
+		f := fixture.New(t)
+		token := f.AppToken(fixture.Notes)
+		asked := f.Pending(token, fixture.KeyClaim("diary"))
+		c := f.As(token)
+		out, err := f.Pipeline.Collect(t.Context(), c, asked.ID, time.Nanosecond)
 		if err != nil || out.Pending == nil {
 			t.Fatalf("got %+v, %v, want the question", out, err)
 		}
 		if c.Wallet.Keys() != nil {
 			t.Error("the wallet is open")
 		}
-		if err := h.Approve(asked.ID, approvals.Choice{}); err != nil {
+		if err := f.Approve(asked.ID, approvals.Choice{}); err != nil {
 			t.Fatal(err)
 		}
-		if out, err = h.Pipeline.Collect(t.Context(), c, asked.ID, 0); err != nil || out.Answer == nil {
+		if out, err = f.Pipeline.Collect(t.Context(), c, asked.ID, 0); err != nil || out.Answer == nil {
 			t.Errorf("got %+v, %v, want the answer", out, err)
 		}
 	})

@@ -30,7 +30,7 @@ func (p *Pipeline) Decline(ctx context.Context, c *auth.Caller, action, reason s
 	payload := map[string]any{"action": action, "challenge": s.Challenge, "requestedClaims": []any{}}
 	now := p.store.Now().Add(s.Skew)
 	if s.Account == "" {
-		return throwAway(payload, now)
+		return declineWithEphemeralKey(payload, now)
 	}
 	account, err := p.store.Account(ctx, c.WalletID, s.Account)
 	if err != nil {
@@ -47,8 +47,8 @@ func (p *Pipeline) Decline(ctx context.Context, c *auth.Caller, action, reason s
 	return &auth.SignedAnswer{UserPK: did.EncodeBase58(pk), UserInfo: token}, nil
 }
 
-// throwAway signs with a key that nobody keeps.
-func throwAway(payload map[string]any, now time.Time) (*auth.SignedAnswer, error) {
+// declineWithEphemeralKey signs with a key that nobody keeps.
+func declineWithEphemeralKey(payload map[string]any, now time.Time) (*auth.SignedAnswer, error) {
 	seed := randomSeed()
 	defer clear(seed)
 	key, err := did.SecretKeyFromSeed(did.Ed25519, seed)

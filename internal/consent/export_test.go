@@ -9,18 +9,20 @@ import (
 
 // What only tests of this package see.
 
-const CollectFor = collectFor
+const CollectLife = collectLife
 const MaxClaims = maxClaims
-const RejectedFor = rejectedFor
+const RejectedLife = rejectedLife
 const WaitingPerApp = approvals.PerApp
 const WaitingPerWallet = approvals.PerWallet
 
-func (q *Question) Show(ctx context.Context) (*approvals.Shown, error) { return q.show(ctx) }
-
-func (q *Question) Release(ctx context.Context, v verdict, kind ledger.Kind) (Outcome, error) {
-	return q.release(ctx, v, kind)
+func (req *Request) ComputeShown(ctx context.Context) (*approvals.Shown, error) {
+	return req.computeShown(ctx)
 }
 
-func (p *Pipeline) Stands(ctx context.Context, c *auth.Caller, a approvals.Approval, choice approvals.Choice) (*Question, verdict, error) {
-	return p.stands(ctx, c, a, choice)
+func (req *Request) Release(ctx context.Context, v verdict, kind ledger.Kind) (Outcome, error) {
+	return req.release(ctx, v, kind)
+}
+
+func (p *Pipeline) RecheckApproved(ctx context.Context, c *auth.Caller, a approvals.Approval, choice approvals.Choice) (*Request, verdict, error) {
+	return p.recheckApproved(ctx, c, a, choice)
 }

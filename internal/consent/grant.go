@@ -11,8 +11,8 @@ import (
 
 // grant returns the row that remembers a yes to one claim. It ends with the first of its own
 // end, the certificate's and the delegation's.
-func (q *Question) grant(c *Claim, r approvals.Remember, approval string) (store.Grant, error) {
-	content := policy.GrantContent{Claim: c.kind.Name, Account: c.Account.Address, SaltText: c.saltText, Asker: q.Caller.Asker, About: c.About}
+func (req *Request) grant(c *Claim, r approvals.Remember, approval string) (store.Grant, error) {
+	content := policy.GrantContent{Claim: c.kind.Name, Account: c.Account.Address, SaltText: c.saltText, RequesterID: req.Caller.RequesterID, About: c.About}
 	if c.Items != nil {
 		content.Items = &c.Items
 	}
@@ -21,27 +21,27 @@ func (q *Question) grant(c *Claim, r approvals.Remember, approval string) (store
 		content.Salt = &salt
 	}
 	row := store.Grant{
-		ID: store.NewID(), Wallet: q.Caller.WalletID, App: q.Caller.App.Address(), Agent: q.Caller.Agent.Address(),
-		Approval: approval, Created: q.Now.Unix(), Uses: -1,
+		ID: store.NewID(), Wallet: req.Caller.WalletID, App: req.Caller.App.Address(), Agent: req.Caller.Agent.Address(),
+		Approval: approval, Created: req.Now.Unix(), Uses: -1,
 	}
 	if r.Times > 0 {
 		row.Uses = r.Times
 	}
 	if r.Seconds > 0 {
-		row.Ends = q.Now.Unix() + r.Seconds
+		row.Ends = req.Now.Unix() + r.Seconds
 	}
 	if c.delegation != nil {
 		content.Delegation = hex.EncodeToString(c.delegation.Hash[:])
 		row.Ends = earliest(row.Ends, c.delegation.Expires)
 	}
-	if q.Caller.CertificateEnds != 0 {
-		row.Ends = earliest(row.Ends, time.Unix(q.Caller.CertificateEnds, 0))
+	if req.Caller.CertificateEnds != 0 {
+		row.Ends = earliest(row.Ends, time.Unix(req.Caller.CertificateEnds, 0))
 	}
 	var err error
-	if row.Sealed, err = q.Caller.Wallet.Seal(row, content); err != nil {
+	if row.Sealed, err = req.Caller.Wallet.Seal(row, content); err != nil {
 		return store.Grant{}, err
 	}
-	row.MAC = q.Caller.Wallet.MAC(row)
+	row.MAC = req.Caller.Wallet.MAC(row)
 	return row, nil
 }
 

@@ -26,35 +26,35 @@ type Options struct {
 
 // Times of design section 7.
 const (
-	collectFor  = 2 * time.Minute  // how long a yes can be collected
-	rejectedFor = 10 * time.Minute // how long a no stands without asking again
+	collectLife  = 2 * time.Minute  // how long a yes can be collected
+	rejectedLife = 10 * time.Minute // how long a no stands without asking again
 )
 
 // Pipeline is the one way out of the wallets of a keystore. It is safe for concurrent use, and keeps no
 // state of its own that a replica could miss.
 type Pipeline struct {
-	auth      *auth.Auth
-	wallets   *wallets.Wallets
-	approvals *approvals.Approvals
-	store     *store.Store
-	ledger    *ledger.Ledger
-	life      time.Duration
-	longest   time.Duration
-	count     func(string)
-	types     vocabulary
-	policies  policyCache
+	auth           *auth.Auth
+	wallets        *wallets.Wallets
+	approvals      *approvals.Approvals
+	store          *store.Store
+	ledger         *ledger.Ledger
+	approvalLife   time.Duration
+	delegationLife time.Duration
+	count          func(string)
+	types          vocabulary
+	policies       policyCache
 }
 
 // New returns the pipeline of a keystore, for claims of the types given.
 func New(st *store.Store, l *ledger.Ledger, a *auth.Auth, w *wallets.Wallets, ap *approvals.Approvals, types []Type, o Options) *Pipeline {
 	p := &Pipeline{
-		auth: a, wallets: w, approvals: ap, store: st, ledger: l, life: o.ApprovalLife, longest: o.DelegationLife, count: o.Count, types: newVocabulary(types),
+		auth: a, wallets: w, approvals: ap, store: st, ledger: l, approvalLife: o.ApprovalLife, delegationLife: o.DelegationLife, count: o.Count, types: newVocabulary(types),
 	}
-	if p.life == 0 {
-		p.life = 5 * time.Minute
+	if p.approvalLife == 0 {
+		p.approvalLife = 5 * time.Minute
 	}
-	if p.longest == 0 {
-		p.longest = 24 * time.Hour
+	if p.delegationLife == 0 {
+		p.delegationLife = 24 * time.Hour
 	}
 	if p.count == nil {
 		p.count = func(string) {}
@@ -106,67 +106,67 @@ func (p *Pipeline) Answer(ctx context.Context, c *auth.Caller, asked []json.RawM
 	if err := c.ForApproval("", nil); err != nil {
 		return Outcome{}, p.Refuse(ctx, c, err)
 	}
-	return p.pass(ctx, c, func() ([]*Claim, error) { return p.parse(asked, false) })
+	return p.process(ctx, c, func() ([]*Claim, error) { return p.parse(asked, false) })
 }
 
-// Request is Answer for one claim of a type with a route of its own, which was made in this process:
+// AnswerParsed is Answer for one claim of a type with a route of its own, which was made in this process:
 // of an app for itself, or of the wallet's owner in the name of an app, whose own request it is.
-func (p *Pipeline) Request(ctx context.Context, c *auth.Caller, t Type, r Request) (Outcome, error) {
-	return p.pass(ctx, c, func() ([]*Claim, error) { return []*Claim{newClaim(t, r)}, nil })
+func (p *Pipeline) AnswerParsed(ctx context.Context, c *auth.Caller, t Type, r Parsed) (Outcome, error) {
+	return p.process(ctx, c, func() ([]*Claim, error) { return []*Claim{newClaim(t, r)}, nil })
 }
 
 // Candidates returns the salts that a request of an app, or of the owner in its name, may be answered
 // with. It is for what is not asked about, because nothing leaves, and yet must not be done for an app
 // that a rule denies. ErrDenied is on record.
-func (p *Pipeline) Candidates(ctx context.Context, c *auth.Caller, t Type, r Request) ([]string, error) {
+func (p *Pipeline) Candidates(ctx context.Context, c *auth.Caller, t Type, r Parsed) ([]string, error) {
 	claim := newClaim(t, r)
-	q := p.question(c, []*Claim{claim}, approvals.Choice{})
-	err := q.meet(ctx)
+	req := p.newRequest(c, []*Claim{claim}, approvals.Choice{})
+	err := req.checkRequester(ctx)
 	if err == nil {
-		err = q.deny(ctx)
+		err = req.deny(ctx)
 	}
 	return claim.Candidates, p.Refuse(ctx, c, err)
 }
 
-// pass takes a request through the pipeline: read, decide, record, act.
-func (p *Pipeline) pass(ctx context.Context, c *auth.Caller, parse func() ([]*Claim, error)) (out Outcome, err error) {
+// process takes a request through the pipeline: read, decide, record, act.
+func (p *Pipeline) process(ctx context.Context, c *auth.Caller, parse func() ([]*Claim, error)) (out Outcome, err error) {
 	err = p.auth.Retry(ctx, c, auth.Tries, func() error {
 		claims, err := parse()
 		if err == nil {
-			out, err = p.question(c, claims, approvals.Choice{}).pass(ctx)
+			out, err = p.newRequest(c, claims, approvals.Choice{}).process(ctx)
 		}
 		return p.Refuse(ctx, c, err)
 	})
 	return out, err
 }
 
-func (q *Question) pass(ctx context.Context) (Outcome, error) {
-	if err := q.read(ctx); err != nil {
+func (req *Request) process(ctx context.Context) (Outcome, error) {
+	if err := req.read(ctx); err != nil {
 		return Outcome{}, err
 	}
-	v, used, err := q.decide(ctx)
+	v, used, err := req.decide(ctx)
 	switch {
 	case err != nil:
 		return Outcome{}, err
 	case v.Decision == policy.Deny:
-		return Outcome{}, &denial{q, v.Verdict}
-	case q.refused() != nil:
-		return Outcome{}, q.refused()
-	case v.Decision == policy.Allow && q.Caller.Role == auth.Owner:
-		return q.release(ctx, v, ledger.ClaimOwn)
+		return Outcome{}, &denial{req, v.Verdict}
+	case req.refused() != nil:
+		return Outcome{}, req.refused()
+	case v.Decision == policy.Allow && req.Caller.Role == auth.Owner:
+		return req.release(ctx, v, ledger.ClaimOwn)
 	case v.Decision == policy.Allow:
-		return q.release(ctx, v, ledger.ClaimAllowed, used...)
+		return req.release(ctx, v, ledger.ClaimAllowed, used...)
 	}
-	if q.claims[0].kind.Reuse {
-		yes, agreed, err := q.agreed(ctx)
+	if req.claims[0].kind.Reuse {
+		reused, found, err := req.reusableApproval(ctx)
 		if err != nil {
 			return Outcome{}, err
 		}
-		if agreed {
-			return q.release(ctx, yes, ledger.ClaimCollected)
+		if found {
+			return req.release(ctx, reused, ledger.ClaimCollected)
 		}
 	}
-	return q.pipeline.ask(ctx, q, v)
+	return req.pipeline.requestApproval(ctx, req, v)
 }
 
 // IsType reports whether a name is a claim type that rules may name.
@@ -174,23 +174,23 @@ func (p *Pipeline) IsType(name string) bool { return p.types.has(name) }
 
 // release is the rule of this package: what was decided is on record, durably, before anything
 // is derived or signed. If the record cannot be written, nothing is given.
-func (q *Question) release(ctx context.Context, v verdict, kind ledger.Kind, uses ...store.Write) (Outcome, error) {
+func (req *Request) release(ctx context.Context, v verdict, kind ledger.Kind, uses ...store.Write) (Outcome, error) {
 	if v.Decision != policy.Allow {
 		return Outcome{}, ErrDenied
 	}
-	made, err := q.prepare(ctx, v.approval)
+	writes, err := req.prepare(ctx, v.approval)
 	if err != nil {
 		return Outcome{}, err
 	}
-	e := q.event(kind, v)
-	e.Inert = !q.made && len(made) == 0
-	receipt, err := q.record(ctx, e, append(uses, made...)...)
+	e := req.event(kind, v)
+	e.Inert = !req.newAccount && len(writes) == 0
+	receipt, err := req.record(ctx, e, append(uses, writes...)...)
 	if err != nil {
 		return Outcome{}, err
 	}
-	a, err := q.answer(receipt, v)
+	a, err := req.answer(receipt, v)
 	if err != nil {
-		return Outcome{}, q.Caller.Wallet.NoteForged(ctx, err) // an account's row that does not open
+		return Outcome{}, req.Caller.Wallet.NoteForged(ctx, err) // an account's row that does not open
 	}
 	return Outcome{Answer: a}, nil
 }

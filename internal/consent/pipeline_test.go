@@ -19,14 +19,14 @@ import (
 )
 
 func TestEncryptionKeyIsAnsweredUnderARule(t *testing.T) {
-	h := fixture.New(t)
-	token := h.AppToken(fixture.Notes)
-	h.Policy(policy.Rule{App: fixture.Notes, Claim: "encryptionKey", Decision: policy.Allow})
+	f := fixture.New(t)
+	token := f.AppToken(fixture.Notes)
+	f.SetPolicy(policy.Rule{App: fixture.Notes, Claim: "encryptionKey", Decision: policy.Allow})
 	sk, account := fixture.Secret(t, fixture.Notes, did.AccountType())
 
 	for _, salt := range []string{"", "diary", fixture.Notes, "zebra", "0xABC", "盐🧂", "nul\x00", " leading"} {
 		asked, _ := json.Marshal(map[string]any{"type": "encryptionKey", "salt": salt, "meta": map[string]any{"n": 1, "h": "<&>"}, "later": []int{1}})
-		a := h.Answer(token, string(asked))
+		a := f.Answer(token, string(asked))
 		if got, want := fixture.Member(t, a, 0, "key"), fixture.Key(sk, salt); got != want {
 			t.Errorf("salt %q: got %s, want %s", salt, got, want)
 		}
@@ -41,38 +41,38 @@ func TestEncryptionKeyIsAnsweredUnderARule(t *testing.T) {
 			t.Errorf("the claim is not echoed whole (-want +got):\n%s", diff)
 		}
 	}
-	kind, e := h.LastEvent()
+	kind, e := f.LastEvent()
 	if kind != "claim.allowed" || e.Reason != "allowed by rule 1" || e.App != "did:abt:"+fixture.Notes || len(e.Claims) != 1 || e.Claims[0].Salt == nil {
 		t.Errorf("recorded %s %+v", kind, e)
 	}
 }
 
 func TestAnswersOfDifferentAppsDiffer(t *testing.T) {
-	h := fixture.New(t)
-	one, two := h.AppToken(fixture.Notes), h.AppToken(fixture.Another)
-	h.Policy(fixture.AllowAll)
-	if a, b := fixture.Member(t, h.Answer(one, fixture.KeyClaim("same")), 0, "key"), fixture.Member(t, h.Answer(two, fixture.KeyClaim("same")), 0, "key"); a == b {
+	f := fixture.New(t)
+	one, two := f.AppToken(fixture.Notes), f.AppToken(fixture.Another)
+	f.SetPolicy(fixture.AllowAll)
+	if a, b := fixture.Member(t, f.Answer(one, fixture.KeyClaim("same")), 0, "key"), fixture.Member(t, f.Answer(two, fixture.KeyClaim("same")), 0, "key"); a == b {
 		t.Error("two apps have the same key for the same salt")
 	}
 }
 
 func TestNothingIsGivenWithoutARecord(t *testing.T) {
-	h := fixture.New(t)
-	token := h.AppToken(fixture.Notes)
-	h.Policy(fixture.AllowAll)
-	h.Answer(token, fixture.KeyClaim("diary"))
-	caller := h.As(token)
-	h.Store.Close()
-	out, err := h.Pipeline.Answer(t.Context(), caller, fixture.Raw(fixture.KeyClaim("diary")))
+	f := fixture.New(t)
+	token := f.AppToken(fixture.Notes)
+	f.SetPolicy(fixture.AllowAll)
+	f.Answer(token, fixture.KeyClaim("diary"))
+	caller := f.As(token)
+	f.Store.Close()
+	out, err := f.Pipeline.Answer(t.Context(), caller, fixture.Raw(fixture.KeyClaim("diary")))
 	if err == nil || out.Answer != nil {
 		t.Fatalf("got %v and %v, want an error and nothing else", out, err)
 	}
 }
 
 func TestAnswerIsRefused(t *testing.T) {
-	h := fixture.New(t)
-	token := h.AppToken(fixture.Notes)
-	h.Policy(fixture.AllowAll)
+	f := fixture.New(t)
+	token := f.AppToken(fixture.Notes)
+	f.SetPolicy(fixture.AllowAll)
 	for name, c := range map[string]struct{ claim, code string }{
 		"for a claim it does not know":          {`{"type":"prepareTx"}`, "claim_unsupported"},
 		"for a claim without a type":            {`{"salt":"a"}`, "request_malformed"},
@@ -93,7 +93,7 @@ func TestAnswerIsRefused(t *testing.T) {
 		"for an account type nobody knows":      {`{"type":"authPrincipal","targetType":{"key":"rsa"}}`, "claim_unsupported"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			out, err := h.Ask(token, c.claim)
+			out, err := f.Ask(token, c.claim)
 			fixture.WantCode(t, err, c.code)
 			if out.Answer != nil || out.Pending != nil {
 				t.Error("something was given")
@@ -101,19 +101,19 @@ func TestAnswerIsRefused(t *testing.T) {
 		})
 	}
 	t.Run("for no claims", func(t *testing.T) {
-		_, err := h.Ask(token)
+		_, err := f.Ask(token)
 		fixture.WantCode(t, err, "request_malformed")
 	})
 	t.Run("for more claims than are read", func(t *testing.T) {
-		_, err := h.Ask(token, make([]string, consent.MaxClaims+1)...)
+		_, err := f.Ask(token, make([]string, consent.MaxClaims+1)...)
 		fixture.WantCode(t, err, "request_malformed")
 	})
 	t.Run("for two principals", func(t *testing.T) {
-		_, err := h.Ask(token, `{"type":"authPrincipal"}`, `{"type":"authPrincipal"}`)
+		_, err := f.Ask(token, `{"type":"authPrincipal"}`, `{"type":"authPrincipal"}`)
 		fixture.WantCode(t, err, "request_malformed")
 	})
 	t.Run("whole, if one of its claims is refused", func(t *testing.T) {
-		out, err := h.Ask(token, fixture.KeyClaim("diary"), `{"type":"prepareTx"}`)
+		out, err := f.Ask(token, fixture.KeyClaim("diary"), `{"type":"prepareTx"}`)
 		fixture.WantCode(t, err, "claim_unsupported")
 		if out.Answer != nil {
 			t.Error("something was given")
@@ -122,29 +122,29 @@ func TestAnswerIsRefused(t *testing.T) {
 }
 
 func TestTheStrictestDecisionHoldsForAll(t *testing.T) {
-	h := fixture.New(t)
-	token := h.AppToken(fixture.Notes)
-	h.Policy(
+	f := fixture.New(t)
+	token := f.AppToken(fixture.Notes)
+	f.SetPolicy(
 		policy.Rule{App: fixture.Notes, Claim: "encryptionKey", Salt: text("no"), Decision: policy.Deny},
 		policy.Rule{App: fixture.Notes, Claim: "encryptionKey", Salt: text("yes"), Decision: policy.Allow},
 	)
-	if out, err := h.Ask(token, fixture.KeyClaim("yes"), fixture.KeyClaim("perhaps")); err != nil || out.Pending == nil {
+	if out, err := f.Ask(token, fixture.KeyClaim("yes"), fixture.KeyClaim("perhaps")); err != nil || out.Pending == nil {
 		t.Errorf("got %v and %v, want a question", out, err)
 	}
-	_, err := h.Ask(token, fixture.KeyClaim("perhaps"), fixture.KeyClaim("no"), fixture.KeyClaim("yes"))
+	_, err := f.Ask(token, fixture.KeyClaim("perhaps"), fixture.KeyClaim("no"), fixture.KeyClaim("yes"))
 	fixture.WantErr(t, err, consent.ErrDenied)
-	if kind, e := h.LastEvent(); kind != "claim.denied" || e.Rule != 1 {
+	if kind, e := f.LastEvent(); kind != "claim.denied" || e.Rule != 1 {
 		t.Errorf("recorded %s %+v", kind, e)
 	}
 }
 
 func TestAuthPrincipalSettlesTheAccount(t *testing.T) {
-	h := fixture.New(t)
-	token := h.AppToken(fixture.Notes)
-	h.Policy(fixture.AllowAll)
+	f := fixture.New(t)
+	token := f.AppToken(fixture.Notes)
+	f.SetPolicy(fixture.AllowAll)
 	ethereum := did.Type{Role: did.RoleAccount, Key: did.Ethereum, Hash: did.Keccak}
 	sk, account := fixture.Secret(t, fixture.Notes, ethereum)
-	a := h.Answer(token, fixture.KeyClaim("diary"), `{"type":"authPrincipal","targetType":{"key":"ethereum"}}`)
+	a := f.Answer(token, fixture.KeyClaim("diary"), `{"type":"authPrincipal","targetType":{"key":"ethereum"}}`)
 	if a.UserDID != account.Address() {
 		t.Errorf("answers as %s, want %s", a.UserDID, account.Address())
 	}
@@ -154,93 +154,93 @@ func TestAuthPrincipalSettlesTheAccount(t *testing.T) {
 	t.Run("and refuses the salt that would give the ed25519 account's key", func(t *testing.T) {
 		ed, _ := fixture.Secret(t, fixture.Notes, did.AccountType())
 		salt := did.EncodeBase58(append(ed.Public(), "diary"...))
-		_, err := h.Ask(token, fixture.KeyClaim(salt), `{"type":"authPrincipal","targetType":{"key":"ethereum"}}`)
+		_, err := f.Ask(token, fixture.KeyClaim(salt), `{"type":"authPrincipal","targetType":{"key":"ethereum"}}`)
 		fixture.WantCode(t, err, "salt_mismatch")
-		_, err = h.Ask(token, fixture.KeyClaim(salt), `{"type":"authPrincipal","targetType":{"key":"secp256k1"}}`)
+		_, err = f.Ask(token, fixture.KeyClaim(salt), `{"type":"authPrincipal","targetType":{"key":"secp256k1"}}`)
 		fixture.WantCode(t, err, "salt_mismatch")
-		h.Answer(token, fixture.KeyClaim(salt)) // of the ed25519 account itself it is an ordinary salt
+		f.Answer(token, fixture.KeyClaim(salt)) // of the ed25519 account itself it is an ordinary salt
 	})
 }
 
 func TestAnAccountOfAnotherAppIsNeverDecidedByRule(t *testing.T) {
-	h := fixture.New(t)
-	token := h.AppToken(fixture.Notes)
-	h.Policy(fixture.AllowAll)
-	theirs := h.Account(fixture.Another, did.AccountType())
-	p := h.Pending(token, `{"type":"authPrincipal","target":"`+theirs.Address+`"}`)
-	v, err := h.Approvals.Get(t.Context(), h.As(h.Owner), p.ID)
+	f := fixture.New(t)
+	token := f.AppToken(fixture.Notes)
+	f.SetPolicy(fixture.AllowAll)
+	theirs := f.Account(fixture.Another, did.AccountType())
+	p := f.Pending(token, `{"type":"authPrincipal","target":"`+theirs.Address+`"}`)
+	v, err := f.Approvals.Get(t.Context(), f.As(f.Owner), p.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(v.Claims[0].Unusual) == 0 || !strings.Contains(v.Claims[0].Unusual[0], fixture.Another) {
 		t.Errorf("the question does not say whose account it is: %q", v.Claims[0].Unusual)
 	}
-	_, err = h.Ask(token, `{"type":"authPrincipal","target":"`+theirs.Address+`"}`, fixture.KeyClaim("diary"))
+	_, err = f.Ask(token, `{"type":"authPrincipal","target":"`+theirs.Address+`"}`, fixture.KeyClaim("diary"))
 	fixture.WantCode(t, err, "delegation_missing")
 }
 
 func TestLockedKeystoreGivesNothing(t *testing.T) {
-	h := fixture.New(t)
-	token := h.AppToken(fixture.Notes)
-	h.Policy(fixture.AllowAll)
-	early := h.As(token) // a request that was under way when the lock came
-	p := h.Pending(h.AppToken(fixture.Another), fixture.KeyClaim(fixture.Notes))
-	if err := h.Wallets.Lock(t.Context(), h.As(h.Operator)); err != nil {
+	f := fixture.New(t)
+	token := f.AppToken(fixture.Notes)
+	f.SetPolicy(fixture.AllowAll)
+	early := f.As(token) // a request that was under way when the lock came
+	p := f.Pending(f.AppToken(fixture.Another), fixture.KeyClaim(fixture.Notes))
+	if err := f.Wallets.Lock(t.Context(), f.As(f.Operator)); err != nil {
 		t.Fatal(err)
 	}
-	_, err := h.Pipeline.Answer(t.Context(), early, fixture.Raw(fixture.KeyClaim("diary")))
+	_, err := f.Pipeline.Answer(t.Context(), early, fixture.Raw(fixture.KeyClaim("diary")))
 	fixture.WantErr(t, err, keystore.ErrLocked)
-	_, err = h.Auth.Authenticate(t.Context(), token)
+	_, err = f.Auth.Authenticate(t.Context(), token)
 	fixture.WantErr(t, err, keystore.ErrLocked)
-	_, err = h.Auth.Authenticate(t.Context(), h.Owner)
+	_, err = f.Auth.Authenticate(t.Context(), f.Owner)
 	fixture.WantErr(t, err, keystore.ErrLocked)
 	peer := fixture.NewPeer(t, 7)
-	_, err = h.AskSigned(h.Request(peer, "j", nil))
+	_, err = f.AskSigned(f.SignedRequest(peer, "j", nil))
 	fixture.WantErr(t, err, keystore.ErrLocked)
-	if _, err := h.Auth.Authenticate(t.Context(), h.Operator); err != nil {
+	if _, err := f.Auth.Authenticate(t.Context(), f.Operator); err != nil {
 		t.Errorf("an operator's token does not work while locked: %v", err)
 	}
-	h.Unlock()
-	h.Answer(token, fixture.KeyClaim("diary"))
-	if err := h.Approve(p.ID, approvals.Choice{}); err != nil {
+	f.Unlock()
+	f.Answer(token, fixture.KeyClaim("diary"))
+	if err := f.Approve(p.ID, approvals.Choice{}); err != nil {
 		t.Errorf("a question that waited over a lock cannot be answered: %v", err)
 	}
 }
 
 func TestRolesAreKeptApart(t *testing.T) {
-	h := fixture.New(t)
-	token := h.AppToken(fixture.Notes)
+	f := fixture.New(t)
+	token := f.AppToken(fixture.Notes)
 	ctx := t.Context()
-	operator, owner, app := h.As(h.Operator), h.As(h.Owner), h.As(token)
-	p := h.Pending(token, fixture.KeyClaim("diary"))
+	operator, owner, app := f.As(f.Operator), f.As(f.Owner), f.As(token)
+	p := f.Pending(token, fixture.KeyClaim("diary"))
 	for name, err := range map[string]error{
-		"an operator asking for a key":      second(h.Pipeline.Answer(ctx, operator, fixture.Raw(fixture.KeyClaim("a")))),
-		"an owner asking as an app":         second(h.Pipeline.Answer(ctx, owner, fixture.Raw(fixture.KeyClaim("a")))),
-		"an operator deriving":              second(h.Wallets.Derive(ctx, operator, nil)),
-		"an app deriving":                   second(h.Wallets.Derive(ctx, app, nil)),
-		"an operator approving":             second(h.Pipeline.Approve(ctx, operator, p.ID, approvals.Choice{})),
-		"an app approving":                  second(h.Pipeline.Approve(ctx, app, p.ID, approvals.Choice{})),
-		"an operator rejecting":             second(h.Pipeline.Reject(ctx, operator, p.ID)),
-		"an operator setting a policy":      second(h.Pipeline.SetPolicy(ctx, operator, policy.Policy{})),
-		"an app setting a policy":           second(h.Pipeline.SetPolicy(ctx, app, policy.Policy{})),
-		"an operator making an app's token": second(h.Auth.CreateToken(ctx, h.As(h.Operator), auth.NewToken{Role: auth.App, Wallet: h.Wallet, App: fixture.Notes})),
-		"an operator making another owner":  second(h.Auth.CreateToken(ctx, h.As(h.Operator), auth.NewToken{Role: auth.Owner, Wallet: h.Wallet})),
-		"an owner making an operator":       second(h.Auth.CreateToken(ctx, owner, auth.NewToken{Role: auth.Operator})),
-		"an app making a token":             second(h.Auth.CreateToken(ctx, app, auth.NewToken{Role: auth.App, Wallet: h.Wallet})),
-		"an owner making a wallet":          second(h.Wallets.Create(ctx, owner, wallets.NewWallet{})),
-		"an operator deleting an owned one": h.Wallets.Delete(ctx, h.As(h.Operator), h.Wallet),
-		"an owner locking":                  h.Wallets.Lock(ctx, owner),
-		"an app reading the record":         second(h.Wallets.Record(ctx, app, 0, 10)),
-		"an operator naming an app":         second(h.Auth.NameApp(ctx, operator, app.App, "x")),
-		"an operator importing an account":  second(h.Wallets.ImportAccount(ctx, operator, make([]byte, 64), did.AccountType())),
-		"an operator revoking an app":       h.Pipeline.RevokeApp(ctx, operator, app.App),
-		"an operator changing the wallet":   second(h.Wallets.Update(ctx, operator, wallets.WalletChange{})),
+		"an operator asking for a key":      second(f.Pipeline.Answer(ctx, operator, fixture.Raw(fixture.KeyClaim("a")))),
+		"an owner asking as an app":         second(f.Pipeline.Answer(ctx, owner, fixture.Raw(fixture.KeyClaim("a")))),
+		"an operator deriving":              second(f.Wallets.Derive(ctx, operator, nil)),
+		"an app deriving":                   second(f.Wallets.Derive(ctx, app, nil)),
+		"an operator approving":             second(f.Pipeline.Approve(ctx, operator, p.ID, approvals.Choice{})),
+		"an app approving":                  second(f.Pipeline.Approve(ctx, app, p.ID, approvals.Choice{})),
+		"an operator rejecting":             second(f.Pipeline.Reject(ctx, operator, p.ID)),
+		"an operator setting a policy":      second(f.Pipeline.SetPolicy(ctx, operator, policy.Policy{})),
+		"an app setting a policy":           second(f.Pipeline.SetPolicy(ctx, app, policy.Policy{})),
+		"an operator making an app's token": second(f.Auth.CreateToken(ctx, f.As(f.Operator), auth.NewToken{Role: auth.App, Wallet: f.Wallet, App: fixture.Notes})),
+		"an operator making another owner":  second(f.Auth.CreateToken(ctx, f.As(f.Operator), auth.NewToken{Role: auth.Owner, Wallet: f.Wallet})),
+		"an owner making an operator":       second(f.Auth.CreateToken(ctx, owner, auth.NewToken{Role: auth.Operator})),
+		"an app making a token":             second(f.Auth.CreateToken(ctx, app, auth.NewToken{Role: auth.App, Wallet: f.Wallet})),
+		"an owner making a wallet":          second(f.Wallets.Create(ctx, owner, wallets.NewWallet{})),
+		"an operator deleting an owned one": f.Wallets.Delete(ctx, f.As(f.Operator), f.Wallet),
+		"an owner locking":                  f.Wallets.Lock(ctx, owner),
+		"an app reading the record":         second(f.Wallets.AuditEntries(ctx, app, 0, 10)),
+		"an operator naming an app":         second(f.Auth.NameApp(ctx, operator, app.App, "x")),
+		"an operator importing an account":  second(f.Wallets.ImportAccount(ctx, operator, make([]byte, 64), did.AccountType())),
+		"an operator revoking an app":       f.Pipeline.RevokeApp(ctx, operator, app.App),
+		"an operator changing the wallet":   second(f.Wallets.Update(ctx, operator, wallets.WalletChange{})),
 	} {
 		if !errors.Is(err, auth.ErrForbidden) {
 			t.Errorf("%s: got %v, want ErrForbidden", name, err)
 		}
 	}
-	if err := h.Pipeline.RevokeToken(ctx, h.As(h.Operator), app.Token); !errors.Is(err, auth.ErrNotFound) {
+	if err := f.Pipeline.RevokeToken(ctx, f.As(f.Operator), app.Token); !errors.Is(err, auth.ErrNotFound) {
 		t.Errorf("an operator revoking an owned wallet's token: got %v, want ErrNotFound", err)
 	}
 }
@@ -248,8 +248,8 @@ func TestRolesAreKeptApart(t *testing.T) {
 func second[T any](_ T, err error) error { return err }
 
 func TestDerive(t *testing.T) {
-	h := fixture.New(t)
-	got, err := h.Wallets.Derive(t.Context(), h.As(h.Owner), []byte("salt"))
+	f := fixture.New(t)
+	got, err := f.Wallets.Derive(t.Context(), f.As(f.Owner), []byte("salt"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,19 +258,19 @@ func TestDerive(t *testing.T) {
 	if want := did.EncodeBase58(did.SHA3.Sum(seed, []byte("salt"))); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	if kind, e := h.LastEvent(); kind != "key.derived" || e.Salt == nil || *e.Salt != "73616c74" {
+	if kind, e := f.LastEvent(); kind != "key.derived" || e.Salt == nil || *e.Salt != "73616c74" {
 		t.Errorf("recorded %s %+v", kind, e)
 	}
-	_, err = h.Wallets.Derive(t.Context(), h.As(h.Owner), []byte("walletd/backup/1"))
+	_, err = f.Wallets.Derive(t.Context(), f.As(f.Owner), []byte("walletd/backup/1"))
 	fixture.WantCode(t, err, "salt_reserved")
 }
 
 func TestAPolicyIsTestedAsThingsStand(t *testing.T) {
-	h := fixture.New(t)
-	token := h.AppToken(fixture.Notes)
+	f := fixture.New(t)
+	token := f.AppToken(fixture.Notes)
 	test := func(app, salt string) policy.Verdict {
 		t.Helper()
-		v, err := h.Pipeline.TestPolicy(t.Context(), h.As(h.Owner), policy.Rule{App: app, Claim: "encryptionKey", Salt: &salt})
+		v, err := f.Pipeline.TestPolicy(t.Context(), f.As(f.Owner), policy.Rule{App: app, Claim: "encryptionKey", Salt: &salt})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -279,14 +279,14 @@ func TestAPolicyIsTestedAsThingsStand(t *testing.T) {
 	if v := test(fixture.Notes, "diary"); v.Decision != policy.Ask {
 		t.Errorf("without rule and grant: %+v", v)
 	}
-	p := h.Pending(token, fixture.KeyClaim("diary"))
-	if err := h.Approve(p.ID, approvals.Choice{Remember: &approvals.Remember{Until: "withdrawn"}}); err != nil {
+	p := f.Pending(token, fixture.KeyClaim("diary"))
+	if err := f.Approve(p.ID, approvals.Choice{Remember: &approvals.Remember{Until: "withdrawn"}}); err != nil {
 		t.Fatal(err)
 	}
 	if v := test(fixture.Notes, "diary"); v.Decision != policy.Allow || v.Reason != "allowed by a grant" {
 		t.Errorf("under a grant: %+v", v)
 	}
-	h.Policy(fixture.AllowAll)
+	f.SetPolicy(fixture.AllowAll)
 	if v := test(fixture.Notes, "letters"); v.Decision != policy.Allow || v.Rule != 1 {
 		t.Errorf("under a rule: %+v", v)
 	}
@@ -297,7 +297,7 @@ func TestAPolicyIsTestedAsThingsStand(t *testing.T) {
 		t.Errorf("for an app that is not known: %+v", v)
 	}
 	open := true
-	if _, err := h.Wallets.Update(t.Context(), h.As(h.Owner), wallets.WalletChange{Strangers: &open}); err != nil {
+	if _, err := f.Wallets.Update(t.Context(), f.As(f.Owner), wallets.WalletChange{Strangers: &open}); err != nil {
 		t.Fatal(err)
 	}
 	if v := test(fixture.Another, "diary"); v.Decision != policy.Ask {

@@ -47,8 +47,8 @@ func (p *policyCache) put(w store.Wallet, rules policy.Policy) {
 	p.opened[w.ID] = cachedPolicy{w.Version, string(w.SealedKey), rules}
 }
 
-// policy returns the policy of the caller's wallet; without one every claim is asked about.
-func (p *Pipeline) policy(ctx context.Context, c *auth.Caller) (policy.Policy, error) {
+// currentPolicy returns the policy of the caller's wallet; without one every claim is asked about.
+func (p *Pipeline) currentPolicy(ctx context.Context, c *auth.Caller) (policy.Policy, error) {
 	if rules, ok := p.policies.get(c.Wallet.Row()); ok {
 		return rules, nil
 	}
@@ -91,10 +91,10 @@ func (p *Pipeline) SetPolicy(ctx context.Context, c *auth.Caller, rules policy.P
 	if err != nil {
 		return policy.Policy{}, err
 	}
-	return rules, p.auth.Retry(ctx, c, approvals.RevocationTries, func() error { return p.setPolicy(ctx, c, rules) })
+	return rules, p.auth.Retry(ctx, c, approvals.RevocationTries, func() error { return p.setPolicyOnce(ctx, c, rules) })
 }
 
-func (p *Pipeline) setPolicy(ctx context.Context, c *auth.Caller, rules policy.Policy) error {
+func (p *Pipeline) setPolicyOnce(ctx context.Context, c *auth.Caller, rules policy.Policy) error {
 	_, version, err := p.ReadPolicy(ctx, c)
 	if err != nil && !errors.Is(err, ledger.ErrForged) { // what somebody else put there is replaced
 		return err
@@ -103,7 +103,7 @@ func (p *Pipeline) setPolicy(ctx context.Context, c *auth.Caller, rules policy.P
 	if row.Sealed, err = c.Wallet.Seal(row, rules); err != nil {
 		return err
 	}
-	ended, err := p.endAll(ctx, c, "", func(g approvals.Grant) bool { return deniesGrant(rules, g) }, func(a approvals.Approval) bool { return deniesQuestion(rules, a) })
+	ended, err := p.endDependents(ctx, c, "", func(g approvals.Grant) bool { return deniesGrant(rules, g) }, func(a approvals.Approval) bool { return deniesApproval(rules, a) })
 	if err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func denies(p policy.Policy, app, claim string, salt *string) bool {
 	if err != nil {
 		return true
 	}
-	f := policy.Fact{App: requester, Known: true, Claim: claim}
+	f := policy.Fact{App: requester, Registered: true, Claim: claim}
 	if salt != nil {
 		if f.Salt, err = hex.DecodeString(*salt); err != nil {
 			return true
@@ -133,7 +133,7 @@ func deniesGrant(p policy.Policy, g approvals.Grant) bool {
 	return denies(p, g.Row().App, g.Content().Claim, g.Content().Salt)
 }
 
-func deniesQuestion(p policy.Policy, a approvals.Approval) bool {
+func deniesApproval(p policy.Policy, a approvals.Approval) bool {
 	for _, c := range a.Content().Claims {
 		var salt *string
 		if c.Salt != nil {
@@ -162,9 +162,9 @@ func (p *Pipeline) TestPolicy(ctx context.Context, c *auth.Caller, r policy.Rule
 		return policy.Verdict{}, auth.Invalid("a test names one app and one claim")
 	}
 	t := p.types[r.Claim] // checked above
-	asker := c.As(auth.Requester{}, "", app, did.DID{})
-	q := p.question(asker, []*Claim{probe(t, r)}, approvals.Choice{})
-	err = q.read(ctx)
+	requester := c.As(auth.Requester{}, "", app, did.DID{})
+	req := p.newRequest(requester, []*Claim{probe(t, r)}, approvals.Choice{})
+	err = req.read(ctx)
 	if denied, is := errors.AsType[*denial](err); is {
 		return denied.Verdict, nil
 	}
@@ -174,18 +174,18 @@ func (p *Pipeline) TestPolicy(ctx context.Context, c *auth.Caller, r policy.Rule
 	if err != nil {
 		return policy.Verdict{}, err
 	}
-	v, _, err := q.decide(ctx)
+	v, _, err := req.decide(ctx)
 	return v.Verdict, err
 }
 
 // probe is a claim of a type as far as a rule can name it, for the app's ordinary account.
 func probe(t Type, r policy.Rule) *Claim {
 	salt, held := r.SaltBytes()
-	c := newClaim(t, Request{Read: func(ctx context.Context, q *Question, c *Claim) error {
+	c := newClaim(t, Parsed{Read: func(ctx context.Context, req *Request, c *Claim) error {
 		if !held {
 			return nil
 		}
-		return q.noteOwner(ctx, c)
+		return req.noteOwner(ctx, c)
 	}})
 	c.salt, c.hasSalt = salt, held
 	if r.Salt != nil {

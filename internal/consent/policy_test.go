@@ -17,31 +17,31 @@ import (
 func text(s string) *string { return &s }
 
 func TestAnAllowSpeaksOfKnownAppsOnly(t *testing.T) {
-	h := fixture.New(t)
-	h.OpenToStrangers()
+	f := fixture.New(t)
+	f.AllowUnregistered()
 	p := fixture.NewPeer(t, 7)
-	h.Policy(policy.Rule{App: p.DID.String(), Claim: policy.Any, Decision: policy.Allow})
-	if out, err := h.AskSigned(h.Request(p, "1", nil)); err != nil || out.Pending == nil {
+	f.SetPolicy(policy.Rule{App: p.DID.String(), Claim: policy.Any, Decision: policy.Allow})
+	if out, err := f.AskSigned(f.SignedRequest(p, "1", nil)); err != nil || out.Pending == nil {
 		t.Errorf("got %v and %v of a stranger that a rule names, want a question", out, err)
 	}
 	t.Run("also when the row of its withdrawal is deleted", func(t *testing.T) {
-		if _, err := h.Auth.NameApp(t.Context(), h.As(h.Owner), p.DID, "known"); err != nil {
+		if _, err := f.Auth.NameApp(t.Context(), f.As(f.Owner), p.DID, "known"); err != nil {
 			t.Fatal(err)
 		}
-		if out, err := h.AskSigned(h.Request(p, "2", nil)); err != nil || out.Answer == nil {
+		if out, err := f.AskSigned(f.SignedRequest(p, "2", nil)); err != nil || out.Answer == nil {
 			t.Fatalf("got %v and %v of a known app", out, err)
 		}
-		if err := h.Pipeline.RevokeApp(t.Context(), h.As(h.Owner), p.DID); err != nil {
+		if err := f.Pipeline.RevokeApp(t.Context(), f.As(f.Owner), p.DID); err != nil {
 			t.Fatal(err)
 		}
-		h.Exec(`delete from apps`)
-		if out, err := h.AskSigned(h.Request(p, "3", nil)); err != nil || out.Pending == nil {
+		f.Exec(`delete from apps`)
+		if out, err := f.AskSigned(f.SignedRequest(p, "3", nil)); err != nil || out.Pending == nil {
 			t.Errorf("got %v and %v, want a question", out, err)
 		}
 	})
 	t.Run("but a deny of anybody it names", func(t *testing.T) {
-		h.Policy(policy.Rule{App: p.DID.String(), Claim: policy.Any, Decision: policy.Deny})
-		_, err := h.AskSigned(h.Request(p, "4", nil))
+		f.SetPolicy(policy.Rule{App: p.DID.String(), Claim: policy.Any, Decision: policy.Deny})
+		_, err := f.AskSigned(f.SignedRequest(p, "4", nil))
 		fixture.WantErr(t, err, consent.ErrDenied)
 	})
 }
@@ -49,25 +49,25 @@ func TestAnAllowSpeaksOfKnownAppsOnly(t *testing.T) {
 // A wallet that is made again from its words counts its versions anew; its rules are not those of
 // before.
 func TestAPolicyDiesWithItsWallet(t *testing.T) {
-	h := fixture.New(t)
-	token := h.AppToken(fixture.Notes)
-	h.Policy(fixture.AllowAll)
-	h.Answer(token, fixture.KeyClaim("diary")) // the policy is in the cache
-	before, err := h.Store.Wallet(t.Context(), h.Wallet)
+	f := fixture.New(t)
+	token := f.AppToken(fixture.Notes)
+	f.SetPolicy(fixture.AllowAll)
+	f.Answer(token, fixture.KeyClaim("diary")) // the policy is in the cache
+	before, err := f.Store.Wallet(t.Context(), f.Wallet)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := h.Wallets.Delete(t.Context(), h.As(h.Owner), h.Wallet); err != nil {
+	if err := f.Wallets.Delete(t.Context(), f.As(f.Owner), f.Wallet); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.Wallets.Create(t.Context(), h.As(h.Operator), wallets.NewWallet{Name: "alice", Words: []byte(fixture.Words)}); err != nil {
+	if _, err := f.Wallets.Create(t.Context(), f.As(f.Operator), wallets.NewWallet{Name: "alice", Words: []byte(fixture.Words)}); err != nil {
 		t.Fatal(err)
 	}
-	h.Owner = h.Token(h.Operator, auth.NewToken{Role: auth.Owner, Wallet: h.Wallet}).Text
-	token = h.AppToken(fixture.Notes)
-	h.Policy(policy.Rule{App: policy.Any, Claim: policy.Any, Decision: policy.Deny})
+	f.Owner = f.Token(f.Operator, auth.NewToken{Role: auth.Owner, Wallet: f.Wallet}).Text
+	token = f.AppToken(fixture.Notes)
+	f.SetPolicy(policy.Rule{App: policy.Any, Claim: policy.Any, Decision: policy.Deny})
 	for { // until the new wallet's version is the one that was cached
-		w, err := h.Store.Wallet(t.Context(), h.Wallet)
+		w, err := f.Store.Wallet(t.Context(), f.Wallet)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -77,11 +77,11 @@ func TestAPolicyDiesWithItsWallet(t *testing.T) {
 		if w.Version > before.Version {
 			t.Fatalf("the new wallet is at version %d already, the old one was at %d", w.Version, before.Version)
 		}
-		if _, err := h.Auth.NameApp(t.Context(), h.As(h.Owner), fixture.App(t, fixture.Another), "raises the version"); err != nil {
+		if _, err := f.Auth.NameApp(t.Context(), f.As(f.Owner), fixture.App(t, fixture.Another), "raises the version"); err != nil {
 			t.Fatal(err)
 		}
 	}
-	_, err = h.Ask(token, fixture.KeyClaim("diary"))
+	_, err = f.Ask(token, fixture.KeyClaim("diary"))
 	fixture.WantErr(t, err, consent.ErrDenied)
 }
 
@@ -93,11 +93,11 @@ func TestAPolicyTestKnowsEveryType(t *testing.T) {
 	}
 	never := map[string]bool{"agreement": true, "keyPair": true} // only a person decides these
 	for _, decision := range []policy.Decision{policy.Deny, policy.Allow, policy.Ask} {
-		h := fixture.New(t)
-		h.AppToken(fixture.Notes)
+		f := fixture.New(t)
+		f.AppToken(fixture.Notes)
 		for _, name := range types {
-			h.Policy(policy.Rule{App: fixture.Notes, Claim: name, Decision: decision})
-			v, err := h.Pipeline.TestPolicy(t.Context(), h.As(h.Owner), policy.Rule{App: fixture.Notes, Claim: name})
+			f.SetPolicy(policy.Rule{App: fixture.Notes, Claim: name, Decision: decision})
+			v, err := f.Pipeline.TestPolicy(t.Context(), f.As(f.Owner), policy.Rule{App: fixture.Notes, Claim: name})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -111,10 +111,10 @@ func TestAPolicyTestKnowsEveryType(t *testing.T) {
 		}
 	}
 	t.Run("and denies a secret as the service does", func(t *testing.T) {
-		h := fixture.New(t)
-		token := h.AppToken(fixture.Notes)
-		h.Policy(policy.Rule{App: fixture.Notes, Claim: "secret.read", Decision: policy.Deny})
-		_, err := h.Secrets.Read(t.Context(), h.As(token), did.DID{}, "m.test", false)
+		f := fixture.New(t)
+		token := f.AppToken(fixture.Notes)
+		f.SetPolicy(policy.Rule{App: fixture.Notes, Claim: "secret.read", Decision: policy.Deny})
+		_, err := f.Secrets.Read(t.Context(), f.As(token), did.DID{}, "m.test", false)
 		fixture.WantErr(t, err, consent.ErrDenied)
 	})
 }
@@ -122,28 +122,28 @@ func TestAPolicyTestKnowsEveryType(t *testing.T) {
 // A deny comes before anything is looked up, so that an app that is denied finds out nothing: neither
 // which accounts a wallet holds nor what is kept there, and it gets no account either.
 func TestADenyTellsNothing(t *testing.T) {
-	h := fixture.New(t)
-	h.Policy(fixture.AllowSecrets()...)
-	token, p := h.AppToken(fixture.Notes), fixture.NewPeer(t, 7)
-	if _, err := h.Write(token, "kept", "one", ""); err != nil {
+	f := fixture.New(t)
+	f.SetPolicy(fixture.AllowSecrets()...)
+	token, p := f.AppToken(fixture.Notes), fixture.NewPeer(t, 7)
+	if _, err := f.WriteSecret(token, "kept", "one", ""); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.Auth.NameApp(t.Context(), h.As(h.Owner), p.DID, "Peer"); err != nil {
+	if _, err := f.Auth.NameApp(t.Context(), f.As(f.Owner), p.DID, "Peer"); err != nil {
 		t.Fatal(err)
 	}
-	h.Policy(policy.Rule{App: policy.Any, Claim: policy.Any, Decision: policy.Deny})
+	f.SetPolicy(policy.Rule{App: policy.Any, Claim: policy.Any, Decision: policy.Deny})
 	target := func(address string) string { return fmt.Sprintf(`{"type":"authPrincipal","target":%q}`, address) }
 	read := func(name string) error {
-		_, err := h.Secrets.Read(t.Context(), h.As(token), did.DID{}, name, false)
+		_, err := f.Secrets.Read(t.Context(), f.As(token), did.DID{}, name, false)
 		return err
 	}
-	ask := func(claim string) error { _, err := h.Ask(token, claim); return err }
+	ask := func(claim string) error { _, err := f.Ask(token, claim); return err }
 	remove := func(name string) error {
-		_, err := h.Secrets.Delete(t.Context(), h.As(token), did.DID{}, name, "x")
+		_, err := f.Secrets.Delete(t.Context(), f.As(token), did.DID{}, name, "x")
 		return err
 	}
 	for name, pair := range map[string][2]error{
-		"an account that is held": {ask(target(h.Wallet)), ask(target(fixture.Another))},
+		"an account that is held": {ask(target(f.Wallet)), ask(target(fixture.Another))},
 		"a delegation":            {ask(fixture.DelegatedClaim("diary", "none")), ask(fixture.KeyClaim("diary"))},
 		"a credential":            {ask(cardClaim), ask(profileClaim)},
 		"a secret":                {read("kept"), read("none")},
@@ -153,10 +153,10 @@ func TestADenyTellsNothing(t *testing.T) {
 			t.Errorf("%s: %v, and without it %v", name, pair[0], pair[1])
 		}
 	}
-	if _, err := h.AskSigned(h.Request(p, "first", nil)); !errors.Is(err, consent.ErrDenied) {
+	if _, err := f.AskSigned(f.SignedRequest(p, "first", nil)); !errors.Is(err, consent.ErrDenied) {
 		t.Errorf("got %v", err)
 	}
-	if a, err := h.Store.AccountOf(t.Context(), h.Wallet, p.DID.Address(), did.AccountType().String()); !errors.Is(err, store.ErrNotFound) {
+	if a, err := f.Store.AccountOf(t.Context(), f.Wallet, p.DID.Address(), did.AccountType().String()); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("the app has the account %s, %v", a.Address, err)
 	}
 }

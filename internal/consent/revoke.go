@@ -18,10 +18,10 @@ import (
 // RevokeToken ends a token and, in the same write, what hangs on it: the questions it asked that
 // wait, its uncollected answers, and the grants made for what it asked.
 func (p *Pipeline) RevokeToken(ctx context.Context, c *auth.Caller, id string) error {
-	return p.auth.Retry(ctx, c, approvals.RevocationTries, func() error { return p.revokeToken(ctx, c, id) })
+	return p.auth.Retry(ctx, c, approvals.RevocationTries, func() error { return p.revokeTokenOnce(ctx, c, id) })
 }
 
-func (p *Pipeline) revokeToken(ctx context.Context, c *auth.Caller, id string) error {
+func (p *Pipeline) revokeTokenOnce(ctx context.Context, c *auth.Caller, id string) error {
 	row, err := p.store.Token(ctx, id)
 	if err != nil {
 		return auth.NotFound(err)
@@ -32,15 +32,15 @@ func (p *Pipeline) revokeToken(ctx context.Context, c *auth.Caller, id string) e
 	revoked := row
 	revoked.Revoked = p.store.Now().Unix()
 	e := c.Event(ledger.TokenRevoked)
-	e.Made, e.Role, e.App = id, row.Role, did.Prefixed(row.App)
+	e.Created, e.Role, e.App = id, row.Role, did.Prefixed(row.App)
 	if row.Role == store.RoleOperator {
 		if err := c.RequireOperator(); err != nil {
 			return err
 		}
-		_, err := p.ledger.CommitService(ctx, c.Epoch, ledger.Change{Event: e, Once: c.IdempotencyKey(), Writes: []store.Write{store.RevokeToken(row, revoked)}}, nil)
+		_, err := p.ledger.CommitService(ctx, c.Epoch, ledger.Change{Event: e, IdempotencyKey: c.IdempotencyKey(), Writes: []store.Write{store.RevokeToken(row, revoked)}}, nil)
 		return err
 	}
-	if err := p.auth.Enter(ctx, c, row.Wallet); err != nil {
+	if err := p.auth.AuthorizeWallet(ctx, c, row.Wallet); err != nil {
 		return auth.NotFound(nil)
 	}
 	if _, err := ledger.Check(ctx, c.Wallet, row); err != nil && !errors.Is(err, ledger.ErrForged) {
@@ -49,7 +49,7 @@ func (p *Pipeline) revokeToken(ctx context.Context, c *auth.Caller, id string) e
 	revoked.MAC = c.Wallet.MAC(revoked)
 	writes := []store.Write{store.RevokeToken(row, revoked)}
 	if row.Role == store.RoleApp {
-		ended, err := p.endAll(ctx, c, row.App, func(g approvals.Grant) bool { return g.Content().Asker == id }, func(a approvals.Approval) bool { return a.Row().Asker == id })
+		ended, err := p.endDependents(ctx, c, row.App, func(g approvals.Grant) bool { return g.Content().RequesterID == id }, func(a approvals.Approval) bool { return a.Row().Asker == id })
 		if err != nil {
 			return err
 		}
@@ -61,10 +61,10 @@ func (p *Pipeline) revokeToken(ctx context.Context, c *auth.Caller, id string) e
 // RevokeApp withdraws an app: its tokens, grants, waiting questions and uncollected answers end in
 // the same write.
 func (p *Pipeline) RevokeApp(ctx context.Context, c *auth.Caller, app did.DID) error {
-	return p.auth.Retry(ctx, c, approvals.RevocationTries, func() error { return p.revokeApp(ctx, c, app) })
+	return p.auth.Retry(ctx, c, approvals.RevocationTries, func() error { return p.revokeAppOnce(ctx, c, app) })
 }
 
-func (p *Pipeline) revokeApp(ctx context.Context, c *auth.Caller, app did.DID) error {
+func (p *Pipeline) revokeAppOnce(ctx context.Context, c *auth.Caller, app did.DID) error {
 	if err := c.RequireOwner(); err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func (p *Pipeline) revokeApp(ctx context.Context, c *auth.Caller, app did.DID) e
 	if err != nil {
 		return err
 	}
-	tokens, err := p.tokensOf(ctx, c.WalletID, app.Address())
+	tokens, err := p.appTokens(ctx, c.WalletID, app.Address())
 	if err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func (p *Pipeline) revokeApp(ctx context.Context, c *auth.Caller, app did.DID) e
 		revoked.MAC = c.Wallet.MAC(revoked)
 		writes = append(writes, store.RevokeToken(t, revoked))
 	}
-	ended, err := p.endAll(ctx, c, app.Address(), func(approvals.Grant) bool { return true }, func(approvals.Approval) bool { return true })
+	ended, err := p.endDependents(ctx, c, app.Address(), func(approvals.Grant) bool { return true }, func(approvals.Approval) bool { return true })
 	if err != nil {
 		return err
 	}
@@ -99,8 +99,8 @@ func (p *Pipeline) revokeApp(ctx context.Context, c *auth.Caller, app did.DID) e
 	return c.Record(ctx, e, append(writes, ended...)...)
 }
 
-// tokensOf reads every token of an app that was not revoked, however many there are.
-func (p *Pipeline) tokensOf(ctx context.Context, wallet, app string) ([]store.Token, error) {
+// appTokens reads every token of an app that was not revoked, however many there are.
+func (p *Pipeline) appTokens(ctx context.Context, wallet, app string) ([]store.Token, error) {
 	var found []store.Token
 	list := func(page store.Page) ([]store.Token, string, error) { return p.store.Tokens(ctx, wallet, page) }
 	for t, err := range ledger.Rows(list) {
@@ -117,10 +117,10 @@ func (p *Pipeline) tokensOf(ctx context.Context, wallet, app string) ([]store.To
 // RevokeDelegation withdraws a delegation: the grants made for it, the questions that present it
 // and their uncollected answers end in the same write, and it is refused from now on.
 func (p *Pipeline) RevokeDelegation(ctx context.Context, c *auth.Caller, hash string) error {
-	return p.auth.Retry(ctx, c, approvals.RevocationTries, func() error { return p.revokeDelegation(ctx, c, hash) })
+	return p.auth.Retry(ctx, c, approvals.RevocationTries, func() error { return p.revokeDelegationOnce(ctx, c, hash) })
 }
 
-func (p *Pipeline) revokeDelegation(ctx context.Context, c *auth.Caller, hash string) error {
+func (p *Pipeline) revokeDelegationOnce(ctx context.Context, c *auth.Caller, hash string) error {
 	if err := c.RequireOwner(); err != nil {
 		return err
 	}
@@ -138,7 +138,7 @@ func (p *Pipeline) revokeDelegation(ctx context.Context, c *auth.Caller, hash st
 	row := old
 	row.Revoked = p.store.Now().Unix()
 	row.MAC = c.Wallet.MAC(row)
-	ended, err := p.endAll(ctx, c, "", func(g approvals.Grant) bool { return g.Content().Delegation == hash }, func(a approvals.Approval) bool { return a.Content().Presents(hash) })
+	ended, err := p.endDependents(ctx, c, "", func(g approvals.Grant) bool { return g.Content().Delegation == hash }, func(a approvals.Approval) bool { return a.Content().Presents(hash) })
 	if err != nil {
 		return err
 	}
@@ -147,10 +147,10 @@ func (p *Pipeline) revokeDelegation(ctx context.Context, c *auth.Caller, hash st
 	return c.Record(ctx, e, append([]store.Write{store.PutDelegation(old, row)}, ended...)...)
 }
 
-// endAll returns the writes that end what a withdrawal ends: the grants of an app ("" for every
+// endDependents returns the writes that end what a withdrawal ends: the grants of an app ("" for every
 // app), and its questions that wait or whose yes can still be collected, where the functions say so.
 // Forged ones are left alone: nothing comes of them.
-func (p *Pipeline) endAll(ctx context.Context, c *auth.Caller, app string, grant func(approvals.Grant) bool, question func(approvals.Approval) bool) ([]store.Write, error) {
+func (p *Pipeline) endDependents(ctx context.Context, c *auth.Caller, app string, grant func(approvals.Grant) bool, approval func(approvals.Approval) bool) ([]store.Write, error) {
 	var writes []store.Write
 	grants := func(page store.Page) ([]store.Grant, string, error) {
 		rows, next, err := p.store.GrantsPage(ctx, c.WalletID, page)
@@ -167,26 +167,26 @@ func (p *Pipeline) endAll(ctx context.Context, c *auth.Caller, app string, grant
 	now, waiting := p.store.Now(), int64(0)
 	pending := func(page store.Page) ([]store.Approval, string, error) {
 		rows, next, err := p.store.PendingApprovals(ctx, c.WalletID, now.Unix(), page)
-		rows = ofApp(rows, app)
+		rows = filterApp(rows, app)
 		waiting += int64(len(rows))
 		return rows, next, err
 	}
 	approved := func(page store.Page) ([]store.Approval, string, error) {
-		rows, next, err := p.store.CollectableApprovals(ctx, c.WalletID, now.Add(-collectFor).Unix(), page)
-		return ofApp(rows, app), next, err
+		rows, next, err := p.store.CollectableApprovals(ctx, c.WalletID, now.Add(-collectLife).Unix(), page)
+		return filterApp(rows, app), next, err
 	}
 	for _, of := range []struct {
 		list ledger.List[store.Approval]
 		end  func(old, updated store.Approval) store.Write
-	}{{pending, store.DecideApproval}, {approved, store.WithdrawApproval}} {
+	}{{pending, store.DecideApproval}, {approved, store.UpdateApprovedApproval}} {
 		for a, err := range ledger.All[approvals.Content](ctx, c.Wallet, of.list) {
 			if err != nil {
 				return nil, fmt.Errorf("reading the questions: %w", err)
 			}
-			if !question(a) {
+			if !approval(a) {
 				continue
 			}
-			ended, err := p.approvals.Decide(c, a.Row(), store.Cancelled, approvals.Decision{})
+			ended, err := p.approvals.Resolve(c, a.Row(), store.Cancelled, approvals.Resolution{})
 			if err != nil {
 				return nil, err
 			}
@@ -197,23 +197,23 @@ func (p *Pipeline) endAll(ctx context.Context, c *auth.Caller, app string, grant
 	return append([]store.Write{store.CheckWaiting(c.WalletID, app, now.Unix(), waiting)}, writes...), nil
 }
 
-// ofApp leaves the approvals of an app; of all apps for "".
-func ofApp(rows []store.Approval, app string) []store.Approval {
+// filterApp leaves the approvals of an app; of all apps for "".
+func filterApp(rows []store.Approval, app string) []store.Approval {
 	return slices.DeleteFunc(rows, func(a store.Approval) bool { return app != "" && a.App != app })
 }
 
-// CancelQuestion ends a question of the caller's session that still waits; one that was answered
+// CancelRequest ends a question of the caller's session that still waits; one that was answered
 // or is gone is left as it is.
-func (p *Pipeline) CancelQuestion(ctx context.Context, c *auth.Caller, id string) error {
+func (p *Pipeline) CancelRequest(ctx context.Context, c *auth.Caller, id string) error {
 	a, err := p.approvals.Open(ctx, c, id)
 	if err != nil {
 		return err
 	}
 	row := a.Row()
-	if row.State != store.Pending || row.Asker != c.Asker {
+	if row.State != store.Pending || row.Asker != c.RequesterID {
 		return nil
 	}
-	next, err := p.approvals.Decide(c, row, store.Cancelled, approvals.Decision{})
+	next, err := p.approvals.Resolve(c, row, store.Cancelled, approvals.Resolution{})
 	if err != nil {
 		return err
 	}

@@ -17,104 +17,104 @@ import (
 )
 
 func TestAWithdrawnAppHasNoTokenLeft(t *testing.T) {
-	h := fixture.New(t)
-	h.Policy(fixture.AllowAll)
-	oldest := h.AppToken(fixture.Notes)
-	h.Clock = h.Clock.Add(time.Second)
+	f := fixture.New(t)
+	f.SetPolicy(fixture.AllowAll)
+	oldest := f.AppToken(fixture.Notes)
+	f.Clock = f.Clock.Add(time.Second)
 	for range 100 {
-		h.AppToken(fixture.Notes)
+		f.AppToken(fixture.Notes)
 	}
-	if err := h.Pipeline.RevokeApp(t.Context(), h.As(h.Owner), fixture.App(t, fixture.Notes)); err != nil {
+	if err := f.Pipeline.RevokeApp(t.Context(), f.As(f.Owner), fixture.App(t, fixture.Notes)); err != nil {
 		t.Fatal(err)
 	}
-	_, err := h.Auth.Authenticate(t.Context(), oldest)
+	_, err := f.Auth.Authenticate(t.Context(), oldest)
 	fixture.WantErr(t, err, auth.ErrUnauthorized)
 }
 
 // What ends a question ends the yes that was not collected, for good: taking the withdrawal back
 // does not bring it back.
 func TestAnUncollectedYesEndsWithWhatWasWithdrawn(t *testing.T) {
-	yes := func(t *testing.T, h *fixture.House, token string, claims ...string) *consent.Pending {
+	yes := func(t *testing.T, f *fixture.Fixture, token string, claims ...string) *consent.Pending {
 		t.Helper()
-		p := h.Pending(token, claims...)
-		if err := h.Approve(p.ID, approvals.Choice{}); err != nil {
+		p := f.Pending(token, claims...)
+		if err := f.Approve(p.ID, approvals.Choice{}); err != nil {
 			t.Fatal(err)
 		}
 		return p
 	}
 	t.Run("an app that is let in again", func(t *testing.T) {
-		h := fixture.New(t)
-		p := h.KnownPeer(7)
-		out, err := h.AskSigned(h.Request(p, "ask", nil))
+		f := fixture.New(t)
+		p := f.RegisteredPeer(7)
+		out, err := f.AskSigned(f.SignedRequest(p, "ask", nil))
 		if err != nil || out.Pending == nil {
 			t.Fatal(out, err)
 		}
-		if err := h.Approve(out.Pending.ID, approvals.Choice{}); err != nil {
+		if err := f.Approve(out.Pending.ID, approvals.Choice{}); err != nil {
 			t.Fatal(err)
 		}
-		if err := h.Pipeline.RevokeApp(t.Context(), h.As(h.Owner), p.DID); err != nil {
+		if err := f.Pipeline.RevokeApp(t.Context(), f.As(f.Owner), p.DID); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := h.Auth.NameApp(t.Context(), h.As(h.Owner), p.DID, "let in again"); err != nil {
+		if _, err := f.Auth.NameApp(t.Context(), f.As(f.Owner), p.DID, "let in again"); err != nil {
 			t.Fatal(err)
 		}
-		_, err = h.CollectSigned(h.Request(p, "collect", map[string]any{"approval": out.Pending.ID}), out.Pending.ID)
+		_, err = f.CollectSigned(f.SignedRequest(p, "collect", map[string]any{"approval": out.Pending.ID}), out.Pending.ID)
 		fixture.WantErr(t, err, consent.ErrRejected)
-		v, err := h.Approvals.Get(t.Context(), h.As(h.Owner), out.Pending.ID)
+		v, err := f.Approvals.Get(t.Context(), f.As(f.Owner), out.Pending.ID)
 		if err != nil || v.Status != store.Cancelled {
 			t.Errorf("the yes is %s, %v", v.Status, err)
 		}
 	})
 	t.Run("a deny that is taken back", func(t *testing.T) {
-		h := fixture.New(t)
-		token := h.AppToken(fixture.Notes)
-		ended, other := yes(t, h, token, fixture.KeyClaim("diary")), yes(t, h, token, `{"type":"authPrincipal"}`)
-		h.Policy(policy.Rule{App: fixture.Notes, Claim: "encryptionKey", Decision: policy.Deny})
-		h.Policy()
-		_, err := h.Collect(token, ended.ID)
+		f := fixture.New(t)
+		token := f.AppToken(fixture.Notes)
+		ended, other := yes(t, f, token, fixture.KeyClaim("diary")), yes(t, f, token, `{"type":"authPrincipal"}`)
+		f.SetPolicy(policy.Rule{App: fixture.Notes, Claim: "encryptionKey", Decision: policy.Deny})
+		f.SetPolicy()
+		_, err := f.Collect(token, ended.ID)
 		fixture.WantErr(t, err, consent.ErrRejected)
-		if out, err := h.Collect(token, other.ID); err != nil || out.Answer == nil {
+		if out, err := f.Collect(token, other.ID); err != nil || out.Answer == nil {
 			t.Errorf("a yes that the deny did not match: %v, %v", out, err)
 		}
 	})
 	t.Run("a delegation", func(t *testing.T) {
-		h := fixture.New(t)
-		token := h.AppToken(fixture.Notes)
-		h.Account(fixture.Notes, did.AccountType())
+		f := fixture.New(t)
+		token := f.AppToken(fixture.Notes)
+		f.Account(fixture.Notes, did.AccountType())
 		from, account := fixture.Secret(t, fixture.Notes, did.AccountType())
-		p := yes(t, h, token, fixture.DelegatedClaim(account.Address(), fixture.Delegate(t, from, account, fixture.App(t, fixture.Notes), h.Clock, nil)))
-		list, _, err := h.Auth.Delegations(t.Context(), h.As(h.Owner), store.Page{})
+		p := yes(t, f, token, fixture.DelegatedClaim(account.Address(), fixture.Delegate(t, from, account, fixture.App(t, fixture.Notes), f.Clock, nil)))
+		list, _, err := f.Auth.Delegations(t.Context(), f.As(f.Owner), store.Page{})
 		if err != nil || len(list) != 1 {
 			t.Fatal(list, err)
 		}
-		if err := h.Pipeline.RevokeDelegation(t.Context(), h.As(h.Owner), list[0].Hash); err != nil {
+		if err := f.Pipeline.RevokeDelegation(t.Context(), f.As(f.Owner), list[0].Hash); err != nil {
 			t.Fatal(err)
 		}
-		_, err = h.Collect(token, p.ID)
+		_, err = f.Collect(token, p.ID)
 		fixture.WantErr(t, err, consent.ErrRejected)
 	})
 	t.Run("a token, and no other's", func(t *testing.T) {
-		h := fixture.New(t)
-		token, spare := h.AppToken(fixture.Notes), h.AppToken(fixture.Notes)
-		ended, other := yes(t, h, token, fixture.KeyClaim("diary")), yes(t, h, spare, fixture.KeyClaim("diary"))
-		if err := h.Pipeline.RevokeToken(t.Context(), h.As(h.Owner), h.As(token).Token); err != nil {
+		f := fixture.New(t)
+		token, spare := f.AppToken(fixture.Notes), f.AppToken(fixture.Notes)
+		ended, other := yes(t, f, token, fixture.KeyClaim("diary")), yes(t, f, spare, fixture.KeyClaim("diary"))
+		if err := f.Pipeline.RevokeToken(t.Context(), f.As(f.Owner), f.As(token).Token); err != nil {
 			t.Fatal(err)
 		}
-		if v, err := h.Approvals.Get(t.Context(), h.As(h.Owner), ended.ID); err != nil || v.Status != store.Cancelled {
+		if v, err := f.Approvals.Get(t.Context(), f.As(f.Owner), ended.ID); err != nil || v.Status != store.Cancelled {
 			t.Errorf("the yes is %s, %v", v.Status, err)
 		}
-		if out, err := h.Collect(spare, other.ID); err != nil || out.Answer == nil {
+		if out, err := f.Collect(spare, other.ID); err != nil || out.Answer == nil {
 			t.Errorf("the other token's yes: %v, %v", out, err)
 		}
 	})
 	t.Run("also while it is being collected", func(t *testing.T) {
-		h := fixture.New(t)
-		token := h.AppToken(fixture.Notes)
-		p := yes(t, h, token, fixture.KeyClaim("diary"))
-		c := h.As(token) // has read the wallet …
-		h.Policy(policy.Rule{App: fixture.Notes, Claim: policy.Any, Decision: policy.Deny})
-		h.Policy() // … as it no longer is
-		out, err := h.Pipeline.Collect(t.Context(), c, p.ID, 0)
+		f := fixture.New(t)
+		token := f.AppToken(fixture.Notes)
+		p := yes(t, f, token, fixture.KeyClaim("diary"))
+		c := f.As(token) // has read the wallet …
+		f.SetPolicy(policy.Rule{App: fixture.Notes, Claim: policy.Any, Decision: policy.Deny})
+		f.SetPolicy() // … as it no longer is
+		out, err := f.Pipeline.Collect(t.Context(), c, p.ID, 0)
 		fixture.WantErr(t, err, consent.ErrRejected)
 		if out.Answer != nil {
 			t.Error("the key was given")
@@ -125,63 +125,63 @@ func TestAnUncollectedYesEndsWithWhatWasWithdrawn(t *testing.T) {
 // A request that was read before a withdrawal and goes on after it is refused.
 func TestWhatIsUnderWayEndsWithWhatWasWithdrawn(t *testing.T) {
 	t.Run("a question of a token", func(t *testing.T) {
-		h := fixture.New(t)
-		token, spare := h.AppToken(fixture.Notes), h.AppToken(fixture.Notes)
-		c := h.As(token)
-		if err := h.Pipeline.RevokeToken(t.Context(), h.As(h.Owner), c.Token); err != nil {
+		f := fixture.New(t)
+		token, spare := f.AppToken(fixture.Notes), f.AppToken(fixture.Notes)
+		c := f.As(token)
+		if err := f.Pipeline.RevokeToken(t.Context(), f.As(f.Owner), c.Token); err != nil {
 			t.Fatal(err)
 		}
-		out, err := h.Pipeline.Answer(t.Context(), c, fixture.Raw(fixture.KeyClaim("diary")))
+		out, err := f.Pipeline.Answer(t.Context(), c, fixture.Raw(fixture.KeyClaim("diary")))
 		fixture.WantErr(t, err, auth.ErrUnauthorized)
 		if out.Pending != nil {
 			t.Error("the question waits")
 		}
-		h.Pending(spare, fixture.KeyClaim("diary"))
+		f.Pending(spare, fixture.KeyClaim("diary"))
 	})
 	t.Run("a question of an app that signs", func(t *testing.T) {
-		h := fixture.New(t)
-		p := h.KnownPeer(7)
-		c, asked, err := h.Auth.AuthenticateSigned(t.Context(), h.Request(p, "1", nil))
+		f := fixture.New(t)
+		p := f.RegisteredPeer(7)
+		c, asked, err := f.Auth.AuthenticateSigned(t.Context(), f.SignedRequest(p, "1", nil))
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		if err := h.Pipeline.RevokeApp(t.Context(), h.As(h.Owner), p.DID); err != nil {
+		if err := f.Pipeline.RevokeApp(t.Context(), f.As(f.Owner), p.DID); err != nil {
 			t.Fatal(err)
 		}
-		_, err = h.Pipeline.Answer(t.Context(), c, asked)
+		_, err = f.Pipeline.Answer(t.Context(), c, asked)
 		fixture.WantCode(t, err, "app_unknown")
 	})
 	t.Run("an answer under a rule", func(t *testing.T) {
-		h := fixture.New(t)
-		token := h.AppToken(fixture.Notes)
-		h.Policy(fixture.AllowAll)
-		h.Answer(token, fixture.KeyClaim("diary"))
-		c := h.As(token)
-		if err := h.Pipeline.RevokeToken(t.Context(), h.As(h.Owner), c.Token); err != nil {
+		f := fixture.New(t)
+		token := f.AppToken(fixture.Notes)
+		f.SetPolicy(fixture.AllowAll)
+		f.Answer(token, fixture.KeyClaim("diary"))
+		c := f.As(token)
+		if err := f.Pipeline.RevokeToken(t.Context(), f.As(f.Owner), c.Token); err != nil {
 			t.Fatal(err)
 		}
-		out, err := h.Pipeline.Answer(t.Context(), c, fixture.Raw(fixture.KeyClaim("diary")))
+		out, err := f.Pipeline.Answer(t.Context(), c, fixture.Raw(fixture.KeyClaim("diary")))
 		fixture.WantErr(t, err, auth.ErrUnauthorized)
 		if out.Answer != nil {
 			t.Error("the key was given")
 		}
 	})
 	t.Run("a yes, when the question was put in the database afterwards", func(t *testing.T) {
-		h := fixture.New(t)
-		token := h.AppToken(fixture.Notes)
-		p := h.Pending(token, fixture.KeyClaim("diary"))
-		row, err := h.Store.Approval(t.Context(), p.ID)
+		f := fixture.New(t)
+		token := f.AppToken(fixture.Notes)
+		p := f.Pending(token, fixture.KeyClaim("diary"))
+		row, err := f.Store.Approval(t.Context(), p.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
-		id := h.As(token).Token
-		if err := h.Pipeline.RevokeToken(t.Context(), h.As(h.Owner), id); err != nil {
+		id := f.As(token).Token
+		if err := f.Pipeline.RevokeToken(t.Context(), f.As(f.Owner), id); err != nil {
 			t.Fatal(err)
 		}
-		h.Exec(`update approvals set state = 'pending', decided = 0, decided_by = '', answer = x'', mac = ?`, row.MAC)
-		fixture.WantErr(t, h.Approve(p.ID, approvals.Choice{Remember: &approvals.Remember{Until: "withdrawn"}}), consent.ErrExpired)
-		if n := h.Grants(); n != 0 {
+		f.Exec(`update approvals set state = 'pending', decided = 0, decided_by = '', answer = x'', mac = ?`, row.MAC)
+		fixture.WantErr(t, f.Approve(p.ID, approvals.Choice{Remember: &approvals.Remember{Until: "withdrawn"}}), consent.ErrExpired)
+		if n := f.Grants(); n != 0 {
 			t.Errorf("%d grants were made", n)
 		}
 	})
@@ -189,27 +189,27 @@ func TestWhatIsUnderWayEndsWithWhatWasWithdrawn(t *testing.T) {
 
 // Questions that come while their token is revoked don't wait for an answer that would be of no use.
 func TestNoQuestionOutlivesItsToken(t *testing.T) {
-	h := fixture.New(t)
+	f := fixture.New(t)
 	for round := range 15 {
-		token := h.Token(h.Owner, auth.NewToken{Role: auth.App, Wallet: h.Wallet, App: fixture.Notes})
-		owner, callers := h.As(h.Owner), make([]*auth.Caller, 8)
+		token := f.Token(f.Owner, auth.NewToken{Role: auth.App, Wallet: f.Wallet, App: fixture.Notes})
+		owner, callers := f.As(f.Owner), make([]*auth.Caller, 8)
 		for i := range callers {
-			callers[i] = h.As(token.Text)
+			callers[i] = f.As(token.Text)
 		}
 		var all sync.WaitGroup
 		for i, c := range callers {
 			all.Go(func() {
-				_, err := h.Pipeline.Answer(t.Context(), c, fixture.Raw(fixture.KeyClaim(fmt.Sprint(round, " ", i))))
+				_, err := f.Pipeline.Answer(t.Context(), c, fixture.Raw(fixture.KeyClaim(fmt.Sprint(round, " ", i))))
 				if err != nil && !errors.Is(err, auth.ErrUnauthorized) {
 					t.Error(err)
 				}
 			})
 		}
-		if err := h.Pipeline.RevokeToken(t.Context(), owner, token.ID); err != nil {
+		if err := f.Pipeline.RevokeToken(t.Context(), owner, token.ID); err != nil {
 			t.Error(err)
 		}
 		all.Wait()
-		views, _, err := h.Approvals.List(t.Context(), h.As(h.Owner), store.Pending, store.Page{})
+		views, _, err := f.Approvals.List(t.Context(), f.As(f.Owner), store.Pending, store.Page{})
 		if err != nil || len(views) != 0 {
 			t.Fatalf("round %d: %d questions of a revoked token wait, %v", round, len(views), err)
 		}
@@ -218,24 +218,24 @@ func TestNoQuestionOutlivesItsToken(t *testing.T) {
 
 // A yes that is remembered and a withdrawal at the same time: if both went through, no grant is left.
 func TestNoGrantOutlivesAWithdrawalAtTheSameTime(t *testing.T) {
-	h := fixture.New(t)
+	f := fixture.New(t)
 	name := fixture.App(t, fixture.Notes)
 	for kind, withdraw := range map[string]func(owner *auth.Caller, token string) error{
-		"of a token": func(owner *auth.Caller, token string) error { return h.Pipeline.RevokeToken(t.Context(), owner, token) },
-		"of an app":  func(owner *auth.Caller, _ string) error { return h.Pipeline.RevokeApp(t.Context(), owner, name) },
+		"of a token": func(owner *auth.Caller, token string) error { return f.Pipeline.RevokeToken(t.Context(), owner, token) },
+		"of an app":  func(owner *auth.Caller, _ string) error { return f.Pipeline.RevokeApp(t.Context(), owner, name) },
 		"by a deny": func(owner *auth.Caller, _ string) error {
-			return second(h.Pipeline.SetPolicy(t.Context(), owner, policy.Policy{Rules: []policy.Rule{{App: fixture.Notes, Claim: policy.Any, Decision: policy.Deny}}}))
+			return second(f.Pipeline.SetPolicy(t.Context(), owner, policy.Policy{Rules: []policy.Rule{{App: fixture.Notes, Claim: policy.Any, Decision: policy.Deny}}}))
 		},
 	} {
 		t.Run(kind, func(t *testing.T) {
 			for i := range 15 {
-				h.Policy()
-				token := h.Token(h.Owner, auth.NewToken{Role: auth.App, Wallet: h.Wallet, App: fixture.Notes})
-				p := h.Pending(token.Text, fixture.KeyClaim(fmt.Sprint(kind, i)))
-				a, b := h.As(h.Owner), h.As(h.Owner)
+				f.SetPolicy()
+				token := f.Token(f.Owner, auth.NewToken{Role: auth.App, Wallet: f.Wallet, App: fixture.Notes})
+				p := f.Pending(token.Text, fixture.KeyClaim(fmt.Sprint(kind, i)))
+				a, b := f.As(f.Owner), f.As(f.Owner)
 				var both sync.WaitGroup
 				both.Go(func() {
-					_, err := h.Pipeline.Approve(t.Context(), a, p.ID, approvals.Choice{Remember: &approvals.Remember{Until: "withdrawn"}})
+					_, err := f.Pipeline.Approve(t.Context(), a, p.ID, approvals.Choice{Remember: &approvals.Remember{Until: "withdrawn"}})
 					if err != nil && !errors.Is(err, consent.ErrDecided) && !errors.Is(err, consent.ErrExpired) {
 						t.Error(err)
 					}
@@ -246,7 +246,7 @@ func TestNoGrantOutlivesAWithdrawalAtTheSameTime(t *testing.T) {
 					}
 				})
 				both.Wait()
-				if n := h.Grants(); n != 0 {
+				if n := f.Grants(); n != 0 {
 					t.Fatalf("round %d: %d grants outlived their withdrawal", i, n)
 				}
 			}
@@ -256,42 +256,42 @@ func TestNoGrantOutlivesAWithdrawalAtTheSameTime(t *testing.T) {
 
 // An app that uses a counted grant without pause cannot hold off its end.
 func TestAWithdrawalGoesThroughWhateverTheAppDoes(t *testing.T) {
-	for kind, withdraw := range map[string]func(h *fixture.House, owner *auth.Caller, token, grant string) error{
-		"of a token": func(h *fixture.House, owner *auth.Caller, token, _ string) error {
-			return h.Pipeline.RevokeToken(t.Context(), owner, token)
+	for kind, withdraw := range map[string]func(f *fixture.Fixture, owner *auth.Caller, token, grant string) error{
+		"of a token": func(f *fixture.Fixture, owner *auth.Caller, token, _ string) error {
+			return f.Pipeline.RevokeToken(t.Context(), owner, token)
 		},
-		"of an app": func(h *fixture.House, owner *auth.Caller, _, _ string) error {
-			return h.Pipeline.RevokeApp(t.Context(), owner, fixture.App(t, fixture.Notes))
+		"of an app": func(f *fixture.Fixture, owner *auth.Caller, _, _ string) error {
+			return f.Pipeline.RevokeApp(t.Context(), owner, fixture.App(t, fixture.Notes))
 		},
-		"of a grant": func(h *fixture.House, owner *auth.Caller, _, grant string) error {
-			return h.Approvals.RevokeGrant(t.Context(), owner, grant)
+		"of a grant": func(f *fixture.Fixture, owner *auth.Caller, _, grant string) error {
+			return f.Approvals.RevokeGrant(t.Context(), owner, grant)
 		},
-		"by a deny": func(h *fixture.House, owner *auth.Caller, _, _ string) error {
-			return second(h.Pipeline.SetPolicy(t.Context(), owner, policy.Policy{Rules: []policy.Rule{{App: policy.Any, Claim: policy.Any, Decision: policy.Deny}}}))
+		"by a deny": func(f *fixture.Fixture, owner *auth.Caller, _, _ string) error {
+			return second(f.Pipeline.SetPolicy(t.Context(), owner, policy.Policy{Rules: []policy.Rule{{App: policy.Any, Claim: policy.Any, Decision: policy.Deny}}}))
 		},
 	} {
 		t.Run(kind, func(t *testing.T) {
-			h := fixture.New(t)
-			token := h.Token(h.Owner, auth.NewToken{Role: auth.App, Wallet: h.Wallet, App: fixture.Notes})
-			p := h.Pending(token.Text, fixture.KeyClaim("diary"))
-			if err := h.Approve(p.ID, approvals.Choice{Remember: &approvals.Remember{Times: 1_000_000}}); err != nil {
+			f := fixture.New(t)
+			token := f.Token(f.Owner, auth.NewToken{Role: auth.App, Wallet: f.Wallet, App: fixture.Notes})
+			p := f.Pending(token.Text, fixture.KeyClaim("diary"))
+			if err := f.Approve(p.ID, approvals.Choice{Remember: &approvals.Remember{Times: 1_000_000}}); err != nil {
 				t.Fatal(err)
 			}
-			grants, _, err := h.Approvals.ListGrants(t.Context(), h.As(h.Owner), store.Page{})
+			grants, _, err := f.Approvals.ListGrants(t.Context(), f.As(f.Owner), store.Page{})
 			if err != nil || len(grants) != 1 {
 				t.Fatal(grants, err)
 			}
-			owner := h.As(h.Owner)
+			owner := f.As(f.Owner)
 			given, stop := make(chan bool), make(chan bool)
 			var app sync.WaitGroup
 			for range 8 {
 				app.Go(func() {
 					for {
-						c, err := h.Auth.Authenticate(t.Context(), token.Text)
+						c, err := f.Auth.Authenticate(t.Context(), token.Text)
 						if err != nil {
 							return
 						}
-						out, _ := h.Pipeline.Answer(t.Context(), c, fixture.Raw(fixture.KeyClaim("diary")))
+						out, _ := f.Pipeline.Answer(t.Context(), c, fixture.Raw(fixture.KeyClaim("diary")))
 						c.Close()
 						if out.Answer == nil {
 							select {
@@ -313,13 +313,13 @@ func TestAWithdrawalGoesThroughWhateverTheAppDoes(t *testing.T) {
 				for range given {
 				}
 			}()
-			if err := withdraw(h, owner, token.ID, grants[0].ID); err != nil {
+			if err := withdraw(f, owner, token.ID, grants[0].ID); err != nil {
 				t.Error(err)
 			}
 			close(stop)
 			app.Wait()
 			close(given)
-			if n := h.Grants(); n != 0 {
+			if n := f.Grants(); n != 0 {
 				t.Errorf("%d grants hold", n)
 			}
 		})

@@ -14,12 +14,12 @@ import (
 )
 
 func TestASaltOfAnotherDIDIsNeverDecidedByRule(t *testing.T) {
-	h := fixture.New(t)
-	token := h.AppToken(fixture.Notes)
-	h.Policy(fixture.AllowAll)
-	ethereum := h.Account(fixture.Another, did.Type{Role: did.RoleAccount, Key: did.Ethereum, Hash: did.Keccak})
-	theirs := h.Account(fixture.Another, did.AccountType())
-	mine := h.Account(fixture.Notes, did.AccountType())
+	f := fixture.New(t)
+	token := f.AppToken(fixture.Notes)
+	f.SetPolicy(fixture.AllowAll)
+	ethereum := f.Account(fixture.Another, did.Type{Role: did.RoleAccount, Key: did.Ethereum, Hash: did.Keccak})
+	theirs := f.Account(fixture.Another, did.AccountType())
+	mine := f.Account(fixture.Notes, did.AccountType())
 	d, _ := did.Parse(fixture.Another)
 	for name, salt := range map[string]string{
 		"as an address":                       fixture.Another,
@@ -33,11 +33,11 @@ func TestASaltOfAnotherDIDIsNeverDecidedByRule(t *testing.T) {
 		"as that account in lower case after": "x:" + strings.ToLower(ethereum.Address),
 	} {
 		t.Run(name, func(t *testing.T) {
-			out, err := h.Ask(token, fixture.KeyClaim(salt))
+			out, err := f.Ask(token, fixture.KeyClaim(salt))
 			if err != nil || out.Pending == nil {
 				t.Fatalf("got %v and %v, want a question", out, err)
 			}
-			h.Pipeline.Reject(t.Context(), h.As(h.Owner), out.Pending.ID)
+			f.Pipeline.Reject(t.Context(), f.As(f.Owner), out.Pending.ID)
 		})
 	}
 	for name, salt := range map[string]string{
@@ -47,11 +47,11 @@ func TestASaltOfAnotherDIDIsNeverDecidedByRule(t *testing.T) {
 		"an address with a broken sum":  fixture.Another[:len(fixture.Another)-1] + "E",
 		"an unheld ethereum address":    "0x1563915e194d8cfba1943570603f7606a3115508",
 	} {
-		t.Run("but a rule decides about "+name, func(t *testing.T) { h.Answer(token, fixture.KeyClaim(salt)) })
+		t.Run("but a rule decides about "+name, func(t *testing.T) { f.Answer(token, fixture.KeyClaim(salt)) })
 	}
 	t.Run("and a yes to it cannot be remembered", func(t *testing.T) {
-		p := h.Pending(token, fixture.KeyClaim(theirs.Address+""), fixture.KeyClaim("x"))
-		fixture.WantErr(t, h.Approve(p.ID, approvals.Choice{Remember: &approvals.Remember{Times: 3}}), approvals.ErrChoice)
+		p := f.Pending(token, fixture.KeyClaim(theirs.Address+""), fixture.KeyClaim("x"))
+		fixture.WantErr(t, f.Approve(p.ID, approvals.Choice{Remember: &approvals.Remember{Times: 3}}), approvals.ErrChoice)
 	})
 }
 
@@ -67,11 +67,11 @@ func ethereumBytes(t *testing.T, address string) []byte {
 
 // A salt is its bytes: what gives the bytes of a DID's text gives the key of the salt that names it.
 func TestASaltThatIsTheTextOfAnotherDIDIsNeverDecidedByRule(t *testing.T) {
-	h := fixture.New(t)
-	token := h.AppToken(fixture.Notes)
-	h.Policy(fixture.AllowAll)
-	theirs := h.Account(fixture.Another, did.AccountType()).Address
-	mine := h.Account(fixture.Notes, did.AccountType()).Address
+	f := fixture.New(t)
+	token := f.AppToken(fixture.Notes)
+	f.SetPolicy(fixture.AllowAll)
+	theirs := f.Account(fixture.Another, did.AccountType()).Address
+	mine := f.Account(fixture.Notes, did.AccountType()).Address
 	written := func(address string) map[string]string {
 		prefixed := "did:abt:" + address
 		return map[string]string{
@@ -90,11 +90,11 @@ func TestASaltThatIsTheTextOfAnotherDIDIsNeverDecidedByRule(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			out, err := h.Ask(token, string(claim))
+			out, err := f.Ask(token, string(claim))
 			if err != nil || out.Pending == nil {
 				t.Fatalf("got %v and %v, want a question", out, err)
 			}
-			h.Pipeline.Reject(t.Context(), h.As(h.Owner), out.Pending.ID)
+			f.Pipeline.Reject(t.Context(), f.As(f.Owner), out.Pending.ID)
 		})
 	}
 	for name, salt := range written(mine) {
@@ -103,25 +103,25 @@ func TestASaltThatIsTheTextOfAnotherDIDIsNeverDecidedByRule(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			h.Answer(token, string(claim))
+			f.Answer(token, string(claim))
 		})
 	}
 }
 
 func TestASaltIsFoundAmongManyAccounts(t *testing.T) {
-	h := fixture.New(t)
-	token := h.AppToken(fixture.Notes)
-	h.Policy(fixture.AllowAll)
-	theirs := h.Account(fixture.Another, did.Type{Role: did.RoleAccount, Key: did.Ethereum, Hash: did.Keccak})
-	owner := h.As(h.Owner)
+	f := fixture.New(t)
+	token := f.AppToken(fixture.Notes)
+	f.SetPolicy(fixture.AllowAll)
+	theirs := f.Account(fixture.Another, did.Type{Role: did.RoleAccount, Key: did.Ethereum, Hash: did.Keccak})
+	owner := f.As(f.Owner)
 	for i := range 250 { // more than a page, all of them newer
-		a := store.Account{Wallet: h.Wallet, Address: fmt.Sprint("filler", i), App: "x", Type: "t", Sealed: []byte{1}, Created: h.Clock.Unix() + 9}
+		a := store.Account{Wallet: f.Wallet, Address: fmt.Sprint("filler", i), App: "x", Type: "t", Sealed: []byte{1}, Created: f.Clock.Unix() + 9}
 		entry := store.Entry{ID: store.NewID(), Kind: "filler", Sealed: []byte{}}
-		if _, err := h.Store.Commit(t.Context(), store.Change{Chain: h.Wallet, Entries: []store.Entry{entry}, Epoch: owner.Epoch, Writes: []store.Write{store.InsertAccount(a)}}); err != nil {
+		if _, err := f.Store.Commit(t.Context(), store.Change{Chain: f.Wallet, Entries: []store.Entry{entry}, Epoch: owner.Epoch, Writes: []store.Write{store.InsertAccount(a)}}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	h.Pending(token, fixture.KeyClaim(strings.ToLower(theirs.Address)))
-	h.Pending(token, fixture.KeyClaim(did.EncodeBase58(ethereumBytes(t, theirs.Address))))
-	h.Answer(token, fixture.KeyClaim("0x1563915e194d8cfba1943570603f7606a3115508"))
+	f.Pending(token, fixture.KeyClaim(strings.ToLower(theirs.Address)))
+	f.Pending(token, fixture.KeyClaim(did.EncodeBase58(ethereumBytes(t, theirs.Address))))
+	f.Answer(token, fixture.KeyClaim("0x1563915e194d8cfba1943570603f7606a3115508"))
 }

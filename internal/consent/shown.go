@@ -15,15 +15,15 @@ import (
 // question has ended; asked again, it is shown as it is now.
 var ErrAnswerChanged = errors.New("what this question would give has changed since it was shown; ask again")
 
-// show computes what the person is shown, once for a question that was read.
-func (q *Question) show(ctx context.Context) (*approvals.Shown, error) {
-	if q.told != nil {
-		return q.told, nil
+// computeShown computes what the person is shown, once for a question that was read.
+func (req *Request) computeShown(ctx context.Context) (*approvals.Shown, error) {
+	if req.shown != nil {
+		return req.shown, nil
 	}
-	if err := q.noteFirst(ctx); err != nil {
+	if err := req.noteFirstRequest(ctx); err != nil {
 		return nil, err
 	}
-	for _, c := range q.claims {
+	for _, c := range req.claims {
 		if c.Note == nil {
 			continue
 		}
@@ -31,24 +31,24 @@ func (q *Question) show(ctx context.Context) (*approvals.Shown, error) {
 			return nil, err
 		}
 	}
-	s := &approvals.Shown{Account: q.Account.Address, Unusual: approvals.Without(q.unusual, q.first), First: q.first}
-	for _, c := range q.claims {
+	shown := &approvals.Shown{Account: req.Account.Address, Unusual: approvals.Without(req.unusual, req.untilApproved), UntilApproved: req.untilApproved}
+	for _, c := range req.claims {
 		claim := approvals.ShownClaim{
-			Type: c.kind.Name, Account: c.Account.Address, Owner: c.Account.App, About: c.About, Gives: c.Gives,
-			Never: c.never, Unusual: approvals.Without(c.Unusual, c.first), First: c.first,
+			Type: c.kind.Name, Account: c.Account.Address, Owner: c.Account.App, About: c.About, ContentHash: c.ContentHash,
+			AlwaysAsk: c.alwaysAsk, Unusual: approvals.Without(c.Unusual, c.untilApproved), UntilApproved: c.untilApproved,
 		}
-		if c.Missing != nil {
-			claim.Missing = c.Missing.Code
+		if c.NotHeld != nil {
+			claim.NotHeld = c.NotHeld.Code
 		}
-		s.Claims = append(s.Claims, claim)
+		shown.Claims = append(shown.Claims, claim)
 	}
-	q.told = s
-	return s, nil
+	req.shown = shown
+	return shown, nil
 }
 
-// noteFirst says that the person was not asked about the app before, or withdrew it.
-func (q *Question) noteFirst(ctx context.Context) error {
-	app, err := q.pipeline.auth.App(ctx, q.Caller, q.Caller.App.Address())
+// noteFirstRequest says that the person was not asked about the app before, or withdrew it.
+func (req *Request) noteFirstRequest(ctx context.Context) error {
+	app, err := req.pipeline.auth.App(ctx, req.Caller, req.Caller.App.Address())
 	note := "The first request of this app that you are asked about."
 	switch {
 	case err != nil:
@@ -58,40 +58,40 @@ func (q *Question) noteFirst(ctx context.Context) error {
 	case app.Row().State == store.Revoked: // it can ask in a session, whose link the person opened
 		note = "You withdrew this app. A yes lets it in again."
 	}
-	q.unusual, q.first = append([]string{note}, q.unusual...), append([]string{note}, q.first...)
+	req.unusual, req.untilApproved = append([]string{note}, req.unusual...), append([]string{note}, req.untilApproved...)
 	return nil
 }
 
-// firstTime notes what is unusual only until the person says yes.
-func (q *Question) firstTime(note string) {
-	q.unusual, q.first = append(q.unusual, note), append(q.first, note)
+// noteUntilApproved notes what is unusual only until the person says yes.
+func (req *Request) noteUntilApproved(note string) {
+	req.unusual, req.untilApproved = append(req.unusual, note), append(req.untilApproved, note)
 }
 
-// firstTime notes what is unusual about a claim only until the person says yes, with the reason why
+// noteUntilApproved notes what is unusual about a claim only until the person says yes, with the reason why
 // no rule may decide it until then ("": a rule may).
-func (c *Claim) firstTime(note, notYet string) {
-	c.Unusual, c.first = append(c.Unusual, note), append(c.first, note)
-	if c.notYet == "" {
-		c.notYet = notYet
+func (c *Claim) noteUntilApproved(note, notYet string) {
+	c.Unusual, c.untilApproved = append(c.Unusual, note), append(c.untilApproved, note)
+	if c.askUntilApproved == "" {
+		c.askUntilApproved = notYet
 	}
 }
 
-// endedChanged reports whether an approval ended because its answer changed.
-func endedChanged(ctx context.Context, c *auth.Caller, a approvals.Approval) bool {
-	end, err := approvals.OpenDecision(ctx, c, a)
-	return err == nil && end.Changed
+// cancelledAsChanged reports whether an approval ended because its answer changed.
+func cancelledAsChanged(ctx context.Context, c *auth.Caller, a approvals.Approval) bool {
+	resolution, err := approvals.OpenResolution(ctx, c, a)
+	return err == nil && resolution.Changed
 }
 
-// endChanged ends an approval, that waits or that was approved, because what it would give is not
+// cancelChanged ends an approval, that waits or that was approved, because what it would give is not
 // what was shown. It returns ErrAnswerChanged, or the error of writing.
-func (p *Pipeline) endChanged(ctx context.Context, c *auth.Caller, row store.Approval) error {
-	next, err := p.approvals.Decide(c, row, store.Cancelled, approvals.Decision{Changed: true})
+func (p *Pipeline) cancelChanged(ctx context.Context, c *auth.Caller, row store.Approval) error {
+	next, err := p.approvals.Resolve(c, row, store.Cancelled, approvals.Resolution{Changed: true})
 	if err != nil {
 		return err
 	}
 	end := store.DecideApproval(row, next)
 	if row.State == store.Approved {
-		end = store.WithdrawApproval(row, next)
+		end = store.UpdateApprovedApproval(row, next)
 	}
 	e := c.Event(ledger.ApprovalCancelled)
 	e.Approval, e.Code = row.ID, "changed"

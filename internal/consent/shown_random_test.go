@@ -20,7 +20,7 @@ import (
 // holder changes what a wallet holds at random, from few values, so that a change is often taken
 // back.
 type holder struct {
-	*fixture.House
+	*fixture.Fixture
 	random *rand.Rand
 	held   []string
 	issuer fixture.Peer
@@ -35,20 +35,20 @@ func (w *holder) change() {
 		for _, item := range []string{"fullName", "email"} {
 			p[item] = []string{"", "a", "b"}[w.random.IntN(3)]
 		}
-		w.Profile(p)
+		w.SetProfile(p)
 	case 1:
 		expires := ""
 		if w.random.IntN(2) == 0 {
 			expires = w.Clock.Add(30 * time.Second).UTC().Format(time.RFC3339)
 		}
-		w.held = append(w.held, w.Card(w.issuer, fmt.Sprint("card ", w.random.IntN(2)), owner, expires))
+		w.held = append(w.held, w.AddCredential(w.issuer, fmt.Sprint("card ", w.random.IntN(2)), owner, expires))
 	case 2:
-		w.held = append(w.held, w.Asset([]string{fixture.Ticket, fixture.DemoIssuer}[w.random.IntN(2)], owner))
+		w.held = append(w.held, w.AddAsset([]string{fixture.Ticket, fixture.DemoIssuer}[w.random.IntN(2)], owner))
 	case 3:
 		if len(w.held) > 0 {
 			i := w.random.IntN(len(w.held))
 			id := w.held[i]
-			w.Drop(id)
+			w.DeleteHolding(id)
 			w.held = slices.DeleteFunc(w.held, func(other string) bool { return other == id })
 		}
 	default:
@@ -117,9 +117,9 @@ func wantShown(t *testing.T, seen approvals.ClaimView, given json.RawMessage, ch
 func TestRandomChangesNeverChangeAnAnswer(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	h := fixture.New(t)
-	token := h.AppToken(fixture.Notes)
-	w := &holder{House: h, random: rand.New(rand.NewPCG(seed, 0)), issuer: fixture.NewPeer(t, 9), owners: []string{h.Of(fixture.Notes), h.Of(fixture.Another)}}
+	f := fixture.New(t)
+	token := f.AppToken(fixture.Notes)
+	w := &holder{Fixture: f, random: rand.New(rand.NewPCG(seed, 0)), issuer: fixture.NewPeer(t, 9), owners: []string{f.AccountAddress(fixture.Notes), f.AccountAddress(fixture.Another)}}
 	collected, refused := 0, 0
 	for round := range 60 {
 		for range w.random.IntN(4) {
@@ -132,8 +132,8 @@ func TestRandomChangesNeverChangeAnAnswer(t *testing.T) {
 			}
 		}
 		asked = append(asked, fmt.Sprintf(`{"type":"authPrincipal","description":"round %d"}`, round))
-		p := h.Pending(token, asked...)
-		v := h.Seen(p.ID)
+		p := f.Pending(token, asked...)
+		v := f.Approval(p.ID)
 		n := w.changes()
 		var choice approvals.Choice
 		for i, c := range v.Claims {
@@ -146,11 +146,11 @@ func TestRandomChangesNeverChangeAnAnswer(t *testing.T) {
 				}
 			}
 		}
-		err := h.Approve(p.ID, choice)
+		err := f.Approve(p.ID, choice)
 		if err == nil {
 			n += w.changes()
 			var out consent.Outcome
-			if out, err = h.Collect(token, p.ID); err == nil {
+			if out, err = f.Collect(token, p.ID); err == nil {
 				collected++
 				for i, c := range v.Claims {
 					wantShown(t, c, out.Answer.Claims[i], choice.Items)
@@ -164,11 +164,11 @@ func TestRandomChangesNeverChangeAnAnswer(t *testing.T) {
 			t.Fatalf("round %d, after %d changes: %v", round, n, err)
 		default:
 			refused++
-			if out, err := h.Collect(token, p.ID); !errors.Is(err, consent.ErrAnswerChanged) || out.Answer != nil {
+			if out, err := f.Collect(token, p.ID); !errors.Is(err, consent.ErrAnswerChanged) || out.Answer != nil {
 				t.Fatalf("round %d: afterwards %v, %v", round, out, err)
 			}
 		}
-		h.Clock = h.Clock.Add(time.Minute)
+		f.Clock = f.Clock.Add(time.Minute)
 	}
 	if collected == 0 || refused == 0 {
 		t.Errorf("%d collected, %d refused", collected, refused)

@@ -37,18 +37,18 @@ func TestAYesIsToWhatWasShown(t *testing.T) {
 }
 
 // begin puts the question, in a house of its own.
-func (c changing) begin(t *testing.T) (*fixture.House, fixture.Again, func(), string) {
+func (c changing) begin(t *testing.T) (*fixture.Fixture, fixture.Repeatable, func(), string) {
 	t.Helper()
-	h := fixture.AtDawn(t)
+	f := fixture.AtRecordedStart(t)
 	if strings.Contains(t.Name(), "secret") {
-		h = fixture.New(t)
+		f = fixture.New(t)
 	}
-	asks, change := c.setup(t, h)
+	asks, change := c.setup(t, f)
 	out, err := asks.Ask()
 	if err != nil || out.Pending == nil {
 		t.Fatalf("got %v and %v, want a question", out, err)
 	}
-	return h, asks, change, out.Pending.ID
+	return f, asks, change, out.Pending.ID
 }
 
 func wantNothing(t *testing.T, out consent.Outcome, err, want error) {
@@ -60,17 +60,17 @@ func wantNothing(t *testing.T, out consent.Outcome, err, want error) {
 }
 
 func (c changing) beforeTheYes(t *testing.T) {
-	h, asks, change, id := c.begin(t)
+	f, asks, change, id := c.begin(t)
 	change()
-	if err := h.Approve(id, approvals.Choice{}); c.refused != nil && err == nil {
+	if err := f.Approve(id, approvals.Choice{}); c.refused != nil && err == nil {
 		out, err := asks.Collect(id)
 		wantNothing(t, out, err, c.refused)
 		return
 	} else {
 		fixture.WantErr(t, err, consent.ErrAnswerChanged)
 	}
-	fixture.WantErr(t, h.Approve(id, approvals.Choice{}), consent.ErrAnswerChanged) // and it stays so
-	if v := h.Seen(id); v.Status != store.Cancelled {
+	fixture.WantErr(t, f.Approve(id, approvals.Choice{}), consent.ErrAnswerChanged) // and it stays so
+	if v := f.Approval(id); v.Status != store.Cancelled {
 		t.Errorf("the question is %s", v.Status)
 	}
 	out, err := asks.Collect(id)
@@ -82,14 +82,14 @@ func (c changing) beforeTheYes(t *testing.T) {
 	if err != nil || out.Pending == nil || out.Pending.ID == id {
 		t.Fatalf("asked again: %v, %v", out, err)
 	}
-	if err := h.Approve(out.Pending.ID, approvals.Choice{}); err != nil {
+	if err := f.Approve(out.Pending.ID, approvals.Choice{}); err != nil {
 		t.Errorf("what is shown now cannot be approved: %v", err)
 	}
 }
 
 func (c changing) afterTheYes(t *testing.T) {
-	h, asks, change, id := c.begin(t)
-	if err := h.Approve(id, approvals.Choice{}); err != nil {
+	f, asks, change, id := c.begin(t)
+	if err := f.Approve(id, approvals.Choice{}); err != nil {
 		t.Fatal(err)
 	}
 	change()
@@ -104,7 +104,7 @@ func (c changing) afterTheYes(t *testing.T) {
 	if c.refused != nil {
 		return
 	}
-	if kind, e := h.LastEvent(); kind != "approval.cancelled" || e.Code != "changed" || e.Approval != id {
+	if kind, e := f.LastEvent(); kind != "approval.cancelled" || e.Code != "changed" || e.Approval != id {
 		t.Errorf("recorded %s %+v", kind, e)
 	}
 	out, err = asks.Ask()
@@ -115,29 +115,29 @@ func (c changing) afterTheYes(t *testing.T) {
 
 // What changes after the collection has read is given as it was read, or not at all.
 func (c changing) during(t *testing.T) {
-	h, asks, change, id := c.begin(t)
-	if err := h.Approve(id, approvals.Choice{}); err != nil {
+	f, asks, change, id := c.begin(t)
+	if err := f.Approve(id, approvals.Choice{}); err != nil {
 		t.Fatal(err)
 	}
 	caller := asks.Caller()
-	a, err := h.Approvals.Open(t.Context(), caller, id)
+	a, err := f.Approvals.Open(t.Context(), caller, id)
 	if err != nil {
 		t.Fatal(err)
 	}
 	content := a.Content()
-	q, v, err := h.Pipeline.Stands(t.Context(), caller, a, approvals.Choice{})
+	req, v, err := f.Pipeline.RecheckApproved(t.Context(), caller, a, approvals.Choice{})
 	if err != nil {
-		if content.Shown.Claims[0].Missing == "" {
+		if content.Shown.Claims[0].NotHeld == "" {
 			t.Fatal(err)
 		}
 		return // nothing is given of what is missing
 	}
-	told, err := q.Show(t.Context())
-	if err != nil || !content.Shown.Gives(told, "") {
+	shown, err := req.ComputeShown(t.Context())
+	if err != nil || !content.Shown.Matches(shown, "") {
 		t.Fatalf("what was read is not what was shown: %v", err)
 	}
 	change()
-	if _, err := q.Release(t.Context(), v, ledger.ClaimCollected); err != nil {
+	if _, err := req.Release(t.Context(), v, ledger.ClaimCollected); err != nil {
 		if !errors.Is(err, store.ErrExists) {
 			fixture.WantErr(t, err, store.ErrChanged)
 		}
@@ -150,17 +150,17 @@ func (c changing) during(t *testing.T) {
 
 // What does not change is collected, of every type, as often as the same app comes in its time.
 func TestWhatDoesNotChangeIsCollected(t *testing.T) {
-	h := fixture.New(t)
-	h.Profile(fixture.WholeProfile())
-	h.Card(fixture.NewPeer(t, 9), "mine", h.Of(fixture.Notes), "")
-	h.Asset(fixture.Ticket, h.Of(fixture.Notes))
+	f := fixture.New(t)
+	f.SetProfile(fixture.WholeProfile())
+	f.AddCredential(fixture.NewPeer(t, 9), "mine", f.AccountAddress(fixture.Notes), "")
+	f.AddAsset(fixture.Ticket, f.AccountAddress(fixture.Notes))
 	for _, claim := range []string{`{"type":"authPrincipal"}`, profileClaim, fixture.KeyClaim("diary"), fixture.TextClaim("Hello", "sha3"), agreeClaim, cardClaim, assetClaim, eitherClaim, fixture.PairClaim} {
-		asks := h.ByToken(claim)
+		asks := f.ByToken(claim)
 		out, err := asks.Ask()
 		if err != nil || out.Pending == nil {
 			t.Fatalf("%s: %v, %v", claim, out, err)
 		}
-		if err := h.Approve(out.Pending.ID, approvals.Choice{}); err != nil {
+		if err := f.Approve(out.Pending.ID, approvals.Choice{}); err != nil {
 			t.Fatalf("%s: %v", claim, err)
 		}
 		for range 2 {
@@ -174,164 +174,164 @@ func TestWhatDoesNotChangeIsCollected(t *testing.T) {
 // A yes makes the app and its delegation known, for the other questions that wait too.
 func TestWhatAYesChangesItselfIsNoChange(t *testing.T) {
 	t.Run("of an app that was never asked about", func(t *testing.T) {
-		h := fixture.New(t)
-		token := h.AppToken(fixture.Notes)
-		first, second := h.Pending(token, fixture.KeyClaim("a")), h.Pending(token, fixture.KeyClaim("b"))
-		if v := h.Seen(second.ID); len(v.Unusual) != 1 || !strings.HasPrefix(v.Unusual[0], "The first request") {
+		f := fixture.New(t)
+		token := f.AppToken(fixture.Notes)
+		first, second := f.Pending(token, fixture.KeyClaim("a")), f.Pending(token, fixture.KeyClaim("b"))
+		if v := f.Approval(second.ID); len(v.Unusual) != 1 || !strings.HasPrefix(v.Unusual[0], "The first request") {
 			t.Errorf("shown is %q", v.Unusual)
 		}
 		for _, p := range []*consent.Pending{first, second} {
-			if err := h.Approve(p.ID, approvals.Choice{}); err != nil {
+			if err := f.Approve(p.ID, approvals.Choice{}); err != nil {
 				t.Fatal(err)
 			}
 		}
 		for _, p := range []*consent.Pending{first, second} {
-			if out, err := h.Collect(token, p.ID); err != nil || out.Answer == nil {
+			if out, err := f.Collect(token, p.ID); err != nil || out.Answer == nil {
 				t.Errorf("%v, %v", out, err)
 			}
 		}
-		if v := h.Seen(h.Pending(token, fixture.KeyClaim("c")).ID); len(v.Unusual) != 0 {
+		if v := f.Approval(f.Pending(token, fixture.KeyClaim("c")).ID); len(v.Unusual) != 0 {
 			t.Errorf("shown is %q", v.Unusual)
 		}
 	})
 	t.Run("of a stranger", func(t *testing.T) {
-		h := fixture.New(t)
-		h.OpenToStrangers()
+		f := fixture.New(t)
+		f.AllowUnregistered()
 		p := fixture.NewPeer(t, 7)
-		out, err := h.AskSigned(h.Request(p, "ask", nil))
-		if err != nil || len(h.Seen(out.Pending.ID).Unusual) != 2 {
+		out, err := f.AskSigned(f.SignedRequest(p, "ask", nil))
+		if err != nil || len(f.Approval(out.Pending.ID).Unusual) != 2 {
 			t.Fatal(out, err)
 		}
-		if _, err := h.Auth.NameApp(t.Context(), h.As(h.Owner), p.DID, "Peer"); err != nil { // the owner has met it meanwhile
+		if _, err := f.Auth.NameApp(t.Context(), f.As(f.Owner), p.DID, "Peer"); err != nil { // the owner has met it meanwhile
 			t.Fatal(err)
 		}
-		if err := h.Approve(out.Pending.ID, approvals.Choice{}); err != nil {
+		if err := f.Approve(out.Pending.ID, approvals.Choice{}); err != nil {
 			t.Error(err)
 		}
 	})
 	t.Run("of a delegation", func(t *testing.T) {
-		h := fixture.New(t)
-		token := h.AppToken(fixture.Notes)
+		f := fixture.New(t)
+		token := f.AppToken(fixture.Notes)
 		application := did.Type{Role: did.RoleApplication, Key: did.Ed25519, Hash: did.SHA3}
-		h.Account(fixture.Another, application)
+		f.Account(fixture.Another, application)
 		from, fromDID := fixture.Secret(t, fixture.Another, application)
-		good := fixture.Delegate(t, from, fromDID, fixture.App(t, fixture.Notes), h.Clock, nil)
-		first := h.Pending(token, fixture.DelegatedClaim(fromDID.Address(), good))
-		second := h.Pending(token, strings.Replace(fixture.DelegatedClaim(fromDID.Address(), good), "{", `{"description":"Once more",`, 1))
+		good := fixture.Delegate(t, from, fromDID, fixture.App(t, fixture.Notes), f.Clock, nil)
+		first := f.Pending(token, fixture.DelegatedClaim(fromDID.Address(), good))
+		second := f.Pending(token, strings.Replace(fixture.DelegatedClaim(fromDID.Address(), good), "{", `{"description":"Once more",`, 1))
 		for _, p := range []*consent.Pending{first, second} {
-			if err := h.Approve(p.ID, approvals.Choice{}); err != nil {
+			if err := f.Approve(p.ID, approvals.Choice{}); err != nil {
 				t.Fatal(err)
 			}
-			if out, err := h.Collect(token, p.ID); err != nil || out.Answer == nil {
+			if out, err := f.Collect(token, p.ID); err != nil || out.Answer == nil {
 				t.Errorf("%v, %v", out, err)
 			}
 		}
 	})
 	t.Run("but an app that the owner withdrew is shown so", func(t *testing.T) {
-		h := fixture.New(t)
-		token := h.AppToken(fixture.Notes)
-		p := h.Pending(token, fixture.KeyClaim("a"))
-		if err := h.Approve(p.ID, approvals.Choice{}); err != nil {
+		f := fixture.New(t)
+		token := f.AppToken(fixture.Notes)
+		p := f.Pending(token, fixture.KeyClaim("a"))
+		if err := f.Approve(p.ID, approvals.Choice{}); err != nil {
 			t.Fatal(err)
 		}
-		asked := h.Pending(token, fixture.KeyClaim("b"))
-		a, err := h.Approvals.Open(t.Context(), h.As(token), asked.ID)
+		asked := f.Pending(token, fixture.KeyClaim("b"))
+		a, err := f.Approvals.Open(t.Context(), f.As(token), asked.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
 		row, content := a.Row(), a.Content()
-		old, err := h.Auth.App(t.Context(), h.As(h.Owner), row.App)
+		old, err := f.Auth.App(t.Context(), f.As(f.Owner), row.App)
 		if err != nil {
 			t.Fatal(err)
 		}
-		owner := h.As(h.Owner)
-		w, err := h.Auth.PutApp(owner, old.Row(), row.App, store.Revoked, old.Content())
+		owner := f.As(f.Owner)
+		w, err := f.Auth.PutApp(owner, old.Row(), row.App, store.Revoked, old.Content())
 		if err != nil {
 			t.Fatal(err)
 		}
 		if err := owner.Record(t.Context(), ledger.Event{Kind: ledger.AppNamed, By: "test"}, w); err != nil {
 			t.Fatal(err)
 		}
-		fixture.WantErr(t, h.Approve(asked.ID, approvals.Choice{}), consent.ErrAnswerChanged)
-		if len(content.Shown.First) != 0 {
+		fixture.WantErr(t, f.Approve(asked.ID, approvals.Choice{}), consent.ErrAnswerChanged)
+		if len(content.Shown.UntilApproved) != 0 {
 			t.Errorf("%+v", content.Shown)
 		}
 	})
 }
 
 func TestAChosenAccountChangesNothingElse(t *testing.T) {
-	h := fixture.New(t)
-	token := h.AppToken(fixture.Notes)
-	own, mine := h.Of(fixture.Notes), h.Account(fixture.Notes, did.Type{Role: did.RoleAccount, Key: did.Secp256k1, Hash: did.SHA3}).Address
-	h.Card(fixture.NewPeer(t, 9), "first", own, "")
-	h.Card(fixture.NewPeer(t, 9), "second", mine, "")
+	f := fixture.New(t)
+	token := f.AppToken(fixture.Notes)
+	own, mine := f.AccountAddress(fixture.Notes), f.Account(fixture.Notes, did.Type{Role: did.RoleAccount, Key: did.Secp256k1, Hash: did.SHA3}).Address
+	f.AddCredential(fixture.NewPeer(t, 9), "first", own, "")
+	f.AddCredential(fixture.NewPeer(t, 9), "second", mine, "")
 	t.Run("but who answers", func(t *testing.T) {
-		p := h.Pending(token, `{"type":"authPrincipal"}`, `{"type":"profile","items":["did"]}`, fixture.KeyClaim("diary"))
-		if err := h.Approve(p.ID, approvals.Choice{Account: "did:abt:" + mine}); err != nil {
+		p := f.Pending(token, `{"type":"authPrincipal"}`, `{"type":"profile","items":["did"]}`, fixture.KeyClaim("diary"))
+		if err := f.Approve(p.ID, approvals.Choice{Account: "did:abt:" + mine}); err != nil {
 			t.Fatal(err)
 		}
-		out, err := h.Collect(token, p.ID)
+		out, err := f.Collect(token, p.ID)
 		if err != nil || out.Answer.UserDID != mine || fixture.Member(t, out.Answer, 1, "did") != "did:abt:"+mine {
 			t.Errorf("%v, %v", out, err)
 		}
 	})
 	t.Run("and not which credential is presented", func(t *testing.T) {
-		p := h.Pending(token, `{"type":"authPrincipal"}`, cardClaim)
-		if got := h.Seen(p.ID).Claims[1].Presents.DID; got != "first" {
+		p := f.Pending(token, `{"type":"authPrincipal"}`, cardClaim)
+		if got := f.Approval(p.ID).Claims[1].Presents.DID; got != "first" {
 			t.Fatalf("shown is %s", got)
 		}
-		fixture.WantErr(t, h.Approve(p.ID, approvals.Choice{Account: mine}), approvals.ErrChoice)
-		if err := h.Approve(p.ID, approvals.Choice{}); err != nil {
+		fixture.WantErr(t, f.Approve(p.ID, approvals.Choice{Account: mine}), approvals.ErrChoice)
+		if err := f.Approve(p.ID, approvals.Choice{}); err != nil {
 			t.Errorf("the question does not wait any more: %v", err)
 		}
 	})
 }
 
 func TestAQuestionAskedAgainIsShownAsItIsNow(t *testing.T) {
-	h := fixture.New(t)
-	token := h.AppToken(fixture.Notes)
-	first := h.Pending(token, profileClaim)
-	if again := h.Pending(token, profileClaim); again.ID != first.ID {
+	f := fixture.New(t)
+	token := f.AppToken(fixture.Notes)
+	first := f.Pending(token, profileClaim)
+	if again := f.Pending(token, profileClaim); again.ID != first.ID {
 		t.Error("the same question is asked twice")
 	}
-	h.Profile(fixture.WholeProfile())
-	second := h.Pending(token, profileClaim)
-	if second.ID == first.ID || h.Seen(second.ID).Claims[0].Items[0].Value != "Alice Bean" {
-		t.Errorf("shown is %+v", h.Seen(second.ID).Claims)
+	f.SetProfile(fixture.WholeProfile())
+	second := f.Pending(token, profileClaim)
+	if second.ID == first.ID || f.Approval(second.ID).Claims[0].Items[0].Value != "Alice Bean" {
+		t.Errorf("shown is %+v", f.Approval(second.ID).Claims)
 	}
-	if v := h.Seen(first.ID); v.Status != store.Cancelled {
+	if v := f.Approval(first.ID); v.Status != store.Cancelled {
 		t.Errorf("the first question is %s", v.Status)
 	}
-	_, err := h.Collect(token, first.ID)
+	_, err := f.Collect(token, first.ID)
 	fixture.WantErr(t, err, consent.ErrAnswerChanged)
 }
 
 // A yes serves a client of secret storage for as long as it gives what was shown.
 func TestAYesToASecretIsToThatSecret(t *testing.T) {
-	h := fixture.New(t)
-	token := h.AppToken(fixture.Notes)
-	h.Policy(policy.Rule{App: policy.Any, Claim: "secret.write", Decision: policy.Allow})
-	out, err := h.Write(token, "diary", "one", "")
-	tag := fixture.Own(t, out, err)["etag"]
-	if out, err = h.ReadSecret(token, "diary"); err != nil || out.Pending == nil {
+	f := fixture.New(t)
+	token := f.AppToken(fixture.Notes)
+	f.SetPolicy(policy.Rule{App: policy.Any, Claim: "secret.write", Decision: policy.Allow})
+	out, err := f.WriteSecret(token, "diary", "one", "")
+	tag := fixture.OwnRouteBody(t, out, err)["etag"]
+	if out, err = f.ReadSecret(token, "diary"); err != nil || out.Pending == nil {
 		t.Fatal(out, err)
 	}
 	id := out.Pending.ID
-	if err := h.Approve(id, approvals.Choice{}); err != nil {
+	if err := f.Approve(id, approvals.Choice{}); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
-		out, err = h.ReadSecret(token, "diary")
-		if got := fixture.Own(t, out, err)["value"]; got != "one" {
+		out, err = f.ReadSecret(token, "diary")
+		if got := fixture.OwnRouteBody(t, out, err)["value"]; got != "one" {
 			t.Errorf("got %q", got)
 		}
 	}
-	out, err = h.Write(token, "diary", "two", tag)
-	fixture.Own(t, out, err)
-	if out, err = h.ReadSecret(token, "diary"); err != nil || out.Pending == nil || out.Pending.ID == id {
+	out, err = f.WriteSecret(token, "diary", "two", tag)
+	fixture.OwnRouteBody(t, out, err)
+	if out, err = f.ReadSecret(token, "diary"); err != nil || out.Pending == nil || out.Pending.ID == id {
 		t.Errorf("the yes to one secret serves another: %v, %v", out, err)
 	}
-	_, err = h.Collect(token, id)
+	_, err = f.Collect(token, id)
 	fixture.WantErr(t, err, consent.ErrAnswerChanged)
 }
 
@@ -339,16 +339,16 @@ func TestAYesToASecretIsToThatSecret(t *testing.T) {
 func TestAnApprovalOfAnEarlierVersionIsAskedAnew(t *testing.T) {
 	for _, state := range []string{store.Pending, store.Approved} {
 		t.Run(state, func(t *testing.T) {
-			h := fixture.New(t)
-			token := h.AppToken(fixture.Notes)
-			p := h.Pending(token, fixture.KeyClaim("diary"))
+			f := fixture.New(t)
+			token := f.AppToken(fixture.Notes)
+			p := f.Pending(token, fixture.KeyClaim("diary"))
 			if state == store.Approved {
-				if err := h.Approve(p.ID, approvals.Choice{}); err != nil {
+				if err := f.Approve(p.ID, approvals.Choice{}); err != nil {
 					t.Fatal(err)
 				}
 			}
-			owner := h.As(h.Owner)
-			a, err := h.Approvals.Open(t.Context(), owner, p.ID)
+			owner := f.As(f.Owner)
+			a, err := f.Approvals.Open(t.Context(), owner, p.ID)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -357,16 +357,16 @@ func TestAnApprovalOfAnEarlierVersionIsAskedAnew(t *testing.T) {
 			if row.Sealed, err = owner.Wallet.Seal(row, content); err != nil {
 				t.Fatal(err)
 			}
-			h.Exec(`update approvals set sealed = x'` + hex.EncodeToString(row.Sealed) + `', mac = x'` + hex.EncodeToString(owner.Wallet.MAC(row)) + `'`)
-			if v := h.Seen(p.ID); v.Claims[0].Type != "encryptionKey" {
+			f.Exec(`update approvals set sealed = x'` + hex.EncodeToString(row.Sealed) + `', mac = x'` + hex.EncodeToString(owner.Wallet.MAC(row)) + `'`)
+			if v := f.Approval(p.ID); v.Claims[0].Type != "encryptionKey" {
 				t.Errorf("shown is %+v", v)
 			}
 			if state == store.Pending {
-				fixture.WantErr(t, h.Approve(p.ID, approvals.Choice{}), consent.ErrAnswerChanged)
+				fixture.WantErr(t, f.Approve(p.ID, approvals.Choice{}), consent.ErrAnswerChanged)
 			}
-			out, err := h.Collect(token, p.ID)
+			out, err := f.Collect(token, p.ID)
 			wantNothing(t, out, err, consent.ErrAnswerChanged)
-			if again := h.Pending(token, fixture.KeyClaim("diary")); again.ID == p.ID {
+			if again := f.Pending(token, fixture.KeyClaim("diary")); again.ID == p.ID {
 				t.Error("it still waits")
 			}
 		})
@@ -375,24 +375,24 @@ func TestAnApprovalOfAnEarlierVersionIsAskedAnew(t *testing.T) {
 
 // The record holds one digest of what was asked and shown: with the question, the yes and the answer.
 func TestWhatWasShownIsOnRecord(t *testing.T) {
-	h := fixture.New(t)
-	token := h.AppToken(fixture.Notes)
-	p := h.Pending(token, profileClaim)
-	_, asked := h.LastEvent()
-	if err := h.Approve(p.ID, approvals.Choice{}); err != nil {
+	f := fixture.New(t)
+	token := f.AppToken(fixture.Notes)
+	p := f.Pending(token, profileClaim)
+	_, asked := f.LastEvent()
+	if err := f.Approve(p.ID, approvals.Choice{}); err != nil {
 		t.Fatal(err)
 	}
-	_, yes := h.LastEvent()
-	if _, err := h.Collect(token, p.ID); err != nil {
+	_, yes := f.LastEvent()
+	if _, err := f.Collect(token, p.ID); err != nil {
 		t.Fatal(err)
 	}
-	_, given := h.LastEvent()
+	_, given := f.LastEvent()
 	if len(asked.Digest) != 64 || yes.Digest != asked.Digest || given.Digest != asked.Digest {
 		t.Errorf("recorded %q, %q and %q", asked.Digest, yes.Digest, given.Digest)
 	}
-	h.Profile(fixture.WholeProfile())
-	h.Pending(token, profileClaim)
-	if _, other := h.LastEvent(); other.Digest == asked.Digest {
+	f.SetProfile(fixture.WholeProfile())
+	f.Pending(token, profileClaim)
+	if _, other := f.LastEvent(); other.Digest == asked.Digest {
 		t.Error("another answer has the same digest")
 	}
 }

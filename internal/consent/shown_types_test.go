@@ -27,7 +27,7 @@ const (
 type changing struct {
 	name string
 	// setup makes what is shown, and returns the question and the change.
-	setup func(t *testing.T, h *fixture.House) (fixture.Again, func())
+	setup func(t *testing.T, f *fixture.Fixture) (fixture.Repeatable, func())
 	// refused is what a collection is told, where that is more exact than ErrAnswerChanged, and
 	// nothing is given either.
 	refused error
@@ -60,80 +60,80 @@ var unchanging = map[string]string{
 func whatChanges() map[string][]changing {
 	var tests = map[string][]changing{
 		"authPrincipal": {
-			{name: "an account asked for is held by now", setup: func(t *testing.T, h *fixture.House) (fixture.Again, func()) {
+			{name: "an account asked for is held by now", setup: func(t *testing.T, f *fixture.Fixture) (fixture.Repeatable, func()) {
 				p := fixture.NewPeer(t, 9)
-				return h.BySession(t, `{"type":"authPrincipal","target":"`+p.DID.Address()+`"}`), func() {
-					if _, err := h.Wallets.ImportAccount(t.Context(), h.As(h.Owner), p.Key.Reveal(), p.DID.Type()); err != nil {
+				return f.BySession(t, `{"type":"authPrincipal","target":"`+p.DID.Address()+`"}`), func() {
+					if _, err := f.Wallets.ImportAccount(t.Context(), f.As(f.Owner), p.Key.Reveal(), p.DID.Type()); err != nil {
 						t.Fatal(err)
 					}
 				}
 			}},
 		},
 		"profile": {
-			{name: "an empty profile is filled", setup: func(_ *testing.T, h *fixture.House) (fixture.Again, func()) {
-				return h.ByToken(profileClaim), func() { h.Profile(fixture.WholeProfile()) }
+			{name: "an empty profile is filled", setup: func(_ *testing.T, f *fixture.Fixture) (fixture.Repeatable, func()) {
+				return f.ByToken(profileClaim), func() { f.SetProfile(fixture.WholeProfile()) }
 			}},
-			{name: "an item has another value", setup: func(_ *testing.T, h *fixture.House) (fixture.Again, func()) {
-				h.Profile(fixture.WholeProfile())
-				return h.ByToken(profileClaim), func() { h.Profile(wallets.Profile{"fullName": "Alice Bean", "email": "secret@example.test"}) }
+			{name: "an item has another value", setup: func(_ *testing.T, f *fixture.Fixture) (fixture.Repeatable, func()) {
+				f.SetProfile(fixture.WholeProfile())
+				return f.ByToken(profileClaim), func() { f.SetProfile(wallets.Profile{"fullName": "Alice Bean", "email": "secret@example.test"}) }
 			}},
-			{name: "an item has another value that looks the same", setup: func(_ *testing.T, h *fixture.House) (fixture.Again, func()) {
+			{name: "an item has another value that looks the same", setup: func(_ *testing.T, f *fixture.Fixture) (fixture.Repeatable, func()) {
 				long := strings.Repeat("a", 999)
-				h.Profile(wallets.Profile{"fullName": long + "b"})
-				return h.ByToken(profileClaim), func() { h.Profile(wallets.Profile{"fullName": long + "c"}) }
+				f.SetProfile(wallets.Profile{"fullName": long + "b"})
+				return f.ByToken(profileClaim), func() { f.SetProfile(wallets.Profile{"fullName": long + "c"}) }
 			}},
-			{name: "an item is gone", setup: func(_ *testing.T, h *fixture.House) (fixture.Again, func()) {
-				h.Profile(fixture.WholeProfile())
-				return h.ByToken(profileClaim), func() { h.Profile(wallets.Profile{"fullName": "Alice Bean"}) }
+			{name: "an item is gone", setup: func(_ *testing.T, f *fixture.Fixture) (fixture.Repeatable, func()) {
+				f.SetProfile(fixture.WholeProfile())
+				return f.ByToken(profileClaim), func() { f.SetProfile(wallets.Profile{"fullName": "Alice Bean"}) }
 			}},
 		},
 		"encryptionKey": {
-			{name: "the salt is a secret storage's by now", setup: func(t *testing.T, h *fixture.House) (fixture.Again, func()) {
-				h.Policy(fixture.AllowSecrets()...)
-				token := h.AppToken(fixture.Notes)
-				return h.ByToken(fixture.KeyClaim(secrets.DefaultSalt)), func() {
-					out, err := h.MakeKey(token, nil)
-					fixture.Own(t, out, err)
+			{name: "the salt is a secret storage's by now", setup: func(t *testing.T, f *fixture.Fixture) (fixture.Repeatable, func()) {
+				f.SetPolicy(fixture.AllowSecrets()...)
+				token := f.AppToken(fixture.Notes)
+				return f.ByToken(fixture.KeyClaim(secrets.DefaultSalt)), func() {
+					out, err := f.MakeKey(token, nil)
+					fixture.OwnRouteBody(t, out, err)
 				}
 			}},
-			{name: "the salt is the address of an account by now", setup: func(t *testing.T, h *fixture.House) (fixture.Again, func()) {
+			{name: "the salt is the address of an account by now", setup: func(t *testing.T, f *fixture.Fixture) (fixture.Repeatable, func()) {
 				secret, salt := ethereum(t)
-				return h.ByToken(fixture.KeyClaim(salt)), func() { h.ImportEthereum(secret) }
+				return f.ByToken(fixture.KeyClaim(salt)), func() { f.ImportEthereum(secret) }
 			}},
 		},
 		"secretStorageKey": {
-			{name: "the salt is the address of an account by now", setup: func(t *testing.T, h *fixture.House) (fixture.Again, func()) {
+			{name: "the salt is the address of an account by now", setup: func(t *testing.T, f *fixture.Fixture) (fixture.Repeatable, func()) {
 				secret, salt := ethereum(t)
-				return h.BySecrets(func(token string) (consent.Outcome, error) { return h.MakeKey(token, &salt) }), func() { h.ImportEthereum(secret) }
+				return f.BySecrets(func(token string) (consent.Outcome, error) { return f.MakeKey(token, &salt) }), func() { f.ImportEthereum(secret) }
 			}},
 		},
 		"secret.read": {
-			{name: "the secret is another", setup: func(t *testing.T, h *fixture.House) (fixture.Again, func()) {
-				h.Policy(policy.Rule{App: policy.Any, Claim: "secret.write", Decision: policy.Allow})
-				token := h.AppToken(fixture.Notes)
-				out, err := h.Write(token, "diary", "one", "")
-				tag := fixture.Own(t, out, err)["etag"]
-				return h.BySecrets(func(token string) (consent.Outcome, error) { return h.ReadSecret(token, "diary") }), func() {
-					out, err := h.Write(token, "diary", "two", tag)
-					tag = fixture.Own(t, out, err)["etag"]
+			{name: "the secret is another", setup: func(t *testing.T, f *fixture.Fixture) (fixture.Repeatable, func()) {
+				f.SetPolicy(policy.Rule{App: policy.Any, Claim: "secret.write", Decision: policy.Allow})
+				token := f.AppToken(fixture.Notes)
+				out, err := f.WriteSecret(token, "diary", "one", "")
+				tag := fixture.OwnRouteBody(t, out, err)["etag"]
+				return f.BySecrets(func(token string) (consent.Outcome, error) { return f.ReadSecret(token, "diary") }), func() {
+					out, err := f.WriteSecret(token, "diary", "two", tag)
+					tag = fixture.OwnRouteBody(t, out, err)["etag"]
 				}
 			}},
-			{name: "the secret is gone", refused: auth.ErrNotFound, setup: func(t *testing.T, h *fixture.House) (fixture.Again, func()) {
-				h.Policy(policy.Rule{App: policy.Any, Claim: "secret.write", Decision: policy.Allow})
-				token := h.AppToken(fixture.Notes)
-				out, err := h.Write(token, "diary", "one", "")
-				tag := fixture.Own(t, out, err)["etag"]
-				return h.BySecrets(func(token string) (consent.Outcome, error) { return h.ReadSecret(token, "diary") }), func() {
-					if _, err := h.Secrets.Delete(t.Context(), h.As(token), did.DID{}, "diary", tag); err != nil {
+			{name: "the secret is gone", refused: auth.ErrNotFound, setup: func(t *testing.T, f *fixture.Fixture) (fixture.Repeatable, func()) {
+				f.SetPolicy(policy.Rule{App: policy.Any, Claim: "secret.write", Decision: policy.Allow})
+				token := f.AppToken(fixture.Notes)
+				out, err := f.WriteSecret(token, "diary", "one", "")
+				tag := fixture.OwnRouteBody(t, out, err)["etag"]
+				return f.BySecrets(func(token string) (consent.Outcome, error) { return f.ReadSecret(token, "diary") }), func() {
+					if _, err := f.Secrets.Delete(t.Context(), f.As(token), did.DID{}, "diary", tag); err != nil {
 						t.Fatal(err)
 					}
 				}
 			}},
 		},
 		"secret.write": {
-			{name: "there is such a secret by now", refused: secrets.ErrPrecondition, setup: func(t *testing.T, h *fixture.House) (fixture.Again, func()) {
-				return h.BySecrets(func(token string) (consent.Outcome, error) { return h.Write(token, "diary", "mine", "") }), func() {
-					if _, err := h.Secrets.Write(t.Context(), h.As(h.Owner), fixture.Parsed(t, fixture.Notes), secrets.NewSecret{Name: "diary", Value: []byte("the owner's")}); err != nil {
+			{name: "there is such a secret by now", refused: secrets.ErrPrecondition, setup: func(t *testing.T, f *fixture.Fixture) (fixture.Repeatable, func()) {
+				return f.BySecrets(func(token string) (consent.Outcome, error) { return f.WriteSecret(token, "diary", "mine", "") }), func() {
+					if _, err := f.Secrets.Write(t.Context(), f.As(f.Owner), fixture.ParseDID(t, fixture.Notes), secrets.NewSecret{Name: "diary", Value: []byte("the owner's")}); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -142,44 +142,46 @@ func whatChanges() map[string][]changing {
 	}
 	for typ, asked := range map[string]string{"verifiableCredential": cardClaim, "assetOrVC": eitherClaim} {
 		tests[typ] = append(tests[typ],
-			changing{name: "a card ends, and another app's fits", setup: func(t *testing.T, h *fixture.House) (fixture.Again, func()) {
-				h.Card(fixture.NewPeer(t, 8), "other", h.Of(fixture.Another), "")
-				h.Card(fixture.NewPeer(t, 9), "mine", h.Of(fixture.Notes), h.Clock.Add(25*time.Second).UTC().Format(time.RFC3339))
-				return h.ByToken(asked), func() { h.Clock = h.Clock.Add(26 * time.Second) }
+			changing{name: "a card ends, and another app's fits", setup: func(t *testing.T, f *fixture.Fixture) (fixture.Repeatable, func()) {
+				f.AddCredential(fixture.NewPeer(t, 8), "other", f.AccountAddress(fixture.Another), "")
+				f.AddCredential(fixture.NewPeer(t, 9), "mine", f.AccountAddress(fixture.Notes), f.Clock.Add(25*time.Second).UTC().Format(time.RFC3339))
+				return f.ByToken(asked), func() { f.Clock = f.Clock.Add(26 * time.Second) }
 			}},
-			changing{name: "a card ends, and nothing fits", setup: func(t *testing.T, h *fixture.House) (fixture.Again, func()) {
-				h.Card(fixture.NewPeer(t, 9), "mine", h.Of(fixture.Notes), h.Clock.Add(25*time.Second).UTC().Format(time.RFC3339))
-				return h.ByToken(asked), func() { h.Clock = h.Clock.Add(26 * time.Second) }
+			changing{name: "a card ends, and nothing fits", setup: func(t *testing.T, f *fixture.Fixture) (fixture.Repeatable, func()) {
+				f.AddCredential(fixture.NewPeer(t, 9), "mine", f.AccountAddress(fixture.Notes), f.Clock.Add(25*time.Second).UTC().Format(time.RFC3339))
+				return f.ByToken(asked), func() { f.Clock = f.Clock.Add(26 * time.Second) }
 			}},
-			changing{name: "a card of the same id says something else", setup: func(t *testing.T, h *fixture.House) (fixture.Again, func()) {
-				h.Card(fixture.NewPeer(t, 9), "mine", h.Of(fixture.Notes), "")
-				return h.ByToken(asked), func() { h.Card(fixture.NewPeer(t, 9), "mine", h.Of(fixture.Notes), "2099-01-01T00:00:00Z") }
+			changing{name: "a card of the same id says something else", setup: func(t *testing.T, f *fixture.Fixture) (fixture.Repeatable, func()) {
+				f.AddCredential(fixture.NewPeer(t, 9), "mine", f.AccountAddress(fixture.Notes), "")
+				return f.ByToken(asked), func() {
+					f.AddCredential(fixture.NewPeer(t, 9), "mine", f.AccountAddress(fixture.Notes), "2099-01-01T00:00:00Z")
+				}
 			}},
-			changing{name: "a card that is put before it comes", setup: func(t *testing.T, h *fixture.House) (fixture.Again, func()) {
-				h.Card(fixture.NewPeer(t, 9), "other", h.Of(fixture.Another), "")
-				return h.ByToken(asked), func() { h.Card(fixture.NewPeer(t, 8), "mine", h.Of(fixture.Notes), "") }
+			changing{name: "a card that is put before it comes", setup: func(t *testing.T, f *fixture.Fixture) (fixture.Repeatable, func()) {
+				f.AddCredential(fixture.NewPeer(t, 9), "other", f.AccountAddress(fixture.Another), "")
+				return f.ByToken(asked), func() { f.AddCredential(fixture.NewPeer(t, 8), "mine", f.AccountAddress(fixture.Notes), "") }
 			}},
-			changing{name: "nothing fits, and a card comes", setup: func(t *testing.T, h *fixture.House) (fixture.Again, func()) {
-				return h.ByToken(asked), func() { h.Card(fixture.NewPeer(t, 9), "mine", h.Of(fixture.Another), "") }
+			changing{name: "nothing fits, and a card comes", setup: func(t *testing.T, f *fixture.Fixture) (fixture.Repeatable, func()) {
+				return f.ByToken(asked), func() { f.AddCredential(fixture.NewPeer(t, 9), "mine", f.AccountAddress(fixture.Another), "") }
 			}},
-			changing{name: "an optional claim goes without, and a card comes", setup: func(t *testing.T, h *fixture.House) (fixture.Again, func()) {
-				return h.ByToken(strings.Replace(asked, "{", `{"optional":true,`, 1)), func() { h.Card(fixture.NewPeer(t, 9), "mine", h.Of(fixture.Notes), "") }
+			changing{name: "an optional claim goes without, and a card comes", setup: func(t *testing.T, f *fixture.Fixture) (fixture.Repeatable, func()) {
+				return f.ByToken(strings.Replace(asked, "{", `{"optional":true,`, 1)), func() { f.AddCredential(fixture.NewPeer(t, 9), "mine", f.AccountAddress(fixture.Notes), "") }
 			}},
 		)
 	}
 	for typ, asked := range map[string]string{"asset": assetClaim, "assetOrVC": eitherClaim} {
 		tests[typ] = append(tests[typ],
-			changing{name: "an asset is deleted, and another fits", setup: func(_ *testing.T, h *fixture.House) (fixture.Again, func()) {
-				h.Asset(fixture.Ticket, h.Of(fixture.Another))
-				held := h.Asset(fixture.DemoIssuer, h.Of(fixture.Notes))
-				return h.ByToken(asked), func() { h.Drop(held) }
+			changing{name: "an asset is deleted, and another fits", setup: func(_ *testing.T, f *fixture.Fixture) (fixture.Repeatable, func()) {
+				f.AddAsset(fixture.Ticket, f.AccountAddress(fixture.Another))
+				held := f.AddAsset(fixture.DemoIssuer, f.AccountAddress(fixture.Notes))
+				return f.ByToken(asked), func() { f.DeleteHolding(held) }
 			}},
-			changing{name: "an asset is deleted, and nothing fits", setup: func(_ *testing.T, h *fixture.House) (fixture.Again, func()) {
-				held := h.Asset(fixture.Ticket, h.Of(fixture.Notes))
-				return h.ByToken(asked), func() { h.Drop(held) }
+			changing{name: "an asset is deleted, and nothing fits", setup: func(_ *testing.T, f *fixture.Fixture) (fixture.Repeatable, func()) {
+				held := f.AddAsset(fixture.Ticket, f.AccountAddress(fixture.Notes))
+				return f.ByToken(asked), func() { f.DeleteHolding(held) }
 			}},
-			changing{name: "nothing fits, and an asset comes", setup: func(_ *testing.T, h *fixture.House) (fixture.Again, func()) {
-				return h.ByToken(asked), func() { h.Asset(fixture.Ticket, h.Of(fixture.Another)) }
+			changing{name: "nothing fits, and an asset comes", setup: func(_ *testing.T, f *fixture.Fixture) (fixture.Repeatable, func()) {
+				return f.ByToken(asked), func() { f.AddAsset(fixture.Ticket, f.AccountAddress(fixture.Another)) }
 			}},
 		)
 	}

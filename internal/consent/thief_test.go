@@ -24,45 +24,45 @@ import (
 
 func TestTheDatabaseCannotSayYes(t *testing.T) {
 	t.Run("by turning a question into a yes", func(t *testing.T) {
-		h := fixture.New(t)
-		token := h.AppToken(fixture.Notes)
-		p := h.Pending(token, fixture.KeyClaim("diary"))
-		h.Exec(`update approvals set state = 'approved', decided = created`)
-		_, err := h.Collect(token, p.ID)
+		f := fixture.New(t)
+		token := f.AppToken(fixture.Notes)
+		p := f.Pending(token, fixture.KeyClaim("diary"))
+		f.Exec(`update approvals set state = 'approved', decided = created`)
+		_, err := f.Collect(token, p.ID)
 		fixture.WantErr(t, err, ledger.ErrForged)
-		h.WantForgedOnRecord()
+		f.WantForgeryRecorded()
 	})
 	t.Run("by turning a no into a yes", func(t *testing.T) {
-		h := fixture.New(t)
-		token := h.AppToken(fixture.Notes)
-		p := h.Pending(token, fixture.KeyClaim("diary"))
-		if _, err := h.Pipeline.Reject(t.Context(), h.As(h.Owner), p.ID); err != nil {
+		f := fixture.New(t)
+		token := f.AppToken(fixture.Notes)
+		p := f.Pending(token, fixture.KeyClaim("diary"))
+		if _, err := f.Pipeline.Reject(t.Context(), f.As(f.Owner), p.ID); err != nil {
 			t.Fatal(err)
 		}
-		h.Exec(`update approvals set state = 'approved'`)
-		_, err := h.Collect(token, p.ID)
+		f.Exec(`update approvals set state = 'approved'`)
+		_, err := f.Collect(token, p.ID)
 		fixture.WantErr(t, err, ledger.ErrForged)
 	})
 	t.Run("by letting a yes live longer", func(t *testing.T) {
-		h := fixture.New(t)
-		token := h.AppToken(fixture.Notes)
-		p := h.Pending(token, fixture.KeyClaim("diary"))
-		if err := h.Approve(p.ID, approvals.Choice{}); err != nil {
+		f := fixture.New(t)
+		token := f.AppToken(fixture.Notes)
+		p := f.Pending(token, fixture.KeyClaim("diary"))
+		if err := f.Approve(p.ID, approvals.Choice{}); err != nil {
 			t.Fatal(err)
 		}
-		h.Exec(`update approvals set decided = decided + 3600`)
-		_, err := h.Collect(token, p.ID)
+		f.Exec(`update approvals set decided = decided + 3600`)
+		_, err := f.Collect(token, p.ID)
 		fixture.WantErr(t, err, ledger.ErrForged)
 	})
 	t.Run("by putting another question under a yes", func(t *testing.T) {
-		h := fixture.New(t)
-		token := h.AppToken(fixture.Notes)
-		p, other := h.Pending(token, fixture.KeyClaim("diary")), h.Pending(token, fixture.KeyClaim("letters"))
-		if err := h.Approve(p.ID, approvals.Choice{}); err != nil {
+		f := fixture.New(t)
+		token := f.AppToken(fixture.Notes)
+		p, other := f.Pending(token, fixture.KeyClaim("diary")), f.Pending(token, fixture.KeyClaim("letters"))
+		if err := f.Approve(p.ID, approvals.Choice{}); err != nil {
 			t.Fatal(err)
 		}
-		h.Exec(`update approvals set sealed = (select sealed from approvals where id = ?) where id = ?`, other.ID, p.ID)
-		if out, err := h.Collect(token, p.ID); err == nil || out.Answer != nil {
+		f.Exec(`update approvals set sealed = (select sealed from approvals where id = ?) where id = ?`, other.ID, p.ID)
+		if out, err := f.Collect(token, p.ID); err == nil || out.Answer != nil {
 			t.Errorf("got %v, %v", out, err)
 		}
 	})
@@ -73,18 +73,18 @@ func TestTheDatabaseCannotSayYes(t *testing.T) {
 		"by taking a grant's revocation":   `update grants set revoked = 0, uses = 5`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := fixture.New(t)
-			token, other := h.AppToken(fixture.Notes), h.AppToken(fixture.Another)
-			p := h.Pending(token, fixture.KeyClaim("diary"))
-			if err := h.Approve(p.ID, approvals.Choice{Remember: &approvals.Remember{Times: 1}}); err != nil {
+			f := fixture.New(t)
+			token, other := f.AppToken(fixture.Notes), f.AppToken(fixture.Another)
+			p := f.Pending(token, fixture.KeyClaim("diary"))
+			if err := f.Approve(p.ID, approvals.Choice{Remember: &approvals.Remember{Times: 1}}); err != nil {
 				t.Fatal(err)
 			}
-			h.Answer(token, fixture.KeyClaim("diary"))
-			h.Exec(change)
-			h.Pending(token, fixture.KeyClaim("diary"))
-			h.Pending(other, fixture.KeyClaim("diary"))
+			f.Answer(token, fixture.KeyClaim("diary"))
+			f.Exec(change)
+			f.Pending(token, fixture.KeyClaim("diary"))
+			f.Pending(other, fixture.KeyClaim("diary"))
 			found := false
-			for _, kind := range h.Events() {
+			for _, kind := range f.EventKinds() {
 				found = found || kind == "row.forged"
 			}
 			if !found {
@@ -93,107 +93,107 @@ func TestTheDatabaseCannotSayYes(t *testing.T) {
 		})
 	}
 	t.Run("by writing a rule", func(t *testing.T) {
-		h := fixture.New(t)
-		token := h.AppToken(fixture.Notes)
-		h.Policy(policy.Rule{App: fixture.Notes, Claim: policy.Any, Decision: policy.Deny})
-		h.Exec(`update policies set sealed = ?`, []byte(`{"rules":[{"app":"*","claim":"*","decision":"allow"}]}`))
-		_, err := h.Ask(token, fixture.KeyClaim("diary"))
+		f := fixture.New(t)
+		token := f.AppToken(fixture.Notes)
+		f.SetPolicy(policy.Rule{App: fixture.Notes, Claim: policy.Any, Decision: policy.Deny})
+		f.Exec(`update policies set sealed = ?`, []byte(`{"rules":[{"app":"*","claim":"*","decision":"allow"}]}`))
+		_, err := f.Ask(token, fixture.KeyClaim("diary"))
 		fixture.WantErr(t, err, ledger.ErrForged)
-		h.Policy(fixture.AllowAll) // the owner can set it right
-		h.Answer(token, fixture.KeyClaim("diary"))
+		f.SetPolicy(fixture.AllowAll) // the owner can set it right
+		f.Answer(token, fixture.KeyClaim("diary"))
 	})
 	t.Run("by moving a rule of another wallet here", func(t *testing.T) {
-		h := fixture.New(t)
-		token := h.AppToken(fixture.Notes)
-		w, err := h.Wallets.Create(t.Context(), h.As(h.Operator), wallets.NewWallet{Name: "mallory"})
+		f := fixture.New(t)
+		token := f.AppToken(fixture.Notes)
+		w, err := f.Wallets.Create(t.Context(), f.As(f.Operator), wallets.NewWallet{Name: "mallory"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		mallory := h.Token(h.Operator, auth.NewToken{Role: auth.Owner, Wallet: w.Wallet}).Text
-		if _, err := h.Pipeline.SetPolicy(t.Context(), h.As(mallory), policy.Policy{Rules: []policy.Rule{fixture.AllowAll}}); err != nil {
+		mallory := f.Token(f.Operator, auth.NewToken{Role: auth.Owner, Wallet: w.Wallet}).Text
+		if _, err := f.Pipeline.SetPolicy(t.Context(), f.As(mallory), policy.Policy{Rules: []policy.Rule{fixture.AllowAll}}); err != nil {
 			t.Fatal(err)
 		}
-		h.Exec(`update policies set wallet = ?`, h.Wallet)
-		_, err = h.Ask(token, fixture.KeyClaim("diary"))
+		f.Exec(`update policies set wallet = ?`, f.Wallet)
+		_, err = f.Ask(token, fixture.KeyClaim("diary"))
 		fixture.WantErr(t, err, ledger.ErrForged)
-		h.WantForgedOnRecord()
+		f.WantForgeryRecorded()
 	})
 	t.Run("by making an app's token an owner's", func(t *testing.T) {
-		h := fixture.New(t)
-		token := h.AppToken(fixture.Notes)
-		h.Exec(`update tokens set role = 'owner', app = '' where role = 'app'`)
-		_, err := h.Auth.Authenticate(t.Context(), strings.Replace(token, "_app_", "_owner_", 1))
+		f := fixture.New(t)
+		token := f.AppToken(fixture.Notes)
+		f.Exec(`update tokens set role = 'owner', app = '' where role = 'app'`)
+		_, err := f.Auth.Authenticate(t.Context(), strings.Replace(token, "_app_", "_owner_", 1))
 		fixture.WantErr(t, err, auth.ErrUnauthorized)
 	})
 	t.Run("by writing an owner's token", func(t *testing.T) {
-		h := fixture.New(t)
+		f := fixture.New(t)
 		text, hash := forgedToken("forged")
-		h.Exec(`insert into tokens select 'forged', role, wallet, app, name, origins, ?, created, 0, 0, 0, mac from tokens where role = 'owner'`, hash)
-		_, err := h.Auth.Authenticate(t.Context(), text)
+		f.Exec(`insert into tokens select 'forged', role, wallet, app, name, origins, ?, created, 0, 0, 0, mac from tokens where role = 'owner'`, hash)
+		_, err := f.Auth.Authenticate(t.Context(), text)
 		fixture.WantErr(t, err, auth.ErrUnauthorized)
-		h.WantForgedOnRecord()
+		f.WantForgeryRecorded()
 	})
 	t.Run("by putting another hash under an owner's token", func(t *testing.T) {
-		h := fixture.New(t)
-		id := h.As(h.Owner).Token
+		f := fixture.New(t)
+		id := f.As(f.Owner).Token
 		text, hash := forgedToken(id)
-		h.Steal(func(db *sql.DB) {
+		f.Steal(func(db *sql.DB) {
 			if _, err := db.Exec(`update tokens set hash = ? where id = ?`, hash, id); err != nil {
 				t.Fatal(err)
 			}
 		})
-		_, err := h.Auth.Authenticate(t.Context(), text)
+		_, err := f.Auth.Authenticate(t.Context(), text)
 		fixture.WantErr(t, err, auth.ErrUnauthorized)
 	})
 	t.Run("by bringing a revoked token back", func(t *testing.T) {
-		h := fixture.New(t)
-		token := h.AppToken(fixture.Notes)
-		if err := h.Pipeline.RevokeToken(t.Context(), h.As(h.Owner), h.As(token).Token); err != nil {
+		f := fixture.New(t)
+		token := f.AppToken(fixture.Notes)
+		if err := f.Pipeline.RevokeToken(t.Context(), f.As(f.Owner), f.As(token).Token); err != nil {
 			t.Fatal(err)
 		}
-		h.Exec(`update tokens set revoked = 0`)
-		_, err := h.Auth.Authenticate(t.Context(), token)
+		f.Exec(`update tokens set revoked = 0`)
+		_, err := f.Auth.Authenticate(t.Context(), token)
 		fixture.WantErr(t, err, auth.ErrUnauthorized)
 	})
 	t.Run("by taking away a wallet's owner", func(t *testing.T) {
-		h := fixture.New(t)
-		h.Exec(`delete from tokens where role = 'owner'`)
-		_, err := h.Auth.CreateToken(t.Context(), h.As(h.Operator), auth.NewToken{Role: auth.Owner, Wallet: h.Wallet})
+		f := fixture.New(t)
+		f.Exec(`delete from tokens where role = 'owner'`)
+		_, err := f.Auth.CreateToken(t.Context(), f.As(f.Operator), auth.NewToken{Role: auth.Owner, Wallet: f.Wallet})
 		fixture.WantErr(t, err, auth.ErrForbidden)
 	})
 	t.Run("by making an app known", func(t *testing.T) {
-		h := fixture.New(t)
+		f := fixture.New(t)
 		p := fixture.NewPeer(t, 7)
-		if _, err := h.Auth.NameApp(t.Context(), h.As(h.Owner), fixture.App(t, fixture.Notes), "Notes"); err != nil {
+		if _, err := f.Auth.NameApp(t.Context(), f.As(f.Owner), fixture.App(t, fixture.Notes), "Notes"); err != nil {
 			t.Fatal(err)
 		}
-		h.Policy(fixture.AllowAll)
-		h.Exec(`update apps set app = ?`, p.DID.Address())
-		_, err := h.AskSigned(h.Request(p, "1", nil))
+		f.SetPolicy(fixture.AllowAll)
+		f.Exec(`update apps set app = ?`, p.DID.Address())
+		_, err := f.AskSigned(f.SignedRequest(p, "1", nil))
 		fixture.WantCode(t, err, "app_unknown")
-		h.WantForgedOnRecord()
+		f.WantForgeryRecorded()
 	})
 	t.Run("by approving a delegation", func(t *testing.T) {
-		h := fixture.New(t)
-		token := h.AppToken(fixture.Notes)
-		h.Account(fixture.Notes, did.AccountType())
+		f := fixture.New(t)
+		token := f.AppToken(fixture.Notes)
+		f.Account(fixture.Notes, did.AccountType())
 		from, account := fixture.Secret(t, fixture.Notes, did.AccountType())
-		h.Policy(fixture.AllowAll)
-		first := fixture.Delegate(t, from, account, fixture.App(t, fixture.Notes), h.Clock, nil)
-		p := h.Pending(token, fixture.DelegatedClaim(account.Address(), first))
-		if err := h.Approve(p.ID, approvals.Choice{}); err != nil {
+		f.SetPolicy(fixture.AllowAll)
+		first := fixture.Delegate(t, from, account, fixture.App(t, fixture.Notes), f.Clock, nil)
+		p := f.Pending(token, fixture.DelegatedClaim(account.Address(), first))
+		if err := f.Approve(p.ID, approvals.Choice{}); err != nil {
 			t.Fatal(err)
 		}
-		h.Exec(`update delegations set approved = approved + 1`)
-		_, err := h.Ask(token, fixture.DelegatedClaim(account.Address(), first))
+		f.Exec(`update delegations set approved = approved + 1`)
+		_, err := f.Ask(token, fixture.DelegatedClaim(account.Address(), first))
 		fixture.WantErr(t, err, ledger.ErrForged)
 	})
 	t.Run("by moving an account to another app", func(t *testing.T) {
-		h := fixture.New(t)
-		token := h.AppToken(fixture.Notes)
-		h.AppToken(fixture.Another)
-		h.Policy(fixture.AllowAll)
-		h.Steal(func(db *sql.DB) {
+		f := fixture.New(t)
+		token := f.AppToken(fixture.Notes)
+		f.AppToken(fixture.Another)
+		f.SetPolicy(fixture.AllowAll)
+		f.Steal(func(db *sql.DB) {
 			if _, err := db.Exec(`delete from accounts where app = ?`, fixture.Notes); err != nil {
 				t.Fatal(err)
 			}
@@ -201,7 +201,7 @@ func TestTheDatabaseCannotSayYes(t *testing.T) {
 				t.Fatal(err)
 			}
 		})
-		_, err := h.Ask(token, fixture.KeyClaim("diary"))
+		_, err := f.Ask(token, fixture.KeyClaim("diary"))
 		var damaged *keystore.DamagedError
 		if !errors.As(err, &damaged) || damaged.Table != "accounts" {
 			t.Errorf("got %v, want the account's row to be named", err)
@@ -217,12 +217,12 @@ func TestSealedRowsAreNotMoved(t *testing.T) {
 		"swapped":           `update accounts set sealed = (select sealed from accounts where app = '` + fixture.Another + `') where app = '` + fixture.Notes + `'`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := fixture.New(t)
-			token := h.AppToken(fixture.Notes)
-			h.AppToken(fixture.Another)
-			h.Policy(fixture.AllowAll)
-			h.Exec(change)
-			out, err := h.Ask(token, fixture.KeyClaim("diary"))
+			f := fixture.New(t)
+			token := f.AppToken(fixture.Notes)
+			f.AppToken(fixture.Another)
+			f.SetPolicy(fixture.AllowAll)
+			f.Exec(change)
+			out, err := f.Ask(token, fixture.KeyClaim("diary"))
 			var damaged *keystore.DamagedError
 			if !errors.As(err, &damaged) || damaged.Table != "accounts" || out.Answer != nil {
 				t.Errorf("got %v, %v, want the row to be named", out, err)
@@ -232,18 +232,18 @@ func TestSealedRowsAreNotMoved(t *testing.T) {
 }
 
 func TestAStolenDatabaseHoldsNoSecret(t *testing.T) {
-	h := fixture.New(t)
-	token := h.AppToken(fixture.Notes)
-	h.Policy(fixture.AllowAll)
-	answered := fixture.Member(t, h.Answer(token, fixture.KeyClaim("diary of a canary")), 0, "key")
+	f := fixture.New(t)
+	token := f.AppToken(fixture.Notes)
+	f.SetPolicy(fixture.AllowAll)
+	answered := fixture.Member(t, f.Answer(token, fixture.KeyClaim("diary of a canary")), 0, "key")
 	sk, _ := fixture.Secret(t, fixture.Notes, did.AccountType())
-	if err := h.Ledger.SignHeads(t.Context()); err != nil {
+	if err := f.Ledger.SignHeads(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	h.Store.Close()
+	f.Store.Close()
 	var disk []byte
 	for _, suffix := range []string{"", "-wal"} {
-		b, err := os.ReadFile(h.Path + suffix)
+		b, err := os.ReadFile(f.Path + suffix)
 		if err != nil && !os.IsNotExist(err) {
 			t.Fatal(err)
 		}
@@ -261,8 +261,8 @@ func TestAStolenDatabaseHoldsNoSecret(t *testing.T) {
 		"the salt":               []byte("diary of a canary"),
 		"the salt in hex":        []byte(hexString([]byte("diary of a canary"))),
 		"an app's token":         []byte(token),
-		"an owner's token":       []byte(h.Owner),
-		"what opens it":          fixture.Opener().Identity.Reveal(),
+		"an owner's token":       []byte(f.Owner),
+		"what opens it":          fixture.RecoveryIdentity().Identity.Reveal(),
 		"the wallet's name":      []byte("alice"),
 		"the seed":               fixture.MustHex(t, "5eb00bbddcf069084889a8ab9155568165f5c453ccb85e70811aaed6f6da5fc1"),
 	} {
@@ -273,26 +273,26 @@ func TestAStolenDatabaseHoldsNoSecret(t *testing.T) {
 }
 
 func TestTheRecordIsAChain(t *testing.T) {
-	setup := func(t *testing.T) (*fixture.House, string) {
-		h := fixture.New(t)
-		token := h.AppToken(fixture.Notes)
-		h.Policy(fixture.AllowAll)
+	setup := func(t *testing.T) (*fixture.Fixture, string) {
+		f := fixture.New(t)
+		token := f.AppToken(fixture.Notes)
+		f.SetPolicy(fixture.AllowAll)
 		for range 5 {
-			h.Answer(token, fixture.KeyClaim("diary"))
+			f.Answer(token, fixture.KeyClaim("diary"))
 		}
-		if err := h.Ledger.SignHeads(t.Context()); err != nil {
+		if err := f.Ledger.SignHeads(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		return h, token
+		return f, token
 	}
-	verify := func(t *testing.T, h *fixture.House) (live, offline ledger.Verification) {
+	verify := func(t *testing.T, f *fixture.Fixture) (live, offline ledger.Verification) {
 		t.Helper()
-		live, err := h.Wallets.VerifyRecord(t.Context(), h.As(h.Owner))
+		live, err := f.Wallets.VerifyAuditLog(t.Context(), f.As(f.Owner))
 		if err != nil {
 			t.Fatal(err)
 		}
 		var export bytes.Buffer
-		if err := h.Wallets.ExportRecord(t.Context(), h.As(h.Owner), &export); err != nil {
+		if err := f.Wallets.ExportAuditLog(t.Context(), f.As(f.Owner), &export); err != nil {
 			t.Fatal(err)
 		}
 		if offline, err = ledger.VerifyExport(&export, nil); err != nil {
@@ -301,8 +301,8 @@ func TestTheRecordIsAChain(t *testing.T) {
 		return live, offline
 	}
 	t.Run("that holds", func(t *testing.T) {
-		h, _ := setup(t)
-		live, offline := verify(t, h)
+		f, _ := setup(t)
+		live, offline := verify(t, f)
 		if live.Bad != nil || offline.Bad != nil || live.Heads != 1 || offline.Heads != 1 || live.Entries != offline.Entries || live.Unknown == "" {
 			t.Errorf("%+v %+v", live, offline)
 		}
@@ -318,9 +318,9 @@ func TestTheRecordIsAChain(t *testing.T) {
 		"and notices a head that was changed":     {`update heads set time = time + 1 where chain <> 'service'`, 10},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h, _ := setup(t)
-			h.Exec(c.change)
-			live, offline := verify(t, h)
+			f, _ := setup(t)
+			f.Exec(c.change)
+			live, offline := verify(t, f)
 			for where, v := range map[string]ledger.Verification{"asking the service": live, "offline": offline} {
 				if v.Bad == nil || v.Bad.Seq != c.seq {
 					t.Errorf("%s: got %+v, want entry %d named", where, v.Bad, c.seq)
@@ -329,17 +329,17 @@ func TestTheRecordIsAChain(t *testing.T) {
 		})
 	}
 	t.Run("and a chain made anew does not fit a head that was logged", func(t *testing.T) {
-		h, token := setup(t)
-		heads, err := h.Store.Heads(t.Context(), h.Wallet, 0, 10)
+		f, token := setup(t)
+		heads, err := f.Store.Heads(t.Context(), f.Wallet, 0, 10)
 		if err != nil || len(heads) != 1 {
 			t.Fatal(heads, err)
 		}
-		h.Exec(`delete from heads`)
-		h.Exec(`delete from records where seq > 6 and chain <> 'service'`)
-		h.Exec(`update chains set seq = 6, hash = (select hash from records r where r.chain = chains.chain and r.seq = 6) where chain <> 'service'`)
-		h.Answer(token, fixture.KeyClaim("again"))
+		f.Exec(`delete from heads`)
+		f.Exec(`delete from records where seq > 6 and chain <> 'service'`)
+		f.Exec(`update chains set seq = 6, hash = (select hash from records r where r.chain = chains.chain and r.seq = 6) where chain <> 'service'`)
+		f.Answer(token, fixture.KeyClaim("again"))
 		var export bytes.Buffer
-		if err := h.Wallets.ExportRecord(t.Context(), h.As(h.Owner), &export); err != nil {
+		if err := f.Wallets.ExportAuditLog(t.Context(), f.As(f.Owner), &export); err != nil {
 			t.Fatal(err)
 		}
 		without, err := ledger.VerifyExport(bytes.NewReader(export.Bytes()), nil)
@@ -352,11 +352,11 @@ func TestTheRecordIsAChain(t *testing.T) {
 		}
 	})
 	t.Run("also of the service, while locked", func(t *testing.T) {
-		h, _ := setup(t)
-		if err := h.Wallets.Lock(t.Context(), h.As(h.Operator)); err != nil {
+		f, _ := setup(t)
+		if err := f.Wallets.Lock(t.Context(), f.As(f.Operator)); err != nil {
 			t.Fatal(err)
 		}
-		v, err := h.Wallets.VerifyRecord(t.Context(), h.As(h.Operator))
+		v, err := f.Wallets.VerifyAuditLog(t.Context(), f.As(f.Operator))
 		if err != nil || v.Bad != nil || v.Entries == 0 || v.Heads == 0 {
 			t.Errorf("%+v, %v", v, err)
 		}
@@ -364,15 +364,15 @@ func TestTheRecordIsAChain(t *testing.T) {
 }
 
 func TestAFullDiskGivesNothing(t *testing.T) {
-	h := fixture.New(t)
-	token := h.AppToken(fixture.Notes)
-	h.Policy(fixture.AllowAll)
-	h.Answer(token, fixture.KeyClaim("diary"))
-	lift := h.Fill()
+	f := fixture.New(t)
+	token := f.AppToken(fixture.Notes)
+	f.SetPolicy(fixture.AllowAll)
+	f.Answer(token, fixture.KeyClaim("diary"))
+	lift := f.FillDisk()
 	var refusal error
 	given := 0
 	for range 1000 {
-		out, err := h.Ask(token, fixture.KeyClaim("diary"))
+		out, err := f.Ask(token, fixture.KeyClaim("diary"))
 		if err != nil {
 			refusal = err
 			if out.Answer != nil {
@@ -388,7 +388,7 @@ func TestAFullDiskGivesNothing(t *testing.T) {
 	fixture.WantErr(t, refusal, store.ErrFull)
 	lift()
 	recorded := 0
-	for _, kind := range h.Events() {
+	for _, kind := range f.EventKinds() {
 		if kind == "claim.allowed" {
 			recorded++
 		}
@@ -396,7 +396,7 @@ func TestAFullDiskGivesNothing(t *testing.T) {
 	if recorded != given+1 {
 		t.Errorf("%d keys were given, %d are on record", given+1, recorded)
 	}
-	h.Answer(token, fixture.KeyClaim("diary"))
+	f.Answer(token, fixture.KeyClaim("diary"))
 }
 
 // forgedToken is an owner's token as an attacker makes it who has read the source: its text, and the

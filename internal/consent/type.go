@@ -22,7 +22,7 @@ const (
 type Type struct {
 	Name        string // as claims and rules name it
 	Description string // what an app that gives none is taken to say
-	Never       string // why no rule may decide any claim of it, or ""
+	AlwaysAsk   string // why no rule may decide any claim of it, or ""
 	// OwnRoute says that it is asked for over a route of its own, and never among requestedClaims;
 	// its answer is not the claim with members added. The wallet's owner may ask for it too.
 	OwnRoute bool
@@ -31,25 +31,25 @@ type Type struct {
 	Reuse bool
 	// Parse reads a claim as it was asked or as an approval keeps it. It looks nothing up, so that a
 	// malformed claim costs nothing and tells nothing.
-	Parse func(asked did.Object) (Request, error)
+	Parse func(asked did.Object) (Parsed, error)
 }
 
-// Request is one claim that was parsed.
-type Request struct {
-	// Kept is what an approval keeps to read the request again, where that is not what was asked.
-	Kept any
+// Parsed is one claim that was parsed.
+type Parsed struct {
+	// Stored is what an approval keeps to read the request again, where that is not what was asked.
+	Stored any
 	// Salt is the text of the salt that the claim's key is for, nil without one: rules may name it.
 	Salt *string
 	// Candidates lists the salts that the request may be answered with, where Read is to find out
 	// which; Read chooses among those that no rule denies (Claim.Candidates). Nothing is derived.
-	Candidates func(ctx context.Context, q *Question) ([]string, error)
+	Candidates func(ctx context.Context, req *Request) ([]string, error)
 	// Items are the profile items that are asked for; an agent's certificate may list them.
 	Items []string
 	// Principal asks which account answers: it is settled before any claim is read. One claim of a
 	// request may.
 	Principal *Principal
 	// Read looks up what the claim is about and completes it. It runs once nothing denies the claim.
-	Read func(ctx context.Context, q *Question, c *Claim) error
+	Read func(ctx context.Context, req *Request, c *Claim) error
 }
 
 // Principal is the account that a claim asks for. Target is the zero DID where the app leaves the
@@ -78,7 +78,7 @@ func (v vocabulary) has(name string) bool {
 
 // parse reads a claim of a request, or, with kept, one that an approval keeps. What every claim may
 // carry is read here (DID Connect reference f.0).
-func (v vocabulary) parse(raw json.RawMessage, kept bool) (*Claim, error) {
+func (v vocabulary) parse(raw json.RawMessage, stored bool) (*Claim, error) {
 	asked, err := did.ParseObject(raw)
 	if err != nil {
 		return nil, did.Malformed("a claim must be a JSON object without duplicate members", err)
@@ -88,7 +88,7 @@ func (v vocabulary) parse(raw json.RawMessage, kept bool) (*Claim, error) {
 		return nil, did.Malformed("a claim needs a type", nil)
 	}
 	t, known := v[name]
-	if !known || t.OwnRoute && !kept {
+	if !known || t.OwnRoute && !stored {
 		return nil, did.Refuse("claim_unsupported", "this wallet does not answer claims of that type")
 	}
 	description, err := asked.OptionalText("description", MaxText)
@@ -112,8 +112,8 @@ func (v vocabulary) parse(raw json.RawMessage, kept bool) (*Claim, error) {
 }
 
 // newClaim is a claim of a request that was parsed, or that was made in this process.
-func newClaim(t Type, r Request) *Claim {
-	c := &Claim{kind: t, request: r, Description: t.Description, never: t.Never}
+func newClaim(t Type, r Parsed) *Claim {
+	c := &Claim{kind: t, parsed: r, Description: t.Description, alwaysAsk: t.AlwaysAsk}
 	if r.Salt != nil {
 		c.SetSalt(*r.Salt)
 	}

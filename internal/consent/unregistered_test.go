@@ -29,9 +29,9 @@ func stranger32(t *testing.T, i int) fixture.Peer {
 }
 
 func TestARefusedStrangerLeavesNothingBehind(t *testing.T) {
-	h := fixture.New(t)
-	h.Policy(fixture.AllowAll)
-	h.OpenToStrangers()
+	f := fixture.New(t)
+	f.SetPolicy(fixture.AllowAll)
+	f.AllowUnregistered()
 	for name, claim := range map[string]string{
 		"for a claim that is not answered":           `{"type":"prepareTx"}`,
 		"for a delegation that is none":              `{"type":"encryptionKey","salt":"a","delegation":"x.y.z"}`,
@@ -39,53 +39,53 @@ func TestARefusedStrangerLeavesNothingBehind(t *testing.T) {
 		"for a claim that is refused once it is met": `{"type":"encryptionKey"}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			before := h.Left()
-			_, err := h.AskSigned(h.Request(stranger32(t, 1), name, map[string]any{"requestedClaims": fixture.Raw(claim)}))
+			before := f.Footprint()
+			_, err := f.AskSigned(f.SignedRequest(stranger32(t, 1), name, map[string]any{"requestedClaims": fixture.Raw(claim)}))
 			if did.CodeOf(err) == "" {
 				t.Errorf("got %v, want a refusal", err)
 			}
-			if after := h.Left(); after != before {
+			if after := f.Footprint(); after != before {
 				t.Errorf("left %+v, then %+v", before, after)
 			}
 		})
 	}
 	t.Run("over the budget", func(t *testing.T) {
-		before := h.Left()
+		before := f.Footprint()
 		for i := range consent.WaitingPerWallet {
-			if out, err := h.AskSigned(h.Request(stranger32(t, i), "1", nil)); err != nil || out.Pending == nil {
+			if out, err := f.AskSigned(f.SignedRequest(stranger32(t, i), "1", nil)); err != nil || out.Pending == nil {
 				t.Fatal(out, err)
 			}
 		}
-		full := h.Left()
+		full := f.Footprint()
 		if full.Accounts != before.Accounts+consent.WaitingPerWallet {
 			t.Errorf("%d questions made %d accounts", consent.WaitingPerWallet, full.Accounts-before.Accounts)
 		}
 		for i := range 10 {
-			_, err := h.AskSigned(h.Request(stranger32(t, consent.WaitingPerWallet+i), "1", nil))
+			_, err := f.AskSigned(f.SignedRequest(stranger32(t, consent.WaitingPerWallet+i), "1", nil))
 			fixture.WantErr(t, err, consent.ErrTooMany)
 		}
-		if after := h.Left(); after != full {
+		if after := f.Footprint(); after != full {
 			t.Errorf("left %+v, then %+v", full, after)
 		}
 	})
 }
 
 func TestAnAccountIsKeptWithTheQuestionThatNeedsIt(t *testing.T) {
-	h := fixture.New(t)
-	h.OpenToStrangers()
+	f := fixture.New(t)
+	f.AllowUnregistered()
 	p := fixture.NewPeer(t, 7)
-	before := h.Left()
-	out, err := h.AskSigned(h.Request(p, "ask", nil))
+	before := f.Footprint()
+	out, err := f.AskSigned(f.SignedRequest(p, "ask", nil))
 	if err != nil || out.Pending == nil {
 		t.Fatal(out, err)
 	}
-	if after := h.Left(); after != (fixture.Left{Accounts: before.Accounts + 1, Entries: before.Entries + 2, Version: before.Version + 1}) {
+	if after := f.Footprint(); after != (fixture.Footprint{Accounts: before.Accounts + 1, Entries: before.Entries + 2, Version: before.Version + 1}) {
 		t.Errorf("left %+v, then %+v", before, after)
 	}
-	if err := h.Approve(out.Pending.ID, approvals.Choice{}); err != nil {
+	if err := f.Approve(out.Pending.ID, approvals.Choice{}); err != nil {
 		t.Fatal(err)
 	}
-	got, err := h.CollectSigned(h.Request(p, "collect", map[string]any{"approval": out.Pending.ID}), out.Pending.ID)
+	got, err := f.CollectSigned(f.SignedRequest(p, "collect", map[string]any{"approval": out.Pending.ID}), out.Pending.ID)
 	if err != nil || got.Answer == nil {
 		t.Fatal(got, err)
 	}
@@ -93,34 +93,34 @@ func TestAnAccountIsKeptWithTheQuestionThatNeedsIt(t *testing.T) {
 		t.Errorf("answered as %s, want %s", got.Answer.UserDID, account.Address())
 	}
 	t.Run("and with the answer, whoever asks first at once", func(t *testing.T) {
-		token := h.AppToken(fixture.Notes)
-		h.Policy(fixture.AllowAll)
+		token := f.AppToken(fixture.Notes)
+		f.SetPolicy(fixture.AllowAll)
 		callers := make([]*auth.Caller, 6)
 		for i := range callers {
-			callers[i] = h.As(token)
+			callers[i] = f.As(token)
 		}
-		before := h.Left()
+		before := f.Footprint()
 		var all sync.WaitGroup
 		for _, c := range callers {
 			all.Go(func() {
-				out, err := h.Pipeline.Answer(t.Context(), c, fixture.Raw(`{"type":"authPrincipal","targetType":{"key":"ethereum"}}`))
+				out, err := f.Pipeline.Answer(t.Context(), c, fixture.Raw(`{"type":"authPrincipal","targetType":{"key":"ethereum"}}`))
 				if err != nil && !errors.Is(err, store.ErrChanged) || err == nil && out.Answer == nil {
 					t.Errorf("got %v, %v", out, err)
 				}
 			})
 		}
 		all.Wait()
-		if after := h.Left(); after.Accounts != before.Accounts+1 {
+		if after := f.Footprint(); after.Accounts != before.Accounts+1 {
 			t.Errorf("%d accounts were made", after.Accounts-before.Accounts)
 		}
 	})
 	t.Run("but not with a no", func(t *testing.T) {
-		token := h.AppToken(fixture.Notes)
-		h.Policy(policy.Rule{App: policy.Any, Claim: policy.Any, Decision: policy.Deny})
-		before := h.Left()
-		_, err := h.Ask(token, `{"type":"authPrincipal","targetType":{"key":"secp256k1"}}`)
+		token := f.AppToken(fixture.Notes)
+		f.SetPolicy(policy.Rule{App: policy.Any, Claim: policy.Any, Decision: policy.Deny})
+		before := f.Footprint()
+		_, err := f.Ask(token, `{"type":"authPrincipal","targetType":{"key":"secp256k1"}}`)
 		fixture.WantErr(t, err, consent.ErrDenied)
-		if after := h.Left(); after != (fixture.Left{Accounts: before.Accounts, Entries: before.Entries + 1, Version: before.Version}) {
+		if after := f.Footprint(); after != (fixture.Footprint{Accounts: before.Accounts, Entries: before.Entries + 1, Version: before.Version}) {
 			t.Errorf("left %+v, then %+v", before, after)
 		}
 	})

@@ -45,7 +45,7 @@ func TestVerifyReplyFollowsTheVectorsWithAgent(t *testing.T) {
 				err = connect.Allow(requested(t, connect.Token.Body))
 			}
 			wantCode(t, err, c.Expect)
-			if c.Expect == "ok" && (connect.Certificate == nil || connect.Asker() != connect.Agent || connect.App == connect.Agent) {
+			if c.Expect == "ok" && (connect.Certificate == nil || connect.Requester() != connect.Agent || connect.App == connect.Agent) {
 				t.Errorf("does not tell app from agent: %v, %v", connect.App, connect.Agent)
 			}
 		})
@@ -61,7 +61,7 @@ func TestVerifyReplyFollowsTheVectors(t *testing.T) {
 			switch {
 			case ofSession[c.Expect]:
 				wantCode(t, err, "ok")
-				if connect.Certificate != nil || connect.Asker() != connect.App || !connect.Agent.IsZero() {
+				if connect.Certificate != nil || connect.Requester() != connect.App || !connect.Agent.IsZero() {
 					t.Errorf("found an agent: %v", connect.Agent)
 				}
 				wantCode(t, connect.Allow([]ClaimRequest{{Type: "encryptionKey"}}), "ok")

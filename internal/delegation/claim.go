@@ -19,7 +19,7 @@ const claimEncryptionKey = "encryptionKey"
 // checks 1 to 7 of DID Connect reference g.ii.2. asker is the DID that signed
 // the request: the agent's in Delegated Connect, else the app's. Check 8 is the
 // wallet's (account_not_held), check 9 is [Delegation.CheckSalt].
-func Verify(token string, asker did.DID, now time.Time) (Delegation, error) {
+func Verify(token string, requester did.DID, now time.Time) (Delegation, error) {
 	if len(token) > maxToken {
 		return Delegation{}, malformed("it is longer than 64 KiB")
 	}
@@ -47,7 +47,7 @@ func Verify(token string, asker did.DID, now time.Time) (Delegation, error) {
 	if err != nil {
 		return Delegation{}, blame(from, key, mismatch, err)
 	}
-	if err := checkRecipient(verified.Body, asker); err != nil {
+	if err := checkRecipient(verified.Body, requester); err != nil {
 		return Delegation{}, err
 	}
 	granted, err := readPermissions(verified.Body, func(role string) bool { return role == roleConnect })
@@ -63,7 +63,7 @@ func Verify(token string, asker did.DID, now time.Time) (Delegation, error) {
 	return Delegation{
 		Hash:      hashOf(token),
 		From:      from,
-		To:        asker,
+		To:        requester,
 		FromKey:   key,
 		Claims:    granted.claims,
 		Roles:     granted.roles,
@@ -75,12 +75,12 @@ func Verify(token string, asker did.DID, now time.Time) (Delegation, error) {
 
 // checkRecipient is check 5. A second name for the recipient, as certificates
 // have it, may be there but must not be somebody else's.
-func checkRecipient(body did.Object, asker did.DID) error {
-	if to, ok := memberDID(body, "to"); !ok || to != asker {
+func checkRecipient(body did.Object, requester did.DID) error {
+	if to, ok := memberDID(body, "to"); !ok || to != requester {
 		return agentMismatch()
 	}
 	if _, named := body["agentDid"]; named {
-		if agent, ok := memberDID(body, "agentDid"); !ok || agent != asker {
+		if agent, ok := memberDID(body, "agentDid"); !ok || agent != requester {
 			return agentMismatch()
 		}
 	}

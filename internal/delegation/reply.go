@@ -26,9 +26,9 @@ type Connect struct {
 	Certificate *Certificate
 }
 
-// Asker is the DID that signed the request, to whom a delegation must be
+// Requester is the DID that signed the request, to whom a delegation must be
 // addressed (g.ii.2, check 5).
-func (c Connect) Asker() did.DID {
+func (c Connect) Requester() did.DID {
 	if c.Certificate != nil {
 		return c.Agent
 	}

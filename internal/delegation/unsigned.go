@@ -25,7 +25,7 @@ const (
 //
 // It does not look at how long the delegation lives, nor whether signer's hash
 // is sha3, without which the signature is none of the token (g.ii).
-func CheckUnsigned(origin string, signer, asker did.DID, meta did.Object, now time.Time) (Delegation, error) {
+func CheckUnsigned(origin string, signer, requester did.DID, meta did.Object, now time.Time) (Delegation, error) {
 	header, body, err := readUnsigned(origin)
 	if err != nil {
 		return Delegation{}, err
@@ -46,10 +46,10 @@ func CheckUnsigned(origin string, signer, asker did.DID, meta did.Object, now ti
 	if err := checkIssuer(body, signer); err != nil {
 		return Delegation{}, err
 	}
-	if !namesAgent(body, asker) {
+	if !namesAgent(body, requester) {
 		return Delegation{}, agentMismatch()
 	}
-	d := Delegation{From: signer, To: asker}
+	d := Delegation{From: signer, To: requester}
 	if err := d.readTimes(body, now); err != nil {
 		return Delegation{}, err
 	}

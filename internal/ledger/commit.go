@@ -14,16 +14,16 @@ import (
 // ErrMismatch: an Idempotency-Key came back with another body.
 var ErrMismatch = errors.New("this Idempotency-Key was used with another body")
 
-// DoneError is returned for a repeated creation, with the id of what was created the first time.
-type DoneError struct{ ID string }
+// AlreadyCreatedError is returned for a repeated creation, with the id of what was created the first time.
+type AlreadyCreatedError struct{ ID string }
 
-func (e *DoneError) Error() string {
+func (e *AlreadyCreatedError) Error() string {
 	return "this was done already, and its secret is shown once only"
 }
 
-// Once is an Idempotency-Key: a request with the same key of the same token on the same route is
+// IdempotencyKey is an Idempotency-Key: a request with the same key of the same token on the same route is
 // done once (design section 8).
-type Once struct {
+type IdempotencyKey struct {
 	Token, Route, Key string
 	Digest            [32]byte // of the body
 }
@@ -35,12 +35,12 @@ type Change struct {
 	Before []Event
 	// Nonce is that of a signed request, or nil. It is consumed if the kind of Event says so.
 	Nonce *store.Nonce
-	// Once is the request's Idempotency-Key, or nil; Created the id of what the request creates, "" if
+	// IdempotencyKey is the request's Idempotency-Key, or nil; Created the id of what the request creates, "" if
 	// nothing. Secret says that its answer holds a secret and cannot be given twice.
-	Once    *Once
-	Created string
-	Secret  bool
-	Writes  []store.Write
+	IdempotencyKey *IdempotencyKey
+	Created        string
+	Secret         bool
+	Writes         []store.Write
 }
 
 // Commit appends to the wallet's audit log and applies the writes, durably and at once: if the entry
@@ -48,12 +48,12 @@ type Change struct {
 //
 // store.ErrChanged: the keystore was locked since the wallet was read; or, for a kind that is fresh (a
 // release, an approval, its request, and what ends any of them), the wallet's version was raised: read
-// the wallet again and decide again. Other errors: jti_replayed, ErrMismatch, *DoneError, those of
+// the wallet again and decide again. Other errors: jti_replayed, ErrMismatch, *AlreadyCreatedError, those of
 // the writes, and store.ErrUnavailable, after which the outcome is not known.
 func (w *Wallet) Commit(ctx context.Context, c Change) (store.Receipt, error) {
 	change := store.Change{Chain: w.ID(), Epoch: w.epoch, Writes: c.Writes}
 	for _, e := range append(c.Before, c.Event) {
-		entry, err := w.ledger.sealed(w.keys, e)
+		entry, err := w.ledger.sealEntry(w.keys, e)
 		if err != nil {
 			return store.Receipt{}, err
 		}
@@ -87,7 +87,7 @@ func (l *Ledger) Restore(ctx context.Context, epoch int64, c Change, restored *W
 	if err := l.store.Restore(ctx, change, old); err != nil {
 		return fmt.Errorf("restoring the wallet: %w", err)
 	}
-	l.committed(c.Event.Kind)
+	l.notifyCommitted(c.Event.Kind)
 	l.signSoon(restored.ID()) // its heads are signed with another key from here on
 	return nil
 }
@@ -102,7 +102,7 @@ func (l *Ledger) serviceChange(epoch int64, c Change, created *Wallet) (store.Ch
 		Entries: []store.Entry{{Kind: c.Event.Kind.name, ID: store.NewID(), Time: l.store.Now().UnixMilli(), Sealed: plain}},
 	}
 	if created != nil {
-		own, err := l.sealed(created.keys, c.Event)
+		own, err := l.sealEntry(created.keys, c.Event)
 		if err != nil {
 			return store.Change{}, err
 		}
@@ -111,8 +111,8 @@ func (l *Ledger) serviceChange(epoch int64, c Change, created *Wallet) (store.Ch
 	return change, nil
 }
 
-// sealed makes an entry of a wallet's chain.
-func (l *Ledger) sealed(w *keystore.Wallet, e Event) (store.Entry, error) {
+// sealEntry makes an entry of a wallet's chain.
+func (l *Ledger) sealEntry(w *keystore.Wallet, e Event) (store.Entry, error) {
 	plain, err := json.Marshal(e)
 	if err != nil {
 		return store.Entry{}, fmt.Errorf("writing the record: %w", err)
@@ -126,9 +126,9 @@ func (l *Ledger) sealed(w *keystore.Wallet, e Event) (store.Entry, error) {
 // commit commits a change under the request's Idempotency-Key, if there is one. A claim that is
 // repeated is decided again, so only creations are held to one time.
 func (l *Ledger) commit(ctx context.Context, c Change, change store.Change) (store.Receipt, error) {
-	if c.Once != nil && !c.Event.Kind.is(incidental) {
+	if c.IdempotencyKey != nil && !c.Event.Kind.is(incidental) {
 		change.Request = &store.Request{
-			Token: c.Once.Token, Route: c.Once.Route, Key: c.Once.Key, Digest: c.Once.Digest[:],
+			Token: c.IdempotencyKey.Token, Route: c.IdempotencyKey.Route, Key: c.IdempotencyKey.Key, Digest: c.IdempotencyKey.Digest[:],
 			Made: c.Created, Secret: c.Secret, Created: l.store.Now().Unix(),
 		}
 	}
@@ -137,29 +137,29 @@ func (l *Ledger) commit(ctx context.Context, c Change, change store.Change) (sto
 	if !ok {
 		return receipt, err
 	}
-	if string(repeated.Earlier.Digest) != string(c.Once.Digest[:]) {
+	if string(repeated.Earlier.Digest) != string(c.IdempotencyKey.Digest[:]) {
 		return store.Receipt{}, ErrMismatch
 	}
 	if c.Created == "" {
 		change.Request = nil
 		return l.append(ctx, c.Event.Kind, change)
 	}
-	return store.Receipt{}, &DoneError{ID: repeated.Earlier.Made}
+	return store.Receipt{}, &AlreadyCreatedError{ID: repeated.Earlier.Made}
 }
 
 func (l *Ledger) append(ctx context.Context, kind Kind, change store.Change) (store.Receipt, error) {
 	receipt, err := l.store.Commit(ctx, change)
 	if err != nil {
-		return store.Receipt{}, l.replayed(fmt.Errorf("recording the decision: %w", err))
+		return store.Receipt{}, l.replayRefusal(fmt.Errorf("recording the decision: %w", err))
 	}
-	l.committed(kind)
+	l.notifyCommitted(kind)
 	if last := receipt.Seq(); (last-int64(len(change.Entries)))/headEvery != last/headEvery {
 		l.signSoon(change.Chain)
 	}
 	return receipt, nil
 }
 
-func (l *Ledger) committed(kind Kind) {
+func (l *Ledger) notifyCommitted(kind Kind) {
 	l.count(kind.name)
 	if kind.is(wakes) {
 		l.changed.notify()
@@ -178,13 +178,13 @@ func (l *Ledger) signSoon(chain string) {
 // the request cannot be sent again when there is more to be had. jti_replayed if it was consumed before.
 func (l *Ledger) ConsumeNonce(ctx context.Context, n store.Nonce) error {
 	if err := l.store.UseNonce(ctx, n); err != nil {
-		return l.replayed(err)
+		return l.replayRefusal(err)
 	}
 	return nil
 }
 
-// replayed makes the refusal of a jti that was used before; other errors stay as they are.
-func (l *Ledger) replayed(err error) error {
+// replayRefusal makes the refusal of a jti that was used before; other errors stay as they are.
+func (l *Ledger) replayRefusal(err error) error {
 	if !errors.Is(err, store.ErrReplayed) {
 		return err
 	}

@@ -143,10 +143,10 @@ func (l *Ledger) contents(w *Wallet) *contents { return &contents{store: l.store
 // contents opens entries of a chain in their order, also those that came with a backup. It reads the
 // latter's content a page at a time, once there is one.
 type contents struct {
-	store  *store.Store
-	wallet *Wallet // nil: the service's chain, which is plain
-	page   []store.Restored
-	read   int64 // up to which entry page was read
+	store    *store.Store
+	wallet   *Wallet // nil: the service's chain, which is plain
+	page     []store.Restored
+	readUpTo int64 // up to which entry page was read
 }
 
 // open returns what an entry says, nil if it does not open: the chain says whether it was changed.
@@ -158,12 +158,12 @@ func (o *contents) open(ctx context.Context, r store.Record) ([]byte, error) {
 	if err == nil {
 		return content, nil
 	}
-	if r.Seq > o.read {
+	if r.Seq > o.readUpTo {
 		o.page, err = o.store.RestoredRecord(ctx, r.Chain, r.Seq-1, pageSize)
 		if err != nil {
 			return nil, fmt.Errorf("reading the restored record: %w", err)
 		}
-		o.read = r.Seq + pageSize - 1 // no entry up to there is further on
+		o.readUpTo = r.Seq + pageSize - 1 // no entry up to there is further on
 	}
 	for len(o.page) > 0 && o.page[0].Seq < r.Seq {
 		o.page = o.page[1:]

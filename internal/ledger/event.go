@@ -29,7 +29,7 @@ type Event struct {
 	Account    string          `json:"account,omitempty"`
 	Salt       *string         `json:"salt,omitempty"` // hex, of an owner's own key
 	Wallet     string          `json:"wallet,omitempty"`
-	Made       string          `json:"made,omitempty"` // id of a token made or revoked
+	Created    string          `json:"made,omitempty"` // id of a token made or revoked
 	Role       string          `json:"role,omitempty"`
 	Name       string          `json:"name,omitempty"`
 	Policy     *policy.Policy  `json:"policy,omitempty"`
@@ -47,9 +47,9 @@ type ClaimEvent struct {
 	Salt       *string `json:"salt,omitempty"` // hex of the bytes
 	Delegation string  `json:"delegation,omitempty"`
 
-	Items []string `json:"items,omitempty"` // of a profile, those given
-	About string   `json:"about,omitempty"` // id of the credential or asset
-	Made  string   `json:"made,omitempty"`  // address of the key pair
+	Items   []string `json:"items,omitempty"` // of a profile, those given
+	About   string   `json:"about,omitempty"` // id of the credential or asset
+	Created string   `json:"made,omitempty"`  // address of the key pair
 }
 
 // Hex writes bytes as an entry holds them, in hex.

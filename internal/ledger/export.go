@@ -76,8 +76,8 @@ func readExported(text []byte) (line exported, ok bool) {
 	if json.Unmarshal(text, &line) != nil || (line.Record == nil) == (line.Head == nil) {
 		return exported{}, false
 	}
-	again, err := json.Marshal(line)
-	return line, err == nil && bytes.Equal(again, text)
+	written, err := json.Marshal(line)
+	return line, err == nil && bytes.Equal(written, text)
 }
 
 func (r *exportedRecord) row() store.Record {
@@ -123,8 +123,8 @@ func VerifyExport(r io.Reader, head *store.Head) (Verification, error) {
 			continue
 		}
 		h := line.Head.row()
-		if known, twice := v.heads[h.Seq]; twice && !bytes.Equal(known.Hash, h.Hash) {
-			v.fault(h.Seq, "two heads of this entry differ")
+		if earlier, twice := v.heads[h.Seq]; twice && !bytes.Equal(earlier.Hash, h.Hash) {
+			v.reportBad(h.Seq, "two heads of this entry differ")
 		}
 		v.AddHead(h)
 	}

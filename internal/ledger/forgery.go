@@ -16,9 +16,7 @@ var ErrForged = errors.New("a row of the store was changed by somebody else; it 
 // NoteForged appends a forgery to the wallet's audit log, each one once per process, and returns
 // ErrForged. cause is what the keystore said of the row; another error is returned as it is. If the
 // forgery cannot be recorded, that error is returned.
-func (w *Wallet) NoteForged(ctx context.Context, cause error) error { return w.noteForged(ctx, cause) }
-
-func (w *Wallet) noteForged(ctx context.Context, cause error) error {
+func (w *Wallet) NoteForged(ctx context.Context, cause error) error {
 	l := w.ledger
 	seen := forgery{wallet: w.ID()}
 	if forged, ok := errors.AsType[*keystore.ForgedError](cause); ok {

@@ -55,7 +55,7 @@ type Text string
 // record.
 func Check[R Authentic](ctx context.Context, w *Wallet, row R) (Checked[R], error) {
 	if err := w.checkMAC(row); err != nil {
-		return Checked[R]{}, w.noteForged(ctx, err)
+		return Checked[R]{}, w.NoteForged(ctx, err)
 	}
 	return Checked[R]{row}, nil
 }
@@ -69,7 +69,7 @@ func Open[C any, R Sealed](ctx context.Context, w *Wallet, row R) (Opened[R, C],
 	o := Opened[R, C]{row: row}
 	if a, ok := any(row).(Authentic); ok {
 		if err := w.checkMAC(a); err != nil {
-			return Opened[R, C]{}, w.noteForged(ctx, err)
+			return Opened[R, C]{}, w.NoteForged(ctx, err)
 		}
 	}
 	field, sealed := row.Content()
@@ -86,7 +86,7 @@ func OpenField[C any, R Sealed, D any](ctx context.Context, w *Wallet, o Opened[
 func openField[C any](ctx context.Context, w *Wallet, row Row, field string, sealed []byte) (content C, err error) {
 	plain, err := w.keys.Open(place(row, field), sealed)
 	if err != nil {
-		return content, w.noteForged(ctx, err)
+		return content, w.NoteForged(ctx, err)
 	}
 	defer clear(plain)
 	if text, ok := any(&content).(*Text); ok {
@@ -146,12 +146,12 @@ func AllChecked[R Authentic](ctx context.Context, w *Wallet, list List[R]) iter.
 
 // Each opens rows that were read already. Forged ones are put on record and left out.
 func Each[C any, R Sealed](ctx context.Context, w *Wallet, rows []R) iter.Seq2[Opened[R, C], error] {
-	return All[C](ctx, w, once(rows))
+	return All[C](ctx, w, onePage(rows))
 }
 
 // EachChecked is Each for rows without sealed content.
 func EachChecked[R Authentic](ctx context.Context, w *Wallet, rows []R) iter.Seq2[Checked[R], error] {
-	return AllChecked(ctx, w, once(rows))
+	return AllChecked(ctx, w, onePage(rows))
 }
 
 // Rows gives the rows of a list as they are, a page at a time: for those whose own sealed part says,
@@ -177,7 +177,7 @@ func Rows[R any](list List[R]) iter.Seq2[R, error] {
 	}
 }
 
-func once[R any](rows []R) List[R] {
+func onePage[R any](rows []R) List[R] {
 	return func(store.Page) ([]R, string, error) { return rows, "", nil }
 }
 

@@ -68,14 +68,14 @@ type Verifier struct {
 
 	checker store.Checker
 	heads   map[int64]store.Head // not yet met
-	met     []metHead
+	matched []matchedHead
 	part    int
 	entries int64
 	bad     *BadEntry
 }
 
-// metHead is a head that fits its entry, and the part of the record that it is in.
-type metHead struct {
+// matchedHead is a head that fits its entry, and the part of the record that it is in.
+type matchedHead struct {
 	part int
 	head store.Head
 }
@@ -94,7 +94,7 @@ func beginsPart(r store.Record) bool {
 // AddHead notes a head. One that was not signed does not fit.
 func (v *Verifier) AddHead(h store.Head) {
 	if h.Chain != v.checker.Chain || !keystore.VerifyHead(h) {
-		v.fault(h.Seq, foreignHead)
+		v.reportBad(h.Seq, foreignHead)
 		return
 	}
 	if _, noted := v.heads[h.Seq]; !noted {
@@ -111,7 +111,7 @@ func (v *Verifier) Add(r store.Record) {
 		return
 	}
 	if err, broken := errors.AsType[*store.BrokenError](v.checker.Add(r)); broken {
-		v.fault(err.Seq, err.Why)
+		v.reportBad(err.Seq, err.Why)
 		return
 	}
 	if beginsPart(r) {
@@ -122,28 +122,28 @@ func (v *Verifier) Add(r store.Record) {
 		return
 	}
 	if !bytes.Equal(h.Hash, r.Hash) {
-		v.fault(r.Seq, "it is not the entry whose hash was signed")
+		v.reportBad(r.Seq, "it is not the entry whose hash was signed")
 		return
 	}
-	v.met = append(v.met, metHead{v.part, h})
+	v.matched = append(v.matched, matchedHead{v.part, h})
 	delete(v.heads, r.Seq)
 }
 
-// fault keeps the first that does not fit.
-func (v *Verifier) fault(seq int64, why string) {
+// reportBad keeps the first that does not fit.
+func (v *Verifier) reportBad(seq int64, why string) {
 	if v.bad == nil || seq < v.bad.Seq {
 		v.bad = &BadEntry{Seq: seq, Why: why}
 	}
 }
 
-// fitting returns the heads that are signed with their part's key: Key where it is known to be, or
+// matchingHeads returns the heads that are signed with their part's key: Key where it is known to be, or
 // else the first that the part has.
-func (v *Verifier) fitting() []metHead {
+func (v *Verifier) matchingHeads() []matchedHead {
 	keys := map[int][]byte{}
 	if v.Own {
 		keys[v.part] = v.Key
 	}
-	for _, m := range v.met {
+	for _, m := range v.matched {
 		if v.Key != nil && bytes.Equal(m.head.PublicKey, v.Key) {
 			keys[m.part] = v.Key
 		}
@@ -151,13 +151,13 @@ func (v *Verifier) fitting() []metHead {
 	if v.Key != nil && len(keys) == 0 {
 		keys[v.part] = v.Key
 	}
-	var fit []metHead
-	for _, m := range v.met {
+	var fit []matchedHead
+	for _, m := range v.matched {
 		if keys[m.part] == nil {
 			keys[m.part] = m.head.PublicKey
 		}
 		if !bytes.Equal(keys[m.part], m.head.PublicKey) {
-			v.fault(m.head.Seq, foreignHead)
+			v.reportBad(m.head.Seq, foreignHead)
 			continue
 		}
 		fit = append(fit, m)
@@ -170,12 +170,12 @@ func (v *Verifier) Result() Verification {
 	for seq, h := range v.heads {
 		switch {
 		case seq > v.checker.Seq && v.Own && !bytes.Equal(h.PublicKey, v.Key):
-			v.fault(seq, foreignHead)
+			v.reportBad(seq, foreignHead)
 		case seq > v.checker.Seq:
-			v.fault(v.checker.Seq+1, fmt.Sprintf("entries are missing: entry %d was signed once", seq))
+			v.reportBad(v.checker.Seq+1, fmt.Sprintf("entries are missing: entry %d was signed once", seq))
 		}
 	}
-	fit := v.fitting()
+	fit := v.matchingHeads()
 	result := Verification{Entries: v.entries, Heads: int64(len(fit)), Bad: v.bad}
 	if len(fit) > 0 {
 		result.Head = &fit[len(fit)-1].head

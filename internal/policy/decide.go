@@ -10,31 +10,31 @@ import (
 
 // Fact is all that a decision about one claim rests on; the rest of the claim cannot matter.
 type Fact struct {
-	App     did.DID // the requester
-	Agent   did.DID // who speaks for it, or zero
-	Known   bool    // the app has a token in the wallet, or the owner approved it
-	Claim   string  // the claim's type
-	Account string  // address of the account whose key would answer
-	Salt    []byte
-	HasSalt bool
+	App        did.DID // the requester
+	Agent      did.DID // who speaks for it, or zero
+	Registered bool    // the app has a token in the wallet, or the owner approved it
+	Claim      string  // the claim's type
+	Account    string  // address of the account whose key would answer
+	Salt       []byte
+	HasSalt    bool
 	// About is what else a grant for such a claim is held to, or "".
 	About string
 	// Delegation is the hash, in hex, of the delegation presented, or "".
 	Delegation string
-	// Never says why no rule may decide, or is "".
-	Never string
+	// AlwaysAsk says why no rule may decide, or is "".
+	AlwaysAsk string
 	// MFA is set if a number shown on the app's page must be chosen: nothing but a person can.
 	MFA bool
 }
 
 // GrantContent is the sealed part of a grant.
 type GrantContent struct {
-	Claim      string  `json:"claim"`
-	Account    string  `json:"account"`
-	Salt       *string `json:"salt,omitempty"` // hex of the bytes
-	SaltText   string  `json:"saltText,omitempty"`
-	Delegation string  `json:"delegation,omitempty"` // hash, hex
-	Asker      string  `json:"asker,omitempty"`      // token that asked; revoking it ends the grant
+	Claim       string  `json:"claim"`
+	Account     string  `json:"account"`
+	Salt        *string `json:"salt,omitempty"` // hex of the bytes
+	SaltText    string  `json:"saltText,omitempty"`
+	Delegation  string  `json:"delegation,omitempty"` // hash, hex
+	RequesterID string  `json:"asker,omitempty"`      // token that asked; revoking it ends the grant
 
 	About string    `json:"about,omitempty"` // what else it is held to (Fact.About)
 	Items *[]string `json:"items,omitempty"` // of a profile, those that are given under it
@@ -86,14 +86,14 @@ func Decide(p Policy, grants []Grant, f Fact, now time.Time) Verdict {
 	if f.MFA {
 		return Verdict{Decision: Ask, Reason: "a number shown on the app's page must be chosen"}
 	}
-	if f.Never != "" {
+	if f.AlwaysAsk != "" {
 		// A grant counts here only if it was made for this very delegation.
 		if f.Delegation != "" {
 			if g := find(grants, f, now); g != nil {
 				return Verdict{Decision: Allow, Grant: g, Reason: "allowed by a grant for this delegation"}
 			}
 		}
-		return Verdict{Decision: Ask, Reason: f.Never}
+		return Verdict{Decision: Ask, Reason: f.AlwaysAsk}
 	}
 	if rule, d := p.match(f); rule > 0 {
 		if d == Allow {

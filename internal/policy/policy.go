@@ -134,7 +134,7 @@ func (r Rule) matches(f Fact) bool {
 	if r.Off {
 		return false
 	}
-	if !f.Known && (r.App == Any || r.Decision == Allow) {
+	if !f.Registered && (r.App == Any || r.Decision == Allow) {
 		return false // the owner is asked about an app that is not registered
 	}
 	if r.App != Any && r.App != f.App.String() {

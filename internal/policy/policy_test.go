@@ -29,7 +29,7 @@ func isType(name string) bool { return name == "encryptionKey" || name == "authP
 
 // salted is a Fact about an encryptionKey claim of the app for a salt.
 func salted(t *testing.T, address, salt string) Fact {
-	return Fact{App: app(t, address), Known: true, Claim: "encryptionKey", Salt: did.LooseBytes(salt), HasSalt: true}
+	return Fact{App: app(t, address), Registered: true, Claim: "encryptionKey", Salt: did.LooseBytes(salt), HasSalt: true}
 }
 
 func TestPolicy(t *testing.T) {
@@ -44,7 +44,7 @@ func TestPolicy(t *testing.T) {
 		t.Fatal(err)
 	}
 	principal := func(address string, known bool) Fact {
-		return Fact{App: app(t, address), Known: known, Claim: "authPrincipal"}
+		return Fact{App: app(t, address), Registered: known, Claim: "authPrincipal"}
 	}
 	for name, c := range map[string]struct {
 		fact Fact
@@ -60,7 +60,7 @@ func TestPolicy(t *testing.T) {
 		"lets a known app be whoever it is":                       {principal(another, true), 4, Allow},
 		"does not let * speak of an app that is not known":        {principal(another, false), 0, Ask},
 		"takes the first rule that matches":                       {principal(notes, true), 4, Allow},
-		"does not hold a claim without a salt to a rule with one": {Fact{App: app(t, notes), Known: true, Claim: "encryptionKey"}, 5, Ask},
+		"does not hold a claim without a salt to a rule with one": {Fact{App: app(t, notes), Registered: true, Claim: "encryptionKey"}, 5, Ask},
 	} {
 		t.Run(name, func(t *testing.T) {
 			rule, got := p.match(c.fact)
@@ -101,7 +101,7 @@ func TestDecide(t *testing.T) {
 	f := salted(t, notes, "diary")
 	f.Account = "z1account"
 	with := func(change func(*Fact)) Fact { g := f; change(&g); return g }
-	crossing := with(func(f *Fact) { f.Never, f.Delegation = "another account", "d1" })
+	crossing := with(func(f *Fact) { f.AlwaysAsk, f.Delegation = "another account", "d1" })
 
 	salt := "diary"
 	inHex := hex.EncodeToString(did.LooseBytes(salt))
@@ -141,9 +141,9 @@ func TestDecide(t *testing.T) {
 		"lets no grant for another delegation cross":            {allow, grant(func(g *Grant) { g.Delegation = "d2" }), crossing, Ask},
 		"lets the grant for this very delegation cross":         {Policy{}, grant(func(g *Grant) { g.Delegation = "d1" }), crossing, Allow},
 		"denies by rule what crosses accounts":                  {deny, grant(func(g *Grant) { g.Delegation = "d1" }), crossing, Deny},
-		"asks for a salt of another DID whatever was granted":   {allow, grant(plainly), with(func(f *Fact) { f.Never = "salt of another" }), Ask},
+		"asks for a salt of another DID whatever was granted":   {allow, grant(plainly), with(func(f *Fact) { f.AlwaysAsk = "salt of another" }), Ask},
 		"asks a person for the number on the page":              {allow, grant(plainly), with(func(f *Fact) { f.MFA = true }), Ask},
-		"asks a person for the number even for a delegation":    {allow, grant(func(g *Grant) { g.Delegation = "d1" }), with(func(f *Fact) { f.Never, f.Delegation, f.MFA = "x", "d1", true }), Ask},
+		"asks a person for the number even for a delegation":    {allow, grant(func(g *Grant) { g.Delegation = "d1" }), with(func(f *Fact) { f.AlwaysAsk, f.Delegation, f.MFA = "x", "d1", true }), Ask},
 		"does not spend a delegation's grant without it":        {Policy{}, grant(func(g *Grant) { g.Delegation = "d1" }), f, Ask},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -13,7 +13,7 @@ type WriteRequest = writeRequest
 
 var SecretWrite = secretWrite
 
-func (r writeRequest) Request() consent.Request { return r.request() }
+func (r writeRequest) Parsed() consent.Parsed { return r.parsed() }
 
 // Seal completes a request to write a secret, as reading it does.
 func Seal(ctx context.Context, st *store.Store, c *auth.Caller, account store.Account, s NewSecret, r *WriteRequest) error {

@@ -52,15 +52,15 @@ func secretStorageKey() consent.Type {
 		Description: "Please give the key of the secret storage.",
 		OwnRoute:    true,
 		Reuse:       true,
-		Parse: func(asked did.Object) (consent.Request, error) {
-			r, err := reread[keyRequest](asked)
-			return r.request(), err
+		Parse: func(asked did.Object) (consent.Parsed, error) {
+			r, err := parseStored[keyRequest](asked)
+			return r.parsed(), err
 		},
 	}
 }
 
-// reread reads a request as an approval keeps it.
-func reread[R any](asked did.Object) (r R, err error) {
+// parseStored reads a request as an approval keeps it.
+func parseStored[R any](asked did.Object) (r R, err error) {
 	raw, err := json.Marshal(asked)
 	if err == nil {
 		err = json.Unmarshal(raw, &r)
@@ -82,29 +82,29 @@ type keyRequest struct {
 	KeyInfo json.RawMessage `json:"keyInfo,omitempty"`
 }
 
-func (r keyRequest) request() consent.Request {
-	return consent.Request{Kept: r, Salt: &r.Salt, Read: r.read}
+func (r keyRequest) parsed() consent.Parsed {
+	return consent.Parsed{Stored: r, Salt: &r.Salt, Read: r.read}
 }
 
-func (r keyRequest) read(ctx context.Context, q *consent.Question, c *consent.Claim) error {
-	c.Same = map[string]string{"type": r.Type, "salt": hex.EncodeToString(c.Salt())}
+func (r keyRequest) read(ctx context.Context, req *consent.Request, c *consent.Claim) error {
+	c.Identity = map[string]string{"type": r.Type, "salt": hex.EncodeToString(c.Salt())}
 	if r.Make {
 		c.Description = "Please give the key for a new secret storage, " + show.Escape(r.Name) + "."
 	} else if r.Name != "" {
 		c.Description = "Please give the key of the secret storage, for the secret " + show.Escape(r.Name) + "."
 	}
-	if err := q.CheckSalt(ctx, c); err != nil {
+	if err := req.CheckSalt(ctx, c); err != nil {
 		return err
 	}
-	k, err := rowsOf(q).secretKey(ctx, r.Salt)
+	k, err := rowsOf(req).secretKey(ctx, r.Salt)
 	if err != nil {
 		return err
 	}
 	c.Prepare = func(ctx context.Context, _ string) ([]store.Write, error) {
 		if !r.Make {
-			return prepareFound(q, c, k, r)
+			return prepareFound(req, c, k, r)
 		}
-		w, err := rowsOf(q).madeKey(ctx, k, r.Name)
+		w, err := rowsOf(req).recordMaker(ctx, k, r.Name)
 		return []store.Write{w}, err
 	}
 	c.Body = func(receipt store.Receipt, w *keystore.Wallet) (any, string, error) {
@@ -126,12 +126,12 @@ func (r keyRequest) read(ctx context.Context, q *consent.Question, c *consent.Cl
 
 // prepareFound looks once more whether the key fits, for it may be a while since it was found. A
 // key that is given is in use here, also if its row was not (a wallet restored from its words).
-func prepareFound(q *consent.Question, c *consent.Claim, k knownKey, r keyRequest) ([]store.Write, error) {
+func prepareFound(req *consent.Request, c *consent.Claim, k appKey, r keyRequest) ([]store.Write, error) {
 	description, err := secretstorage.ParseDescription(r.KeyInfo)
 	if err != nil {
 		return nil, err
 	}
-	fits, err := q.Caller.Wallet.Keys().FitsDescriptions(c.Account, c.Salt(), []secretstorage.Description{description})
+	fits, err := req.Caller.Wallet.Keys().FitsDescriptions(c.Account, c.Salt(), []secretstorage.Description{description})
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +141,7 @@ func prepareFound(q *consent.Question, c *consent.Claim, k knownKey, r keyReques
 	if k.row.Tag != nil {
 		return nil, nil
 	}
-	w, err := rowsOf(q).putKey(k)
+	w, err := rowsOf(req).putKey(k)
 	return []store.Write{w}, err
 }
 
@@ -160,9 +160,9 @@ func storageKey(r store.Receipt, w *keystore.Wallet, account store.Account, salt
 	return secretstorage.NewKey(key.Reveal())
 }
 
-// knownKey is a key that an app may have: one it made, or the default one. The zero row says that
+// appKey is a key that an app may have: one it made, or the default one. The zero row says that
 // it is not in use here yet.
-type knownKey struct {
+type appKey struct {
 	row     store.SecretKey
 	content KeyContent
 	salt    []byte
@@ -178,9 +178,9 @@ type KeyContent struct {
 	IDs []string `json:"ids,omitempty"`
 }
 
-func (k knownKey) isDefault() bool { return bytes.Equal(k.salt, did.LooseBytes(DefaultSalt)) }
+func (k appKey) isDefault() bool { return bytes.Equal(k.salt, did.LooseBytes(DefaultSalt)) }
 
-func (k knownKey) noted(id string) bool { return slices.Contains(k.content.IDs, id) }
+func (k appKey) noted(id string) bool { return slices.Contains(k.content.IDs, id) }
 
 // rows are the secrets and the keys of the caller's app.
 type rows struct {
@@ -188,7 +188,7 @@ type rows struct {
 	caller *auth.Caller
 }
 
-func rowsOf(q *consent.Question) rows { return rows{q.Store, q.Caller} }
+func rowsOf(req *consent.Request) rows { return rows{req.Store, req.Caller} }
 
 func (r rows) app() string { return r.caller.App.Address() }
 
@@ -204,8 +204,8 @@ func KeyTag(c *auth.Caller, app string, salt []byte) []byte { return tag(c, "sec
 func Tag(c *auth.Caller, app, name string) []byte { return tag(c, "secret", app, []byte(name)) }
 
 // secretKey returns an app's key for a salt; without a row if it is not in use here.
-func (r rows) secretKey(ctx context.Context, salt string) (knownKey, error) {
-	k := knownKey{content: KeyContent{Salt: salt}, salt: did.LooseBytes(salt)}
+func (r rows) secretKey(ctx context.Context, salt string) (appKey, error) {
+	k := appKey{content: KeyContent{Salt: salt}, salt: did.LooseBytes(salt)}
 	row, err := r.store.SecretKey(ctx, r.caller.WalletID, KeyTag(r.caller, r.app(), k.salt))
 	if errors.Is(err, store.ErrNotFound) {
 		return k, nil
@@ -216,8 +216,8 @@ func (r rows) secretKey(ctx context.Context, salt string) (knownKey, error) {
 	return openKey(ctx, r.caller, row)
 }
 
-func openKey(ctx context.Context, c *auth.Caller, row store.SecretKey) (knownKey, error) {
-	k := knownKey{row: row}
+func openKey(ctx context.Context, c *auth.Caller, row store.SecretKey) (appKey, error) {
+	k := appKey{row: row}
 	opened, err := ledger.Open[KeyContent](ctx, c.Wallet, row)
 	if err != nil {
 		return k, err
@@ -228,12 +228,12 @@ func openKey(ctx context.Context, c *auth.Caller, row store.SecretKey) (knownKey
 }
 
 // secretKeys returns all keys of an app, the default one first, whether it is in use or not.
-func (r rows) secretKeys(ctx context.Context) ([]knownKey, error) {
+func (r rows) secretKeys(ctx context.Context) ([]appKey, error) {
 	list, err := r.store.SecretKeys(ctx, r.caller.WalletID, r.app())
 	if err != nil {
 		return nil, fmt.Errorf("reading the app's keys: %w", err)
 	}
-	keys := []knownKey{{content: KeyContent{Salt: DefaultSalt}, salt: did.LooseBytes(DefaultSalt)}}
+	keys := []appKey{{content: KeyContent{Salt: DefaultSalt}, salt: did.LooseBytes(DefaultSalt)}}
 	for _, row := range list {
 		k, err := openKey(ctx, r.caller, row)
 		switch {
@@ -251,7 +251,7 @@ func (r rows) secretKeys(ctx context.Context) ([]knownKey, error) {
 }
 
 // putKey returns the write that puts a key's content down.
-func (r rows) putKey(k knownKey) (store.Write, error) {
+func (r rows) putKey(k appKey) (store.Write, error) {
 	row := k.row
 	if row.Tag == nil {
 		row = store.SecretKey{
@@ -268,8 +268,8 @@ func (r rows) putKey(k knownKey) (store.Write, error) {
 	return store.UpdateSecretKey(k.row, row), nil
 }
 
-// madeKey returns the write that says that the caller's token had this key made just now.
-func (r rows) madeKey(ctx context.Context, k knownKey, name string) (store.Write, error) {
+// recordMaker returns the write that says that the caller's token had this key made just now.
+func (r rows) recordMaker(ctx context.Context, k appKey, name string) (store.Write, error) {
 	keys, err := r.secretKeys(ctx)
 	if err != nil {
 		return store.Write{}, err
@@ -311,15 +311,15 @@ func (s *Secrets) MakeKey(ctx context.Context, c *auth.Caller, app did.DID, salt
 	if len(name) > maxKeyName || !utf8.ValidString(name) {
 		return consent.Outcome{}, auth.Invalid("a key's name has at most %d bytes of text", maxKeyName)
 	}
-	return s.request(ctx, c, secretStorageKey(), r.request())
+	return s.answer(ctx, c, secretStorageKey(), r.parsed())
 }
 
 // KeyInUse tells the person that an encryptionKey that is asked for is the key of a secret storage.
-func KeyInUse(ctx context.Context, q *consent.Question, c *consent.Claim) (string, error) {
+func KeyInUse(ctx context.Context, req *consent.Request, c *consent.Claim) (string, error) {
 	if c.Account.Type != did.AccountType().String() {
 		return "", nil
 	}
-	_, err := q.Store.SecretKey(ctx, q.Caller.WalletID, KeyTag(q.Caller, c.Account.App, c.Salt()))
+	_, err := req.Store.SecretKey(ctx, req.Caller.WalletID, KeyTag(req.Caller, c.Account.App, c.Salt()))
 	if errors.Is(err, store.ErrNotFound) {
 		return "", nil
 	}

@@ -31,27 +31,27 @@ type Content struct {
 	Data  json.RawMessage `json:"data"`
 }
 
-// keptSecret is a secret's row, opened.
-type keptSecret struct {
+// openedSecret is a secret's row, opened.
+type openedSecret struct {
 	row     store.Secret
 	content Content
 }
 
-func (r rows) openSecret(ctx context.Context, row store.Secret) (keptSecret, error) {
-	s := keptSecret{row: row}
+func (r rows) openSecret(ctx context.Context, row store.Secret) (openedSecret, error) {
+	s := openedSecret{row: row}
 	opened, err := ledger.Open[Content](ctx, r.caller.Wallet, row)
 	s.content = opened.Content()
 	return s, err
 }
 
 // secret returns the caller's app's secret of that name, and whether there is one.
-func (r rows) secret(ctx context.Context, name string) (keptSecret, bool, error) {
+func (r rows) secret(ctx context.Context, name string) (openedSecret, bool, error) {
 	row, err := r.store.Secret(ctx, r.caller.WalletID, Tag(r.caller, r.app(), name))
 	if errors.Is(err, store.ErrNotFound) {
-		return keptSecret{}, false, nil
+		return openedSecret{}, false, nil
 	}
 	if err != nil {
-		return keptSecret{}, false, fmt.Errorf("looking for the secret: %w", err)
+		return openedSecret{}, false, fmt.Errorf("looking for the secret: %w", err)
 	}
 	s, err := r.openSecret(ctx, row)
 	return s, err == nil, err
@@ -66,9 +66,9 @@ func (s Content) open(r store.Receipt, w *keystore.Wallet, account store.Account
 	return w.OpenSecret(r, account, did.LooseBytes(s.Salt), data, s.Name, s.KeyID)
 }
 
-// opensAgain is what keeps a secret from being replaced by one that could not be opened: what is
+// checkOpens is what keeps a secret from being replaced by one that could not be opened: what is
 // about to be stored is opened with the key at hand, and compared with what was to be kept.
-func opensAgain(c *auth.Caller, r writeRequest, account store.Account) error {
+func checkOpens(c *auth.Caller, r writeRequest, account store.Account) error {
 	data, err := secretstorage.ParseSecret(r.Data, secretstorage.MaxPlaintext)
 	if err != nil {
 		return err
@@ -128,7 +128,7 @@ func (rows rows) sealSecret(ctx context.Context, account store.Account, s NewSec
 		return err
 	}
 	if s.Raw != nil {
-		return takeRaw(c, account, keys, s, r)
+		return findUsableCopy(c, account, keys, s, r)
 	}
 	k := keys[0] // the default key
 	sealed, err := c.Wallet.Keys().SealSecret(account, k.salt, s.Name, s.Value)
@@ -148,9 +148,9 @@ func (rows rows) sealSecret(ctx context.Context, account store.Account, s NewSec
 	return err
 }
 
-// takeRaw finds a copy that one of the app's keys opens. The data is kept as it came, so that
+// findUsableCopy finds a copy that one of the app's keys opens. The data is kept as it came, so that
 // clients read it as they wrote it.
-func takeRaw(c *auth.Caller, account store.Account, keys []knownKey, s NewSecret, r *writeRequest) error {
+func findUsableCopy(c *auth.Caller, account store.Account, keys []appKey, s NewSecret, r *writeRequest) error {
 	data, err := secretstorage.ParseSecret(s.Raw, secretstorage.MaxPlaintext)
 	if did.CodeOf(err) == "not_found" {
 		return did.Refuse("not_encrypted", "an empty object is a secret that was removed; delete it instead")

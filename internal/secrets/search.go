@@ -54,7 +54,7 @@ func readOffer(raw json.RawMessage) ([]offered, error) {
 
 // fit is a key that fits a description.
 type fit struct {
-	key    knownKey
+	key    appKey
 	offer  offered
 	proved bool // by its check; otherwise the id was noted for the key
 }
@@ -71,9 +71,9 @@ func (f fit) rank() int {
 	return rank
 }
 
-// fitting looks what each key of an account may be: every description whose check it meets, and,
+// findFits looks what each key of an account may be: every description whose check it meets, and,
 // not proved, every one that has none.
-func fitting(c *auth.Caller, account store.Account, keys []knownKey, offers []offered) ([]fit, error) {
+func findFits(c *auth.Caller, account store.Account, keys []appKey, offers []offered) ([]fit, error) {
 	descriptions := make([]secretstorage.Description, len(offers))
 	for i, o := range offers {
 		descriptions[i] = o.description
@@ -123,22 +123,22 @@ func (s *Secrets) FindKey(ctx context.Context, c *auth.Caller, app did.DID, keys
 	if err != nil {
 		return consent.Outcome{}, s.pipeline.Refuse(ctx, c, err)
 	}
-	return s.request(ctx, c, secretStorageKey(), (&search{name: name, offers: offers}).request())
+	return s.answer(ctx, c, secretStorageKey(), (&search{name: name, offers: offers}).parsed())
 }
 
 // search asks for whichever of the app's keys fits a description that is offered.
 type search struct {
 	name   string
 	offers []offered
-	keys   []knownKey // of the app, as they were read for its candidates
+	keys   []appKey // of the app, as they were read for its candidates
 }
 
-func (s *search) request() consent.Request {
-	return consent.Request{Candidates: s.candidates, Read: s.read}
+func (s *search) parsed() consent.Parsed {
+	return consent.Parsed{Candidates: s.candidates, Read: s.read}
 }
 
-func (s *search) candidates(ctx context.Context, q *consent.Question) (salts []string, err error) {
-	if s.keys, err = rowsOf(q).secretKeys(ctx); err != nil {
+func (s *search) candidates(ctx context.Context, req *consent.Request) (salts []string, err error) {
+	if s.keys, err = rowsOf(req).secretKeys(ctx); err != nil {
 		return nil, err
 	}
 	for _, k := range s.keys {
@@ -148,9 +148,9 @@ func (s *search) candidates(ctx context.Context, q *consent.Question) (salts []s
 }
 
 // read finds the key that is answered with, which becomes what is asked for.
-func (s *search) read(ctx context.Context, q *consent.Question, c *consent.Claim) error {
-	keys := slices.DeleteFunc(slices.Clone(s.keys), func(k knownKey) bool { return !slices.Contains(c.Candidates, k.content.Salt) })
-	found, err := fitting(q.Caller, q.Account, keys, s.offers)
+func (s *search) read(ctx context.Context, req *consent.Request, c *consent.Claim) error {
+	keys := slices.DeleteFunc(slices.Clone(s.keys), func(k appKey) bool { return !slices.Contains(c.Candidates, k.content.Salt) })
+	found, err := findFits(req.Caller, req.Account, keys, s.offers)
 	if err != nil {
 		return err
 	}
@@ -159,9 +159,9 @@ func (s *search) read(ctx context.Context, q *consent.Question, c *consent.Claim
 		return noKey()
 	}
 	r := keyRequest{Type: secretStorageKey().Name, Salt: f.key.content.Salt, Name: s.name, KeyID: f.offer.id, KeyInfo: f.offer.raw}
-	c.Kept = r
+	c.Stored = r
 	c.SetSalt(r.Salt)
-	return r.read(ctx, q, c)
+	return r.read(ctx, req, c)
 }
 
 // NoteKey notes the id that a client gave a key of its app. The description's check says
@@ -180,22 +180,22 @@ func (s *Secrets) NoteKey(ctx context.Context, c *auth.Caller, app did.DID, id s
 	if err != nil {
 		return s.pipeline.Refuse(ctx, c, err)
 	}
-	return full(s.auth.Retry(ctx, c, auth.Tries, func() error { return s.pipeline.Refuse(ctx, c, s.noteOnce(ctx, c, o)) }))
+	return refuseFull(s.auth.Retry(ctx, c, auth.Tries, func() error { return s.pipeline.Refuse(ctx, c, s.noteOnce(ctx, c, o)) }))
 }
 
 func (s *Secrets) noteOnce(ctx context.Context, c *auth.Caller, o offered) error {
 	all := &search{}
-	allowed, err := s.pipeline.Candidates(ctx, c, secretStorageKey(), all.request())
+	allowed, err := s.pipeline.Candidates(ctx, c, secretStorageKey(), all.parsed())
 	if err != nil {
 		return err
 	}
-	keys := slices.DeleteFunc(all.keys, func(k knownKey) bool { return !slices.Contains(allowed, k.content.Salt) })
+	keys := slices.DeleteFunc(all.keys, func(k appKey) bool { return !slices.Contains(allowed, k.content.Salt) })
 	k, proved, err := s.described(ctx, c, keys, o)
 	if err != nil {
 		return err
 	}
 	var writes []store.Write
-	put := func(k knownKey) error {
+	put := func(k appKey) error {
 		w, err := rows{s.store, c}.putKey(k)
 		writes = append(writes, w)
 		return err
@@ -228,19 +228,19 @@ func (s *Secrets) noteOnce(ctx context.Context, c *auth.Caller, o offered) error
 }
 
 // described returns the key that a description is of, and whether its check proves that.
-func (s *Secrets) described(ctx context.Context, c *auth.Caller, keys []knownKey, o offered) (knownKey, bool, error) {
-	account, err := s.auth.AccountOf(ctx, c, did.AccountType())
+func (s *Secrets) described(ctx context.Context, c *auth.Caller, keys []appKey, o offered) (appKey, bool, error) {
+	account, err := s.auth.EnsureAccount(ctx, c, did.AccountType())
 	if err != nil {
-		return knownKey{}, false, err
+		return appKey{}, false, err
 	}
-	found, err := fitting(c, account, keys, []offered{o})
+	found, err := findFits(c, account, keys, []offered{o})
 	if err != nil {
-		return knownKey{}, false, err
+		return appKey{}, false, err
 	}
 	if f, ok := best(found); ok {
 		return f.key, f.proved, nil
 	}
-	var last knownKey
+	var last appKey
 	for _, f := range found { // a description without a check: it may be any
 		if made := f.key.content.Makers[c.Token]; made > last.content.Makers[c.Token] {
 			last = f.key

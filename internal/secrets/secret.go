@@ -48,19 +48,19 @@ func asApp(c *auth.Caller, app did.DID) (*auth.Caller, error) {
 	case app.IsZero():
 		return nil, auth.Invalid("say whose secrets: app")
 	}
-	asker := *c
-	asker.App = app
-	return &asker, nil
+	requester := *c
+	requester.App = app
+	return &requester, nil
 }
 
-// request passes a request of a route of secret storage through the pipeline.
-func (s *Secrets) request(ctx context.Context, c *auth.Caller, t consent.Type, r consent.Request) (consent.Outcome, error) {
-	out, err := s.pipeline.Request(ctx, c, t, r)
-	return out, full(err)
+// answer passes a request of a route of secret storage through the pipeline.
+func (s *Secrets) answer(ctx context.Context, c *auth.Caller, t consent.Type, r consent.Parsed) (consent.Outcome, error) {
+	out, err := s.pipeline.AnswerParsed(ctx, c, t, r)
+	return out, refuseFull(err)
 }
 
-// full is the refusal of an app that has as many secrets or keys as it may have.
-func full(err error) error {
+// refuseFull is the refusal of an app that has as many secrets or keys as it may have.
+func refuseFull(err error) error {
 	if errors.Is(err, store.ErrTooMany) && !errors.Is(err, consent.ErrTooMany) {
 		return did.Refuse("secrets_full", "the app has as many secrets or keys here as it may have; delete some")
 	}
@@ -71,9 +71,9 @@ func full(err error) error {
 func secretRead() consent.Type {
 	return consent.Type{
 		Name: "secret.read", Description: "Please give a secret.", OwnRoute: true, Reuse: true,
-		Parse: func(asked did.Object) (consent.Request, error) {
-			r, err := reread[readRequest](asked)
-			return r.request(), err
+		Parse: func(asked did.Object) (consent.Parsed, error) {
+			r, err := parseStored[readRequest](asked)
+			return r.parsed(), err
 		},
 	}
 }
@@ -84,31 +84,31 @@ type readRequest struct {
 	Raw  bool   `json:"raw,omitempty"` // as account data
 }
 
-func (r readRequest) request() consent.Request { return consent.Request{Kept: r, Read: r.read} }
+func (r readRequest) parsed() consent.Parsed { return consent.Parsed{Stored: r, Read: r.read} }
 
-func (r readRequest) read(ctx context.Context, q *consent.Question, c *consent.Claim) error {
+func (r readRequest) read(ctx context.Context, req *consent.Request, c *consent.Claim) error {
 	c.About = r.Name
 	c.Description = "Please give the secret " + show.Escape(r.Name) + "."
-	c.Same = map[string]string{"type": r.Type, "name": r.Name}
-	kept, there, err := rowsOf(q).secret(ctx, r.Name)
+	c.Identity = map[string]string{"type": r.Type, "name": r.Name}
+	stored, found, err := rowsOf(req).secret(ctx, r.Name)
 	if err != nil {
 		return err
 	}
-	if !there {
+	if !found {
 		c.Refused = auth.ErrNotFound
-	} else if c.Gives, err = wallets.Contents(map[string]any{"revision": kept.row.Revision, "content": kept.content}); err != nil {
+	} else if c.ContentHash, err = wallets.Contents(map[string]any{"revision": stored.row.Revision, "content": stored.content}); err != nil {
 		return err
 	}
 	c.Body = func(receipt store.Receipt, w *keystore.Wallet) (any, string, error) {
 		if r.Raw {
-			return kept.content.Data, kept.row.Revision, nil
+			return stored.content.Data, stored.row.Revision, nil
 		}
-		plain, err := kept.content.open(receipt, w, c.Account)
+		plain, err := stored.content.open(receipt, w, c.Account)
 		if err != nil {
 			return nil, "", err
 		}
 		defer clear(plain)
-		return map[string]string{"name": r.Name, "value": string(plain), "etag": kept.row.Revision}, kept.row.Revision, nil
+		return map[string]string{"name": r.Name, "value": string(plain), "etag": stored.row.Revision}, stored.row.Revision, nil
 	}
 	return nil
 }
@@ -123,7 +123,7 @@ func (s *Secrets) Read(ctx context.Context, c *auth.Caller, app did.DID, name st
 	if err := secretstorage.CheckName(name); err != nil {
 		return consent.Outcome{}, s.pipeline.Refuse(ctx, c, err)
 	}
-	return s.request(ctx, c, secretRead(), readRequest{secretRead().Name, name, raw}.request())
+	return s.answer(ctx, c, secretRead(), readRequest{secretRead().Name, name, raw}.parsed())
 }
 
 // secretWrite is the claim that a secret be kept, or deleted. What is written is in it as it
@@ -131,9 +131,9 @@ func (s *Secrets) Read(ctx context.Context, c *auth.Caller, app did.DID, name st
 func secretWrite() consent.Type {
 	return consent.Type{
 		Name: "secret.write", Description: "Please keep a secret.", OwnRoute: true, Reuse: true,
-		Parse: func(asked did.Object) (consent.Request, error) {
-			r, err := reread[writeRequest](asked)
-			return r.request(), err
+		Parse: func(asked did.Object) (consent.Parsed, error) {
+			r, err := parseStored[writeRequest](asked)
+			return r.parsed(), err
 		},
 	}
 }
@@ -154,21 +154,21 @@ func (r writeRequest) content() Content {
 	return Content{Name: r.Name, Salt: r.Salt, KeyID: r.KeyID, Data: r.Data}
 }
 
-func (r writeRequest) request() consent.Request { return consent.Request{Kept: r, Read: r.read} }
+func (r writeRequest) parsed() consent.Parsed { return consent.Parsed{Stored: r, Read: r.read} }
 
-func (r writeRequest) read(ctx context.Context, q *consent.Question, c *consent.Claim) error {
+func (r writeRequest) read(ctx context.Context, req *consent.Request, c *consent.Claim) error {
 	c.About = r.Name
-	c.Same = map[string]any{"type": r.Type, "name": r.Name, "match": r.Match, "delete": r.Delete, "value": r.Value}
-	kept, there, err := rowsOf(q).secret(ctx, r.Name)
+	c.Identity = map[string]any{"type": r.Type, "name": r.Name, "match": r.Match, "delete": r.Delete, "value": r.Value}
+	stored, found, err := rowsOf(req).secret(ctx, r.Name)
 	if err != nil {
 		return err
 	}
-	done := there && !r.Delete && bytes.Equal(kept.content.Data, r.Data) // collected twice
+	done := found && !r.Delete && bytes.Equal(stored.content.Data, r.Data) // collected twice
 	switch {
 	case done:
-	case r.Delete && !there:
+	case r.Delete && !found:
 		c.Refused = auth.ErrNotFound
-	case there != (r.Match != "") || there && kept.row.Revision != r.Match:
+	case found != (r.Match != "") || found && stored.row.Revision != r.Match:
 		c.Refused = ErrPrecondition
 	}
 	switch {
@@ -181,19 +181,19 @@ func (r writeRequest) read(ctx context.Context, q *consent.Question, c *consent.
 	default:
 		c.Description = "Please keep the secret " + show.Escape(r.Name) + "."
 	}
-	row := kept.row
+	row := stored.row
 	c.Prepare = func(ctx context.Context, _ string) ([]store.Write, error) {
 		switch {
 		case done:
 			return nil, nil
 		case r.Delete:
-			return []store.Write{store.DeleteSecret(kept.row)}, nil
+			return []store.Write{store.DeleteSecret(stored.row)}, nil
 		}
-		if err := opensAgain(q.Caller, r, c.Account); err != nil {
+		if err := checkOpens(req.Caller, r, c.Account); err != nil {
 			return nil, err
 		}
 		var writes []store.Write
-		if row, writes, err = rowsOf(q).putSecret(ctx, kept.row, r.content()); err != nil {
+		if row, writes, err = rowsOf(req).putSecret(ctx, stored.row, r.content()); err != nil {
 			return nil, err
 		}
 		return writes, nil
@@ -218,18 +218,18 @@ func (s *Secrets) Write(ctx context.Context, c *auth.Caller, app did.DID, n NewS
 	if err := secretstorage.CheckName(n.Name); err != nil {
 		return consent.Outcome{}, s.pipeline.Refuse(ctx, c, err)
 	}
-	return s.request(ctx, c, secretWrite(), n.request())
+	return s.answer(ctx, c, secretWrite(), n.parsed())
 }
 
-// request seals the secret when it is read, so that nothing is derived for an app that is denied.
-func (s NewSecret) request() consent.Request {
-	return consent.Request{Read: func(ctx context.Context, q *consent.Question, c *consent.Claim) error {
+// parsed seals the secret when it is read, so that nothing is derived for an app that is denied.
+func (s NewSecret) parsed() consent.Parsed {
+	return consent.Parsed{Read: func(ctx context.Context, req *consent.Request, c *consent.Claim) error {
 		r := writeRequest{Type: secretWrite().Name, Name: s.Name, Match: s.Match}
-		if err := rowsOf(q).sealSecret(ctx, q.Account, s, &r); err != nil {
+		if err := rowsOf(req).sealSecret(ctx, req.Account, s, &r); err != nil {
 			return err
 		}
-		c.Kept = r
-		return r.read(ctx, q, c)
+		c.Stored = r
+		return r.read(ctx, req, c)
 	}}
 }
 
@@ -243,7 +243,7 @@ func (s *Secrets) Delete(ctx context.Context, c *auth.Caller, app did.DID, name,
 	if err := secretstorage.CheckName(name); err != nil {
 		return consent.Outcome{}, s.pipeline.Refuse(ctx, c, err)
 	}
-	return s.request(ctx, c, secretWrite(), writeRequest{Type: secretWrite().Name, Name: name, Match: match, Delete: true}.request())
+	return s.answer(ctx, c, secretWrite(), writeRequest{Type: secretWrite().Name, Name: name, Match: match, Delete: true}.parsed())
 }
 
 // View is a secret as it is listed, without its value.
@@ -262,7 +262,7 @@ func (s *Secrets) List(ctx context.Context, c *auth.Caller, app did.DID, p store
 		}
 	}
 	if c.Role == auth.App {
-		if _, err := s.pipeline.Candidates(ctx, c, secretRead(), consent.Request{}); err != nil {
+		if _, err := s.pipeline.Candidates(ctx, c, secretRead(), consent.Parsed{}); err != nil {
 			return nil, "", err
 		}
 	}
@@ -272,7 +272,7 @@ func (s *Secrets) List(ctx context.Context, c *auth.Caller, app did.DID, p store
 	}
 	views := make([]View, 0, len(list))
 	for _, row := range list {
-		kept, err := rows{s.store, c}.openSecret(ctx, row)
+		stored, err := rows{s.store, c}.openSecret(ctx, row)
 		if errors.Is(err, ledger.ErrForged) {
 			continue
 		}
@@ -280,7 +280,7 @@ func (s *Secrets) List(ctx context.Context, c *auth.Caller, app did.DID, p store
 			return nil, "", err
 		}
 		views = append(views, View{
-			App: did.Prefixed(row.App), Name: kept.content.Name, ETag: row.Revision,
+			App: did.Prefixed(row.App), Name: stored.content.Name, ETag: row.Revision,
 			Created: time.Unix(row.Created, 0), Updated: time.Unix(row.Updated, 0),
 		})
 	}

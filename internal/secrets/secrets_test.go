@@ -25,36 +25,36 @@ import (
 const matrixApp = "zNKpPiDfyQ5h7LWfhsYHaxdizUx7ung399sm"
 
 func TestAStorageKeyIsOnRecordBeforeItIsGiven(t *testing.T) {
-	h := fixture.New(t)
-	h.Policy(fixture.AllowSecrets()...)
-	app := h.AppToken(matrixApp)
-	h.StorageKeyOf(app, "element")
-	kind, e := h.LastEvent()
+	f := fixture.New(t)
+	f.SetPolicy(fixture.AllowSecrets()...)
+	app := f.AppToken(matrixApp)
+	f.StorageKeyOf(app, "element")
+	kind, e := f.LastEvent()
 	if kind != "claim.allowed" || len(e.Claims) != 1 || e.Claims[0].Type != "secretStorageKey" || *e.Claims[0].Salt != "656c656d656e74" || e.Rule != 1 {
 		t.Errorf("the record says %s %+v", kind, e)
 	}
-	_, err := h.Find(app, map[string]secretstorage.Key{"x": h.StorageKeyOf(h.AppToken(fixture.NewPeer(t, 1).DID.String()), "element")})
+	_, err := f.FindKey(app, map[string]secretstorage.Key{"x": f.StorageKeyOf(f.AppToken(fixture.NewPeer(t, 1).DID.String()), "element")})
 	fixture.WantErr(t, err, secrets.ErrNoKey)
-	if kind, e := h.LastEvent(); kind != "claim.refused" || e.Code != "no_match" {
+	if kind, e := f.LastEvent(); kind != "claim.refused" || e.Code != "no_match" {
 		t.Errorf("a key that is not found is recorded as %s %+v", kind, e)
 	}
-	if _, err := h.Write(app, "diary", "x", ""); err != nil {
+	if _, err := f.WriteSecret(app, "diary", "x", ""); err != nil {
 		t.Fatal(err)
 	}
-	if kind, e := h.LastEvent(); kind != "claim.allowed" || e.Claims[0].Type != "secret.write" || e.Claims[0].About != "diary" {
+	if kind, e := f.LastEvent(); kind != "claim.allowed" || e.Claims[0].Type != "secret.write" || e.Claims[0].About != "diary" {
 		t.Errorf("a secret kept is recorded as %s %+v", kind, e)
 	}
 }
 
 func TestNothingOfSecretsIsGivenWithoutARecord(t *testing.T) {
-	h := fixture.New(t)
-	h.Policy(fixture.AllowSecrets()...)
-	app := h.AppToken(matrixApp)
-	key := h.StorageKeyOf(app, secrets.DefaultSalt)
-	out, err := h.Write(app, "diary", "one", "")
-	tag := fixture.Own(t, out, err)["etag"]
+	f := fixture.New(t)
+	f.SetPolicy(fixture.AllowSecrets()...)
+	app := f.AppToken(matrixApp)
+	key := f.StorageKeyOf(app, secrets.DefaultSalt)
+	out, err := f.WriteSecret(app, "diary", "one", "")
+	tag := fixture.OwnRouteBody(t, out, err)["etag"]
 	script := func(text string) {
-		h.Steal(func(db *sql.DB) {
+		f.Steal(func(db *sql.DB) {
 			if _, err := db.Exec(text); err != nil {
 				t.Fatal(err)
 			}
@@ -62,81 +62,81 @@ func TestNothingOfSecretsIsGivenWithoutARecord(t *testing.T) {
 	}
 	script(`create trigger full before insert on records when new.chain <> 'service' begin select raise(abort, 'no'); end`)
 	for name, do := range map[string]func() (consent.Outcome, error){
-		"a new key":   func() (consent.Outcome, error) { return h.MakeKey(app, nil) },
-		"a key found": func() (consent.Outcome, error) { return h.Find(app, map[string]secretstorage.Key{"x": key}) },
-		"a secret":    func() (consent.Outcome, error) { return h.ReadSecret(app, "diary") },
-		"a write":     func() (consent.Outcome, error) { return h.Write(app, "diary", "two", tag) },
+		"a new key":   func() (consent.Outcome, error) { return f.MakeKey(app, nil) },
+		"a key found": func() (consent.Outcome, error) { return f.FindKey(app, map[string]secretstorage.Key{"x": key}) },
+		"a secret":    func() (consent.Outcome, error) { return f.ReadSecret(app, "diary") },
+		"a write":     func() (consent.Outcome, error) { return f.WriteSecret(app, "diary", "two", tag) },
 	} {
 		if out, err := do(); err == nil || out.Answer != nil {
 			t.Errorf("%s: %v, %v", name, out, err)
 		}
 	}
 	script(`drop trigger full`)
-	out, err = h.ReadSecret(app, "diary")
-	if got := fixture.Own(t, out, err); got["value"] != "one" || got["etag"] != tag {
+	out, err = f.ReadSecret(app, "diary")
+	if got := fixture.OwnRouteBody(t, out, err); got["value"] != "one" || got["etag"] != tag {
 		t.Errorf("it holds %v", got)
 	}
 }
 
 func TestAYesServesTheFlowForTwoMinutes(t *testing.T) {
-	h := fixture.New(t)
-	app := h.AppToken(matrixApp)
-	out, err := h.MakeKey(app, nil)
+	f := fixture.New(t)
+	app := f.AppToken(matrixApp)
+	out, err := f.MakeKey(app, nil)
 	if err != nil || out.Pending == nil {
 		t.Fatalf("got %v, %v", out, err)
 	}
-	if err := h.Approve(out.Pending.ID, approvals.Choice{}); err != nil {
+	if err := f.Approve(out.Pending.ID, approvals.Choice{}); err != nil {
 		t.Fatal(err)
 	}
-	h.Clock = h.Clock.Add(119 * time.Second)
-	out, err = h.MakeKey(app, nil)
-	fixture.Own(t, out, err)
-	if kind, e := h.LastEvent(); kind != "claim.collected" || e.Approval == "" {
+	f.Clock = f.Clock.Add(119 * time.Second)
+	out, err = f.MakeKey(app, nil)
+	fixture.OwnRouteBody(t, out, err)
+	if kind, e := f.LastEvent(); kind != "claim.collected" || e.Approval == "" {
 		t.Errorf("it is recorded as %s %+v", kind, e)
 	}
-	h.Clock = h.Clock.Add(2 * time.Second)
-	if out, err = h.MakeKey(app, nil); err != nil || out.Pending == nil {
+	f.Clock = f.Clock.Add(2 * time.Second)
+	if out, err = f.MakeKey(app, nil); err != nil || out.Pending == nil {
 		t.Errorf("after two minutes: %v, %v", out, err)
 	}
-	if err := h.Approve(out.Pending.ID, approvals.Choice{}); err != nil {
+	if err := f.Approve(out.Pending.ID, approvals.Choice{}); err != nil {
 		t.Fatal(err)
 	}
-	h.Policy(policy.Rule{App: policy.Any, Claim: "secretStorageKey", Decision: policy.Deny})
-	_, err = h.MakeKey(app, nil)
+	f.SetPolicy(policy.Rule{App: policy.Any, Claim: "secretStorageKey", Decision: policy.Deny})
+	_, err = f.MakeKey(app, nil)
 	fixture.WantErr(t, err, consent.ErrDenied)
-	_, err = h.Collect(app, out.Pending.ID)
+	_, err = f.Collect(app, out.Pending.ID)
 	fixture.WantErr(t, err, consent.ErrDenied)
 }
 
 func TestAYesOfTheDatabaseServesNothing(t *testing.T) {
-	h := fixture.New(t)
-	app := h.AppToken(matrixApp)
-	out, err := h.MakeKey(app, nil)
+	f := fixture.New(t)
+	app := f.AppToken(matrixApp)
+	out, err := f.MakeKey(app, nil)
 	if err != nil || out.Pending == nil {
 		t.Fatalf("got %v, %v", out, err)
 	}
-	h.Exec(fmt.Sprintf(`update approvals set state = 'approved', decided = %d`, h.Clock.Unix()))
-	_, err = h.MakeKey(app, nil)
+	f.Exec(fmt.Sprintf(`update approvals set state = 'approved', decided = %d`, f.Clock.Unix()))
+	_, err = f.MakeKey(app, nil)
 	fixture.WantErr(t, err, ledger.ErrForged)
 }
 
 func TestAnAppHasKeysForAHundredSalts(t *testing.T) {
-	h := fixture.New(t)
-	h.Policy(fixture.AllowSecrets()...)
-	app := h.AppToken(matrixApp)
+	f := fixture.New(t)
+	f.SetPolicy(fixture.AllowSecrets()...)
+	app := f.AppToken(matrixApp)
 	for i := range secrets.MaxKeys {
-		h.StorageKeyOf(app, fmt.Sprint("salt ", i))
+		f.StorageKeyOf(app, fmt.Sprint("salt ", i))
 	}
 	salt := "one too many"
-	_, err := h.MakeKey(app, &salt)
+	_, err := f.MakeKey(app, &salt)
 	fixture.WantCode(t, err, "secrets_full")
-	h.StorageKeyOf(app, "salt 7") // one it has is given again
-	key := h.StorageKeyOf(app, "salt 0")
-	out, err := h.Find(app, map[string]secretstorage.Key{"id": key})
-	if got := fixture.Own(t, out, err); got["keyId"] != "id" {
+	f.StorageKeyOf(app, "salt 7") // one it has is given again
+	key := f.StorageKeyOf(app, "salt 0")
+	out, err := f.FindKey(app, map[string]secretstorage.Key{"id": key})
+	if got := fixture.OwnRouteBody(t, out, err); got["keyId"] != "id" {
 		t.Errorf("got %v", got["keyId"])
 	}
-	h.StorageKeyOf(h.AppToken(fixture.NewPeer(t, 1).DID.String()), "another app's")
+	f.StorageKeyOf(f.AppToken(fixture.NewPeer(t, 1).DID.String()), "another app's")
 }
 
 // Who has the database moves rows about, and is noticed or gains nothing.
@@ -148,59 +148,59 @@ func TestSecretsOfAThief(t *testing.T) {
 		{"a secret that was cut", `update secrets set sealed = substr(sealed, 1, length(sealed) - 1)`},
 	} {
 		t.Run("notices "+c.name, func(t *testing.T) {
-			h := fixture.New(t)
-			h.Policy(fixture.AllowSecrets()...)
-			app := h.AppToken(matrixApp)
+			f := fixture.New(t)
+			f.SetPolicy(fixture.AllowSecrets()...)
+			app := f.AppToken(matrixApp)
 			for _, name := range []string{"one", "two"} {
-				if _, err := h.Write(app, name, "value of "+name, ""); err != nil {
+				if _, err := f.WriteSecret(app, name, "value of "+name, ""); err != nil {
 					t.Fatal(err)
 				}
 			}
-			h.Exec(c.change)
+			f.Exec(c.change)
 			forged := 0
 			for _, name := range []string{"one", "two"} {
-				out, err := h.ReadSecret(app, name)
+				out, err := f.ReadSecret(app, name)
 				if errors.Is(err, ledger.ErrForged) {
 					forged++
-				} else if got := fixture.Own(t, out, err); got["value"] != "value of "+name {
+				} else if got := fixture.OwnRouteBody(t, out, err); got["value"] != "value of "+name {
 					t.Errorf("%s holds %q", name, got["value"])
 				}
 			}
 			if forged == 0 {
 				t.Error("nothing was noticed")
 			}
-			if events := strings.Join(h.Events(), " "); !strings.Contains(events, "row.forged") {
+			if events := strings.Join(f.EventKinds(), " "); !strings.Contains(events, "row.forged") {
 				t.Errorf("it is not on record: %s", events)
 			}
 		})
 	}
 	t.Run("notices a key's row that was changed", func(t *testing.T) {
-		h := fixture.New(t)
-		h.Policy(fixture.AllowSecrets()...)
-		app := h.AppToken(matrixApp)
-		key := h.StorageKeyOf(app, "salt")
-		h.Exec(`update secret_keys set sealed = x'00'`)
-		_, err := h.Find(app, map[string]secretstorage.Key{"x": key})
+		f := fixture.New(t)
+		f.SetPolicy(fixture.AllowSecrets()...)
+		app := f.AppToken(matrixApp)
+		key := f.StorageKeyOf(app, "salt")
+		f.Exec(`update secret_keys set sealed = x'00'`)
+		_, err := f.FindKey(app, map[string]secretstorage.Key{"x": key})
 		fixture.WantErr(t, err, secrets.ErrNoKey)
-		if events := strings.Join(h.Events(), " "); !strings.Contains(events, "row.forged") {
+		if events := strings.Join(f.EventKinds(), " "); !strings.Contains(events, "row.forged") {
 			t.Errorf("it is not on record: %s", events)
 		}
 	})
 }
 
 func TestTheStoreSaysNothingOfSecrets(t *testing.T) {
-	h := fixture.New(t)
-	h.Policy(fixture.AllowSecrets()...)
-	app := h.AppToken(matrixApp)
-	h.StorageKeyOf(app, "canary-salt")
-	if _, err := h.Write(app, "canary-name", "canary-value", ""); err != nil {
+	f := fixture.New(t)
+	f.SetPolicy(fixture.AllowSecrets()...)
+	app := f.AppToken(matrixApp)
+	f.StorageKeyOf(app, "canary-salt")
+	if _, err := f.WriteSecret(app, "canary-name", "canary-value", ""); err != nil {
 		t.Fatal(err)
 	}
-	rows, _, err := h.Store.Secrets(t.Context(), h.Wallet, "", store.Page{})
+	rows, _, err := f.Store.Secrets(t.Context(), f.Wallet, "", store.Page{})
 	if err != nil || len(rows) != 1 {
 		t.Fatal(rows, err)
 	}
-	keys, err := h.Store.SecretKeys(t.Context(), h.Wallet, matrixApp)
+	keys, err := f.Store.SecretKeys(t.Context(), f.Wallet, matrixApp)
 	if err != nil || len(keys) != 2 { // that of the salt, and the one the secret is sealed with
 		t.Fatal(len(keys), err)
 	}
@@ -216,22 +216,22 @@ func TestTheStoreSaysNothingOfSecrets(t *testing.T) {
 // With other rounds every key of the wallet is another: what is kept is not lost, and not
 // replaced by something that does not open either.
 func TestASecretThatDoesNotOpenIsSaidToBeSo(t *testing.T) {
-	h := fixture.New(t)
-	h.Policy(fixture.AllowSecrets()...)
-	app := h.AppToken(matrixApp)
-	out, err := h.Write(app, "diary", "one", "")
-	tag := fixture.Own(t, out, err)["etag"]
+	f := fixture.New(t)
+	f.SetPolicy(fixture.AllowSecrets()...)
+	app := f.AppToken(matrixApp)
+	out, err := f.WriteSecret(app, "diary", "one", "")
+	tag := fixture.OwnRouteBody(t, out, err)["etag"]
 	rounds := func(n int) {
-		if _, err := h.Wallets.Update(t.Context(), h.As(h.Owner), wallets.WalletChange{Rounds: &n}); err != nil {
+		if _, err := f.Wallets.Update(t.Context(), f.As(f.Owner), wallets.WalletChange{Rounds: &n}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	rounds(3)
-	_, err = h.ReadSecret(app, "diary")
+	_, err = f.ReadSecret(app, "diary")
 	fixture.WantCode(t, err, "bad_mac")
 	rounds(1)
-	out, err = h.ReadSecret(app, "diary")
-	if got := fixture.Own(t, out, err); got["value"] != "one" || got["etag"] != tag {
+	out, err = f.ReadSecret(app, "diary")
+	if got := fixture.OwnRouteBody(t, out, err); got["value"] != "one" || got["etag"] != tag {
 		t.Errorf("it holds %v", got)
 	}
 }
@@ -239,18 +239,18 @@ func TestASecretThatDoesNotOpenIsSaidToBeSo(t *testing.T) {
 // What is about to replace a secret is opened first: a request whose data is another's, or
 // damaged, changes nothing.
 func TestASecretIsNotReplacedByOneThatDoesNotOpen(t *testing.T) {
-	h := fixture.New(t)
-	h.Policy(fixture.AllowSecrets()...)
-	app := h.AppToken(matrixApp)
-	out, err := h.Write(app, "diary", "one", "")
-	tag := fixture.Own(t, out, err)["etag"]
-	c := h.As(app)
+	f := fixture.New(t)
+	f.SetPolicy(fixture.AllowSecrets()...)
+	app := f.AppToken(matrixApp)
+	out, err := f.WriteSecret(app, "diary", "one", "")
+	tag := fixture.OwnRouteBody(t, out, err)["etag"]
+	c := f.As(app)
 	good := secrets.WriteRequest{Type: "secret.write", Name: "diary", Match: tag}
-	account, err := h.Store.AccountOf(t.Context(), h.Wallet, c.App.Address(), did.AccountType().String())
+	account, err := f.Store.AccountOf(t.Context(), f.Wallet, c.App.Address(), did.AccountType().String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := secrets.Seal(t.Context(), h.Store, c, account, secrets.NewSecret{Name: "diary", Value: []byte("two")}, &good); err != nil {
+	if err := secrets.Seal(t.Context(), f.Store, c, account, secrets.NewSecret{Name: "diary", Value: []byte("two")}, &good); err != nil {
 		t.Fatal(err)
 	}
 	for name, change := range map[string]func(*secrets.WriteRequest){
@@ -274,29 +274,29 @@ func TestASecretIsNotReplacedByOneThatDoesNotOpen(t *testing.T) {
 	} {
 		r := good
 		change(&r)
-		if out, err := h.Pipeline.Request(t.Context(), h.As(app), secrets.SecretWrite(), r.Request()); err == nil {
+		if out, err := f.Pipeline.AnswerParsed(t.Context(), f.As(app), secrets.SecretWrite(), r.Parsed()); err == nil {
 			t.Errorf("with %s it is replaced: %v", name, out)
 		}
 	}
-	out, err = h.ReadSecret(app, "diary")
-	if got := fixture.Own(t, out, err); got["value"] != "one" || got["etag"] != tag {
+	out, err = f.ReadSecret(app, "diary")
+	if got := fixture.OwnRouteBody(t, out, err); got["value"] != "one" || got["etag"] != tag {
 		t.Errorf("it holds %v", got)
 	}
-	out, err = h.Pipeline.Request(t.Context(), h.As(app), secrets.SecretWrite(), good.Request())
-	fixture.Own(t, out, err)
+	out, err = f.Pipeline.AnswerParsed(t.Context(), f.As(app), secrets.SecretWrite(), good.Parsed())
+	fixture.OwnRouteBody(t, out, err)
 }
 
 func TestSecretsEndWithTheirWallet(t *testing.T) {
-	h := fixture.New(t)
-	h.Policy(fixture.AllowSecrets()...)
-	if _, err := h.Write(h.AppToken(matrixApp), "diary", "one", ""); err != nil {
+	f := fixture.New(t)
+	f.SetPolicy(fixture.AllowSecrets()...)
+	if _, err := f.WriteSecret(f.AppToken(matrixApp), "diary", "one", ""); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.Wallets.Delete(t.Context(), h.As(h.Owner), h.Wallet); err != nil {
+	if err := f.Wallets.Delete(t.Context(), f.As(f.Owner), f.Wallet); err != nil {
 		t.Fatal(err)
 	}
-	rows, _, err := h.Store.Secrets(t.Context(), h.Wallet, "", store.Page{})
-	keys, err2 := h.Store.SecretKeys(t.Context(), h.Wallet, matrixApp)
+	rows, _, err := f.Store.Secrets(t.Context(), f.Wallet, "", store.Page{})
+	keys, err2 := f.Store.SecretKeys(t.Context(), f.Wallet, matrixApp)
 	if err != nil || err2 != nil || len(rows)+len(keys) != 0 {
 		t.Errorf("%d secrets and %d keys are left: %v, %v", len(rows), len(keys), err, err2)
 	}

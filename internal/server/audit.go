@@ -23,7 +23,7 @@ func recordOf(v ledger.Entry) api.Record {
 // service's, which is why each of these routes is for one role only.
 func (s *Server) records(ctx context.Context, c *call, in api.RecordsQuery) (api.List[api.Record], error) {
 	limit := pageOf(in.Limit, "").Limit
-	views, err := s.wallets.Record(ctx, c.caller, in.After, limit)
+	views, err := s.wallets.AuditEntries(ctx, c.caller, in.After, limit)
 	next := ""
 	if len(views) == limit {
 		next = strconv.FormatInt(views[limit-1].Seq, 10)
@@ -32,7 +32,7 @@ func (s *Server) records(ctx context.Context, c *call, in api.RecordsQuery) (api
 }
 
 func (s *Server) verify(ctx context.Context, c *call, _ none) (api.Verification, error) {
-	found, err := s.wallets.VerifyRecord(ctx, c.caller)
+	found, err := s.wallets.VerifyAuditLog(ctx, c.caller)
 	v := api.Verification{OK: found.Bad == nil, Entries: found.Entries, Heads: found.Heads, FirstBad: (*api.BadEntry)(found.Bad), Unknown: found.Unknown}
 	if h := found.Head; h != nil {
 		v.Head = &api.Head{
@@ -50,7 +50,7 @@ func (s *Server) export(ctx context.Context, c *call, _ none) (raw, error) {
 		if rw, ok := w.(http.ResponseWriter); ok {
 			http.NewResponseController(rw).SetWriteDeadline(time.Now().Add(exportTime))
 		}
-		if err := s.wallets.ExportRecord(ctx, c.caller, w); err != nil {
+		if err := s.wallets.ExportAuditLog(ctx, c.caller, w); err != nil {
 			s.log.Error().Err(err).Msg("exporting a record")
 			panic(http.ErrAbortHandler)
 		}

@@ -104,7 +104,7 @@ func (s *Server) identifyToken(c *call, text []byte) error {
 		return err
 	}
 	if len(key) == 1 && c.request.Method == http.MethodPost {
-		c.caller.Once = onceOf(c.request, key[0], token, text)
+		c.caller.Idempotency = onceOf(c.request, key[0], token, text)
 	}
 	return nil
 }
@@ -121,8 +121,8 @@ func bearer(r *http.Request) (string, bool) {
 
 // onceOf names a request with an Idempotency-Key. The digest of the body is keyed with the token,
 // which the store does not have: who reads the store cannot guess a short body from it.
-func onceOf(r *http.Request, key, token string, body []byte) *ledger.Once {
-	once := &ledger.Once{Route: r.Method + " " + r.URL.EscapedPath(), Key: key}
+func onceOf(r *http.Request, key, token string, body []byte) *ledger.IdempotencyKey {
+	once := &ledger.IdempotencyKey{Route: r.Method + " " + r.URL.EscapedPath(), Key: key}
 	mac := hmac.New(sha3.New256, []byte(token))
 	mac.Write(body)
 	mac.Sum(once.Digest[:0])

@@ -180,7 +180,7 @@ func (s *Server) sendEvents(ctx context.Context, w io.Writer, token string, afte
 	}
 	defer caller.Close()
 	for {
-		entries, err := s.wallets.Record(ctx, caller, after, eventPage)
+		entries, err := s.wallets.AuditEntries(ctx, caller, after, eventPage)
 		if err != nil {
 			return after, err
 		}

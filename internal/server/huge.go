@@ -80,7 +80,7 @@ func (s *Server) admit(w http.ResponseWriter, c *call, rt route) (done func(), e
 	if rt.body != huge {
 		return func() {}, nil
 	}
-	if c.caller.Once != nil {
+	if c.caller.Idempotency != nil {
 		return nil, &memberError{"the header Idempotency-Key", "is not taken here: a body of this size is not remembered"}
 	}
 	done, ok := s.huge.take(c.caller)

@@ -69,7 +69,7 @@ func (s *Server) slots(ctx context.Context, c *call, _ none) (api.List[api.Slot]
 }
 
 func (s *Server) addSlot(ctx context.Context, c *call, in api.AddSlot) (api.CreatedSlot, error) {
-	if c.caller.Once != nil {
+	if c.caller.Idempotency != nil {
 		return api.CreatedSlot{}, &memberError{"the header Idempotency-Key", "is not taken here: list the slots instead"}
 	}
 	auth, err := secretOf(in.Auth)

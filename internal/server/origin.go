@@ -108,7 +108,7 @@ func (s *Server) allowOrigin(w http.ResponseWriter, r *http.Request, origin stri
 // origin. Only routes of apps come here with one: checkSource refuses it elsewhere.
 func (s *Server) checkPage(c *call, by callers) error {
 	origin, cross := s.crossOrigin(c.request)
-	if !cross || !by.ofApps() || c.caller.Lists(originOf(origin)) {
+	if !cross || !by.ofApps() || c.caller.AllowsOrigin(originOf(origin)) {
 		return nil
 	}
 	if c.caller.Role == auth.App {

@@ -106,7 +106,7 @@ func refusals() []entry {
 
 		{connect.ErrLink, 400, "link_invalid", ""},
 		{connect.ErrTooMany, 429, "rate_limited", "Too many links wait for their apps. Open this one again when some have ended."},
-		{connect.ErrHeld, 409, "conflict", "The session is at work. Try again in a minute."},
+		{connect.ErrBusy, 409, "conflict", "The session is at work. Try again in a minute."},
 
 		{backup.ErrInvalid, 422, "backup_invalid", ""},
 		{backup.ErrWallet, 422, "backup_other_wallet", ""},
@@ -184,7 +184,7 @@ func problemOf(err error) (problem, bool) {
 	if e, ok := errors.AsType[*unknownError](err); ok {
 		return newProblem(400, "json_unknown_member", sentence(e.Error())+" Remove it."), true
 	}
-	if e, ok := errors.AsType[*ledger.DoneError](err); ok {
+	if e, ok := errors.AsType[*ledger.AlreadyCreatedError](err); ok {
 		p := newProblem(409, "already_done", "This request made something before. Its secret was shown then.")
 		p.ID = e.ID
 		return p, true

@@ -158,7 +158,7 @@ func TestProblemOf(t *testing.T) {
 		{"answers a rule that names no DID as a rule", fmt.Errorf("%w: rule 2: %w", policy.ErrPolicy, did.Refuse("did_invalid", "it is none")), 422, "policy_invalid", "The policy is not valid: rule 2: it is none (did_invalid)."},
 		{"tells an exhausted disk", fmt.Errorf("recording the decision: %w", store.ErrFull), 507, "storage_full", ""},
 		{"names the slots that are missing", &keystore.MissingSlotsError{Names: []string{"spare"}}, 409, "slots_missing", ""},
-		{"names what was made before", &ledger.DoneError{ID: "z1abc"}, 409, "already_done", ""},
+		{"names what was made before", &ledger.AlreadyCreatedError{ID: "z1abc"}, 409, "already_done", ""},
 		{"tells nothing of what it does not know", errors.New("pq: password of walletd is hunter2"), 500, "internal", "This is a fault of the service. Its log says more."},
 		{"tells nothing of a code it does not know", did.Refuse("no_such_code", "hunter2"), 500, "internal", "This is a fault of the service. Its log says more."},
 		{"names the table of a damaged row", fmt.Errorf("opening: %w", &keystore.DamagedError{Table: "wallets", Row: "z1abc"}), 500, "internal",

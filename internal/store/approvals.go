@@ -153,8 +153,8 @@ func CheckWaiting(wallet, app string, now, n int64) Write {
 	return Write{chain: wallet, steps: []step{asManyWaiting.step(ErrChanged, wallet, app, now, n)}}
 }
 
-// WithdrawApproval is DecideApproval for one that was approved: it ends it, or adds
+// UpdateApprovedApproval is DecideApproval for one that was approved: it ends it, or adds
 // to its answer. ErrChanged if it no longer is approved, or is not as old was.
-func WithdrawApproval(old, updated Approval) Write {
+func UpdateApprovedApproval(old, updated Approval) Write {
 	return Write{steps: []step{withdrawApproval.change(old, updated, ErrChanged)}}
 }

@@ -144,11 +144,11 @@ var refusedChanges = []struct {
 		return change("w", RevokeGrant(revoked), RevokeGrant(revoked))
 	}, ErrChanged},
 	{"refuses to withdraw what was not approved", func() Change {
-		return change("w", WithdrawApproval(Approval{ID: "q", MAC: []byte("m")}, Approval{State: Cancelled}))
+		return change("w", UpdateApprovedApproval(Approval{ID: "q", MAC: []byte("m")}, Approval{State: Cancelled}))
 	}, ErrChanged},
 	{"refuses to withdraw a yes that changed", func() Change {
 		old := Approval{ID: "q", MAC: []byte("m")}
-		return change("w", DecideApproval(old, Approval{State: Approved, MAC: []byte("n")}), WithdrawApproval(old, Approval{State: Cancelled}))
+		return change("w", DecideApproval(old, Approval{State: Approved, MAC: []byte("n")}), UpdateApprovedApproval(old, Approval{State: Cancelled}))
 	}, ErrChanged},
 	{"refuses a delegation that is there", func() Change {
 		return change("w", PutDelegation(Delegation{}, Delegation{Wallet: "w", Hash: []byte("h")}))

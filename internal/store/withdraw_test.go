@@ -42,13 +42,13 @@ func TestAYesIsWithdrawnWhileItCanBeCollected(t *testing.T) {
 		stale := decided["new"]
 		stale.MAC = []byte("m")
 		for name, w := range map[string]Write{
-			"seen otherwise": WithdrawApproval(stale, end), "a no": WithdrawApproval(decided["no"], end), "decided again": DecideApproval(decided["new"], end),
+			"seen otherwise": UpdateApprovedApproval(stale, end), "a no": UpdateApprovedApproval(decided["no"], end), "decided again": DecideApproval(decided["new"], end),
 		} {
 			if _, err := s.Commit(t.Context(), change("w", w)); !errors.Is(err, ErrChanged) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		must(t, s, "w", WithdrawApproval(decided["new"], end))
+		must(t, s, "w", UpdateApprovedApproval(decided["new"], end))
 		if got, err := s.Approval(t.Context(), "new"); err != nil || got.State != Cancelled || string(got.MAC) != "end" || got.DecidedBy != "owner" {
 			t.Errorf("withdrawn: %+v, %v", got, err)
 		}

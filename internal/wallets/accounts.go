@@ -55,9 +55,9 @@ func (w *Wallets) CreateAccount(ctx context.Context, c *auth.Caller, app did.DID
 	if err := c.RequireOwner(); err != nil {
 		return AccountView{}, err
 	}
-	asker := *c
-	asker.App = app
-	a, err := w.auth.AccountOf(ctx, &asker, t)
+	requester := *c
+	requester.App = app
+	a, err := w.auth.EnsureAccount(ctx, &requester, t)
 	return viewAccount(a), err
 }
 
@@ -95,7 +95,7 @@ func (w *Wallets) Derive(ctx context.Context, c *auth.Caller, salt []byte) (stri
 	if len(salt) > policy.MaxSalt {
 		return "", auth.Invalid("the salt is longer than %d bytes", policy.MaxSalt)
 	}
-	if reserved(salt) {
+	if isReserved(salt) {
 		return "", did.Refuse("salt_reserved", `salts that begin with "walletd/" are the wallet's own; choose another`)
 	}
 	e := c.Event(ledger.KeyDerived)
@@ -112,9 +112,9 @@ func (w *Wallets) Derive(ctx context.Context, c *auth.Caller, salt []byte) (stri
 	return key.Base58(), nil
 }
 
-// reserved reports whether a salt of the wallet's own key is kept for walletd itself: backups
+// isReserved reports whether a salt of the wallet's own key is kept for walletd itself: backups
 // (design section 10).
-func reserved(salt []byte) bool {
+func isReserved(salt []byte) bool {
 	const prefix = "walletd/"
 	return len(salt) >= len(prefix) && string(salt[:len(prefix)]) == prefix
 }

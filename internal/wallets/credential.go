@@ -51,13 +51,13 @@ func readCredential(data json.RawMessage, now time.Time) (Holding, error) {
 			return Holding{}, badCredential(name + " is no time")
 		}
 	}
-	if h.IsOver(now) {
+	if h.IsExpired(now) {
 		return Holding{}, badCredential("the credential has expired")
 	}
 	return h, nil
 }
 
-func (h Holding) IsOver(now time.Time) bool { return !h.Expires.IsZero() && !now.Before(h.Expires) }
+func (h Holding) IsExpired(now time.Time) bool { return !h.Expires.IsZero() && !now.Before(h.Expires) }
 
 // readIssuer checks that the credential's proof is its issuer's.
 func (h *Holding) readIssuer(o did.Object) error {

@@ -20,8 +20,8 @@ const (
 	KindCredential = "credential"
 	KindAsset      = "asset"
 
-	// MaxHeld is how many credentials and assets a wallet keeps: apps hand them out unasked.
-	MaxHeld = 500
+	// MaxHoldings is how many credentials and assets a wallet keeps: apps hand them out unasked.
+	MaxHoldings = 500
 	// maxCredential bounds the text of a credential, in bytes.
 	maxCredential = 60 << 10
 )
@@ -87,9 +87,9 @@ func (h Holding) View() *HoldingView {
 	return v
 }
 
-// Held returns what the caller's wallet holds, newest first. A row that somebody else wrote is
+// AllHoldings returns what the caller's wallet holds, newest first. A row that somebody else wrote is
 // left out and goes on record.
-func (w *Wallets) Held(ctx context.Context, c *auth.Caller) ([]Holding, error) {
+func (w *Wallets) AllHoldings(ctx context.Context, c *auth.Caller) ([]Holding, error) {
 	var all []Holding
 	list := func(p store.Page) ([]store.Credential, string, error) { return w.store.Credentials(ctx, c.WalletID, p) }
 	for h, err := range ledger.All[Holding](ctx, c.Wallet, list) {
@@ -101,8 +101,8 @@ func (w *Wallets) Held(ctx context.Context, c *auth.Caller) ([]Holding, error) {
 	return all, nil
 }
 
-// keep stores a holding, with its record.
-func (w *Wallets) keep(ctx context.Context, c *auth.Caller, h Holding) (HoldingView, error) {
+// putHolding stores a holding, with its record.
+func (w *Wallets) putHolding(ctx context.Context, c *auth.Caller, h Holding) (HoldingView, error) {
 	h.Stored = time.Unix(w.store.Now().Unix(), 0).UTC()
 	row := store.Credential{Wallet: c.WalletID, ID: h.ID(), Created: h.Stored.Unix()}
 	var err error
@@ -110,10 +110,10 @@ func (w *Wallets) keep(ctx context.Context, c *auth.Caller, h Holding) (HoldingV
 		return HoldingView{}, err
 	}
 	e := c.Event(ledger.CredentialStored)
-	e.Made, e.Account = row.ID, h.Owner
-	err = c.Record(ctx, e, store.PutCredential(row, MaxHeld))
+	e.Created, e.Account = row.ID, h.Owner
+	err = c.Record(ctx, e, store.PutCredential(row, MaxHoldings))
 	if errors.Is(err, store.ErrTooMany) {
-		return HoldingView{}, auth.Invalid("the wallet holds %d credentials and assets already; delete some", MaxHeld)
+		return HoldingView{}, auth.Invalid("the wallet holds %d credentials and assets already; delete some", MaxHoldings)
 	}
 	return *h.View(), err
 }
@@ -160,12 +160,12 @@ func (w *Wallets) DeleteHolding(ctx context.Context, c *auth.Caller, id string) 
 		return err
 	}
 	e := c.Event(ledger.CredentialDeleted)
-	e.Made = id
-	return absentOr(c.Record(ctx, e, store.DeleteCredential(c.WalletID, id)))
+	e.Created = id
+	return notFoundOr(c.Record(ctx, e, store.DeleteCredential(c.WalletID, id)))
 }
 
-// absentOr is ErrNotFound for what the store did not find, and any other error, or nil, as it is.
-func absentOr(err error) error {
+// notFoundOr is ErrNotFound for what the store did not find, and any other error, or nil, as it is.
+func notFoundOr(err error) error {
 	if errors.Is(err, store.ErrNotFound) {
 		return auth.ErrNotFound
 	}
@@ -188,7 +188,7 @@ func (w *Wallets) PutCredential(ctx context.Context, c *auth.Caller, data json.R
 	if err := w.holdsAccount(ctx, c, h.Owner); err != nil {
 		return HoldingView{}, err
 	}
-	return w.keep(ctx, c, h)
+	return w.putHolding(ctx, c, h)
 }
 
 // NewAsset is an asset of an account of the wallet. Who owns it on chain is checked by apps.
@@ -212,7 +212,7 @@ func (w *Wallets) PutAsset(ctx context.Context, c *auth.Caller, n NewAsset) (Hol
 	if err := w.holdsAccount(ctx, c, n.Owner.Address()); err != nil {
 		return HoldingView{}, err
 	}
-	return w.keep(ctx, c, Holding{
+	return w.putHolding(ctx, c, Holding{
 		Kind: KindAsset, DID: n.Asset.Address(), Owner: n.Owner.Address(), Issuer: n.Issuer.Address(), Parent: n.Parent.Address(), Tag: tag,
 	})
 }
@@ -267,7 +267,7 @@ func (w *Wallets) StoreCredential(ctx context.Context, c *auth.Caller, attachmen
 	} else if !errors.Is(err, store.ErrNotFound) {
 		return HoldingView{}, fmt.Errorf("looking for the credential: %w", err)
 	}
-	return w.keep(ctx, c, h)
+	return w.putHolding(ctx, c, h)
 }
 
 func readAttachment(o did.Object, account string, now time.Time) (Holding, error) {

@@ -36,16 +36,16 @@ func presented(t *testing.T, steps []fixture.Step) json.RawMessage {
 }
 
 func TestTheRecordedCredentialsAndAssetsArePresentedByteForByte(t *testing.T) {
-	h := fixture.AtDawn(t)
+	f := fixture.AtRecordedStart(t)
 	steps := fixture.Recorded(t, "session-credential-and-asset")
-	h.MustReplay(steps[0], "", approvals.Choice{})
-	owner := h.As(h.Owner)
-	if _, err := h.Wallets.PutCredential(t.Context(), owner, presented(t, steps), ""); err != nil {
+	f.MustReplay(steps[0], "", approvals.Choice{})
+	owner := f.As(f.Owner)
+	if _, err := f.Wallets.PutCredential(t.Context(), owner, presented(t, steps), ""); err != nil {
 		t.Fatal(err)
 	}
-	h.MustReplay(steps[1], fixture.Alice, approvals.Choice{})
-	n := wallets.NewAsset{Asset: fixture.Parsed(t, fixture.Ticket), Owner: fixture.Parsed(t, fixture.Alice), Issuer: fixture.Parsed(t, fixture.DemoIssuer), Tag: "Ticket"}
-	if _, err := h.Wallets.PutAsset(t.Context(), owner, n); err != nil {
+	f.MustReplay(steps[1], fixture.Alice, approvals.Choice{})
+	n := wallets.NewAsset{Asset: fixture.ParseDID(t, fixture.Ticket), Owner: fixture.ParseDID(t, fixture.Alice), Issuer: fixture.ParseDID(t, fixture.DemoIssuer), Tag: "Ticket"}
+	if _, err := f.Wallets.PutAsset(t.Context(), owner, n); err != nil {
 		t.Fatal(err)
 	}
 	for _, i := range []int{3, 4, 6, 7, 9, 10} { // asset, assetOrVC, agreement, each after its authPrincipal
@@ -53,9 +53,9 @@ func TestTheRecordedCredentialsAndAssetsArePresentedByteForByte(t *testing.T) {
 		if i%3 == 0 {
 			account = ""
 		}
-		h.MustReplay(steps[i], account, approvals.Choice{})
+		f.MustReplay(steps[i], account, approvals.Choice{})
 	}
-	_, err := h.Replay(steps[13], fixture.Alice, approvals.Choice{})
+	_, err := f.Replay(steps[13], fixture.Alice, approvals.Choice{})
 	fixture.WantCode(t, err, "claim_unsupported") // prepareTx
 }
 
@@ -69,29 +69,29 @@ func TestAPresentationIsThatOfTheVector(t *testing.T) {
 		AssetProof    struct{ OwnerPk, OwnerProof string }
 	}
 	fixture.Vectors(t, "presentation", &v)
-	h := fixture.NewAt(t, time.Unix(1767225600, 0))
-	h.Imports(v.Holder.SK, v.Holder.DID)
-	holder := fixture.Parsed(t, v.Holder.DID)
-	token := h.AppToken(fixture.Notes)
-	if _, err := h.Wallets.PutCredential(t.Context(), h.As(h.Owner), v.Credential, ""); err != nil {
+	f := fixture.NewAt(t, time.Unix(1767225600, 0))
+	f.ImportKey(v.Holder.SK, v.Holder.DID)
+	holder := fixture.ParseDID(t, v.Holder.DID)
+	token := f.AppToken(fixture.Notes)
+	if _, err := f.Wallets.PutCredential(t.Context(), f.As(f.Owner), v.Credential, ""); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.Wallets.PutAsset(t.Context(), h.As(h.Owner), wallets.NewAsset{Asset: fixture.Parsed(t, fixture.Ticket), Owner: holder}); err != nil {
+	if _, err := f.Wallets.PutAsset(t.Context(), f.As(f.Owner), wallets.NewAsset{Asset: fixture.ParseDID(t, fixture.Ticket), Owner: holder}); err != nil {
 		t.Fatal(err)
 	}
-	h.Policy(fixture.AllowAll)
-	p := h.Pending(token, `{"type":"verifiableCredential","item":["DemoPassport"],"challenge":"`+v.Challenge+`"}`, `{"type":"asset","challenge":"`+v.Challenge+`"}`)
-	view, err := h.Approvals.Get(t.Context(), h.As(h.Owner), p.ID)
+	f.SetPolicy(fixture.AllowAll)
+	p := f.Pending(token, `{"type":"verifiableCredential","item":["DemoPassport"],"challenge":"`+v.Challenge+`"}`, `{"type":"asset","challenge":"`+v.Challenge+`"}`)
+	view, err := f.Approvals.Get(t.Context(), f.As(f.Owner), p.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if c := view.Claims[0]; c.Presents == nil || c.Presents.Issuer != fixture.DemoIssuer || c.Account != holder.Address() || len(c.Filters) != 1 || len(c.Unusual) != 1 {
 		t.Errorf("shown is %+v", c)
 	}
-	if err := h.Approve(p.ID, approvals.Choice{}); err != nil {
+	if err := f.Approve(p.ID, approvals.Choice{}); err != nil {
 		t.Fatal(err)
 	}
-	out, err := h.Collect(token, p.ID)
+	out, err := f.Collect(token, p.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,15 +104,15 @@ func TestAPresentationIsThatOfTheVector(t *testing.T) {
 }
 
 func TestTheFiltersOfACredential(t *testing.T) {
-	h := fixture.AtDawn(t)
+	f := fixture.AtRecordedStart(t)
 	steps := fixture.Recorded(t, "session-credential-and-asset")
-	h.MustReplay(steps[0], "", approvals.Choice{})
-	h.Clock = h.Clock.Add(time.Hour)
-	if _, err := h.Wallets.PutCredential(t.Context(), h.As(h.Owner), presented(t, steps), "gold"); err != nil {
+	f.MustReplay(steps[0], "", approvals.Choice{})
+	f.Clock = f.Clock.Add(time.Hour)
+	if _, err := f.Wallets.PutCredential(t.Context(), f.As(f.Owner), presented(t, steps), "gold"); err != nil {
 		t.Fatal(err)
 	}
-	token := h.AppToken(fixture.DemoIssuer) // the app of the recording is the issuer too
-	h.Policy(fixture.AllowAll)
+	token := f.AppToken(fixture.DemoIssuer) // the app of the recording is the issuer too
+	f.SetPolicy(fixture.AllowAll)
 	for filter, fits := range map[string]bool{
 		`"item":[]`:                                               true,
 		`"item":["Other","DemoPassport"]`:                         true,
@@ -132,7 +132,7 @@ func TestTheFiltersOfACredential(t *testing.T) {
 		`"filters":[{"address":"z2iUDihy54aotNcBLgiNnWvdHGHjsRBHws1jF"}]`:                    false, // asks for an asset
 	} {
 		t.Run(filter, func(t *testing.T) {
-			out, err := h.Ask(token, `{"type":"verifiableCredential","challenge":"A1B2C3D4E5F60718",`+filter+`}`)
+			out, err := f.Ask(token, `{"type":"verifiableCredential","challenge":"A1B2C3D4E5F60718",`+filter+`}`)
 			if err != nil || (out.Answer != nil) != fits {
 				t.Errorf("got %v and %v, want an answer: %v", out, err, fits)
 			}
@@ -145,16 +145,16 @@ func TestTheFiltersOfACredential(t *testing.T) {
 		"a tag that is a list":       `"tag":[]`,
 	} {
 		t.Run("refuses "+name, func(t *testing.T) {
-			_, err := h.Ask(token, `{"type":"verifiableCredential","challenge":"A",`+filter+`}`)
+			_, err := f.Ask(token, `{"type":"verifiableCredential","challenge":"A",`+filter+`}`)
 			fixture.WantCode(t, err, "request_malformed")
 		})
 	}
 	t.Run("refuses a claim without any challenge", func(t *testing.T) {
-		_, err := h.Ask(token, `{"type":"verifiableCredential"}`)
+		_, err := f.Ask(token, `{"type":"verifiableCredential"}`)
 		fixture.WantCode(t, err, "request_malformed")
 	})
 	t.Run("an optional claim is answered without what is not held", func(t *testing.T) {
-		a := h.Answer(token, `{"type":"verifiableCredential","challenge":"A","optional":true,"item":["Other"]}`)
+		a := f.Answer(token, `{"type":"verifiableCredential","challenge":"A","optional":true,"item":["Other"]}`)
 		if strings.Contains(string(a.Claims[0]), "presentation") {
 			t.Errorf("got %s", a.Claims[0])
 		}
@@ -162,47 +162,47 @@ func TestTheFiltersOfACredential(t *testing.T) {
 }
 
 func TestWhatIsNotHeldIsDeclinedOnceThePersonClosedTheQuestion(t *testing.T) {
-	h := fixture.New(t)
-	token := h.AppToken(fixture.Notes)
-	h.Policy(fixture.AllowAll)
+	f := fixture.New(t)
+	token := f.AppToken(fixture.Notes)
+	f.SetPolicy(fixture.AllowAll)
 	asked := `{"type":"asset","challenge":"A1B2C3D4E5F60718"}`
-	p := h.Pending(token, asked) // although a rule allows everything
-	v, err := h.Approvals.Get(t.Context(), h.As(h.Owner), p.ID)
+	p := f.Pending(token, asked) // although a rule allows everything
+	v, err := f.Approvals.Get(t.Context(), f.As(f.Owner), p.ID)
 	if err != nil || len(v.Claims[0].Unusual) == 0 {
 		t.Errorf("%+v, %v", v, err)
 	}
-	fixture.WantErr(t, h.Approve(p.ID, approvals.Choice{Remember: &approvals.Remember{Times: 1}}), approvals.ErrChoice)
-	if err := h.Approve(p.ID, approvals.Choice{}); err != nil {
+	fixture.WantErr(t, f.Approve(p.ID, approvals.Choice{Remember: &approvals.Remember{Times: 1}}), approvals.ErrChoice)
+	if err := f.Approve(p.ID, approvals.Choice{}); err != nil {
 		t.Fatal(err)
 	}
-	_, err = h.Collect(token, p.ID)
+	_, err = f.Collect(token, p.ID)
 	fixture.WantCode(t, err, "credential_not_held")
-	if kind, e := h.LastEvent(); kind != "claim.refused" || e.Code != "credential_not_held" {
+	if kind, e := f.LastEvent(); kind != "claim.refused" || e.Code != "credential_not_held" {
 		t.Errorf("recorded %s %+v", kind, e)
 	}
 }
 
 func TestASessionsTargetThatIsNotHeldIsDeclinedTheSameWay(t *testing.T) {
-	h := fixture.AtDawn(t)
+	f := fixture.AtRecordedStart(t)
 	s := fixture.Recorded(t, "session-profile")[0]
 	s.Asked = fixture.Raw(`{"type":"authPrincipal","target":"` + fixture.Another + `"}`)
-	_, err := h.Replay(s, "", approvals.Choice{})
+	_, err := f.Replay(s, "", approvals.Choice{})
 	fixture.WantCode(t, err, "account_not_held")
-	if kinds := h.Events(); kinds[len(kinds)-2] != "approval.approved" {
+	if kinds := f.EventKinds(); kinds[len(kinds)-2] != "approval.approved" {
 		t.Errorf("recorded %v", kinds)
 	}
 }
 
 func TestTheChallengeOfAnAssetCannotBeAnotherMessage(t *testing.T) {
-	h := fixture.New(t)
-	token := h.AppToken(fixture.Notes)
-	own := h.Account(fixture.Notes, did.AccountType())
-	if _, err := h.Wallets.PutAsset(t.Context(), h.As(h.Owner), wallets.NewAsset{Asset: fixture.Parsed(t, fixture.Ticket), Owner: fixture.Parsed(t, own.Address)}); err != nil {
+	f := fixture.New(t)
+	token := f.AppToken(fixture.Notes)
+	own := f.Account(fixture.Notes, did.AccountType())
+	if _, err := f.Wallets.PutAsset(t.Context(), f.As(f.Owner), wallets.NewAsset{Asset: fixture.ParseDID(t, fixture.Ticket), Owner: fixture.ParseDID(t, own.Address)}); err != nil {
 		t.Fatal(err)
 	}
 	for _, challenge := range []string{"short", "eyJhbGciOiJFZDI1NTE5In0.eyJpc3MiOiJ4In0", "with a blank in it it is text", strings.Repeat("A", 129)} {
 		for _, kind := range []string{"asset", "assetOrVC"} {
-			out, err := h.Ask(token, `{"type":"`+kind+`","filters":[{}],"challenge":"`+challenge+`"}`)
+			out, err := f.Ask(token, `{"type":"`+kind+`","filters":[{}],"challenge":"`+challenge+`"}`)
 			if code := did.CodeOf(err); code != "blind_signature" && code != "request_malformed" || out.Pending != nil {
 				t.Errorf("%s with %q: %v, %v", kind, challenge, out, err)
 			}
@@ -232,33 +232,33 @@ func changed(t *testing.T, raw json.RawMessage, change func(whole, data map[stri
 }
 
 func TestWhatASessionHandsOver(t *testing.T) {
-	h := fixture.AtDawn(t)
+	f := fixture.AtRecordedStart(t)
 	s, handed := attachment(t)
-	h.MustReplay(s, "", approvals.Choice{})
-	session := h.Enter(s, fixture.Alice)
+	f.MustReplay(s, "", approvals.Choice{})
+	session := f.SessionCaller(s, fixture.Alice)
 	t.Run("is kept and recorded without asking, once", func(t *testing.T) {
-		v, err := h.Wallets.StoreCredential(t.Context(), session, handed)
+		v, err := f.Wallets.StoreCredential(t.Context(), session, handed)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if v.Kind != "credential" || v.Issuer != fixture.DemoIssuer || v.Owner != fixture.Alice || v.Tag != "badge-1" || v.From != "did:abt:"+fixture.DemoIssuer {
 			t.Errorf("kept is %+v", v)
 		}
-		if kind, e := h.LastEvent(); kind != "credential.stored" || e.Made != v.ID || e.Session != "s1" {
+		if kind, e := f.LastEvent(); kind != "credential.stored" || e.Created != v.ID || e.Session != "s1" {
 			t.Errorf("recorded %s %+v", kind, e)
 		}
-		before := len(h.Events())
-		again, err := h.Wallets.StoreCredential(t.Context(), session, handed)
-		if diff := cmp.Diff(v, again); err != nil || diff != "" || len(h.Events()) != before {
+		before := len(f.EventKinds())
+		again, err := f.Wallets.StoreCredential(t.Context(), session, handed)
+		if diff := cmp.Diff(v, again); err != nil || diff != "" || len(f.EventKinds()) != before {
 			t.Errorf("the second time: %v %s", err, diff)
 		}
-		got, data, err := h.Wallets.Holding(t.Context(), h.As(h.Owner), v.ID)
+		got, data, err := f.Wallets.Holding(t.Context(), f.As(f.Owner), v.ID)
 		if diff := cmp.Diff(v, got); err != nil || diff != "" || !strings.Contains(string(data), "DemoPassport") {
 			t.Errorf("%v %s %s", err, diff, data)
 		}
 	})
 	t.Run("can be an asset of the session's account", func(t *testing.T) {
-		v, err := h.Wallets.StoreCredential(t.Context(), session, json.RawMessage(`{"disposition":"attachment","type":"asset","assetId":"`+fixture.Ticket+`"}`))
+		v, err := f.Wallets.StoreCredential(t.Context(), session, json.RawMessage(`{"disposition":"attachment","type":"asset","assetId":"`+fixture.Ticket+`"}`))
 		if err != nil || v.Kind != "asset" || v.DID != fixture.Ticket || v.Owner != fixture.Alice {
 			t.Errorf("%+v, %v", v, err)
 		}
@@ -280,72 +280,72 @@ func TestWhatASessionHandsOver(t *testing.T) {
 		"that names no valid asset": func(whole, _ map[string]any) { whole["assetId"] = "zje1" },
 	} {
 		t.Run("is refused "+name, func(t *testing.T) {
-			_, err := h.Wallets.StoreCredential(t.Context(), session, changed(t, handed, change))
+			_, err := f.Wallets.StoreCredential(t.Context(), session, changed(t, handed, change))
 			fixture.WantCode(t, err, "credential_invalid")
 		})
 	}
 	t.Run("is refused to who is no session", func(t *testing.T) {
-		_, err := h.Wallets.StoreCredential(t.Context(), h.As(h.Owner), handed)
+		_, err := f.Wallets.StoreCredential(t.Context(), f.As(f.Owner), handed)
 		fixture.WantErr(t, err, auth.ErrForbidden)
 	})
 	t.Run("is refused when the wallet is full of such", func(t *testing.T) {
 		var writes []store.Write
-		for i := range wallets.MaxHeld {
-			writes = append(writes, store.PutCredential(store.Credential{Wallet: h.Wallet, ID: store.NewID(), Sealed: []byte{byte(i)}}, wallets.MaxHeld+2))
+		for i := range wallets.MaxHoldings {
+			writes = append(writes, store.PutCredential(store.Credential{Wallet: f.Wallet, ID: store.NewID(), Sealed: []byte{byte(i)}}, wallets.MaxHoldings+2))
 		}
-		if err := h.As(h.Owner).Record(t.Context(), ledger.Event{Kind: ledger.CredentialStored, By: "test"}, writes...); err != nil {
+		if err := f.As(f.Owner).Record(t.Context(), ledger.Event{Kind: ledger.CredentialStored, By: "test"}, writes...); err != nil {
 			t.Fatal(err)
 		}
-		_, err := h.Wallets.StoreCredential(t.Context(), session, changed(t, handed, func(whole, _ map[string]any) { whole["assetId"] = fixture.DemoIssuer }))
+		_, err := f.Wallets.StoreCredential(t.Context(), session, changed(t, handed, func(whole, _ map[string]any) { whole["assetId"] = fixture.DemoIssuer }))
 		fixture.WantErr(t, err, auth.ErrInput)
 	})
 }
 
 func TestTheOwnersCredentials(t *testing.T) {
-	h := fixture.AtDawn(t)
+	f := fixture.AtRecordedStart(t)
 	s, handed := attachment(t)
 	var a struct{ Data json.RawMessage }
 	if err := json.Unmarshal(handed, &a); err != nil {
 		t.Fatal(err)
 	}
-	_, err := h.Wallets.PutCredential(t.Context(), h.As(h.Owner), a.Data, "")
+	_, err := f.Wallets.PutCredential(t.Context(), f.As(f.Owner), a.Data, "")
 	fixture.WantCode(t, err, "account_not_held") // the account is made in the session
-	h.MustReplay(s, "", approvals.Choice{})
-	v, err := h.Wallets.PutCredential(t.Context(), h.As(h.Owner), a.Data, "mine")
+	f.MustReplay(s, "", approvals.Choice{})
+	v, err := f.Wallets.PutCredential(t.Context(), f.As(f.Owner), a.Data, "mine")
 	if err != nil {
 		t.Fatal(err)
 	}
-	list, _, err := h.Wallets.Holdings(t.Context(), h.As(h.Owner), store.Page{})
+	list, _, err := f.Wallets.Holdings(t.Context(), f.As(f.Owner), store.Page{})
 	if diff := cmp.Diff([]wallets.HoldingView{v}, list); err != nil || diff != "" {
 		t.Error(err, diff)
 	}
 	for name, call := range map[string]func(c *auth.Caller) error{
-		"list":   func(c *auth.Caller) error { _, _, err := h.Wallets.Holdings(t.Context(), c, store.Page{}); return err },
-		"read":   func(c *auth.Caller) error { _, _, err := h.Wallets.Holding(t.Context(), c, v.ID); return err },
-		"put":    func(c *auth.Caller) error { _, err := h.Wallets.PutCredential(t.Context(), c, a.Data, ""); return err },
-		"delete": func(c *auth.Caller) error { return h.Wallets.DeleteHolding(t.Context(), c, v.ID) },
+		"list":   func(c *auth.Caller) error { _, _, err := f.Wallets.Holdings(t.Context(), c, store.Page{}); return err },
+		"read":   func(c *auth.Caller) error { _, _, err := f.Wallets.Holding(t.Context(), c, v.ID); return err },
+		"put":    func(c *auth.Caller) error { _, err := f.Wallets.PutCredential(t.Context(), c, a.Data, ""); return err },
+		"delete": func(c *auth.Caller) error { return f.Wallets.DeleteHolding(t.Context(), c, v.ID) },
 	} {
-		t.Run("are not an app's to "+name, func(t *testing.T) { fixture.WantErr(t, call(h.As(h.AppToken(fixture.Notes))), auth.ErrForbidden) })
+		t.Run("are not an app's to "+name, func(t *testing.T) { fixture.WantErr(t, call(f.As(f.AppToken(fixture.Notes))), auth.ErrForbidden) })
 	}
 	t.Run("are noticed when somebody else wrote them", func(t *testing.T) {
-		row, err := h.Store.Credential(t.Context(), h.Wallet, v.ID)
+		row, err := f.Store.Credential(t.Context(), f.Wallet, v.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
 		row.ID = "somewhere else"
-		if err := h.As(h.Owner).Record(t.Context(), ledger.Event{Kind: ledger.CredentialStored, By: "test"}, store.PutCredential(row, wallets.MaxHeld)); err != nil {
+		if err := f.As(f.Owner).Record(t.Context(), ledger.Event{Kind: ledger.CredentialStored, By: "test"}, store.PutCredential(row, wallets.MaxHoldings)); err != nil {
 			t.Fatal(err)
 		}
-		list, _, err := h.Wallets.Holdings(t.Context(), h.As(h.Owner), store.Page{})
+		list, _, err := f.Wallets.Holdings(t.Context(), f.As(f.Owner), store.Page{})
 		if err != nil || len(list) != 1 {
 			t.Errorf("%d listed, %v", len(list), err)
 		}
-		if kind, _ := h.LastEvent(); kind != "row.forged" {
+		if kind, _ := f.LastEvent(); kind != "row.forged" {
 			t.Errorf("recorded %s", kind)
 		}
 	})
-	if err := h.Wallets.DeleteHolding(t.Context(), h.As(h.Owner), v.ID); err != nil {
+	if err := f.Wallets.DeleteHolding(t.Context(), f.As(f.Owner), v.ID); err != nil {
 		t.Error(err)
 	}
-	fixture.WantErr(t, h.Wallets.DeleteHolding(t.Context(), h.As(h.Owner), v.ID), auth.ErrNotFound)
+	fixture.WantErr(t, f.Wallets.DeleteHolding(t.Context(), f.As(f.Owner), v.ID), auth.ErrNotFound)
 }

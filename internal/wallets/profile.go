@@ -102,7 +102,7 @@ func (w *Wallets) SetProfile(ctx context.Context, c *auth.Caller, p Profile) (Pr
 	}
 	e := c.Event(ledger.ProfileSet)
 	for _, item := range ProfileItems() {
-		if _, there := p[item]; there {
+		if _, found := p[item]; found {
 			e.Items = append(e.Items, item)
 		}
 	}

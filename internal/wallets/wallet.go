@@ -29,9 +29,9 @@ func (NewWallet) Format(f fmt.State, _ rune) { fmt.Fprint(f, "NewWallet{…}") }
 // CreatedWallet is a wallet that was made. Words are set if they were made here, and are shown
 // this once; wipe them.
 type CreatedWallet struct {
-	Wallet string
-	Words  derive.Words
-	Made   bool // Words were made here
+	Wallet    string
+	Words     derive.Words
+	Generated bool // Words were made here
 }
 
 // Create makes or imports a wallet, for an operator. The same seed makes the same wallet:
@@ -58,13 +58,13 @@ func (w *Wallets) Create(ctx context.Context, c *auth.Caller, n NewWallet) (Crea
 	created.Wallet = row.ID
 
 	kind := ledger.WalletCreated
-	if !created.Made {
+	if !created.Generated {
 		kind = ledger.WalletImported
 	}
 	e := c.Event(kind)
 	e.Wallet = row.ID
 	_, err = w.ledger.CommitService(ctx, c.Epoch, ledger.Change{
-		Event: e, Once: c.IdempotencyKey(), Created: row.ID, Secret: created.Made,
+		Event: e, IdempotencyKey: c.IdempotencyKey(), Created: row.ID, Secret: created.Generated,
 		Writes: []store.Write{store.InsertWallet(row), store.InsertAccount(account)},
 	}, w.ledger.NewWallet(row, keys))
 	if errors.Is(err, store.ErrExists) {
@@ -100,7 +100,7 @@ func (n NewWallet) ReadSeed() (CreatedWallet, derive.Seed, error) {
 		if err != nil {
 			return CreatedWallet{}, derive.Seed{}, fmt.Errorf("drawing the words: %w", err)
 		}
-		return CreatedWallet{Words: words, Made: true}, words.Seed(), nil
+		return CreatedWallet{Words: words, Generated: true}, words.Seed(), nil
 	}
 }
 
@@ -212,7 +212,7 @@ func (w *Wallets) Update(ctx context.Context, c *auth.Caller, change WalletChang
 // Delete removes a wallet and all that is its own but the record, for its owner, or an
 // operator while it has none. Without the words it is gone.
 func (w *Wallets) Delete(ctx context.Context, c *auth.Caller, id string) error {
-	if err := w.auth.Enter(ctx, c, id); err != nil {
+	if err := w.auth.AuthorizeWallet(ctx, c, id); err != nil {
 		return err
 	}
 	e := c.Event(ledger.WalletDeleted)

@@ -52,7 +52,7 @@ var arrows = map[string][]string{
 	"api/client":             {"api"},
 }
 
-func house(t *testing.T) []listed {
+func listPackages(t *testing.T) []listed {
 	t.Helper()
 	cmd := exec.Command("go", "list", "-json=ImportPath,Dir,Imports,GoFiles", "walletd/...")
 	var problems bytes.Buffer
@@ -82,7 +82,7 @@ func house(t *testing.T) []listed {
 func isTestHelp(path string) bool { return strings.HasPrefix(path, "internal/wallettest") }
 
 func TestImportsRunOneWay(t *testing.T) {
-	for _, p := range house(t) {
+	for _, p := range listPackages(t) {
 		if isTestHelp(p.ImportPath) {
 			continue
 		}
@@ -98,7 +98,7 @@ func TestImportsRunOneWay(t *testing.T) {
 // Only auth opens a wallet for a caller, by way of ledger, and nothing runs before main.
 func TestOnlyAuthOpensWallets(t *testing.T) {
 	found := false
-	for _, p := range house(t) {
+	for _, p := range listPackages(t) {
 		for _, name := range p.GoFiles {
 			file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, name), nil, parser.SkipObjectResolution)
 			if err != nil {

@@ -11,34 +11,34 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func exportedHouse(t *testing.T) *fixture.House {
-	h := fixture.New(t)
-	h.Policy(fixture.AllowAll)
-	h.Answer(h.AppToken(fixture.Notes), fixture.KeyClaim("diary"))
-	if err := h.Ledger.SignHeads(t.Context()); err != nil {
+func exportedHouse(t *testing.T) *fixture.Fixture {
+	f := fixture.New(t)
+	f.SetPolicy(fixture.AllowAll)
+	f.Answer(f.AppToken(fixture.Notes), fixture.KeyClaim("diary"))
+	if err := f.Ledger.SignHeads(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	return h
+	return f
 }
 
 func TestTheExportedRecordIsAsDescribed(t *testing.T) {
-	h := exportedHouse(t)
-	rows, err := h.Store.Records(t.Context(), h.Wallet, 0, 100)
+	f := exportedHouse(t)
+	rows, err := f.Store.Records(t.Context(), f.Wallet, 0, 100)
 	if err != nil {
 		t.Fatal(err)
 	}
-	heads, err := h.Store.Heads(t.Context(), h.Wallet, 0, 100)
+	heads, err := f.Store.Heads(t.Context(), f.Wallet, 0, 100)
 	if err != nil || len(heads) != 1 {
 		t.Fatal(heads, err)
 	}
-	lines := h.Export()
+	lines := f.Export()
 	if len(lines) != len(rows)+1 {
 		t.Fatalf("%d lines of %d entries", len(lines), len(rows))
 	}
 	number := func(n int64) any { return float64(n) }
 	for i, r := range rows {
 		want := map[string]any{"record": map[string]any{
-			"chain": h.Wallet, "seq": number(r.Seq), "id": r.ID, "time": number(r.Time), "kind": r.Kind,
+			"chain": f.Wallet, "seq": number(r.Seq), "id": r.ID, "time": number(r.Time), "kind": r.Kind,
 			"sealed": base64Of(t, r.Sealed), "prev": hex.EncodeToString(r.Prev), "hash": hex.EncodeToString(r.Hash),
 		}}
 		if diff := cmp.Diff(want, lineOf(t, lines[i])); diff != "" {
@@ -46,7 +46,7 @@ func TestTheExportedRecordIsAsDescribed(t *testing.T) {
 		}
 	}
 	want := map[string]any{"head": map[string]any{
-		"chain": h.Wallet, "seq": number(heads[0].Seq), "hash": hex.EncodeToString(heads[0].Hash), "time": number(heads[0].Time),
+		"chain": f.Wallet, "seq": number(heads[0].Seq), "hash": hex.EncodeToString(heads[0].Hash), "time": number(heads[0].Time),
 		"publicKey": hex.EncodeToString(heads[0].PublicKey), "signature": hex.EncodeToString(heads[0].Signature),
 	}}
 	if diff := cmp.Diff(want, lineOf(t, lines[len(rows)])); diff != "" {
@@ -72,8 +72,8 @@ func base64Of(t *testing.T, b []byte) string {
 }
 
 func TestReadExportTakesWhatWasWrittenOnly(t *testing.T) {
-	h := exportedHouse(t)
-	lines := h.Export()
+	f := exportedHouse(t)
+	lines := f.Export()
 	read := func(lines ...string) (ledger.Verification, error) {
 		return ledger.VerifyExport(strings.NewReader(strings.Join(lines, "\n")+"\n"), nil)
 	}

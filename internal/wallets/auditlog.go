@@ -24,9 +24,9 @@ func (w *Wallets) Lock(ctx context.Context, c *auth.Caller) error {
 	return nil
 }
 
-// book returns the wallet whose record a caller may read: an owner its own, an operator the service's
+// auditedWallet returns the wallet whose record a caller may read: an owner its own, an operator the service's
 // (nil).
-func book(c *auth.Caller) (*ledger.Wallet, error) {
+func auditedWallet(c *auth.Caller) (*ledger.Wallet, error) {
 	switch c.Role {
 	case auth.Owner:
 		return c.Wallet, nil
@@ -36,28 +36,28 @@ func book(c *auth.Caller) (*ledger.Wallet, error) {
 	return nil, fmt.Errorf("%w: apps do not read the record", auth.ErrForbidden)
 }
 
-// Record lists entries after a number, oldest first: of an owner's wallet, or of the service for
+// AuditEntries lists entries after a number, oldest first: of an owner's wallet, or of the service for
 // an operator.
-func (w *Wallets) Record(ctx context.Context, c *auth.Caller, after int64, limit int) ([]ledger.Entry, error) {
-	wallet, err := book(c)
+func (w *Wallets) AuditEntries(ctx context.Context, c *auth.Caller, after int64, limit int) ([]ledger.Entry, error) {
+	wallet, err := auditedWallet(c)
 	if err != nil {
 		return nil, err
 	}
 	return w.ledger.Entries(ctx, wallet, after, limit)
 }
 
-// VerifyRecord checks the record that the caller may read (ledger.Verify).
-func (w *Wallets) VerifyRecord(ctx context.Context, c *auth.Caller) (ledger.Verification, error) {
-	wallet, err := book(c)
+// VerifyAuditLog checks the record that the caller may read (ledger.Verify).
+func (w *Wallets) VerifyAuditLog(ctx context.Context, c *auth.Caller) (ledger.Verification, error) {
+	wallet, err := auditedWallet(c)
 	if err != nil {
 		return ledger.Verification{}, err
 	}
 	return w.ledger.Verify(ctx, wallet)
 }
 
-// ExportRecord writes the record that the caller may read (ledger.Export).
-func (w *Wallets) ExportRecord(ctx context.Context, c *auth.Caller, out io.Writer) error {
-	wallet, err := book(c)
+// ExportAuditLog writes the record that the caller may read (ledger.Export).
+func (w *Wallets) ExportAuditLog(ctx context.Context, c *auth.Caller, out io.Writer) error {
+	wallet, err := auditedWallet(c)
 	if err != nil {
 		return err
 	}

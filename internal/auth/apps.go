@@ -22,17 +22,17 @@ type AppContent struct {
 	Name string `json:"name,omitempty"` // the owner's own name for it
 }
 
-// openApp is a known app's row that is authentic, with its content.
-type openApp = ledger.Opened[store.App, AppContent]
+// openedApp is a known app's row that is authentic, with its content.
+type openedApp = ledger.Opened[store.App, AppContent]
 
 // App returns a known app; one with the zero row if there is none.
-func (a *Auth) App(ctx context.Context, c *Caller, address string) (openApp, error) {
+func (a *Auth) App(ctx context.Context, c *Caller, address string) (openedApp, error) {
 	row, err := a.store.App(ctx, c.WalletID, address)
 	if errors.Is(err, store.ErrNotFound) {
-		return openApp{}, nil
+		return openedApp{}, nil
 	}
 	if err != nil {
-		return openApp{}, fmt.Errorf("looking for the app: %w", err)
+		return openedApp{}, fmt.Errorf("looking for the app: %w", err)
 	}
 	return ledger.Open[AppContent](ctx, c.Wallet, row)
 }
@@ -51,20 +51,20 @@ func (a *Auth) PutApp(c *Caller, old store.App, address, state string, content A
 	return store.PutApp(old, row), nil
 }
 
-// ApproveApp returns the writes that make the asking app known, if it is not.
-func (a *Auth) ApproveApp(ctx context.Context, c *Caller) ([]store.Write, error) {
+// RegisterApp returns the writes that make the asking app known, if it is not.
+func (a *Auth) RegisterApp(ctx context.Context, c *Caller) ([]store.Write, error) {
 	address := c.App.Address()
-	old, err := a.App(ctx, c, address)
-	if err != nil || old.Row().State == store.Approved {
+	app, err := a.App(ctx, c, address)
+	if err != nil || app.Row().State == store.Approved {
 		return nil, err
 	}
-	w, err := a.PutApp(c, old.Row(), address, store.Approved, old.Content())
+	w, err := a.PutApp(c, app.Row(), address, store.Approved, app.Content())
 	return []store.Write{w}, err
 }
 
-// readmitApp returns the writes that make an app known again that was withdrawn, now that the
+// reregisterApp returns the writes that make an app known again that was withdrawn, now that the
 // owner makes a token for it.
-func (a *Auth) readmitApp(ctx context.Context, c *Caller, app did.DID) ([]store.Write, error) {
+func (a *Auth) reregisterApp(ctx context.Context, c *Caller, app did.DID) ([]store.Write, error) {
 	old, err := a.App(ctx, c, app.Address())
 	if err != nil || old.Row().State != store.Revoked {
 		return nil, err

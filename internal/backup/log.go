@@ -16,13 +16,13 @@ import (
 // seals anew, in a row beside, bound to the entry's hash. The chain goes on from the old end with
 // the entry ledger.WalletRestored; from there on its heads are signed by the new key.
 
-// keptRecord is a wallet's chain from its first entry.
-type keptRecord struct {
-	Entries []keptEntry  `json:"entries"`
+// fileLog is a wallet's chain from its first entry.
+type fileLog struct {
+	Entries []fileEntry  `json:"entries"`
 	Heads   []store.Head `json:"heads"`
 }
 
-type keptEntry struct {
+type fileEntry struct {
 	ID      string          `json:"id"`
 	Time    int64           `json:"time"` // milliseconds
 	Kind    string          `json:"kind"`
@@ -32,7 +32,7 @@ type keptEntry struct {
 }
 
 // rows gives the entries as rows of a chain.
-func (k *keptRecord) rows(chain string) []store.Record {
+func (k *fileLog) rows(chain string) []store.Record {
 	rows := make([]store.Record, len(k.Entries))
 	prev := make([]byte, 32)
 	for i, e := range k.Entries {
@@ -43,7 +43,7 @@ func (k *keptRecord) rows(chain string) []store.Record {
 }
 
 // check refuses a record that does not hold together.
-func (k *keptRecord) check(chain string) error {
+func (k *fileLog) check(chain string) error {
 	v := ledger.NewVerifier(chain)
 	for _, h := range k.Heads {
 		v.AddHead(h)
@@ -52,19 +52,19 @@ func (k *keptRecord) check(chain string) error {
 		v.Add(r)
 	}
 	if bad := v.Result().Bad; bad != nil {
-		return badBackup("entry %d of its record does not fit: %s; walletd audit verify says more, and a backup can leave the record out", bad.Seq, bad.Why)
+		return invalid("entry %d of its record does not fit: %s; walletd audit verify says more, and a backup can leave the record out", bad.Seq, bad.Why)
 	}
 	return nil
 }
 
-// recordUpTo reads the chain of the caller's wallet up to an entry, opened.
-func (bk *Backups) recordUpTo(ctx context.Context, c *auth.Caller, last int64) (*keptRecord, error) {
-	k := &keptRecord{Entries: []keptEntry{}, Heads: []store.Head{}}
+// logUpTo reads the chain of the caller's wallet up to an entry, opened.
+func (bk *Backups) logUpTo(ctx context.Context, c *auth.Caller, last int64) (*fileLog, error) {
+	k := &fileLog{Entries: []fileEntry{}, Heads: []store.Head{}}
 	err := bk.ledger.EachEntry(ctx, c.Wallet, func(r store.Record, content []byte) error {
 		if r.Seq > last {
 			return nil
 		}
-		e := keptEntry{ID: r.ID, Time: r.Time, Kind: r.Kind, Sealed: r.Sealed, Hash: r.Hash}
+		e := fileEntry{ID: r.ID, Time: r.Time, Kind: r.Kind, Sealed: r.Sealed, Hash: r.Hash}
 		if json.Valid(content) {
 			e.Content = content
 		}
@@ -83,8 +83,8 @@ func (bk *Backups) recordUpTo(ctx context.Context, c *auth.Caller, last int64) (
 	return k, err
 }
 
-// old gives what the store is to put beneath a wallet that is restored.
-func (k *keptRecord) old(w *ledger.Wallet) store.OldChain {
+// oldChain gives what the store is to put beneath a wallet that is restored.
+func (k *fileLog) oldChain(w *ledger.Wallet) store.OldChain {
 	old := store.OldChain{Records: k.rows(w.ID()), Heads: k.Heads}
 	for i, r := range old.Records {
 		if content := k.Entries[i].Content; content != nil {
