@@ -143,16 +143,22 @@ func (p peers) run(t *testing.T, program string, in input, decide func(*testing.
 // is called; nil if nobody should be asked.
 func talk[T any](t *testing.T, p peers, program string, in input, decide func(*testing.T, pending)) (o T) {
 	t.Helper()
+	return converse[T](t, exec.CommandContext(t.Context(), p.node, filepath.Join(p.dir, program)), in, decide)
+}
+
+// converse is talk with any program.
+func converse[T any](t *testing.T, peer *exec.Cmd, in input, decide func(*testing.T, pending)) (o T) {
+	t.Helper()
+	program := filepath.Base(peer.Args[len(peer.Args)-1])
 	text, err := json.Marshal(in)
 	if err != nil {
 		t.Fatal(err)
 	}
-	node := exec.CommandContext(t.Context(), p.node, filepath.Join(p.dir, program))
 	var problems bytes.Buffer
-	node.Stdin, node.Stderr = bytes.NewReader(text), &problems
-	stdout, err := node.StdoutPipe()
+	peer.Stdin, peer.Stderr = bytes.NewReader(text), &problems
+	stdout, err := peer.StdoutPipe()
 	if err == nil {
-		err = node.Start()
+		err = peer.Start()
 	}
 	if err != nil {
 		t.Fatalf("%s: %v", program, err)
@@ -165,13 +171,13 @@ func talk[T any](t *testing.T, p peers, program string, in input, decide func(*t
 			continue
 		}
 		if decide == nil {
-			node.Process.Kill()
+			peer.Process.Kill()
 			t.Errorf("%s: the person is asked", program)
 			continue
 		}
 		decide(t, waits)
 	}
-	err = node.Wait()
+	err = peer.Wait()
 	var end struct{ OK bool }
 	if json.Unmarshal(last, &end) != nil || json.Unmarshal(last, &o) != nil || (err == nil) != end.OK {
 		t.Fatalf("%s: %v: its last line is %q\n%s", program, err, last, problems.Bytes())
