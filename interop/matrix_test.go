@@ -118,6 +118,7 @@ func TestMatrix(t *testing.T) {
 			t.Errorf("asked %d times; outcome (-want +got):\n%s", asked, diff)
 		}
 	})
+	t.Run("gives the room keys of a backup to a client that imports them", m.roomKeys)
 	t.Run("gives the homeserver nothing that opens it", m.sealed)
 	t.Run("serves the last SDK with the old crypto, with the old callbacks too", func(t *testing.T) {
 		in := input{

@@ -47,6 +47,7 @@ type commands struct {
 	Store       storeCmd       `cmd:"" help:"A store at rest: copy it to another kind, put a copy back."`
 	Claim       claimCmd       `cmd:"" help:"Ask for a claim, as an app would."`
 	Secret      secretsCmd     `cmd:"" help:"Secrets of apps, in the format of Matrix clients: put, get, list, delete, and their keys."`
+	Matrix      matrixCmd      `cmd:"" help:"What a Matrix homeserver keeps: room keys from its backup, with the wallet."`
 	Backup      backupCmd      `cmd:"" help:"Backups of a wallet: create, inspect, restore; and values of Blocklet Server's."`
 	Derive      deriveCmd      `cmd:"" help:"Show the owner's own key for a salt."`
 	Doctor      doctorCmd      `cmd:"" help:"Look for what is wrong on this machine, and say what to do."`

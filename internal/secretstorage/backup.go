@@ -30,12 +30,6 @@ type BackupKey struct {
 	key Key
 }
 
-// NewBackupKey makes a BackupKey of a copy of b, 32 bytes (bad_key).
-func NewBackupKey(b []byte) (BackupKey, error) {
-	key, err := NewKey(b)
-	return BackupKey{key: key}, err
-}
-
 // ParseBackupKey reads the value of the secret [NameBackup], as [ParseValue] does.
 func ParseBackupKey(text []byte) (BackupKey, error) {
 	key, err := ParseValue(text)

@@ -45,7 +45,7 @@ type backupVectors struct {
 
 func mustBackupKey(t testing.TB, text string) BackupKey {
 	t.Helper()
-	key, err := NewBackupKey(unhex(t, text))
+	key, err := ParseBackupKey(unpaddedBase64(unhex(t, text)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,9 +72,9 @@ func TestBackupKeys(t *testing.T) {
 			if diff := cmp.Diff([]string{v.PublicKey, v.SecretValue, v.RecoveryKey}, got); diff != "" {
 				t.Error(diff)
 			}
-			want := fmt.Sprintf(`{"algorithm":%q,"auth_data":%s}`, BackupAlgorithm, compacted(t, v.AuthData))
-			if diff := cmp.Diff(want, string(mustMarshal(t, NewBackup(public)))); diff != "" {
-				t.Error(diff)
+			backup, err := ParseBackup(fmt.Appendf(nil, `{"algorithm":%q,"auth_data":%s}`, BackupAlgorithm, v.AuthData))
+			if err != nil || backup.Public() != public || backup.Fits(key) != nil {
+				t.Errorf("the SDK's own description is read as of %s, %v", backup.Public(), err)
 			}
 		})
 	}
@@ -153,8 +153,8 @@ func TestSealSessionRefuses(t *testing.T) {
 	wantCode(t, err, "bad_key")
 	_, err = BackupKey{}.Open(SessionData{})
 	wantCode(t, err, "bad_key")
-	_, err = NewBackupKey(make([]byte, 31))
-	wantCode(t, err, "bad_key")
+	_, err = ParseBackupKey(unpaddedBase64(make([]byte, 31)))
+	wantCode(t, err, "bad_secret")
 }
 
 func TestParseSessionData(t *testing.T) {
@@ -191,7 +191,7 @@ func TestParseBackup(t *testing.T) {
 	tests := []struct {
 		it, raw, code string
 	}{
-		{"keeps members it does not know", start + auth + `,"version":"1","etag":"<1>","count":1}`, ""},
+		{"takes members it does not know", start + auth + `,"version":"1","etag":"<1>","count":1}`, ""},
 		{"refuses another algorithm", `{"algorithm":"m.megolm_backup.v2",` + auth + `}`, "unknown_algorithm"},
 		{"refuses one that was removed", `{}`, "unknown_algorithm"},
 		{"refuses no auth data", start + `"version":"1"}`, "malformed"},
@@ -212,8 +212,8 @@ func TestParseBackup(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := string(mustMarshal(t, b)); got != test.raw {
-				t.Errorf("it is written %s", got)
+			if b.Public() != (BackupPublicKey{}) {
+				t.Errorf("its key is %s", b.Public())
 			}
 		})
 	}

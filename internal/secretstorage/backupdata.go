@@ -3,11 +3,9 @@ package secretstorage
 import (
 	"bytes"
 	"crypto/aes"
-	"crypto/ed25519"
 	"encoding/base64"
 
 	"walletd/internal/did"
-	"walletd/internal/strictjson"
 )
 
 const (
@@ -63,24 +61,11 @@ func (s SessionData) MarshalJSON() ([]byte, error) {
 }
 
 // Backup is a version of a room-key backup as the homeserver describes it (reference section 9.2).
-// Methods never change it.
-type Backup struct {
-	object strictjson.Object
-	auth   strictjson.Object // the member auth_data
-	public BackupPublicKey
-}
-
-// NewBackup describes a backup under a public key, unsigned, which is enough for a client that
-// holds the private key.
-func NewBackup(public BackupPublicKey) Backup {
-	auth := strictjson.Object{}.With("public_key", quote(public.String()))
-	o := strictjson.Object{}.With("algorithm", quote(BackupAlgorithm)).With("auth_data", auth.JSON())
-	return Backup{object: o, auth: auth, public: public}
-}
+type Backup struct{ public BackupPublicKey }
 
 // ParseBackup reads a version, of at most 64 KiB (too_large): another algorithm is
-// unknown_algorithm, a public key of another length bad_key. The members that a server adds
-// (version, etag, count) and unknown ones are kept.
+// unknown_algorithm, a public key of another length bad_key. The signatures are not looked at: who has
+// the private key knows by Fits that the version is theirs.
 func ParseBackup(raw []byte) (Backup, error) {
 	if len(raw) > maxBackup {
 		return Backup{}, did.Refuse("too_large", "the backup's description is larger than 64 KiB")
@@ -107,11 +92,11 @@ func ParseBackup(raw []byte) (Backup, error) {
 	if len(public) != KeySize {
 		return Backup{}, did.Refuse("bad_key", "a backup's public key has 32 bytes")
 	}
-	return Backup{object: o, auth: auth, public: BackupPublicKey(public)}, nil
+	return Backup{BackupPublicKey(public)}, nil
 }
 
 // Public gives the key that sessions of this backup are sealed with. The homeserver chose it,
-// unless [Backup.Fits] or [Backup.SignedBy] says otherwise.
+// unless [Backup.Fits] says otherwise.
 func (b Backup) Public() BackupPublicKey { return b.public }
 
 // Fits refuses a key that is not this backup's, with no_match.
@@ -125,30 +110,3 @@ func (b Backup) Fits(key BackupKey) error {
 	}
 	return nil
 }
-
-// SignedBy tells whether the user's key of that id ("ed25519:…") signed the public key. Signatures
-// are over all members of auth_data but signatures and unsigned; members that are not known here
-// would be vouched for unread, so with them the answer is no.
-func (b Backup) SignedBy(user, keyID string, key ed25519.PublicKey) bool {
-	if len(key) != ed25519.PublicKeySize || len(b.auth.Without("signatures").Without("unsigned")) != 1 {
-		return false
-	}
-	signatures, err := strictjson.Entries(b.auth.Get("signatures"))
-	if err != nil {
-		return false
-	}
-	of, err := strictjson.Entries(signatures.Get(user))
-	if err != nil {
-		return false
-	}
-	text, _ := of.Text(keyID)
-	signature, err := decodeBase64(text)
-	if err != nil {
-		return false
-	}
-	public, _ := b.auth.Text("public_key")
-	return ed25519.Verify(key, strictjson.Object{}.With("public_key", quote(public)).JSON(), signature)
-}
-
-// MarshalJSON writes the version as it was read, but for white space.
-func (b Backup) MarshalJSON() ([]byte, error) { return b.object.JSON(), nil }

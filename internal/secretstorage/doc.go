@@ -5,7 +5,7 @@
 //	32 bytes ── NewKey ──► Key ── Seal ──► Sealed ── Secret.With ──► account data
 //	account data ── ParseSecret ──► Secret ── Open ──► plaintext
 //	description ── ParseDescription ──► Description ── Check ──► Match, NoMatch, Unknown
-//	32 other bytes ── NewBackupKey ──► BackupKey ── Public ── Seal ──► SessionData ── Open
+//	32 other bytes ── ParseBackupKey ─► BackupKey ── Public ── Seal ──► SessionData ── Open
 //
 // It is pure: nothing is read from clock, disk or network, and chance is drawn only for IVs and
 // ephemeral keys. What parses is strict, bounds sizes before any work, keeps members it does not

@@ -113,18 +113,18 @@ func FuzzParseSealed(f *testing.F) {
 
 func FuzzParseBackup(f *testing.F) {
 	c := loadVectors[capture](f, "e2e-capture.json")
-	f.Add([]byte(c.Backup.Info), c.UserID)
+	f.Add([]byte(c.Backup.Info))
 	key, err := ParseBackupKey([]byte(c.Secrets[NameBackup]))
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Fuzz(func(t *testing.T, raw []byte, user string) {
+	f.Fuzz(func(t *testing.T, raw []byte) {
 		b, err := ParseBackup(raw)
-		if !refusedOrSame(t, raw, b, err, ParseBackup) {
+		if err != nil {
+			if !slices.Contains(codes, did.CodeOf(err)) {
+				t.Fatalf("got %v", err)
+			}
 			return
-		}
-		if b.SignedBy(user, "ed25519:x", make([]byte, 32)) && len(b.auth) < 2 {
-			t.Fatal("signed without a signature")
 		}
 		if public, _ := key.Public(); (b.Fits(key) == nil) != (b.Public() == public) {
 			t.Fatal("the key fits another public key")

@@ -20,7 +20,7 @@ func TestKeysDoNotPrint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	backup, err := NewBackupKey(raw)
+	backup, err := ParseBackupKey(unpaddedBase64(raw))
 	if err != nil {
 		t.Fatal(err)
 	}

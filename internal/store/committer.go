@@ -81,11 +81,6 @@ func (c *committer) commit(ctx context.Context, change Change) (int64, error) {
 	return j.first, nil
 }
 
-// do runs f alone on the committer's connection.
-func (c *committer) do(ctx context.Context, f func(context.Context, conn) error) error {
-	return c.wait(ctx, &job{alone: f})
-}
-
 // wait queues a job and waits for its answer. Every way out of here has one: if the database does
 // not answer in time, ErrUnavailable.
 func (c *committer) wait(ctx context.Context, j *job) error {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"path/filepath"
 	"testing"
 
@@ -39,4 +40,9 @@ func mustOpen(t testing.TB, url string, o Options) *Store {
 		}
 	})
 	return s
+}
+
+// do runs f alone on the committer's connection.
+func (c *committer) do(ctx context.Context, f func(context.Context, conn) error) error {
+	return c.wait(ctx, &job{alone: f})
 }
