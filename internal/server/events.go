@@ -25,14 +25,48 @@ const (
 // pollSkew is how far back a poll begins: the clocks of two replicas differ by less.
 const pollSkew = time.Minute
 
-// growth notifies streams when the chain of a wallet has grown. It asks the store once for all of
-// them, and only while there are any. The zero value with a store is ready.
+// growth notifies streams when the chain of a wallet has grown. The store tells it at once; besides it
+// asks the store, once for all streams and only while there are any, for what it was not told of. newGrowth
+// makes one.
 type growth struct {
 	store *store.Store
+	look  chan struct{} // has a value when any chain may have grown
 
 	mu      sync.Mutex
-	streams map[chan struct{}]string // the chain that each one is for
+	streams map[string]map[chan struct{}]bool // by the chain that they are for
 	stop    context.CancelFunc
+}
+
+func newGrowth(st *store.Store) *growth {
+	g := &growth{store: st, look: make(chan struct{}, 1), streams: map[string]map[chan struct{}]bool{}}
+	st.OnGrowth(g.grew)
+	return g
+}
+
+// grew notifies the streams of chains that have grown; nil is any chain.
+func (g *growth) grew(chains []string) {
+	if chains == nil {
+		notify(g.look)
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.streams) == 0 {
+		return
+	}
+	for _, chain := range chains {
+		for grown := range g.streams[chain] {
+			notify(grown)
+		}
+	}
+}
+
+// notify leaves a value in a channel that holds one, unless the last was not taken yet.
+func notify(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
 }
 
 // subscribe returns a channel that gets a value when the chain has grown, and what ends it.
@@ -40,19 +74,21 @@ func (g *growth) subscribe(chain string) (<-chan struct{}, func()) {
 	grown := make(chan struct{}, 1)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.streams == nil {
-		g.streams = map[chan struct{}]string{}
-	}
-	g.streams[grown] = chain
-	if len(g.streams) == 1 {
+	if len(g.streams) == 0 {
 		var ctx context.Context
 		ctx, g.stop = context.WithCancel(context.Background())
 		go g.run(ctx)
 	}
+	if g.streams[chain] == nil {
+		g.streams[chain] = map[chan struct{}]bool{}
+	}
+	g.streams[chain][grown] = true
 	return grown, func() {
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		delete(g.streams, grown)
+		if delete(g.streams[chain], grown); len(g.streams[chain]) == 0 {
+			delete(g.streams, chain)
+		}
 		if len(g.streams) == 0 {
 			g.stop()
 		}
@@ -70,6 +106,7 @@ func (g *growth) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		case <-g.look:
 		}
 	}
 }
@@ -84,7 +121,7 @@ func (g *growth) poll(ctx context.Context, seen map[string]store.End, since int6
 		for _, end := range ends {
 			if seen[end.Chain].Seq < end.Seq {
 				seen[end.Chain] = end
-				g.notify(end.Chain)
+				g.grew([]string{end.Chain})
 			}
 			since = max(since, end.Time)
 		}
@@ -95,19 +132,6 @@ func (g *growth) poll(ctx context.Context, seen map[string]store.End, since int6
 		}
 		if err != nil || len(ends) < store.GrownAtOnce || since == before {
 			return since
-		}
-	}
-}
-
-func (g *growth) notify(chain string) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for grown, of := range g.streams {
-		if of == chain {
-			select {
-			case grown <- struct{}{}:
-			default: // it has not read the last one yet
-			}
 		}
 	}
 }

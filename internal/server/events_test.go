@@ -33,12 +33,12 @@ func TestTheGrowthOfManyChainsIsNoticedByOnePoll(t *testing.T) {
 		}
 		writing.Wait()
 	}
-	g := &growth{store: s, streams: map[chan struct{}]string{}}
+	g := &growth{store: s, streams: map[string]map[chan struct{}]bool{}} // which the store tells nothing
 	const chains = store.GrownAtOnce + 200
 	grown := make([]chan struct{}, chains)
 	for i := range grown {
 		grown[i] = make(chan struct{}, 1)
-		g.streams[grown[i]] = fmt.Sprintf("chain %d", i)
+		g.streams[fmt.Sprintf("chain %d", i)] = map[chan struct{}]bool{grown[i]: true}
 	}
 	notified := func() (n int) {
 		for _, c := range grown {

@@ -84,7 +84,7 @@ type Server struct {
 	keystore  *keystore.Keystore
 	store     *store.Store
 	sessions  *connect.Sessions
-	growth    growth
+	growth    *growth
 	log       zerolog.Logger
 	metrics   *Metrics
 	openAPI   []byte
@@ -115,7 +115,7 @@ func New(c Config) (*Server, error) {
 	}
 	s := &Server{
 		auth: c.Auth, wallets: c.Wallets, approvals: c.Approvals, pipeline: c.Pipeline, secrets: c.Secrets, backups: c.Backups, ledger: c.Ledger,
-		keystore: c.Keystore, store: c.Store, sessions: c.Sessions, growth: growth{store: c.Store}, log: c.Log, metrics: c.Metrics,
+		keystore: c.Keystore, store: c.Store, sessions: c.Sessions, growth: newGrowth(c.Store), log: c.Log, metrics: c.Metrics,
 		openAPI: c.OpenAPI, hosts: newHosts(c.Hosts), proxies: c.Proxies, apps: c.Apps, cross: http.NewCrossOriginProtection(),
 	}
 	if s.metrics == nil {

@@ -208,6 +208,7 @@ func (c *committer) write(g *group) {
 		for _, end := range g.ends {
 			c.store.saw(end.Time)
 		}
+		c.store.growth.grew(g.moved)
 	}
 	for _, j := range g.jobs {
 		if err != nil {

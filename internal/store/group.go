@@ -20,6 +20,8 @@ type group struct {
 	jobs   []*job
 	raised map[string]bool // what the changes raise: wallets, or keystoreEpoch
 
+	moved []string // the chains that the transaction lets grow
+
 	ends map[string]*End // the chains taken; moved on as records are made
 }
 
@@ -154,9 +156,11 @@ func (g *group) finish(ctx context.Context, s *Store, c conn) error {
 		}
 	}
 	batch := s.insertMany(insertRecord.query, records)
-	for _, chain := range slices.Sorted(maps.Keys(moved)) {
+	g.moved = slices.Sorted(maps.Keys(moved))
+	for _, chain := range g.moved {
 		batch = append(batch, moveChain.stmt(moveChain.values(moved[chain], nil)...))
 	}
+	batch = append(batch, notifications(s.db.words(), g.moved)...)
 	batch = append(batch, stmt{text: "commit"})
 	_, err := c.run(ctx, batch)
 	if err = s.translate(err); errors.Is(err, ErrExists) {

@@ -51,6 +51,7 @@ type Store struct {
 
 	expanded  map[expansion]string // the committer's alone
 	committer *committer
+	growth    growth
 	snapshots sync.Mutex // held while one is made
 	pings     pings
 }
@@ -137,6 +138,7 @@ func (s *Store) Close() error {
 	if !s.committer.stop() {
 		return nil
 	}
+	s.growth.close()
 	if err := s.db.close(); err != nil {
 		return fmt.Errorf("closing the store: %w", err)
 	}
