@@ -68,9 +68,9 @@ func (a *Auth) AuthenticateSigned(ctx context.Context, r SignedRequest) (*Caller
 	if err != nil {
 		return nil, nil, err
 	}
-	aud, ok := body.Text("aud")
-	if !ok || aud == "" {
-		return nil, nil, did.Refuse("aud_missing", "the signed request must name the wallet it is for in aud: the wallet's address, or the app's account in it")
+	aud, err := audienceOf(body)
+	if err != nil {
+		return nil, nil, err
 	}
 	c := &Caller{Role: App, App: conn.App, Agent: conn.Agent, Name: appName(body), signed: signed}
 	if conn.Certificate != nil {
@@ -160,6 +160,23 @@ func sameClaims(a, b []json.RawMessage) bool {
 	}
 	other, err := did.MarshalStable(b)
 	return err == nil && bytes.Equal(one, other)
+}
+
+// audienceOf reads aud: a text, or a list of one (RFC 7519, section 4.1.3). What is for several
+// wallets is for none: each could pass it on to the next.
+func audienceOf(body did.Object) (string, error) {
+	aud, _ := body.Text("aud")
+	var list []string
+	if raw, present := body["aud"]; present && aud == "" && json.Unmarshal(raw, &list) == nil {
+		if len(list) > 1 {
+			return "", did.Refuse("aud_mismatch", "aud names more than this wallet; sign a request for each")
+		}
+		aud = strings.Join(list, "")
+	}
+	if aud == "" {
+		return "", did.Refuse("aud_missing", "the signed request must name the wallet it is for in aud: the wallet's address, or the app's account in it")
+	}
+	return aud, nil
 }
 
 // findAudience finds the wallet that aud names: its own address, or the asking app's account in

@@ -85,7 +85,8 @@ func TestASignedRequestIsRefused(t *testing.T) {
 	}{
 		"without an aud":                         {map[string]any{"aud": nil}, "aud_missing"},
 		"with an empty aud":                      {map[string]any{"aud": ""}, "aud_missing"},
-		"with an aud that is a list":             {map[string]any{"aud": []string{f.Wallet}}, "aud_missing"},
+		"with an aud that names two wallets":     {map[string]any{"aud": []string{f.Wallet, fixture.Another}}, "aud_mismatch"},
+		"with an aud that is an empty list":      {map[string]any{"aud": []string{}}, "aud_missing"},
 		"for another wallet":                     {map[string]any{"aud": fixture.Another}, "aud_mismatch"},
 		"for another app's account":              {map[string]any{"aud": otherAccount.Address()}, "aud_mismatch"},
 		"with a url":                             {map[string]any{"url": "https://dapp.example/auth"}, "url_present"},

@@ -62,6 +62,9 @@ func TestSignedRequestIsAnswered(t *testing.T) {
 	t.Run("when its aud is the app's account in the wallet", func(t *testing.T) {
 		open(t, w.In(t), notes.AskSigned(notesKey, members{"aud": "did:abt:" + account}))
 	})
+	t.Run("when its aud is a list of one", func(t *testing.T) {
+		open(t, w.In(t), notes.AskSigned(notesKey, members{"aud": []string{"did:abt:" + account}}))
+	})
 	t.Run("without a challenge", func(t *testing.T) {
 		if _, echoed := open(t, w.In(t), notes.AskSigned(notesKey))["challenge"]; echoed {
 			t.Error("a challenge that was not sent is echoed")
@@ -111,6 +114,11 @@ func TestSignedRequestIsRefused(t *testing.T) {
 		{"a request for another wallet", members{"aud": "z1nsdV7esuV3MfsGmcyckqErnvjyzU8RQGV"}, 403, "aud_mismatch"},
 		{"a request for another app's account", members{"aud": othersAccount}, 403, "aud_mismatch"},
 		{"an aud that is no DID", members{"aud": "the wallet"}, 403, "aud_mismatch"},
+		{"an aud that names another wallet too", members{"aud": []string{w.Address, "z1nsdV7esuV3MfsGmcyckqErnvjyzU8RQGV"}}, 403, "aud_mismatch"},
+		{"an aud that names this wallet twice", members{"aud": []string{w.Address, w.Address}}, 403, "aud_mismatch"},
+		{"an aud that names nobody", members{"aud": []string{}}, 400, "aud_missing"},
+		{"an aud that is a number", members{"aud": 7}, 400, "aud_missing"},
+		{"an aud that is a list of numbers", members{"aud": []int{7}}, 400, "aud_missing"},
 		{"another action", members{"action": "declineAuth"}, 400, "request_malformed"},
 		{"no jti", members{"jti": nil}, 400, "jti_missing"},
 		{"an empty jti", members{"jti": ""}, 400, "jti_invalid"},
