@@ -257,7 +257,7 @@ func (p problem) write(w http.ResponseWriter) {
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	if p.Status == http.StatusUnauthorized {
-		h.Set("WWW-Authenticate", "Bearer")
+		h.Set("WWW-Authenticate", `Bearer realm="walletd"`) // RFC 6750, section 3, wants a parameter
 	}
 	if p.retry > 0 {
 		h.Set("Retry-After", strconv.Itoa(p.retry))

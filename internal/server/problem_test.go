@@ -191,7 +191,7 @@ func TestEveryRefusalSaysWhatToDo(t *testing.T) {
 		if _, err := io.Copy(io.Discard, answer.Body); err != nil || answer.StatusCode != r.status || answer.Header.Get("Content-Type") != "application/problem+json" {
 			t.Errorf("%v is written with %d %v", r.is, answer.StatusCode, answer.Header)
 		}
-		if asks := answer.Header.Get("WWW-Authenticate"); (asks == "Bearer") != (r.status == http.StatusUnauthorized) {
+		if asks := answer.Header.Get("WWW-Authenticate"); (asks == `Bearer realm="walletd"`) != (r.status == http.StatusUnauthorized) {
 			t.Errorf("%v is written with WWW-Authenticate %q", r.is, asks)
 		}
 	}
