@@ -9,6 +9,7 @@ import (
 	"walletd/internal/consent"
 	"walletd/internal/did"
 	"walletd/internal/policy"
+	"walletd/internal/secrets"
 	"walletd/internal/store"
 	"walletd/internal/wallets"
 	"walletd/internal/wallettest/fixture"
@@ -139,7 +140,7 @@ func TestADenyTellsNothing(t *testing.T) {
 	}
 	ask := func(claim string) error { _, err := f.Ask(token, claim); return err }
 	remove := func(name string) error {
-		_, err := f.Secrets.Delete(t.Context(), f.As(token), did.DID{}, name, "x")
+		_, err := f.Secrets.Delete(t.Context(), f.As(token), did.DID{}, name, secrets.Match{OneOf: []string{"x"}})
 		return err
 	}
 	for name, pair := range map[string][2]error{

@@ -124,7 +124,7 @@ func whatChanges() map[string][]changing {
 				out, err := f.WriteSecret(token, "diary", "one", "")
 				tag := fixture.OwnRouteBody(t, out, err)["etag"]
 				return f.BySecrets(func(token string) (consent.Outcome, error) { return f.ReadSecret(token, "diary") }), func() {
-					if _, err := f.Secrets.Delete(t.Context(), f.As(token), did.DID{}, "diary", tag); err != nil {
+					if _, err := f.Secrets.Delete(t.Context(), f.As(token), did.DID{}, "diary", secrets.Match{OneOf: []string{tag}}); err != nil {
 						t.Fatal(err)
 					}
 				}

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/crypto/sha3"
 
@@ -109,12 +110,43 @@ func (r rows) putSecret(ctx context.Context, old store.Secret, content Content) 
 }
 
 // NewSecret is a secret to be kept: its value, or account data with a copy under a key of the
-// app's. Match is the revision (ETag) of the one it replaces, "" if there must be none.
+// app's. Match says which one it replaces.
 type NewSecret struct {
 	Name  string
 	Value []byte
 	Raw   json.RawMessage // instead of Value
-	Match string
+	Match Match
+}
+
+// Match says which revision (ETag) of a secret a request is about (RFC 9110, section 13.1). The zero
+// Match is none: there must be no secret.
+type Match struct {
+	Any    bool     // whichever there is
+	OneOf  []string // or one of these
+	NoneOf []string // and none of these
+}
+
+// Replaces reports whether there must be a secret.
+func (m Match) Replaces() bool { return m.Any || len(m.OneOf) > 0 }
+
+// revision returns the one that is replaced as things stand: what no secret has if none of those that
+// are named is there, "" if there must be none.
+func (m Match) revision(ctx context.Context, rows rows, name string) (string, error) {
+	switch {
+	case !m.Replaces():
+		return "", nil
+	case len(m.OneOf) == 1 && len(m.NoneOf) == 0:
+		return m.OneOf[0], nil
+	}
+	stored, found, err := rows.secret(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	is := stored.row.Revision
+	if found && (m.Any || slices.Contains(m.OneOf, is)) && !slices.Contains(m.NoneOf, is) {
+		return is, nil
+	}
+	return "another", nil
 }
 
 // Format keeps the value out of logs.

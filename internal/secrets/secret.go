@@ -224,8 +224,12 @@ func (s *Secrets) Write(ctx context.Context, c *auth.Caller, app did.DID, n NewS
 // parsed seals the secret when it is read, so that nothing is derived for an app that is denied.
 func (s NewSecret) parsed() consent.Parsed {
 	return consent.Parsed{Read: func(ctx context.Context, req *consent.Request, c *consent.Claim) error {
-		r := writeRequest{Type: secretWrite().Name, Name: s.Name, Match: s.Match}
+		r := writeRequest{Type: secretWrite().Name, Name: s.Name}
 		if err := rowsOf(req).sealSecret(ctx, req.Account, s, &r); err != nil {
+			return err
+		}
+		var err error
+		if r.Match, err = s.Match.revision(ctx, rowsOf(req), s.Name); err != nil {
 			return err
 		}
 		c.Stored = r
@@ -233,9 +237,9 @@ func (s NewSecret) parsed() consent.Parsed {
 	}}
 }
 
-// Delete deletes a secret of the caller's app, if match is its revision, and answers
+// Delete deletes a secret of the caller's app, if it is the one that match names, and answers
 // {"name"}. An owner says which app. ErrPrecondition, and those of Answer.
-func (s *Secrets) Delete(ctx context.Context, c *auth.Caller, app did.DID, name, match string) (consent.Outcome, error) {
+func (s *Secrets) Delete(ctx context.Context, c *auth.Caller, app did.DID, name string, match Match) (consent.Outcome, error) {
 	c, err := asApp(c, app)
 	if err != nil {
 		return consent.Outcome{}, err
@@ -243,7 +247,15 @@ func (s *Secrets) Delete(ctx context.Context, c *auth.Caller, app did.DID, name,
 	if err := secretstorage.CheckName(name); err != nil {
 		return consent.Outcome{}, s.pipeline.Refuse(ctx, c, err)
 	}
-	return s.answer(ctx, c, secretWrite(), writeRequest{Type: secretWrite().Name, Name: name, Match: match, Delete: true}.parsed())
+	return s.answer(ctx, c, secretWrite(), consent.Parsed{Read: func(ctx context.Context, req *consent.Request, c *consent.Claim) error {
+		r := writeRequest{Type: secretWrite().Name, Name: name, Delete: true}
+		var err error
+		if r.Match, err = match.revision(ctx, rowsOf(req), name); err != nil {
+			return err
+		}
+		c.Stored = r
+		return r.read(ctx, req, c)
+	}})
 }
 
 // View is a secret as it is listed, without its value.

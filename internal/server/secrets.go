@@ -3,7 +3,7 @@ package server
 import (
 	"context"
 	"net/http"
-	"strconv"
+	"regexp"
 	"strings"
 
 	"walletd/api"
@@ -81,7 +81,7 @@ func (s *Server) writeSecret(ctx context.Context, c *call, of api.OfApp, in api.
 		return nil, &memberError{"the request", "must have one of value and raw"}
 	}
 	out, err := s.secrets.Write(ctx, c.caller, app, n)
-	if n.Match == "" && err == nil && out.Answer != nil {
+	if !n.Match.Replaces() && err == nil && out.Answer != nil {
 		c.status = http.StatusCreated
 	}
 	return c.outcome(out, err)
@@ -103,23 +103,56 @@ func (s *Server) deleteSecret(ctx context.Context, c *call, of api.OfApp) (any, 
 	return c.outcome(out, err)
 }
 
-// matched reads what the caller has last seen: the ETag of If-Match, or "" for nothing at all,
-// which If-None-Match: * says and no header says too. A weak ETag matches nothing here.
-func matched(r *http.Request) (string, error) {
-	match, none := r.Header.Values("If-Match"), r.Header.Values("If-None-Match")
-	switch {
-	case len(match) == 0 && (len(none) == 0 || len(none) == 1 && none[0] == "*"):
-		return "", nil
-	case len(none) > 0:
-		return "", &memberError{"the header If-None-Match", "must be * and stand alone"}
-	case len(match) > 1:
-		return "", &memberError{"the header If-Match", "must be there once"}
-	case strings.HasPrefix(match[0], `W/"`):
-		return "", secrets.ErrPrecondition
+// matched reads what the caller has last seen (RFC 9110, sections 13.1.1 and 13.1.2): one of the ETags
+// of If-Match, with "*" whatever there is, and none of those of If-None-Match; with "*" there, or with
+// no header at all, nothing.
+func matched(r *http.Request) (m secrets.Match, err error) {
+	tags, anything, ok := entityTags(r.Header.Values("If-Match"))
+	if !ok {
+		return m, &memberError{"the header If-Match", "must be ETags in double quotes, or *"}
 	}
-	tag, err := strconv.Unquote(match[0])
-	if err != nil || match[0][0] != '"' || tag == "" || len(tag) > 64 || !visible(tag) || strings.ContainsAny(tag, `"\`) {
-		return "", &memberError{"the header If-Match", "must be one ETag in double quotes"}
+	other, none, ok := entityTags(r.Header.Values("If-None-Match"))
+	if !ok {
+		return m, &memberError{"the header If-None-Match", "must be ETags in double quotes, or *"}
 	}
-	return tag, nil
+	if m.Any = anything; !anything && len(tags) == 0 && len(r.Header["If-Match"]) > 0 {
+		tags = []string{`""`} // nothing is named, which is what no secret has
+	}
+	for _, tag := range tags {
+		if revision := strings.Trim(tag, `"`); revision != "" {
+			tag = revision
+		}
+		m.OneOf = append(m.OneOf, tag) // a weak one, or an empty one, no secret has either
+	}
+	for _, tag := range other {
+		m.NoneOf = append(m.NoneOf, strings.Trim(strings.TrimPrefix(tag, "W/"), `"`))
+	}
+	if none && m.Replaces() {
+		return m, secrets.ErrPrecondition // there must be one, and none
+	}
+	return m, nil
 }
+
+// entityTags reads a list of ETags as they are written, weak ones with their W/ (RFC 9110, sections
+// 5.6.1 and 8.8.3), or that it is "*". There may be none.
+func entityTags(fields []string) (tags []string, anything, ok bool) {
+	list := strings.Trim(strings.Join(fields, ","), " \t,")
+	if list == "*" {
+		return nil, true, true
+	}
+	for list != "" {
+		tag := entityTag.FindString(list)
+		if tag == "" {
+			return nil, false, false
+		}
+		rest := strings.TrimLeft(list[len(tag):], " \t")
+		if rest != "" && rest[0] != ',' {
+			return nil, false, false
+		}
+		tags, list = append(tags, tag), strings.TrimLeft(rest, " \t,")
+	}
+	return tags, false, true
+}
+
+// entityTag is an ETag at the beginning of a list; it can hold commas and backslashes.
+var entityTag = regexp.MustCompile(`^(W/)?"[^\x00-\x20"\x7f]*"`)
