@@ -3,6 +3,7 @@ package server_test
 import (
 	"bytes"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -227,6 +228,84 @@ func TestTokensAreReadAsTheStandardWritesThem(t *testing.T) {
 			r := w.Request("GET", "/v1/wallets", nil)
 			r.Header["Authorization"] = c.fields
 			w.Send(r).Must(c.status)
+		})
+	}
+}
+
+// RFC 9110, sections 5.6.6, 8.3 and 8.4, and what the Fetch standard makes of a type.
+func TestTypesAreReadAsTheStandardsWriteThem(t *testing.T) {
+	w := wallettest.New(t)
+	for _, c := range []struct {
+		name   string
+		header http.Header
+		status int
+	}{
+		{"takes JSON", http.Header{"Content-Type": {"application/json"}}, 200},
+		{"takes it in any case", http.Header{"Content-Type": {"Application/JSON"}}, 200},
+		{"takes blanks around it", http.Header{"Content-Type": {"  application/json \t"}}, 200},
+		{"takes blanks around a parameter", http.Header{"Content-Type": {"application/json ; charset=utf-8"}}, 200},
+		{"takes a parameter in any case, quoted", http.Header{"Content-Type": {`application/json;CHARSET="UTF-8"`}}, 200},
+		{"takes nothing behind a semicolon", http.Header{"Content-Type": {"application/json;"}}, 200},
+		{"takes nothing between semicolons", http.Header{"Content-Type": {"application/json;; charset=utf-8"}}, 200},
+		{"takes other parameters", http.Header{"Content-Type": {`application/json; profile="a;b"; v=1`}}, 200},
+		{"takes what is no parameter", http.Header{"Content-Type": {"application/json; v"}}, 200},
+		{"takes US-ASCII", http.Header{"Content-Type": {"application/json; charset=US-ASCII"}}, 200},
+		{"takes the coding that is none", http.Header{"Content-Type": {"application/json"}, "Content-Encoding": {"Identity"}}, 200},
+		{"takes a coding without a name", http.Header{"Content-Type": {"application/json"}, "Content-Encoding": {""}}, 200},
+		{"refuses another charset", http.Header{"Content-Type": {"application/json; charset=utf-16"}}, 415},
+		{"refuses a type that only begins so", http.Header{"Content-Type": {"application/json-patch+json"}}, 415},
+		{"refuses a type that only ends so", http.Header{"Content-Type": {"application/ld+json"}}, 415},
+		{"refuses two types", http.Header{"Content-Type": {"application/json", "text/plain"}}, 415},
+		{"refuses two types in one", http.Header{"Content-Type": {"application/json, text/plain"}}, 415},
+		{"refuses a coding", http.Header{"Content-Type": {"application/json"}, "Content-Encoding": {"gzip"}}, 415},
+		{"refuses a coding in a list", http.Header{"Content-Type": {"application/json"}, "Content-Encoding": {"identity, br"}}, 415},
+		{"refuses a coding in a second field", http.Header{"Content-Type": {"application/json"}, "Content-Encoding": {"identity", "zstd"}}, 415},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := w.In(t)
+			r := w.Request("POST", w.Path("/policy/test"), members{"app": w.Address, "claim": "profile"})
+			r.Header = c.header
+			r.Header.Set("Authorization", "Bearer "+w.Owner)
+			w.Send(r).Must(c.status)
+		})
+	}
+}
+
+// An old browser says only the origin of the page, as RFC 6454 writes it; a proxy may name the host
+// with the port of the scheme, or another one than the client did.
+func TestPagesOfThisServiceMayPost(t *testing.T) {
+	w := wallettest.New(t, wallettest.Config(func(c *server.Config) {
+		c.Hosts, c.Proxies = []string{"wallet.example"}, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	}))
+	for _, c := range []struct{ name, origin, host, forwarded string }{
+		{"its own", "https://wallet.example", "wallet.example", ""},
+		{"its own in capitals", "HTTPS://Wallet.Example", "wallet.example", ""},
+		{"its own, called with the port", "https://wallet.example", "wallet.example:443", ""},
+		{"its own, which says the port", "http://wallet.example:80", "wallet.example", ""},
+		{"its own on a port", "https://wallet.example:8443", "wallet.example:8443", ""},
+		{"its own behind a proxy", "https://wallet.example", "127.0.0.1:8080", "wallet.example"},
+		{"its own behind a proxy that says the port", "https://wallet.example", "127.0.0.1:8080", "wallet.example:443"},
+		{"not that of another port", "https://wallet.example:8443", "wallet.example", ""},
+		{"not that of the port of another scheme", "https://wallet.example:80", "wallet.example", ""},
+		{"not that of a name under it", "https://x.wallet.example", "wallet.example", ""},
+		{"not that of the name behind a proxy", "http://127.0.0.1:8080", "127.0.0.1:8080", "wallet.example"},
+		{"not one without a scheme", "wallet.example", "wallet.example", ""},
+		{"not null", "null", "wallet.example", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := w.In(t)
+			r := w.Request("POST", w.Path("/policy/test"), members{"app": w.Address, "claim": "profile"})
+			r.Host = c.host
+			r.Header.Set("Origin", c.origin)
+			r.Header.Set("Authorization", "Bearer "+w.Owner)
+			if c.forwarded != "" {
+				r.Header.Set("X-Forwarded-Host", c.forwarded)
+			}
+			if got := w.Send(r); strings.HasPrefix(c.name, "not") {
+				got.Refused(403, "forbidden")
+			} else {
+				got.Must(200)
+			}
 		})
 	}
 }

@@ -150,19 +150,14 @@ func read(w http.ResponseWriter, r *http.Request, limit body) ([]byte, error) {
 	if limit == bodiless {
 		return nil, nil
 	}
-	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	charset := strings.ToLower(params["charset"])
-	if err != nil || media != "application/json" || charset != "" && charset != "utf-8" && charset != "utf8" || len(r.Header["Content-Type"]) != 1 {
-		return nil, errContentType
-	}
-	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+	if !saysJSON(r.Header) {
 		return nil, errContentType
 	}
 	if r.ContentLength > int64(limit) {
 		return nil, errBodyTooLarge
 	}
 	whole := bytes.NewBuffer(make([]byte, 0, max(r.ContentLength, 0)+bytes.MinRead)) // not grown, so that no copy stays behind
-	_, err = whole.ReadFrom(http.MaxBytesReader(w, r.Body, int64(limit)))
+	_, err := whole.ReadFrom(http.MaxBytesReader(w, r.Body, int64(limit)))
 	text := whole.Bytes()
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
 		return text, errBodyTooLarge
@@ -175,6 +170,30 @@ func read(w http.ResponseWriter, r *http.Request, limit body) ([]byte, error) {
 		return text, errBody
 	}
 	return text, nil
+}
+
+// saysJSON reports whether the headers of a request say that its body is JSON in UTF-8, not coded
+// otherwise (RFC 9110, sections 8.3 and 8.4). JSON has no parameters: those that cannot be read say
+// nothing, as the Fetch standard reads a type, but a charset may not be another.
+func saysJSON(h http.Header) bool {
+	if len(h["Content-Type"]) != 1 {
+		return false
+	}
+	media, params, err := mime.ParseMediaType(h.Get("Content-Type"))
+	if media != "application/json" || err != nil && !errors.Is(err, mime.ErrInvalidMediaParameter) {
+		return false
+	}
+	switch strings.ToLower(params["charset"]) {
+	case "", "utf-8", "utf8", "us-ascii": // which is UTF-8 too
+	default:
+		return false
+	}
+	for _, coding := range elements(h, "Content-Encoding") {
+		if !strings.EqualFold(coding, "identity") {
+			return false
+		}
+	}
+	return true
 }
 
 // encode writes an answer.

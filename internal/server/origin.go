@@ -2,7 +2,6 @@ package server
 
 import (
 	"net/http"
-	"net/url"
 	"strings"
 	"walletd/internal/auth"
 )
@@ -31,7 +30,7 @@ func (s *Server) checkSource(w http.ResponseWriter, r *http.Request, by callers)
 	switch {
 	case cross && by.ofApps():
 		return s.allowOrigin(w, r, origin)
-	case s.cross.Check(r) != nil:
+	case s.cross.Check(asked(r, s.proxies.host(r))) != nil:
 		return errCrossOrigin
 	}
 	return nil
@@ -71,8 +70,27 @@ func (s *Server) crossOrigin(r *http.Request) (origin string, cross bool) {
 	case len(said) > 1:
 		return "", true
 	}
-	u, err := url.Parse(said[0])
-	return said[0], err != nil || u.Host == "" || !strings.EqualFold(u.Host, s.proxies.host(r))
+	return said[0], !sameHost(said[0], s.proxies.host(r))
+}
+
+// sameHost reports whether an origin is of a host: the port of the origin's scheme goes without saying.
+func sameHost(origin, host string) bool {
+	scheme, named, ok := strings.Cut(originOf(origin), "://")
+	return ok && named != "" && originOf(scheme+"://"+host) == scheme+"://"+named
+}
+
+// asked is a request as the client sent it: with the Host that it named, however a proxy has passed
+// it on, without a port that goes without saying.
+func asked(r *http.Request, host string) *http.Request {
+	said := r.Header.Get("Origin")
+	if said == "" {
+		return r
+	}
+	as := r.WithContext(r.Context())
+	if as.Host = host; sameHost(said, host) {
+		_, as.Host, _ = strings.Cut(said, "://")
+	}
+	return as
 }
 
 // originOf writes an origin as browsers do: its scheme and host are the same in any case, and the

@@ -65,16 +65,17 @@ func (p proxies) contains(a netip.Addr) bool {
 // host returns the Host that the client asked for: of a list, what the trusted proxy itself added,
 // which is the last.
 func (p proxies) host(r *http.Request) string {
-	if said := forwarded(r, "X-Forwarded-Host"); len(said) > 0 && p.trusts(r) {
+	if said := elements(r.Header, "X-Forwarded-Host"); len(said) > 0 && p.trusts(r) {
 		return said[len(said)-1]
 	}
 	return r.Host
 }
 
-// forwarded returns the elements of a header that proxies add to.
-func forwarded(r *http.Request, name string) []string {
+// elements returns those of a header that is a list, on one line or more (RFC 9110, section 5.6.1).
+// None holds a comma.
+func elements(h http.Header, name string) []string {
 	var all []string
-	for _, line := range r.Header.Values(name) {
+	for _, line := range h.Values(name) {
 		for one := range strings.SplitSeq(line, ",") {
 			if one = strings.TrimSpace(one); one != "" {
 				all = append(all, one)
@@ -95,7 +96,7 @@ func (p proxies) client(r *http.Request) string {
 	if !p.contains(client) {
 		return client.String()
 	}
-	for _, text := range slices.Backward(forwarded(r, "X-Forwarded-For")) {
+	for _, text := range slices.Backward(elements(r.Header, "X-Forwarded-For")) {
 		hop, err := netip.ParseAddr(withoutPort(text)) // some add the port
 		if err != nil {
 			break
