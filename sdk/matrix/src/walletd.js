@@ -1,5 +1,6 @@
 // walletd's HTTP API as an app uses it: a question, and the wait for the person who answers it.
 import {WalletError} from './error.js';
+import {time} from './time.js';
 
 // How long walletd is asked to hold a request while nobody has decided, in seconds.
 const holdFor = 25;
@@ -42,9 +43,9 @@ export class Walletd {
     const {id, code, expiresAt} = pending ?? {};
     if (typeof id !== 'string') throw badAnswer(202);
     this.#onPending?.({id, code, expiresAt: new Date(expiresAt)});
-    const end = performance.now() + lifeOf(expiresAt, date);
+    const end = time.now() + lifeOf(expiresAt, date);
     for (let failures = 0; ; ) {
-      const began = performance.now();
+      const began = time.now();
       // What was decided in the last moment is collected: there is a look after the end.
       const hold = Math.max(0, Math.min(holdFor, Math.ceil((end - began) / 1000)));
       try {
@@ -55,7 +56,7 @@ export class Walletd {
         if (!passes(err) || ++failures > lookAgain) throw err;
       }
       if (began >= end) throw new WalletError('expired', 'nobody decided in the time that walletd gives');
-      await pause(Math.min(began + lookEvery, Math.max(end, performance.now())) - performance.now(), signal);
+      await pause(Math.min(began + lookEvery, Math.max(end, time.now())) - time.now(), signal);
     }
   }
 
@@ -147,13 +148,13 @@ function lifeOf(expiresAt, date) {
 function pause(milliseconds, signal) {
   return new Promise((resolve, reject) => {
     const give = () => {
-      clearTimeout(timer);
+      prevent();
       reject(stopped(signal));
     };
-    const timer = setTimeout(() => {
+    const prevent = time.after(milliseconds, () => {
       signal?.removeEventListener('abort', give);
       resolve();
-    }, milliseconds);
+    });
     if (signal?.aborted) give();
     else signal?.addEventListener('abort', give, {once: true});
   });

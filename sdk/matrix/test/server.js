@@ -4,7 +4,7 @@ import http from 'node:http';
 export const token = 'wd_app_test';
 
 // serve starts it for the length of a test. `answer` gets a request, {method, path, headers, body},
-// and returns {status, body}, or nothing, which cuts the connection.
+// and returns {status, headers, body}, or nothing, which cuts the connection.
 export async function serve(t, answer) {
   const requests = [];
   const server = http.createServer(async (req, res) => {
@@ -14,9 +14,9 @@ export async function serve(t, answer) {
     requests.push(request);
     const out = await answer(request);
     if (!out) return req.socket.destroy();
-    const {status = 200, body} = out;
+    const {status = 200, headers, body} = out;
     const json = typeof body === 'string' || body === undefined ? body : JSON.stringify(body);
-    res.writeHead(status, {'content-type': 'application/json'}).end(json);
+    res.writeHead(status, {'content-type': 'application/json', ...headers}).end(json);
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   t.after(() => {

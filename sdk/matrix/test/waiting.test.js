@@ -1,22 +1,33 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import {createCryptoCallbacks} from 'walletd-matrix';
+import {clock, epoch} from './clock.js';
 import {base64, description, key, refusal, serve} from './server.js';
 
-const pending = {status: 202, body: {id: 'q 1', status: 'pending', code: 'K7MPQ2', expiresAt: '2026-01-01T00:05:00Z'}};
+// living is a question that has so many milliseconds to live, by walletd's clock.
+const living = (milliseconds) => ({
+  status: 202,
+  headers: {date: epoch.toUTCString()},
+  body: {id: 'q 1', status: 'pending', code: 'K7MPQ2', expiresAt: new Date(epoch.getTime() + milliseconds).toISOString()},
+});
+const pending = living(300_000);
 const answer = {body: {keyId: 'a', key: base64(key(7))}};
 const ask = (wallet) => wallet.getSecretStorageKey({keys: {a: description()}}, 'm.megolm_backup.v1');
+
+const look = (wait) => `GET /v1/claims/q%201?wait=${wait}`;
 
 // asked answers one question with 202, and each look at it with what comes next of `looks`.
 const asked = (t, ...looks) => serve(t, ({method}) => (method === 'POST' ? pending : looks.shift()));
 
 test('a question that waits for the person', async (t) => {
   await t.test('is told to the app and collected when it is answered', async (t) => {
+    const {now} = clock(t);
     const walletd = await asked(t, pending, answer);
     const told = [];
     assert.deepEqual(await ask(createCryptoCallbacks({...walletd, onPending: (p) => told.push(p)})), ['a', key(7)]);
-    assert.deepEqual(walletd.asked(), ['POST /v1/secret-storage/key', 'GET /v1/claims/q%201?wait=25', 'GET /v1/claims/q%201?wait=25']);
+    assert.deepEqual(walletd.asked(), ['POST /v1/secret-storage/key', look(25), look(25)]);
     assert.deepEqual(told, [{id: 'q 1', code: 'K7MPQ2', expiresAt: new Date('2026-01-01T00:05:00Z')}]);
+    assert.equal(now(), 1000); // it is not looked at more often
   });
 
   await t.test('is null after a no', async (t) => {
@@ -34,54 +45,64 @@ test('a question that waits for the person', async (t) => {
   }
 
   await t.test('outlives a walletd that is away for a moment', async (t) => {
+    clock(t);
     const walletd = await asked(t, undefined, {status: 502, body: '<html>'}, answer);
     assert.deepEqual(await ask(createCryptoCallbacks(walletd)), ['a', key(7)]);
     assert.equal(walletd.requests.length, 4);
   });
 
   await t.test('is given up when walletd stays away', async (t) => {
+    const {now} = clock(t);
     const walletd = await asked(t);
     await assert.rejects(ask(createCryptoCallbacks(walletd)), {code: 'unreachable'});
     assert.equal(walletd.requests.length, 1 + 6);
+    assert.equal(now(), 5000);
   });
 
   await t.test('ends with the time of its own that the app gives it', async (t) => {
-    const walletd = await serve(t, ({method}) => (method === 'POST' ? pending : new Promise(() => {})));
-    const wallet = createCryptoCallbacks({...walletd, signal: () => AbortSignal.timeout(50)});
+    const {pass, timeout} = clock(t);
+    const walletd = await serve(t, ({method}) => {
+      if (method === 'POST') return pending;
+      pass(50);
+      return new Promise(() => {});
+    });
+    const wallet = createCryptoCallbacks({...walletd, signal: () => timeout(50)});
     for (let i = 0; i < 2; i++) await assert.rejects(ask(wallet), {code: 'timeout'});
     assert.equal(walletd.asked().filter((line) => line.startsWith('POST')).length, 2);
   });
 
   await t.test('ends while it pauses between two looks', async (t) => {
+    const {now, timeout} = clock(t);
     const walletd = await asked(t, pending, pending, pending);
-    const wallet = createCryptoCallbacks({...walletd, signal: () => AbortSignal.timeout(300)});
+    const wallet = createCryptoCallbacks({...walletd, signal: () => timeout(300)});
     await assert.rejects(ask(wallet), {code: 'timeout'});
     assert.equal(walletd.requests.length, 2);
+    assert.equal(now(), 300);
   });
 
-  // living gives walletd's question so many milliseconds to live.
-  const living = (milliseconds) => ({...pending, body: {...pending.body, expiresAt: new Date(Date.now() + milliseconds).toISOString()}});
-
   await t.test('ends with its own time, though walletd would go on', async (t) => {
-    let waits;
-    const walletd = await serve(t, ({method}) => (method === 'POST' ? (waits = living(300)) : waits));
+    const {now} = clock(t);
+    const walletd = await serve(t, () => living(1500));
     await assert.rejects(ask(createCryptoCallbacks(walletd)), {code: 'expired'});
-    assert.ok(walletd.requests.length <= 4, `${walletd.requests.length} requests`);
-    assert.match(walletd.asked().at(-1), /wait=0$/);
+    assert.deepEqual(walletd.asked().slice(1), [look(2), look(1), look(0)]);
+    assert.equal(now(), 1500);
   });
 
   await t.test('is collected where the answer came with its end', async (t) => {
-    let waits;
-    const walletd = await serve(t, ({method, path}) => (method === 'POST' ? (waits = living(300)) : path.endsWith('wait=0') ? answer : waits));
+    clock(t);
+    const walletd = await serve(t, ({path}) => (path.endsWith('wait=0') ? answer : living(1500)));
     assert.deepEqual(await ask(createCryptoCallbacks(walletd)), ['a', key(7)]);
   });
 
   await t.test('is waited for by walletd\'s clock, not by this machine\'s', async (t) => {
-    const waits = living(20_000);
-    const walletd = await serve(t, ({method}) => (method === 'POST' || walletd.requests.length < 3 ? waits : answer));
-    const now = Date.now;
-    t.mock.method(Date, 'now', () => now() + 3_600_000);
-    assert.deepEqual(await ask(createCryptoCallbacks(walletd)), ['a', key(7)]);
+    clock(t);
+    for (const ahead of [-3_600_000, 3_600_000]) {
+      const machine = t.mock.method(Date, 'now', () => epoch.getTime() + ahead);
+      const walletd = await serve(t, ({method}) => (method === 'POST' ? living(20_000) : answer));
+      assert.deepEqual(await ask(createCryptoCallbacks(walletd)), ['a', key(7)]);
+      assert.equal(walletd.asked().at(-1), look(20));
+      machine.mock.restore();
+    }
   });
 
   await t.test('ends when the app gives up, and is not begun after that', async (t) => {
