@@ -43,6 +43,8 @@ func TestHost(t *testing.T) {
 		{"answers to another loopback address", "127.8.0.1", "/v1/wallets", 200},
 		{"answers to localhost", "localhost:8080", "/v1/wallets", 200},
 		{"answers to IPv6 loopback", "[::1]:8080", "/v1/wallets", 200},
+		{"answers to localhost with a port of no digits", "localhost:", "/v1/wallets", 200},
+		{"answers to IPv6 loopback written out", "[0:0:0:0:0:0:0:1]", "/v1/wallets", 200},
 		{"answers to a name it was given", "wallet.EXAMPLE", "/v1/wallets", 200},
 		{"answers to that name on any port", "wallet.example:99", "/v1/wallets", 200},
 		{"answers to that name with its dot", "wallet.example.", "/v1/wallets", 200},
