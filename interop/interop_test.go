@@ -51,7 +51,7 @@ func delegated(t *testing.T, s *service, p peers) {
 	got := p.run(t, "encryption-key.mjs", d.ask(s, input{"description": "Restore the application's settings"}), s.approve)
 	want := outcome{
 		OK: true, Asked: true, Opened: true, Echoed: true, KeyBytes: 32,
-		Account: d.account, UserDID: s.accountOf(t, d.server), Reason: "approved by the person",
+		Account: d.account, UserDID: s.accountOf(t, d.server), Reason: "approved by the owner",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("outcome (-want +got):\n%s", diff)

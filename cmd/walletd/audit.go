@@ -212,7 +212,7 @@ func readHead(path string) (*store.Head, error) {
 	h, ok := parseHead(b)
 	if !ok {
 		return nil, withHint(fmt.Errorf("%s holds no head", path),
-			`a head is a line of the service's log that says "head of the record", or what walletd audit verify --json prints`)
+			`a head is a line of the service's log that says "head of the audit log", or what walletd audit verify --json prints`)
 	}
 	return h, nil
 }

@@ -14,7 +14,7 @@ func TestParseHead(t *testing.T) {
 	}{
 		"reads one as the service shows it":   {served, "", true},
 		"reads a whole answer":                {`{"ok":true,"entries":3,"heads":1,"head":` + served + `,"unknown":""}`, "", true},
-		"reads a line of the log":             {`{"level":"info","chain":"service","seq":3,"hash":"` + hash + `","key":"` + hash + `","signature":"` + signature + `","at":1767323045678,"time":"2026-01-02T03:04:06Z","message":"head of the record"}`, "service", true},
+		"reads a line of the log":             {`{"level":"info","chain":"service","seq":3,"hash":"` + hash + `","key":"` + hash + `","signature":"` + signature + `","at":1767323045678,"time":"2026-01-02T03:04:06Z","message":"head of the audit log"}`, "service", true},
 		"refuses one without a signature":     {strings.Replace(served, signature, "", 1), "", false},
 		"refuses a hash that is no hex":       {strings.Replace(served, "ab", "xy", 1), "", false},
 		"refuses a whole answer without head": {`{"ok":true,"entries":3}`, "", false},

@@ -10,31 +10,31 @@ import (
 	"walletd/internal/store"
 )
 
-// Content is the sealed content of an approval: exactly what was asked, and what was seen when it
-// was asked. The row around it is authenticated.
+// Content is the sealed content of an approval: the claims exactly as they were requested, and what the owner
+// is shown of them. The row around it is authenticated.
 type Content struct {
 	Requested []json.RawMessage `json:"requested"`
 	Claims    []ClaimView       `json:"claims"`
-	Name      string            `json:"name,omitempty"`  // what the app calls itself, made plain
-	Label     string            `json:"label,omitempty"` // of the token that asked
+	Name      string            `json:"name,omitempty"`  // the app's own name for itself, made plain (show.Plain)
+	Label     string            `json:"label,omitempty"` // of the token that sent the request
 	Account   string            `json:"account"`
 	Unusual   []string          `json:"unusual,omitempty"`
 	Reason    string            `json:"reason"`
-	Shown     *Shown            `json:"shown,omitempty"` // nil where an earlier version asked
+	Shown     *Shown            `json:"shown,omitempty"` // nil if an earlier version stored the approval
 	auth.Requester
 }
 
-// Approval is an approval's row that is authentic, with what was asked.
+// Approval is an authentic row of an approval, with its content.
 type Approval = ledger.Opened[store.Approval, Content]
 
-// choiceField holds, sealed, what the person chose in approving.
+// choiceField is the sealed field that holds a Resolution.
 const choiceField = "choice"
 
-// codeLetters are 32 letters and digits that are not taken for one another.
+// codeLetters are 32 letters and digits, without those that are easily confused.
 const codeLetters = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
-// NewCode returns the six letters that stand both in the app's answer and on the approval, so
-// that a person can see that the two belong together.
+// NewCode returns a random code of six letters. The app shows it, and the approval does too, so that the owner
+// can see that the two belong together.
 func NewCode() string {
 	var b [6]byte
 	rand.Read(b[:]) // never fails
@@ -44,7 +44,8 @@ func NewCode() string {
 	return string(b[:])
 }
 
-// Open returns an approval of the caller's wallet.
+// Open returns an approval of the caller's wallet. If the wallet has none with this id, the error is
+// auth.ErrNotFound.
 func (ap *Approvals) Open(ctx context.Context, c *auth.Caller, id string) (Approval, error) {
 	row, err := ap.store.Approval(ctx, id)
 	if err != nil || row.Wallet != c.WalletID {
@@ -53,13 +54,14 @@ func (ap *Approvals) Open(ctx context.Context, c *auth.Caller, id string) (Appro
 	return ledger.Open[Content](ctx, c.Wallet, row)
 }
 
-// Budgets of design section 7, against a person worn down by questions.
+// How many requests may wait for the owner's decision (design section 7). The bounds keep an app from wearing
+// the owner down.
 const (
 	PerApp    = 20
 	PerWallet = 100
 )
 
-// RevocationTries is how often what ends something is begun anew, because something came between what
-// it read and what it wrote. A grant's use is no such thing, and as many questions as may wait are
-// fewer, so that no app can hold off its end.
+// RevocationTries is how often a revocation retries after a concurrent write changed the wallet. It is more
+// than the requests that may wait, and using a grant does not count as a change, so that no app can keep a
+// revocation from succeeding.
 const RevocationTries = 2 * PerWallet

@@ -1,6 +1,6 @@
-// Package approvals holds the questions that wait for a person, and what they answered: the rows of
-// approvals and of grants, what is sealed in them, and how both are shown. Package consent asks and
-// collects; nothing is decided here.
+// Package approvals reads and shows the requests that wait for the owner's decision, and the decisions: the
+// rows of approvals and of grants, and what is sealed in them. Package consent creates approvals, decides about
+// requests and answers them.
 package approvals
 
 import (

@@ -11,24 +11,25 @@ import (
 	"walletd/internal/store"
 )
 
-// Choice is what the person chose in approving.
+// Choice is what the owner chose when approving a request.
 type Choice struct {
 	MFACode int    `json:"mfaCode,omitempty"`
 	Account string `json:"account,omitempty"`
-	// Items are the profile items to give; nil gives every one that was asked for and that the
-	// profile holds, an empty list gives none.
+	// Items are the profile items to disclose. Nil discloses every item that was requested and that the profile
+	// has; an empty list discloses none.
 	Items    *[]string `json:"items,omitempty" max:"64"`
 	Remember *Remember `json:"remember,omitempty"`
 }
 
-// Remember asks that a yes stand for more than once: for so many seconds, for so many further
-// answers, or until it is withdrawn. Exactly one is set.
+// Remember asks for a grant: one that lasts so many seconds, allows so many further answers, or lasts until it
+// is revoked. Exactly one member is set.
 type Remember struct {
 	Seconds int64  `json:"seconds,omitempty"`
 	Times   int64  `json:"times,omitempty"`
 	Until   string `json:"until,omitempty"` // "withdrawn"
 }
 
+// Check returns ErrChoice unless exactly one member is set, to a value within its bounds.
 func (r Remember) Check() error {
 	set := 0
 	for _, is := range []bool{r.Seconds != 0, r.Times != 0, r.Until != ""} {
@@ -43,7 +44,7 @@ func (r Remember) Check() error {
 	return nil
 }
 
-// AccountAddress is the address of the account that was chosen, or "".
+// AccountAddress returns the bare address of the account that was chosen, or "".
 func (c Choice) AccountAddress() string {
 	if c.Account == "" {
 		return ""
@@ -51,27 +52,27 @@ func (c Choice) AccountAddress() string {
 	return did.Bare(c.Account)
 }
 
-// Resolution is the sealed end of an approval.
+// Resolution is how an approval ended: the sealed content of its answer.
 type Resolution struct {
 	Choice
-	Changed bool `json:"changed,omitempty"` // it ended because its answer changed
-	// Challenge is that of the first collection by a signed request; nil before. One yes is answered
-	// to one challenge, so that it signs no second one of the app's choice.
+	Changed bool `json:"changed,omitempty"` // it was cancelled because its answer changed
+	// Challenge is that of the first collection by a signed request; nil before. One approval answers one
+	// challenge only, so that the app cannot have a second one signed.
 	Challenge *string `json:"challenge,omitempty"`
 }
 
-// OpenResolution opens the end of an approval.
+// OpenResolution opens how an approval ended; the zero Resolution's members say that it has not.
 func OpenResolution(ctx context.Context, c *auth.Caller, a Approval) (Resolution, error) {
 	return ledger.OpenField[Resolution](ctx, c.Wallet, a, choiceField, a.Row().Answer)
 }
 
-// Resolve returns the row with its end.
+// Resolve returns the approval's row with its new state, the time, the caller's token and the resolution.
 func (ap *Approvals) Resolve(c *auth.Caller, row store.Approval, state string, resolution Resolution) (store.Approval, error) {
 	row.State, row.Decided, row.DecidedBy = state, ap.store.Now().Unix(), c.Token
 	return resolution.Seal(c.Wallet, row)
 }
 
-// Seal returns the row with the decision in it.
+// Seal returns the row with the resolution sealed in it, and a new MAC.
 func (resolution Resolution) Seal(w *ledger.Wallet, row store.Approval) (store.Approval, error) {
 	var err error
 	if row.Answer, err = w.SealField(row, choiceField, resolution); err != nil {
@@ -81,5 +82,5 @@ func (resolution Resolution) Seal(w *ledger.Wallet, row store.Approval) (store.A
 	return row, nil
 }
 
-// ErrChoice: an approval chose what was not offered.
-var ErrChoice = errors.New("that was not offered")
+// ErrChoice: the owner chose something that the request does not offer. The wrapping error says what.
+var ErrChoice = errors.New("the choice is not valid for this request")

@@ -14,16 +14,16 @@ import (
 	"walletd/internal/store"
 )
 
-// Grant is a grant's row that is authentic, with its content.
+// Grant is an authentic row of a grant, with its content.
 type Grant = ledger.Opened[store.Grant, policy.GrantContent]
 
-// policyGrant is what a decision may rest on.
+// policyGrant returns the grant as package policy reads it.
 func policyGrant(g Grant) policy.Grant {
 	row := g.Row()
 	return policy.Grant{ID: row.ID, App: row.App, Agent: row.Agent, Ends: row.Ends, Uses: row.Uses, Revoked: row.Revoked, GrantContent: g.Content()}
 }
 
-// Grants opens the grants of the caller's app, and returns their rows by id.
+// Grants returns the grants of the caller's app that have not ended, and their rows by id.
 func (ap *Approvals) Grants(ctx context.Context, c *auth.Caller) ([]policy.Grant, map[string]Grant, error) {
 	rows, err := ap.store.Grants(ctx, c.WalletID, c.App.Address(), ap.store.Now().Unix())
 	if err != nil {
@@ -40,8 +40,8 @@ func (ap *Approvals) Grants(ctx context.Context, c *auth.Caller) ([]policy.Grant
 	return grants, opened, nil
 }
 
-// UseGrant returns the write that takes one use from a grant, if its uses are counted. The write
-// fails with store.ErrChanged if somebody else used the grant meanwhile.
+// UseGrant returns the write that consumes one use of a grant, and whether its uses are counted. The write
+// fails with store.ErrChanged if a concurrent request used the grant.
 func UseGrant(c *auth.Caller, g Grant) (store.Write, bool) {
 	row := g.Row()
 	if row.Uses < 0 {
@@ -61,8 +61,8 @@ type GrantView struct {
 	Account    string
 	Salt       *SaltView
 	Delegation string
-	About      string    // id of the credential or asset it is for, or the profile items asked for; "" if none
-	Items      *[]string // of a profile, those that are given under it
+	About      string    // id of the credential or asset that the grant is for, or the profile items that were requested; "" if none
+	Items      *[]string // of a profile: the items that the grant discloses
 	Created    time.Time
 	Ends       time.Time // zero: never by time
 	Uses       int64     // left; -1: not counted
@@ -104,7 +104,7 @@ func viewGrant(g Grant) GrantView {
 	return v
 }
 
-// RevokeGrant ends a grant, for its owner. One that has ended already is ErrNotFound.
+// RevokeGrant revokes a grant, for the wallet's owner. If it was revoked before, the error is auth.ErrNotFound.
 func (ap *Approvals) RevokeGrant(ctx context.Context, c *auth.Caller, id string) error {
 	return ap.auth.Retry(ctx, c, RevocationTries, func() error { return ap.revokeGrantOnce(ctx, c, id) })
 }

@@ -8,42 +8,42 @@ import (
 	"golang.org/x/crypto/sha3"
 )
 
-// Shown is what the person was shown of an answer, as far as the wallet and not the request
-// decides it: whose keys answer, what would be given, what is missing, what is unusual and what no
-// rule may decide. The request itself is sealed beside it, byte for byte.
+// Shown is what the owner was shown of an answer, as far as the wallet decides it and not the request: whose
+// keys answer, what is disclosed, what the wallet does not hold, what is unusual, and why the owner is always
+// asked. The request itself is sealed beside it, byte for byte.
 //
-// A yes is to what was shown (design section 7). The value is computed whenever a question is read,
-// sealed into the approval when it is asked, and covered by the approval's digest. The yes and each
-// collection compute it anew, and give nothing where it differs: the approval ends, the app hears
-// ErrAnswerChanged and asks again, and the person sees a new question. That is simpler than to put
-// other contents under an approval that somebody may be looking at.
+// An approval is for the answer that was shown (design section 7). Shown is computed whenever a request is
+// read, is sealed into the approval when the request arrives, and is covered by the approval's digest. The
+// approval and each collection compute it again. If it differs, they answer nothing: the approval is
+// cancelled, the app gets ErrAnswerChanged and sends the request again, and the owner sees a new approval.
+// That is simpler than to replace the contents of an approval that somebody may be reading.
 //
-// A yes changes two things itself, and so does the yes to another question of the same app: the app
-// is known from then on, and so is the delegation. What is said about them stands in First. A
-// sentence of First may go while the question waits, and none may come. Everything else must stay.
+// An approval itself changes two things, and so does the approval of another request of the same app: it
+// registers the app, and the delegation. The sentences about these are in UntilApproved. A sentence of
+// UntilApproved may disappear while the request waits, and none may appear. Everything else must stay.
 type Shown struct {
-	Account       string       `json:"account"` // the session's, which signs the answer
+	Account       string       `json:"account"` // the account that signs the answer
 	Unusual       []string     `json:"unusual,omitempty"`
 	UntilApproved []string     `json:"first,omitempty"`
 	Claims        []ShownClaim `json:"claims"`
 }
 
-// ShownClaim is one claim of a shown, in the request's order.
+// ShownClaim is one claim of a Shown, in the request's order.
 type ShownClaim struct {
 	Type    string `json:"type"`
-	Account string `json:"account"`         // whose key answers
-	Owner   string `json:"owner,omitempty"` // address of the app whose account that is
+	Account string `json:"account"`         // the account whose key answers
+	Owner   string `json:"owner,omitempty"` // address of the app that the account belongs to
 	About   string `json:"about,omitempty"` // id of the credential, asset or secret; items of a profile
-	// ContentHash is the hash, in hex, of the contents that would be given and that the wallet keeps: the
-	// values of a profile's items, a credential, an asset, a secret.
+	// ContentHash is the hash, in hex, of the stored contents that the answer discloses: the values of a
+	// profile's items, a credential, an asset, a secret.
 	ContentHash   string   `json:"gives,omitempty"`
-	NotHeld       string   `json:"missing,omitempty"` // why the app is declined whatever the person answers
-	AlwaysAsk     string   `json:"never,omitempty"`   // why no rule may decide it
+	NotHeld       string   `json:"missing,omitempty"` // why the app is declined whatever the owner decides
+	AlwaysAsk     string   `json:"never,omitempty"`   // why the owner is always asked
 	Unusual       []string `json:"unusual,omitempty"`
 	UntilApproved []string `json:"first,omitempty"`
 }
 
-// Without returns the notes that are not among those to leave out.
+// Without returns the sentences of notes that are not in out.
 func Without(notes, out []string) []string {
 	var rest []string
 	for _, note := range notes {
@@ -54,9 +54,9 @@ func Without(notes, out []string) []string {
 	return rest
 }
 
-// Matches reports whether a question that was read anew gives what was shown. chosen is the account
-// that the person chose instead of the session's, or "": it may stand wherever the session's did.
-// A nil shown, which approvals of earlier versions have, is shown nothing and gives nothing.
+// Matches reports whether the answer of a request that was read again, as now describes it, is the one that
+// was shown. chosen is the account that the owner chose instead of the session's, or "": it may replace the
+// session's everywhere. A nil Shown, as approvals of earlier versions have, matches nothing.
 func (s *Shown) Matches(now *Shown, chosen string) bool {
 	if s == nil || len(s.Claims) != len(now.Claims) || !slices.Equal(s.Unusual, now.Unusual) || len(Without(now.UntilApproved, s.UntilApproved)) > 0 {
 		return false
@@ -81,20 +81,20 @@ func (s *Shown) Matches(now *Shown, chosen string) bool {
 	return true
 }
 
-// Digest is the approval's, in hex: SHA3-256 over the digest of what was asked, by whom and of
-// which wallet, and over what was shown. It stands on record with the question, with the yes and with
-// the collection.
-func (s *Shown) Digest(question []byte) string {
+// Digest returns the digest of an approval, in hex: SHA3-256 over the digest of the request, which covers the
+// requester and the wallet, and over what was shown. The audit entries of the request, of the approval and of
+// the collection hold it.
+func (s *Shown) Digest(request []byte) string {
 	if s == nil {
 		return ""
 	}
 	text, err := json.Marshal(s)
 	if err != nil {
-		return "" // texts alone always marshal
+		return "" // a value of strings alone always marshals
 	}
 	h := sha3.New256()
 	h.Write([]byte("walletd approval v1\x00"))
-	h.Write(question)
+	h.Write(request)
 	h.Write(text)
 	return hex.EncodeToString(h.Sum(nil))
 }

@@ -19,13 +19,13 @@ import (
 	"walletd/internal/wallets"
 )
 
-// SaltView shows a salt both ways: different texts can be the same bytes.
+// SaltView shows a salt as text and as bytes, because different texts can be the same bytes.
 type SaltView struct {
-	Text string `json:"text"` // what can't be seen is escaped
+	Text string `json:"text"` // characters that can't be seen are escaped
 	Hex  string `json:"hex"`
 }
 
-// DelegationWords is a delegation told to a person.
+// DelegationWords describes a delegation to the owner.
 type DelegationWords struct {
 	Hash    string    `json:"hash"`
 	From    string    `json:"from"` // did:abt:…
@@ -35,7 +35,7 @@ type DelegationWords struct {
 	Words   string    `json:"words"`
 }
 
-// ClaimView is a claim as the person sees it: every text of the app made plain.
+// ClaimView is a claim as the owner sees it. Every text of the app is made plain.
 type ClaimView struct {
 	Type        string               `json:"type"`
 	Description string               `json:"description"`
@@ -47,28 +47,28 @@ type ClaimView struct {
 	Text        *TextView            `json:"text,omitempty"`  // of a signature
 	Agreement   *AgreementView       `json:"agreement,omitempty"`
 	KeyPair     *KeyPairView         `json:"keyPair,omitempty"`
-	Filters     []FilterView         `json:"filters,omitempty"`  // of a credential or asset: any one suffices
-	Presents    *wallets.HoldingView `json:"presents,omitempty"` // what would be presented
+	Filters     []FilterView         `json:"filters,omitempty"`  // of a credential or asset: one that matches suffices
+	Presents    *wallets.HoldingView `json:"presents,omitempty"` // what the answer presents
 	Unusual     []string             `json:"unusual,omitempty"`
 }
 
-// ItemView is a profile item that is asked for.
+// ItemView is a profile item that is requested.
 type ItemView struct {
 	Item  string `json:"item"`
 	Held  bool   `json:"held"`            // the profile has it
 	Value string `json:"value,omitempty"` // of a picture, its size
 }
 
-// TextView is what a signature signs: all of it, as text that does nothing.
+// TextView is the whole text that a signature signs, with control characters escaped.
 type TextView struct {
 	TypeURL string `json:"typeUrl"`
 	Method  string `json:"method"`
-	Text    string `json:"text"` // lines are kept; what else can't be seen is escaped
-	// Display is what the app would have shown instead. Nobody has compared it with the text.
+	Text    string `json:"text"` // ends of lines stay; other characters that can't be seen are escaped
+	// Display is what the app asks to show instead. The wallet has not compared it with the text.
 	Display string `json:"display,omitempty"`
 }
 
-// DescribeDelegation puts a delegation in words.
+// DescribeDelegation returns a delegation with a sentence that describes it.
 func DescribeDelegation(d delegation.Delegation) *DelegationWords {
 	claims := make([]string, len(d.Claims))
 	for i, c := range d.Claims {
@@ -81,7 +81,7 @@ func DescribeDelegation(d delegation.Delegation) *DelegationWords {
 	}
 }
 
-// Presents reports whether a question presents the delegation with this hash.
+// Presents reports whether the request presents the delegation with this hash.
 func (a Content) Presents(hash string) bool {
 	for _, c := range a.Claims {
 		if c.Delegation != nil && c.Delegation.Hash == hash {
@@ -91,8 +91,8 @@ func (a Content) Presents(hash string) bool {
 	return false
 }
 
-// View is a question as the person sees it. The app's own words are hostile text made
-// plain. AppName is the owner's name for it, or else that of the token it asks with.
+// View is an approval as the owner sees it. The app's own words are hostile text made plain. AppName is the
+// owner's name for the app, or else the name of the token that sent the request.
 type View struct {
 	ID          string
 	Wallet      string
@@ -102,19 +102,19 @@ type View struct {
 	AppName     string
 	CallsItself string
 	Account     string
-	Session     string // id of the session that asks, "" if it came over HTTP
+	Session     string // id of the session that sent the request, "" if it came over HTTP
 	Origin      string // where the session's app was reached
 	Claims      []ClaimView
 	Unusual     []string
 	Reason      string
-	Requested   []json.RawMessage // exactly as asked
+	Requested   []json.RawMessage // the claims exactly as requested
 	Created     time.Time
 	Expires     time.Time
 	Decided     time.Time // zero while pending
 	DecidedBy   string    // id of a token
 }
 
-// Expired is the status of a question that nobody answered in time.
+// Expired is the status of an approval about which nobody decided in time.
 const Expired = "expired"
 
 func (ap *Approvals) viewApproval(ctx context.Context, c *auth.Caller, a Approval) (View, error) {
@@ -145,7 +145,7 @@ func (ap *Approvals) status(row store.Approval) string {
 	return row.State
 }
 
-// Get returns one question of the caller's wallet, for its owner.
+// Get returns one approval of the caller's wallet, for its owner.
 func (ap *Approvals) Get(ctx context.Context, c *auth.Caller, id string) (View, error) {
 	if err := c.RequireOwner(); err != nil {
 		return View{}, err
@@ -157,8 +157,8 @@ func (ap *Approvals) Get(ctx context.Context, c *auth.Caller, id string) (View, 
 	return ap.viewApproval(ctx, c, a)
 }
 
-// List lists the questions of the caller's wallet with a status ("" or "all": every one),
-// newest first, for its owner.
+// List lists the approvals of the caller's wallet with a status ("" or "all": every one), newest first, for
+// its owner.
 func (ap *Approvals) List(ctx context.Context, c *auth.Caller, status string, page store.Page) ([]View, string, error) {
 	if err := c.RequireOwner(); err != nil {
 		return nil, "", err
@@ -187,7 +187,7 @@ func (ap *Approvals) List(ctx context.Context, c *auth.Caller, status string, pa
 		}
 		v, err := ap.viewApproval(ctx, c, a)
 		switch {
-		case errors.Is(err, ledger.ErrForged): // the row of its app, which is on record
+		case errors.Is(err, ledger.ErrForged): // the row of its app is forged, which is recorded
 			continue
 		case err != nil:
 			return nil, "", err
@@ -197,22 +197,22 @@ func (ap *Approvals) List(ctx context.Context, c *auth.Caller, status string, pa
 	return views, next, nil
 }
 
-// AgreementView is what the person is asked to agree to. The wallet has not read it.
+// AgreementView is what the owner is asked to agree to. The wallet has not read the document.
 type AgreementView struct {
 	URI    string `json:"uri,omitempty"`
 	Digest string `json:"digest"`
 	Method string `json:"method"` // of the digest
 }
 
-// KeyPairView is a key pair that is to be made.
+// KeyPairView is a key pair that the answer creates.
 type KeyPairView struct {
-	Moniker string `json:"moniker"` // what the app calls it
+	Moniker string `json:"moniker"` // the app's name for it
 	Type    string `json:"type"`    // role/key/hash
 	Declare bool   `json:"declare"` // the app wants it registered on a chain, which this wallet does not do
 }
 
-// FilterView is what an app asks for in a credential or an asset (DID Connect reference f.6 to
-// f.8): what is empty may be anything. DIDs are bare addresses.
+// FilterView is what an app requires of a credential or an asset (DID Connect reference f.6 to f.8). An empty
+// member matches anything. DIDs are bare addresses.
 type FilterView struct {
 	Types          []string `json:"types,omitempty"` // of a credential: one of them
 	Target         string   `json:"target,omitempty"`
@@ -221,5 +221,5 @@ type FilterView struct {
 	TrustedParents []string `json:"trustedParents,omitempty"`
 	Owners         []string `json:"owners,omitempty"`
 	Tag            string   `json:"tag,omitempty"`
-	AcquireURL     string   `json:"acquireUrl,omitempty"` // where the app says to get one
+	AcquireURL     string   `json:"acquireUrl,omitempty"` // where the app says one can be had
 }

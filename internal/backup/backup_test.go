@@ -166,7 +166,7 @@ func TestAWalletIsRestoredIntoAnEmptyStore(t *testing.T) {
 			t.Fatal(err)
 		}
 		v := n.VerifyAuditLog()
-		if v.Heads < 2 || v.Head.Seq <= int64(len(entries)) || !strings.Contains(v.Unknown, "made again") {
+		if v.Heads < 2 || v.Head.Seq <= int64(len(entries)) || !strings.Contains(v.Unknown, "was restored") {
 			t.Errorf("verified %+v", v)
 		}
 		var export bytes.Buffer

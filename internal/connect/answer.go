@@ -222,7 +222,7 @@ func (l *leased) decline(ctx context.Context, action string, e ending) error {
 	}
 	reason := e.Code
 	if reason == "" {
-		reason = "the person said no"
+		reason = "the owner rejected the request"
 	}
 	var signed *auth.SignedAnswer
 	err := l.retryUnavailable(ctx, func() (err error) {

@@ -14,8 +14,9 @@ import (
 	"walletd/internal/store"
 )
 
-// requestApproval puts the question to the person, or returns the one that waits already, or the no of the
-// last minutes.
+// requestApproval stores an approval that waits for the owner. If an approval of the same request waits
+// already, it returns that one; if the owner rejected the same request within rejectedLife, the error is
+// ErrRejected.
 func (p *Pipeline) requestApproval(ctx context.Context, req *Request, v verdict) (Outcome, error) {
 	digest, err := req.digest()
 	if err != nil {
@@ -82,16 +83,17 @@ func (p *Pipeline) requestApproval(ctx context.Context, req *Request, v verdict)
 	}
 }
 
-// findPending returns the same question where it waits already; where the person said no within
-// rejectedFor, the error is ErrRejected. One that waits, and would give another answer by now than
-// the person is shown, ends here, so that it is put anew.
+// findPending returns the approval of the same request that still waits, and whether there is one. If the
+// owner rejected the same request within rejectedLife, the error is ErrRejected. If the answer has changed
+// since the owner was shown the waiting approval, findPending cancels it, so that the caller stores a new
+// one.
 func (p *Pipeline) findPending(ctx context.Context, req *Request, digest []byte) (*Pending, bool, error) {
 	row, err := p.store.FindApproval(ctx, req.Caller.WalletID, req.Caller.App.Address(), digest, req.Now.Add(-rejectedLife-p.approvalLife).Unix())
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, false, nil
 	}
 	if err != nil {
-		return nil, false, fmt.Errorf("looking for the question: %w", err)
+		return nil, false, fmt.Errorf("looking for the approval: %w", err)
 	}
 	a, err := ledger.Open[approvals.Content](ctx, req.Caller.Wallet, row)
 	if err != nil {
@@ -119,12 +121,13 @@ func pending(row store.Approval) *Pending {
 	return &Pending{ID: row.ID, Code: row.Code, Expires: time.Unix(row.Expires, 0)}
 }
 
-// Approve says yes to a question, once: of two who answer at the same time one wins and the other
-// gets ErrDecided. Nothing is derived now; the answer is collected by who asked, within two
-// minutes. The app and its delegations are known in the wallet from now on. Where the question would
-// give another answer by now than was shown, it ends with ErrAnswerChanged.
+// Approve approves a request, once: of two concurrent decisions one wins, and the other gets ErrDecided.
+// Approve derives nothing. The requester collects the answer within two minutes. Approve registers the app
+// and its delegations in the wallet. If the answer has changed since it was shown, Approve cancels the
+// request and returns ErrAnswerChanged.
 func (p *Pipeline) Approve(ctx context.Context, c *auth.Caller, id string, choice approvals.Choice) (v approvals.View, err error) {
-	// A yes rests on who is known and what was withdrawn, as a withdrawal does on what there is.
+	// An approval depends on which apps are registered or revoked, so a concurrent change makes it retry,
+	// as often as a revocation does.
 	err = p.auth.Retry(ctx, c, approvals.RevocationTries, func() (err error) { v, err = p.approveOnce(ctx, c, id, choice); return err })
 	return v, err
 }
@@ -135,16 +138,16 @@ func (p *Pipeline) approveOnce(ctx context.Context, c *auth.Caller, id string, c
 		return approvals.View{}, err
 	}
 	row := a.Row()
-	// What is approved is read again as it will be when collected: a delegation that ran out
-	// while the question waited is refused here, not after the yes.
+	// The request is read again, as it will be when it is collected: a delegation that expired while the
+	// request waited is refused here, and not after the approval.
 	req, err := p.rereadAsShown(ctx, c, a, choice)
 	if err != nil {
 		return approvals.View{}, err
 	}
 	if err := req.notHeld(); err != nil {
-		// The question is closed; the app is declined when it comes for the answer.
+		// The approval is closed now; the app is declined when it collects the answer.
 		if choice.Remember != nil {
-			return approvals.View{}, fmt.Errorf("%w: this can't be remembered: %w", approvals.ErrChoice, err)
+			return approvals.View{}, fmt.Errorf("%w: no grant can be created for this request: %w", approvals.ErrChoice, err)
 		}
 		return p.closePending(ctx, c, a, store.Approved, ledger.ApprovalApproved, choice, nil)
 	}
@@ -155,7 +158,7 @@ func (p *Pipeline) approveOnce(ctx context.Context, c *auth.Caller, id string, c
 	return p.closePending(ctx, c, a, store.Approved, ledger.ApprovalApproved, choice, writes)
 }
 
-// Reject says no to a question. It stands for ten minutes against the same question.
+// Reject rejects a request. The same request is refused for the next ten minutes, without asking the owner.
 func (p *Pipeline) Reject(ctx context.Context, c *auth.Caller, id string) (approvals.View, error) {
 	a, err := p.openPending(ctx, c, id)
 	if err != nil {
@@ -183,7 +186,7 @@ func (p *Pipeline) closePending(ctx context.Context, c *auth.Caller, a approvals
 	return p.approvals.Get(ctx, c, row.ID)
 }
 
-// openPending returns a question of the caller's wallet that can still be answered.
+// openPending returns an approval of the caller's wallet that still waits for a decision.
 func (p *Pipeline) openPending(ctx context.Context, c *auth.Caller, id string) (approvals.Approval, error) {
 	if err := c.RequireOwner(); err != nil {
 		return approvals.Approval{}, err
@@ -201,9 +204,9 @@ func (p *Pipeline) openPending(ctx context.Context, c *auth.Caller, id string) (
 	return a, err
 }
 
-// rereadAsShown reads the question of an approval as it stands now and with the person's choice, and
-// refuses one that does not give what was shown. What the choice itself changes is held to what was
-// offered: another account may answer, and everything else must be as it was shown.
+// rereadAsShown reads the request of an approval again, with the owner's choice, and refuses it if the answer
+// is not the one that was shown. The choice may change only what was offered: another account may answer,
+// and everything else must be as it was shown.
 func (p *Pipeline) rereadAsShown(ctx context.Context, c *auth.Caller, a approvals.Approval, choice approvals.Choice) (*Request, error) {
 	shown := a.Content().Shown
 	unchosen := choice
@@ -232,12 +235,12 @@ func (p *Pipeline) rereadAsShown(ctx context.Context, c *auth.Caller, a approval
 		return nil, err
 	}
 	if !shown.Matches(current, choice.AccountAddress()) {
-		return nil, fmt.Errorf("%w: with that account the answer would be another than the one shown", approvals.ErrChoice)
+		return nil, fmt.Errorf("%w: with that account the answer differs from the one that was shown", approvals.ErrChoice)
 	}
 	return req, nil
 }
 
-// reread reads the question of an approval as its asker asked it, with the person's choice.
+// reread reads the request of an approval again, as its requester sent it and with the owner's choice.
 func (p *Pipeline) reread(ctx context.Context, c *auth.Caller, a approvals.Approval, choice approvals.Choice) (*Request, error) {
 	row, content := a.Row(), a.Content()
 	app, err := did.Parse(row.App)
@@ -261,8 +264,9 @@ func (p *Pipeline) reread(ctx context.Context, c *auth.Caller, a approvals.Appro
 	return req, req.read(ctx)
 }
 
-// checkRequesterToken refuses to answer the question of a token that has ended since: a question that was on
-// its way while its token was revoked was not among those that ended with it.
+// checkRequesterToken returns ErrExpired if the token that sent the request has expired or was revoked. The
+// revocation of a token cancels the approvals that wait; a request that arrived at the same moment can have
+// been missed, and is caught here.
 func (p *Pipeline) checkRequesterToken(ctx context.Context, c *auth.Caller, token string) error {
 	if token == "" {
 		return nil
@@ -272,7 +276,7 @@ func (p *Pipeline) checkRequesterToken(ctx context.Context, c *auth.Caller, toke
 	case errors.Is(err, store.ErrNotFound):
 		return ErrExpired
 	case err != nil:
-		return fmt.Errorf("looking for the token that asked: %w", err)
+		return fmt.Errorf("looking for the token of the requester: %w", err)
 	case p.auth.HasEnded(t):
 		return ErrExpired
 	}
@@ -280,8 +284,8 @@ func (p *Pipeline) checkRequesterToken(ctx context.Context, c *auth.Caller, toke
 	return err
 }
 
-// approvalWrites returns the writes that a yes brings: the app and its delegations become known, and a
-// grant for each claim if it is to be remembered.
+// approvalWrites returns the writes of an approval: they register the app and its delegations and, if the
+// owner chose to remember the approval, create a grant for each claim.
 func (p *Pipeline) approvalWrites(ctx context.Context, req *Request, row store.Approval, choice approvals.Choice) ([]store.Write, error) {
 	var writes []store.Write
 	app, err := p.auth.RegisterApp(ctx, req.Caller)
@@ -309,7 +313,7 @@ func (p *Pipeline) approvalWrites(ctx context.Context, req *Request, row store.A
 	}
 	for _, c := range req.claims {
 		if why := c.askedEachTime(); why != "" {
-			return nil, fmt.Errorf("%w: this can't be remembered, it must be asked each time: %s", approvals.ErrChoice, why)
+			return nil, fmt.Errorf("%w: no grant can be created for this request, because the owner must be asked each time: %s", approvals.ErrChoice, why)
 		}
 		g, err := req.grant(c, *choice.Remember, row.ID)
 		if err != nil {
@@ -320,7 +324,7 @@ func (p *Pipeline) approvalWrites(ctx context.Context, req *Request, row store.A
 	return writes, nil
 }
 
-// askedEachTime says why a yes to the claim can't be remembered, or is "".
+// askedEachTime returns why no grant can be created for the claim, or "" if one can.
 func (c *Claim) askedEachTime() string {
 	switch {
 	case len(c.mfa) > 0:

@@ -6,7 +6,7 @@ import (
 	"walletd/internal/approvals"
 )
 
-// checkChoice holds the person's choice to what was offered.
+// checkChoice checks that the owner chose only what was offered.
 func (req *Request) checkChoice() error {
 	number := false
 	for _, c := range req.claims {
@@ -18,7 +18,7 @@ func (req *Request) checkChoice() error {
 		}
 	}
 	if req.choice.MFACode != 0 && !number {
-		return fmt.Errorf("%w: no number was asked for", approvals.ErrChoice)
+		return fmt.Errorf("%w: the request does not ask for a number", approvals.ErrChoice)
 	}
 	if err := req.checkItems(); err != nil {
 		return err
@@ -34,10 +34,10 @@ func (req *Request) checkChoice() error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%w: the account must be one of the app's own, and the app must have left the choice", approvals.ErrChoice)
+	return fmt.Errorf("%w: the account must be one of the app's own, and the request must leave the choice of the account to the owner", approvals.ErrChoice)
 }
 
-// limitItems leaves of the items that would be given those that are named; nil leaves all.
+// limitItems removes the profile items that are not among those named; nil removes none.
 func (c *Claim) limitItems(named *[]string) {
 	if named == nil || c.Items == nil {
 		return
@@ -45,7 +45,7 @@ func (c *Claim) limitItems(named *[]string) {
 	c.Items = slices.DeleteFunc(slices.Clone(c.Items), func(item string) bool { return !slices.Contains(*named, item) })
 }
 
-// checkItems holds the person's choice of items to those that were asked for and are held.
+// checkItems checks that the owner chose only profile items that were requested and that the profile has.
 func (req *Request) checkItems() error {
 	if req.choice.Items == nil {
 		return nil
@@ -61,13 +61,13 @@ func (req *Request) checkItems() error {
 		}
 	}
 	if !asked {
-		return fmt.Errorf("%w: no profile items were asked for", approvals.ErrChoice)
+		return fmt.Errorf("%w: no profile items were requested", approvals.ErrChoice)
 	}
 	for _, item := range *req.choice.Items {
 		held, wanted := offered[item]
 		switch {
 		case !wanted:
-			return fmt.Errorf("%w: items names one that was not asked for", approvals.ErrChoice)
+			return fmt.Errorf("%w: items names an item that was not requested", approvals.ErrChoice)
 		case !held:
 			return fmt.Errorf("%w: the profile does not have the item %s", approvals.ErrChoice, item)
 		}

@@ -17,55 +17,56 @@ import (
 	"walletd/internal/store"
 )
 
-// Claim is one thing asked, as Request.Read completes it: all that is needed to decide about it, to
-// show it, and to answer it. It belongs to one Question and is not safe for concurrent use.
+// Claim is one claim of a Request, as Parsed.Read completes it: all that is needed to decide about it, to
+// show it to the owner, and to answer it. It belongs to one Request and is not safe for concurrent use.
 type Claim struct {
-	Asked       did.Object // as asked, echoed whole in the answer; nil over a route of its own
+	Asked       did.Object // the claim as requested, echoed whole in the answer; nil over a route of its own
 	Description string     // the app's own words; hostile text
 
-	Account store.Account // whose key answers
+	Account store.Account // the account whose key answers
 
-	// Candidates are those of Request.Candidates that no rule denies.
+	// Candidates are those of Parsed.Candidates that no rule denies.
 	Candidates []string
 
-	// Once says why a yes to it stands for this one time, or is "".
+	// Once says why an approval of the claim holds for one time only, or is "".
 	Once string
-	// About holds a grant to what the type says it must be held to, or is "".
+	// About limits a grant for the claim to one thing, which the type names, such as a credential; or it is
+	// "".
 	About string
-	// NotHeld refuses the answer after the person has closed the question, because the wallet
-	// does not hold what is asked for; nil if it does. An app that asks can't tell it from a no.
+	// NotHeld is the refusal if the wallet does not hold what is requested; nil if it does. The app gets it
+	// only after the owner has closed the approval, so that the app cannot tell it from a rejection.
 	NotHeld *did.Refusal
-	// Refused says why it cannot be done as things stand; the app hears it at once.
+	// Refused says why the claim cannot be answered now; the app gets it at once.
 	Refused error
-	// Unusual holds what the person should notice, a sentence each.
+	// Unusual holds what the owner should notice, a sentence each.
 	Unusual []string
-	// Note, if set, adds to Unusual what is looked up only where the person is asked.
+	// Note, if set, adds to Unusual what is looked up only when the owner is asked.
 	Note func(ctx context.Context) error
-	// ContentHash is the hash of the contents that would be given and that the wallet keeps (Contents).
+	// ContentHash is the hash of the stored contents that the answer would disclose (wallets.Contents).
 	ContentHash string
-	// View is what the type adds to the claim's view.
+	// View holds the members that the type adds to the claim's view.
 	View    approvals.ClaimView
-	Items   []string // of a profile, those that are given
-	Created string   // address of the key pair that Prepare made
-	// Identity is what two requests have in common that are the same question to the person; nil where
-	// that is all that was asked.
+	Items   []string // of a profile: the items that the answer discloses
+	Created string   // address of the key pair that Prepare created
+	// Identity replaces the whole claim in the digest by which two requests are the same to the owner; nil
+	// if two requests are the same only if their claims are.
 	Identity any
-	// Stored replaces Request.Kept.
+	// Stored replaces Parsed.Stored.
 	Stored any
 
-	// Prepare makes what is stored in the same write as the record of the answer. It is nil
-	// where nothing is. The label is of this claim in the approval that is collected.
+	// Prepare returns the writes that are committed together with the audit entry of the answer. It is nil if
+	// there are none. The label names this claim in the approval that is collected.
 	Prepare func(ctx context.Context, label string) ([]store.Write, error)
-	// Answer makes the members that the answer adds to the claim as asked, with the receipt of the
-	// entry that allows it. It is nil where nothing is added.
+	// Answer returns the members that the answer adds to the claim as requested, with the receipt of the
+	// audit entry that allows it. It is nil if the answer adds none.
 	Answer func(r store.Receipt, w *keystore.Wallet) (map[string]any, error)
-	// Body makes, instead of Answer, the whole body of the answer of a type with a route of its own,
-	// and its ETag or "".
+	// Body returns, instead of Answer, the whole body of the answer of a type with a route of its own, and
+	// its ETag or "".
 	Body func(r store.Receipt, w *keystore.Wallet) (body any, etag string, err error)
 
 	kind       Type
 	parsed     Parsed
-	raw        json.RawMessage // as asked; nil where the request was made in this process
+	raw        json.RawMessage // the claim as requested; nil if this process made the request
 	mfa        []int           // three numbers to choose from, or none
 	salt       []byte
 	saltText   string
@@ -73,9 +74,9 @@ type Claim struct {
 	delegation *delegation.Delegation
 	token      string // the delegation as presented
 
-	alwaysAsk        string   // why no rule may decide this claim, or "" (design section 7)
-	askUntilApproved string   // why no rule may decide it before the person has said yes to its like, or ""
-	untilApproved    []string // those of Unusual that a yes takes away (shown)
+	alwaysAsk        string   // why the owner is always asked about this claim, or "" (design section 7)
+	askUntilApproved string   // why the owner is asked until they have approved such a claim once, or ""
+	untilApproved    []string // those of Unusual that an approval removes (approvals.Shown)
 }
 
 type bodyFunc = func(r store.Receipt, w *keystore.Wallet) (body any, etag string, err error)
@@ -88,14 +89,14 @@ func (c *Claim) SetSalt(text string) {
 // Salt returns the bytes of the salt that the claim's key is for.
 func (c *Claim) Salt() []byte { return c.salt }
 
-// RequireAsk notes why no rule may decide the claim; the first reason stands.
+// RequireAsk sets why the owner is always asked about the claim; the first reason stands.
 func (c *Claim) RequireAsk(why string) {
 	if c.alwaysAsk == "" {
 		c.alwaysAsk = why
 	}
 }
 
-// fact returns what the decision about c rests on.
+// fact returns what the decision about c depends on.
 func (c *Claim) fact(req *Request) policy.Fact {
 	f := policy.Fact{
 		App: req.Caller.App, Agent: req.Caller.Agent, Registered: req.registered,
@@ -108,7 +109,7 @@ func (c *Claim) fact(req *Request) policy.Fact {
 	return f
 }
 
-// text is the claim as it was asked, byte for byte, or as an approval keeps it.
+// text returns the claim as it was requested, byte for byte, or as an approval stores it.
 func (c *Claim) text() (json.RawMessage, error) {
 	if c.raw != nil {
 		return c.raw, nil
@@ -119,13 +120,13 @@ func (c *Claim) text() (json.RawMessage, error) {
 	}
 	raw, err := json.Marshal(stored)
 	if err != nil {
-		return nil, fmt.Errorf("writing the question: %w", err)
+		return nil, fmt.Errorf("encoding the request: %w", err)
 	}
 	return raw, nil
 }
 
-// echo returns the claim as asked with the answer's members added (reference d.5). A session's
-// leaves out what is for people and what was lifted into the token.
+// echo returns the claim as requested with the answer's members added (reference d.5). In a session it
+// leaves out the description and chainInfo, which are for the owner and for the token.
 func (c *Claim) echo(added map[string]any, session bool) (json.RawMessage, error) {
 	whole := make(map[string]any, len(c.Asked)+len(added))
 	for name, raw := range c.Asked {
@@ -141,12 +142,12 @@ func (c *Claim) echo(added map[string]any, session bool) (json.RawMessage, error
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(whole); err != nil {
-		return nil, fmt.Errorf("writing the answer: %w", err)
+		return nil, fmt.Errorf("encoding the answer: %w", err)
 	}
 	return bytes.TrimRight(b.Bytes(), "\n"), nil
 }
 
-// view is the claim as the person sees it.
+// view returns the claim as the owner sees it.
 func (c *Claim) view() approvals.ClaimView {
 	v := c.View
 	v.Type, v.Description, v.Account = c.kind.Name, show.Plain(c.Description, show.MaxDescription), c.Account.Address

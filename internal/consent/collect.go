@@ -15,12 +15,13 @@ import (
 	"walletd/internal/store"
 )
 
-// Collect returns what became of a question, to the one who asked it: the same token, or for a
-// signed request the same app and agent. It waits up to wait for the person. Collecting a yes is
-// a release: the request passes the pipeline again as it stands now, and is recorded; it works for
-// two minutes after the yes, and gives what the person was shown, or nothing and ErrAnswerChanged. The caller's keys are not held while it waits, and may be closed after
-// that. Every refusal of a signed request uses up its jti. Errors: ErrNotFound, ErrRejected,
-// ErrExpired, and those of Answer.
+// Collect returns the outcome of a request to its requester: the same token or, for a signed request, the
+// same app and agent. It waits up to wait for the owner's decision. An approved request passes the pipeline
+// again and is recorded before it is answered. It can be collected for two minutes after the approval, and
+// the answer is the one that the owner was shown; if that has changed, the error is ErrAnswerChanged.
+//
+// The caller's wallet is closed while Collect waits, and may be closed after it. Every refusal of a signed
+// request consumes its jti. Errors: auth.ErrNotFound, ErrRejected, ErrExpired, and those of Answer.
 func (p *Pipeline) Collect(ctx context.Context, c *auth.Caller, id string, wait time.Duration) (Outcome, error) {
 	if c.Role != auth.App {
 		return Outcome{}, auth.ErrForbidden
@@ -33,7 +34,7 @@ func (p *Pipeline) Collect(ctx context.Context, c *auth.Caller, id string, wait 
 }
 
 func (p *Pipeline) waitAndCollect(ctx context.Context, c *auth.Caller, id string, wait time.Duration) (Outcome, error) {
-	if !c.Wallet.IsOpen() { // an earlier wait closed it
+	if !c.Wallet.IsOpen() { // an earlier wait closed the wallet
 		if err := p.auth.Refresh(ctx, c); err != nil {
 			return Outcome{}, err
 		}
@@ -72,7 +73,7 @@ func (p *Pipeline) waitAndCollect(ctx context.Context, c *auth.Caller, id string
 		var out Outcome
 		retrying := false
 		err := p.auth.Retry(ctx, c, auth.Tries, func() error {
-			if retrying { // the yes itself, a rule, or a withdrawal changed the wallet since it was read
+			if retrying { // the wallet changed since it was read: by the approval itself, a rule or a revocation
 				if a, err = p.approvals.Open(ctx, c, id); err != nil {
 					return err
 				}
@@ -90,7 +91,7 @@ func (p *Pipeline) waitAndCollect(ctx context.Context, c *auth.Caller, id string
 	}
 }
 
-// cancelledError says why nothing comes of a question that the person, or a withdrawal, ended.
+// cancelledError returns why a request that the owner rejected, or that was cancelled, is not answered.
 func (p *Pipeline) cancelledError(ctx context.Context, c *auth.Caller, a approvals.Approval) error {
 	if a.Row().State != store.Cancelled {
 		return ErrRejected
@@ -100,7 +101,7 @@ func (p *Pipeline) cancelledError(ctx context.Context, c *auth.Caller, a approva
 	}
 	rules, err := p.currentPolicy(ctx, c)
 	if err == nil && deniesApproval(rules, a) {
-		err = fmt.Errorf("%w: a rule that was set since", ErrDenied)
+		err = fmt.Errorf("%w: a rule that was set after the request denies it", ErrDenied)
 	}
 	if err == nil {
 		err = ErrRejected
@@ -108,9 +109,9 @@ func (p *Pipeline) cancelledError(ctx context.Context, c *auth.Caller, a approva
 	return err
 }
 
-// consumeRefused uses up the jti of a signed collection that was refused, and returns the refusal, or
-// that the jti was used before. Nothing is kept of a stranger who asks for what is not theirs, nor
-// where nothing was decided, because the keystore is locked or the caller went away.
+// consumeRefused consumes the jti of a signed collection that was refused. It returns the refusal, or
+// jti_replayed if the jti was used before. It stores nothing for an unregistered app that asks for another
+// app's approval, nor if nothing was decided because the keystore is locked or the caller is gone.
 func (p *Pipeline) consumeRefused(ctx context.Context, c *auth.Caller, refusal error) error {
 	if !c.IsSigned() || errors.Is(refusal, keystore.ErrLocked) || ctx.Err() != nil {
 		return refusal
@@ -129,7 +130,7 @@ func (p *Pipeline) consumeRefused(ctx context.Context, c *auth.Caller, refusal e
 	return refusal
 }
 
-// collectOnce passes an approved question through the pipeline again.
+// collectOnce passes an approved request through the pipeline again.
 func (p *Pipeline) collectOnce(ctx context.Context, c *auth.Caller, a approvals.Approval) (Outcome, error) {
 	resolution, err := approvals.OpenResolution(ctx, c, a)
 	if err != nil {
@@ -146,8 +147,8 @@ func (p *Pipeline) collectOnce(ctx context.Context, c *auth.Caller, a approvals.
 	return req.release(ctx, v, ledger.ClaimCollected, fixed...)
 }
 
-// fixChallenge refuses a signed collection with another challenge than the first one had. For the
-// first one it returns the write that keeps the challenge, for the record of the collection.
+// fixChallenge refuses a signed collection whose challenge differs from that of the first collection. For
+// the first collection it returns the write that stores the challenge, to be committed with the audit entry.
 func (p *Pipeline) fixChallenge(ctx context.Context, c *auth.Caller, row store.Approval, resolution approvals.Resolution) ([]store.Write, error) {
 	switch {
 	case !c.IsSigned():
@@ -161,13 +162,13 @@ func (p *Pipeline) fixChallenge(ctx context.Context, c *auth.Caller, row store.A
 		}
 		return []store.Write{store.UpdateApprovedApproval(row, next)}, nil
 	case *resolution.Challenge != c.Challenge():
-		return nil, p.Refuse(ctx, c, did.Refuse("already_collected", "this yes was collected with another challenge; send that one, or ask again"))
+		return nil, p.Refuse(ctx, c, did.Refuse("already_collected", "this approval was collected with another challenge; send that challenge, or send the request again"))
 	}
 	return nil, nil
 }
 
-// recheckApproved reads an approved question anew, and returns the verdict by which it is answered if the
-// yes stands: nothing in the way of it came since, and it gives what was shown.
+// recheckApproved reads an approved request again. It returns the verdict by which the request is answered,
+// if nothing has revoked the approval since and the answer is still the one that was shown.
 func (p *Pipeline) recheckApproved(ctx context.Context, c *auth.Caller, a approvals.Approval, choice approvals.Choice) (*Request, verdict, error) {
 	claims, err := p.parse(a.Content().Requested, true)
 	if err != nil {
@@ -193,14 +194,14 @@ func (p *Pipeline) recheckApproved(ctx context.Context, c *auth.Caller, a approv
 	return req, approvedBy(a), nil
 }
 
-// matchesShown reports whether the question gives what an approval of it was shown to give.
+// matchesShown reports whether the answer is still the one that the owner was shown in an approval.
 func (req *Request) matchesShown(ctx context.Context, a approvals.Approval, choice approvals.Choice) (bool, error) {
 	shown, err := req.computeShown(ctx)
 	return err == nil && a.Content().Shown.Matches(shown, choice.AccountAddress()), err
 }
 
-// reusableApproval returns the yes that the person has just said to the same question. One to another answer
-// than would be given now ends here.
+// reusableApproval returns the verdict of an approval of the same request that can still be collected, and
+// whether there is one. If the answer has changed since that approval, reusableApproval cancels it.
 func (req *Request) reusableApproval(ctx context.Context) (v verdict, found bool, err error) {
 	p := req.pipeline
 	digest, err := req.digest()
@@ -212,7 +213,7 @@ func (req *Request) reusableApproval(ctx context.Context) (v verdict, found bool
 		return v, false, nil
 	}
 	if err != nil {
-		return v, false, fmt.Errorf("looking for the question: %w", err)
+		return v, false, fmt.Errorf("looking for the approval: %w", err)
 	}
 	a, err := ledger.Open[approvals.Content](ctx, req.Caller.Wallet, row)
 	if err != nil {
@@ -234,18 +235,18 @@ func (req *Request) reusableApproval(ctx context.Context) (v verdict, found bool
 	return approvedBy(a), true, nil
 }
 
-// approvedBy is the verdict of an approval.
+// approvedBy returns the verdict of an approval.
 func approvedBy(a approvals.Approval) verdict {
 	row := a.Row()
 	return verdict{
-		Verdict:  policy.Verdict{Decision: policy.Allow, Reason: "approved by the person"},
+		Verdict:  policy.Verdict{Decision: policy.Allow, Reason: "approved by the owner"},
 		approval: row.ID, shown: a.Content().Shown.Digest(row.Digest),
 	}
 }
 
-// awaitDecision waits until the approval is answered, the time is over, or the keystore is locked. It
-// hears of answers given here at once and looks every second for those given on other replicas. The
-// wallet is open only while it looks: closed if nothing came of the wait.
+// awaitDecision waits until the approval is decided, the time has passed, or the keystore is locked. It is
+// told of decisions of this process at once and polls every second for those of other replicas. The wallet
+// is open only while it polls: if the wait ends without a decision, the wallet is closed.
 func (p *Pipeline) awaitDecision(ctx context.Context, c *auth.Caller, a approvals.Approval, wait time.Duration) (approvals.Approval, error) {
 	end := time.NewTimer(wait)
 	defer end.Stop()
@@ -272,9 +273,9 @@ func (p *Pipeline) awaitDecision(ctx context.Context, c *auth.Caller, a approval
 	}
 }
 
-// Refuse counts a refusal of an app's request and, where it concerns a caller who was authenticated
-// and a request that made sense, puts it on record; of strangers nothing is kept. It returns the
-// refusal, or the error of recording it.
+// Refuse counts a refusal of an app's request and appends it to the audit log, if the app is registered and
+// the request was well-formed. Nothing is stored for an unregistered app. Refuse returns the refusal, or the
+// error of recording it.
 func (p *Pipeline) Refuse(ctx context.Context, c *auth.Caller, refusal error) error {
 	if refusal == nil || c.Role != auth.App {
 		return refusal
@@ -287,7 +288,7 @@ func (p *Pipeline) Refuse(ctx context.Context, c *auth.Caller, refusal error) er
 	}
 	code := did.CodeOf(refusal)
 	if code == "" {
-		return c.Wallet.NoteForged(ctx, refusal) // a row that does not open goes on record
+		return c.Wallet.NoteForged(ctx, refusal) // a row that does not open is recorded
 	}
 	p.count("refused_" + code)
 	switch code {

@@ -10,15 +10,15 @@ import (
 	"walletd/internal/ledger"
 )
 
-// What a session can be told besides an answer (reference d.7).
+// The actions of a reply to a session that is not an answer (reference d.7).
 const (
 	DeclineAuth = "declineAuth"
 	Busy        = "busy"
 )
 
-// Decline makes the token that declines, or says busy. It is recorded with its reason, then signed
-// by the account that was revealed, or else by a key that is thrown away, so that declining tells
-// the app nothing.
+// Decline returns the token that declines a session's request, or says busy. It appends the reason to the
+// audit log first. Then the account that the session has revealed signs the token, or else an ephemeral key,
+// so that a decline discloses nothing to the app.
 func (p *Pipeline) Decline(ctx context.Context, c *auth.Caller, action, reason string) (*auth.SignedAnswer, error) {
 	e := c.Event(ledger.SessionDeclined)
 	e.Reason = reason
@@ -47,18 +47,18 @@ func (p *Pipeline) Decline(ctx context.Context, c *auth.Caller, action, reason s
 	return &auth.SignedAnswer{UserPK: did.EncodeBase58(pk), UserInfo: token}, nil
 }
 
-// declineWithEphemeralKey signs with a key that nobody keeps.
+// declineWithEphemeralKey signs with a key that is not stored anywhere.
 func declineWithEphemeralKey(payload map[string]any, now time.Time) (*auth.SignedAnswer, error) {
 	seed := randomSeed()
 	defer clear(seed)
 	key, err := did.SecretKeyFromSeed(did.Ed25519, seed)
 	if err != nil {
-		return nil, fmt.Errorf("making a throw-away key: %w", err)
+		return nil, fmt.Errorf("making an ephemeral key: %w", err)
 	}
 	defer key.Wipe()
 	account, err := did.FromPublicKey(key.Public(), did.AccountType())
 	if err != nil {
-		return nil, fmt.Errorf("making a throw-away account: %w", err)
+		return nil, fmt.Errorf("making an ephemeral account: %w", err)
 	}
 	token, err := did.SignToken(key, account, payload, now)
 	if err != nil {
@@ -67,7 +67,7 @@ func declineWithEphemeralKey(payload map[string]any, now time.Time) (*auth.Signe
 	return &auth.SignedAnswer{UserPK: did.EncodeBase58(key.Public()), UserInfo: token}, nil
 }
 
-// randomSeed returns the 32 bytes that a new key is made of.
+// randomSeed returns the 32 random bytes of a new key.
 func randomSeed() []byte {
 	seed := make([]byte, 32)
 	rand.Read(seed) // never fails

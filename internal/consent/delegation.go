@@ -11,7 +11,7 @@ import (
 )
 
 // ReadDelegation makes the checks of reference g.ii.2 on the delegation that a claim presents, in their
-// order, and lets the account answer that delegates.
+// order, and sets the delegating account as the one that answers.
 func (req *Request) ReadDelegation(ctx context.Context, c *Claim, token string) error {
 	d, err := delegation.Verify(token, req.Signer(), req.Now)
 	if err != nil {
@@ -34,7 +34,7 @@ func (req *Request) ReadDelegation(ctx context.Context, c *Claim, token string) 
 	case err != nil:
 		return err
 	case !req.Owns(c.Account):
-		c.RequireAsk("the key of another account is asked for: " + d.From.Address())
+		c.RequireAsk("the request asks for the key of another account: " + d.From.Address())
 		c.Unusual = append(c.Unusual, "Asks for the key of another account, "+d.From.Address()+".")
 	}
 	if !approved {
@@ -42,13 +42,13 @@ func (req *Request) ReadDelegation(ctx context.Context, c *Claim, token string) 
 		if c.alwaysAsk != "" {
 			notYet = ""
 		}
-		c.noteUntilApproved("Presents a delegation that was not seen here before.", notYet)
+		c.noteUntilApproved("Presents a delegation that you have not approved before.", notYet)
 	}
 	return nil
 }
 
-// CheckLifetime holds a delegation to the longest life accepted (design section 9); without an
-// iat it is counted from now.
+// CheckLifetime refuses a delegation that lasts longer than Options.DelegationLife (design section 9); for
+// a delegation without iat, the time counts from now.
 func (req *Request) CheckLifetime(del delegation.Delegation) error {
 	from := del.IssuedAt
 	if from.IsZero() {
@@ -60,7 +60,7 @@ func (req *Request) CheckLifetime(del delegation.Delegation) error {
 	return nil
 }
 
-// approveDelegation returns the writes that put a delegation down as approved.
+// approveDelegation returns the write that stores a delegation as approved, if it is not stored yet.
 func (p *Pipeline) approveDelegation(ctx context.Context, req *Request, c *Claim) ([]store.Write, error) {
 	old, err := p.auth.DelegationRow(ctx, req.Caller, c.delegation.Hash[:])
 	if err != nil || old.Approved != 0 {

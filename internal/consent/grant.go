@@ -9,8 +9,8 @@ import (
 	"walletd/internal/store"
 )
 
-// grant returns the row that remembers a yes to one claim. It ends with the first of its own
-// end, the certificate's and the delegation's.
+// grant returns the row of a grant for one claim. The grant ends at the earliest of its own end, the
+// certificate's and the delegation's.
 func (req *Request) grant(c *Claim, r approvals.Remember, approval string) (store.Grant, error) {
 	content := policy.GrantContent{Claim: c.kind.Name, Account: c.Account.Address, SaltText: c.saltText, RequesterID: req.Caller.RequesterID, About: c.About}
 	if c.Items != nil {

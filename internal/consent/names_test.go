@@ -69,7 +69,7 @@ func TestAWithdrawnAppInASessionIsSaidToBe(t *testing.T) {
 		t.Fatalf("got %v, %v, want a question", out, err)
 	}
 	v, err := f.Approvals.Get(t.Context(), f.As(f.Owner), out.Pending.ID)
-	if err != nil || len(v.Unusual) == 0 || v.Unusual[0] != "You withdrew this app. A yes lets it in again." {
+	if err != nil || len(v.Unusual) == 0 || v.Unusual[0] != "You revoked this app. An approval registers it again." {
 		t.Errorf("unusual: %q, %v", v.Unusual, err)
 	}
 	_, err = f.AskSigned(f.SignedRequest(p, "1", nil))

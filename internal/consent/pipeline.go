@@ -14,9 +14,9 @@ import (
 	"walletd/internal/wallets"
 )
 
-// Options are the settings of a Pipeline. The zero value is the design's.
+// Options are the settings of a Pipeline. The zero value has the defaults of the design.
 type Options struct {
-	// ApprovalLife is how long a question waits for the person; zero is 5 minutes.
+	// ApprovalLife is how long a request waits for the owner's decision; zero is 5 minutes.
 	ApprovalLife time.Duration
 	// DelegationLife is the longest delegation accepted, from its iat to its exp; zero is 24 hours.
 	DelegationLife time.Duration
@@ -26,12 +26,12 @@ type Options struct {
 
 // Times of design section 7.
 const (
-	collectLife  = 2 * time.Minute  // how long a yes can be collected
-	rejectedLife = 10 * time.Minute // how long a no stands without asking again
+	collectLife  = 2 * time.Minute  // how long an approval can be collected
+	rejectedLife = 10 * time.Minute // how long a rejection holds for the same request
 )
 
-// Pipeline is the one way out of the wallets of a keystore. It is safe for concurrent use, and keeps no
-// state of its own that a replica could miss.
+// Pipeline answers requests; nothing leaves the wallets of a keystore for an app in any other way. It is safe
+// for concurrent use, and holds no state that another replica needs.
 type Pipeline struct {
 	auth           *auth.Auth
 	wallets        *wallets.Wallets
@@ -45,7 +45,7 @@ type Pipeline struct {
 	policies       policyCache
 }
 
-// New returns the pipeline of a keystore, for claims of the types given.
+// New returns the pipeline of a keystore, for claims of the given types.
 func New(st *store.Store, l *ledger.Ledger, a *auth.Auth, w *wallets.Wallets, ap *approvals.Approvals, types []Type, o Options) *Pipeline {
 	p := &Pipeline{
 		auth: a, wallets: w, approvals: ap, store: st, ledger: l, approvalLife: o.ApprovalLife, delegationLife: o.DelegationLife, count: o.Count, types: newVocabulary(types),
@@ -62,43 +62,43 @@ func New(st *store.Store, l *ledger.Ledger, a *auth.Auth, w *wallets.Wallets, ap
 	return p
 }
 
-// Outcome is what became of a request: exactly one member is set.
+// Outcome is the result of a request: exactly one member is set.
 type Outcome struct {
 	Answer  *Answer
 	Pending *Pending
 }
 
-// Answer holds what was asked for. It does not print: it may hold keys.
+// Answer holds what the request asked for. It does not print, because it may hold keys.
 type Answer struct {
-	Claims  []json.RawMessage  // each claim as asked, with what was added
+	Claims  []json.RawMessage  // each claim as requested, with the answer's members added
 	UserDID string             // bare address of the account that answers
 	UserPK  string             // its public key, base58btc
-	Reason  string             // why it was given
-	Signed  *auth.SignedAnswer // to a signed request, instead of the above
-	Own     json.RawMessage    // of a route of its own (secrets), instead of all of the above
+	Reason  string             // why the request was allowed
+	Signed  *auth.SignedAnswer // the answer to a signed request, instead of the above
+	Own     json.RawMessage    // the body of a route of its own (secret storage), instead of all of the above
 	ETag    string             // of Own, or ""
 }
 
 // Format keeps an Answer out of logs.
 func (Answer) Format(f fmt.State, _ rune) { fmt.Fprint(f, "Answer{…}") }
 
-// Pending is a question that waits for the person. ID is the approval's.
+// Pending is a request that waits for the owner's decision. ID is the approval's.
 type Pending struct {
 	ID      string
 	Code    string
 	Expires time.Time
 }
 
-// verdict is a decision about a request, and the approval that it collects, if it does.
+// verdict is a decision about a request and, if the request collects an approval, that approval.
 type verdict struct {
 	policy.Verdict
 	approval string
 	shown    string // the approval's digest
 }
 
-// Answer decides about the claims that the caller asks for, records the decision and acts on it. All
+// Answer decides about the claims that the caller requests, records the decision and acts on it. All
 // claims have one outcome. Errors: refusals of the DID Connect reference (did.Refusal), ErrDenied,
-// ErrRejected, ErrTooMany, keystore.ErrLocked, and the store's; nothing was given with any.
+// ErrRejected, ErrTooMany, keystore.ErrLocked, and the store's. After an error nothing was disclosed.
 func (p *Pipeline) Answer(ctx context.Context, c *auth.Caller, asked []json.RawMessage) (Outcome, error) {
 	if c.Role != auth.App {
 		return Outcome{}, auth.ErrForbidden
@@ -109,15 +109,15 @@ func (p *Pipeline) Answer(ctx context.Context, c *auth.Caller, asked []json.RawM
 	return p.process(ctx, c, func() ([]*Claim, error) { return p.parse(asked, false) })
 }
 
-// AnswerParsed is Answer for one claim of a type with a route of its own, which was made in this process:
-// of an app for itself, or of the wallet's owner in the name of an app, whose own request it is.
+// AnswerParsed is Answer for one claim that this process made, of a type with a route of its own. An app
+// requests it for itself, or the wallet's owner in the name of an app.
 func (p *Pipeline) AnswerParsed(ctx context.Context, c *auth.Caller, t Type, r Parsed) (Outcome, error) {
 	return p.process(ctx, c, func() ([]*Claim, error) { return []*Claim{newClaim(t, r)}, nil })
 }
 
-// Candidates returns the salts that a request of an app, or of the owner in its name, may be answered
-// with. It is for what is not asked about, because nothing leaves, and yet must not be done for an app
-// that a rule denies. ErrDenied is on record.
+// Candidates returns those salts of a request that no rule denies to the app. It serves operations that
+// disclose nothing, and so need no approval, but that a rule of the owner can deny. A denial is recorded;
+// the error is ErrDenied.
 func (p *Pipeline) Candidates(ctx context.Context, c *auth.Caller, t Type, r Parsed) ([]string, error) {
 	claim := newClaim(t, r)
 	req := p.newRequest(c, []*Claim{claim}, approvals.Choice{})
@@ -128,7 +128,7 @@ func (p *Pipeline) Candidates(ctx context.Context, c *auth.Caller, t Type, r Par
 	return claim.Candidates, p.Refuse(ctx, c, err)
 }
 
-// process takes a request through the pipeline: read, decide, record, act.
+// process passes a request through the pipeline: read, decide, record, act.
 func (p *Pipeline) process(ctx context.Context, c *auth.Caller, parse func() ([]*Claim, error)) (out Outcome, err error) {
 	err = p.auth.Retry(ctx, c, auth.Tries, func() error {
 		claims, err := parse()
@@ -172,8 +172,8 @@ func (req *Request) process(ctx context.Context) (Outcome, error) {
 // IsType reports whether a name is a claim type that rules may name.
 func (p *Pipeline) IsType(name string) bool { return p.types.has(name) }
 
-// release is the rule of this package: what was decided is on record, durably, before anything
-// is derived or signed. If the record cannot be written, nothing is given.
+// release holds the rule of this package: the decision is recorded, durably, before anything is derived or
+// signed. If the entry cannot be written, nothing is disclosed.
 func (req *Request) release(ctx context.Context, v verdict, kind ledger.Kind, uses ...store.Write) (Outcome, error) {
 	if v.Decision != policy.Allow {
 		return Outcome{}, ErrDenied

@@ -15,8 +15,8 @@ import (
 	"walletd/internal/store"
 )
 
-// policyCache keeps opened policies by the wallet's version, which every change of a policy
-// raises; a release fails if the version is not the newest. It holds no secret.
+// policyCache holds opened policies by the wallet's version. Every change of a policy raises the version,
+// and a release fails if the version is not the newest. The cache holds no secret.
 type policyCache struct {
 	mu     sync.Mutex
 	opened map[string]cachedPolicy
@@ -24,11 +24,11 @@ type policyCache struct {
 
 type cachedPolicy struct {
 	version int64
-	key     string // the wallet's, sealed: a wallet made again from the same words counts its versions anew
+	key     string // the wallet's, sealed: a wallet that was restored from the same words counts its versions from the start
 	policy  policy.Policy
 }
 
-// maxCached bounds the cache; when it is full it starts again.
+// maxCached bounds the cache; a full cache is emptied.
 const maxCached = 1024
 
 func (p *policyCache) get(w store.Wallet) (policy.Policy, bool) {
@@ -47,7 +47,7 @@ func (p *policyCache) put(w store.Wallet, rules policy.Policy) {
 	p.opened[w.ID] = cachedPolicy{w.Version, string(w.SealedKey), rules}
 }
 
-// currentPolicy returns the policy of the caller's wallet; without one every claim is asked about.
+// currentPolicy returns the policy of the caller's wallet; a wallet without one asks about every claim.
 func (p *Pipeline) currentPolicy(ctx context.Context, c *auth.Caller) (policy.Policy, error) {
 	if rules, ok := p.policies.get(c.Wallet.Row()); ok {
 		return rules, nil
@@ -60,6 +60,7 @@ func (p *Pipeline) currentPolicy(ctx context.Context, c *auth.Caller) (policy.Po
 	return rules, nil
 }
 
+// ReadPolicy reads the policy of the caller's wallet and its version; both are empty if there is none.
 func (p *Pipeline) ReadPolicy(ctx context.Context, c *auth.Caller) (policy.Policy, int64, error) {
 	row, err := p.store.Policy(ctx, c.WalletID)
 	if errors.Is(err, store.ErrNotFound) {
@@ -81,8 +82,8 @@ func (p *Pipeline) Policy(ctx context.Context, c *auth.Caller) (policy.Policy, e
 	return rules, err
 }
 
-// SetPolicy replaces the wallet's policy, for its owner. Grants, waiting questions and uncollected
-// answers that a deny of the new policy matches end in the same write.
+// SetPolicy replaces the wallet's policy, for its owner. The same write revokes the grants, and cancels the
+// waiting and the uncollected approvals, that a deny of the new policy matches.
 func (p *Pipeline) SetPolicy(ctx context.Context, c *auth.Caller, rules policy.Policy) (policy.Policy, error) {
 	if err := c.RequireOwner(); err != nil {
 		return policy.Policy{}, err
@@ -96,7 +97,7 @@ func (p *Pipeline) SetPolicy(ctx context.Context, c *auth.Caller, rules policy.P
 
 func (p *Pipeline) setPolicyOnce(ctx context.Context, c *auth.Caller, rules policy.Policy) error {
 	_, version, err := p.ReadPolicy(ctx, c)
-	if err != nil && !errors.Is(err, ledger.ErrForged) { // what somebody else put there is replaced
+	if err != nil && !errors.Is(err, ledger.ErrForged) { // a forged policy is replaced
 		return err
 	}
 	row := store.Policy{Wallet: c.WalletID, Version: version + 1, Updated: p.store.Now().Unix()}
@@ -112,7 +113,7 @@ func (p *Pipeline) setPolicyOnce(ctx context.Context, c *auth.Caller, rules poli
 	return c.Record(ctx, e, append([]store.Write{store.PutPolicy(row)}, ended...)...)
 }
 
-// denies reports whether a policy denies a claim of an app, "" if its salt (hex) is nil.
+// denies reports whether a policy denies a claim of an app. The salt is in hex; nil if the claim has none.
 func denies(p policy.Policy, app, claim string, salt *string) bool {
 	requester, err := did.Parse(app)
 	if err != nil {
@@ -146,9 +147,9 @@ func deniesApproval(p policy.Policy, a approvals.Approval) bool {
 	return false
 }
 
-// TestPolicy says what the pipeline would do with a claim of an app as things stand, and why, for the
-// wallet's owner: rules, grants and what no rule decides, for the app's ordinary account and no
-// delegation. Nothing is made and nothing is recorded.
+// TestPolicy returns what the pipeline would decide now about a claim of an app, and why, for the wallet's
+// owner. It applies rules, grants and the cases that always ask, for the app's ordinary account and without a
+// delegation. It stores nothing and records nothing.
 func (p *Pipeline) TestPolicy(ctx context.Context, c *auth.Caller, r policy.Rule) (policy.Verdict, error) {
 	if err := c.RequireOwner(); err != nil {
 		return policy.Verdict{}, err
@@ -159,7 +160,7 @@ func (p *Pipeline) TestPolicy(ctx context.Context, c *auth.Caller, r policy.Rule
 	}
 	app, err := did.Parse(r.App)
 	if err != nil || r.Claim == policy.Any {
-		return policy.Verdict{}, auth.Invalid("a test names one app and one claim")
+		return policy.Verdict{}, auth.Invalid("a test of the policy names one app and one claim")
 	}
 	t := p.types[r.Claim] // checked above
 	requester := c.As(auth.Requester{}, "", app, did.DID{})
@@ -178,7 +179,7 @@ func (p *Pipeline) TestPolicy(ctx context.Context, c *auth.Caller, r policy.Rule
 	return v.Verdict, err
 }
 
-// probe is a claim of a type as far as a rule can name it, for the app's ordinary account.
+// probe returns a claim of a type with the members that a rule can name, for the app's ordinary account.
 func probe(t Type, r policy.Rule) *Claim {
 	salt, held := r.SaltBytes()
 	c := newClaim(t, Parsed{Read: func(ctx context.Context, req *Request, c *Claim) error {

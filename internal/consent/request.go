@@ -20,33 +20,33 @@ import (
 	"walletd/internal/wallets"
 )
 
-// Request is a request on its way through the pipeline. It is made anew each time it is decided or
-// answered, never kept, and belongs to one goroutine.
+// Request is a request on its way through the pipeline. It is made for each decision and each answer, is
+// never stored, and belongs to one goroutine.
 type Request struct {
 	Caller  *auth.Caller
 	Now     time.Time
-	Account store.Account // the session's account, from which all claims answer that name no other
+	Account store.Account // the account that answers all claims that name no other
 
 	Store   *store.Store
 	Wallets *wallets.Wallets
 
 	pipeline      *Pipeline
-	registered    bool // the app has a token in the wallet, or the person has approved it
-	newAccount    bool // the account is new: it is kept with what becomes of the question
+	registered    bool // the app has a token in the wallet, or the owner has approved it
+	newAccount    bool // Account is new: it is stored together with the outcome
 	claims        []*Claim
 	choice        approvals.Choice
 	unusual       []string
-	untilApproved []string         // those of unusual that a yes takes away (shown)
-	shown         *approvals.Shown // what the person is shown, once it was computed
+	untilApproved []string         // those of unusual that an approval removes
+	shown         *approvals.Shown // what the owner is shown; nil until it is computed
 }
 
-// newRequest returns the question that claims make which were parsed.
+// newRequest returns a request of claims that were parsed.
 func (p *Pipeline) newRequest(c *auth.Caller, claims []*Claim, choice approvals.Choice) *Request {
 	return &Request{pipeline: p, Store: p.store, Wallets: p.wallets, Caller: c, Now: p.store.Now(), claims: claims, choice: choice}
 }
 
-// parse reads the claims of a request, or, with kept, those that an approval keeps. It looks nothing
-// up.
+// parse parses the claims of a request or, if stored is set, those that an approval stores. It looks
+// nothing up.
 func (p *Pipeline) parse(asked []json.RawMessage, stored bool) ([]*Claim, error) {
 	if len(asked) == 0 || len(asked) > maxClaims {
 		return nil, did.Malformed(fmt.Sprintf("requestedClaims must hold 1 to %d claims", maxClaims), nil)
@@ -69,9 +69,9 @@ func (p *Pipeline) parse(asked []json.RawMessage, stored bool) ([]*Claim, error)
 	return claims, nil
 }
 
-// read finds out all that a decision rests on. A *denial comes before anything is derived or looked
-// up but the app's own standing: what an owner denies an app tells it nothing about the wallet. Then
-// the account that a Principal asks for is settled, from which all other claims answer (reference h).
+// read finds out everything that the decision depends on. It looks up only the app's own standing before it
+// returns a *denial, so that a denied request discloses nothing about the wallet. Then it sets the account
+// that a Principal asks for, from which all other claims answer (reference h).
 func (req *Request) read(ctx context.Context) error {
 	requests := make([]delegation.ClaimRequest, len(req.claims))
 	for i, c := range req.claims {
@@ -102,8 +102,9 @@ func (req *Request) read(ctx context.Context) error {
 	return nil
 }
 
-// checkRequester finds whether the app is known. A stranger may ask only where the owner opened the wallet
-// to strangers, and an app that was withdrawn not even there. An owner asks in an app's name.
+// checkRequester finds out whether the app is registered. An unregistered app may send requests only if the
+// wallet's setting strangers allows it; a revoked app may not even then. In a session any app may, because
+// the owner opened its link. An owner sends requests in an app's name.
 func (req *Request) checkRequester(ctx context.Context) error {
 	if req.Caller.Role == auth.Owner {
 		req.registered = true
@@ -115,27 +116,27 @@ func (req *Request) checkRequester(ctx context.Context) error {
 	}
 	req.registered = standing == auth.Registered
 	switch {
-	case req.Caller.Session != nil: // the person opened its link
+	case req.Caller.Session != nil: // the owner opened its link
 		if standing == auth.Revoked {
-			req.noteUntilApproved("You withdrew this app; a yes lets it in again.")
+			req.noteUntilApproved("You revoked this app. An approval registers it again.")
 		}
 		if req.Caller.Session.Member != "" {
 			req.unusual = append(req.unusual, req.Caller.Session.Member)
 		}
 		if req.Caller.Session.Followed {
-			req.unusual = append(req.unusual, "You did not open this link: the app of the session before led here.")
+			req.unusual = append(req.unusual, "You did not open this link: the app of the previous session did.")
 		}
 	case standing == auth.Revoked:
-		return did.Refuse("app_unknown", "the wallet's owner withdrew this app; a new token, or naming the app, lets it in again")
+		return did.Refuse("app_unknown", "the wallet's owner revoked this app; the owner registers it again by creating a token for it or naming it")
 	case standing == auth.Unregistered && !req.Caller.Wallet.Settings().Strangers:
-		return did.Refuse("app_unknown", "this app has no token in the wallet and was never approved; its owner can make a token for it")
+		return did.Refuse("app_unknown", "this app has no token in the wallet and was never approved; the wallet's owner can create a token for it")
 	case standing == auth.Unregistered:
-		req.noteUntilApproved("This app is not known to the wallet.")
+		req.noteUntilApproved("This app is not registered in the wallet.")
 	}
 	return nil
 }
 
-// denial says that a rule denies a question. Whoever returns it to an app puts it on record first.
+// denial says that a rule denies a request. It is recorded before an app gets it (Refuse).
 type denial struct {
 	req *Request
 	policy.Verdict
@@ -145,8 +146,8 @@ func (d *denial) Error() string { return fmt.Sprintf("%s: %s", ErrDenied, d.Reas
 
 func (d *denial) Unwrap() error { return ErrDenied }
 
-// deny returns a *denial where a rule denies one of the claims. Of candidates it leaves those that
-// no rule denies; with none left the claim is denied. No rule speaks of what the owner asks.
+// deny returns a *denial if a rule denies one of the claims. It removes the candidates that a rule denies; if
+// none remains, the claim is denied. No rule applies to the owner's own requests.
 func (req *Request) deny(ctx context.Context) error {
 	rules, err := req.pipeline.currentPolicy(ctx, req.Caller)
 	if err != nil {
@@ -181,7 +182,7 @@ func (req *Request) deny(ctx context.Context) error {
 	return nil
 }
 
-// settleAccount finds the account of the session.
+// settleAccount sets the account that answers the request.
 func (req *Request) settleAccount(ctx context.Context) (err error) {
 	var principal *Claim
 	for _, c := range req.claims {
@@ -201,8 +202,8 @@ func (req *Request) settleAccount(ctx context.Context) (err error) {
 	return err
 }
 
-// useSessionAccount answers from the account that a session revealed before (reference d.6): another
-// one asked for now is refused.
+// useSessionAccount sets the account that the session revealed before (reference d.6). A request for another
+// account is refused.
 func (req *Request) useSessionAccount(ctx context.Context, revealed string, principal *Claim) error {
 	account, err := did.Parse(revealed)
 	if err != nil {
@@ -220,7 +221,7 @@ func (req *Request) useSessionAccount(ctx context.Context, revealed string, prin
 	return nil
 }
 
-// findPrincipal settles the account that a claim asks for, or that the person chose.
+// findPrincipal sets the account that a claim asks for, or that the owner chose.
 func (req *Request) findPrincipal(ctx context.Context, c *Claim, p Principal) (err error) {
 	wanted := p.Target
 	if wanted.IsZero() && req.choice.Account != "" {
@@ -239,22 +240,23 @@ func (req *Request) findPrincipal(ctx context.Context, c *Claim, p Principal) (e
 	return err
 }
 
-// noteAccountNotHeld leaves it to the person to close a session's question about an account that the
-// wallet does not hold: a page must not find out which it holds by asking.
+// noteAccountNotHeld makes the owner close a session's request for an account that the wallet does not hold.
+// The app is declined only then, so that a page cannot find out which accounts the wallet holds.
 func (req *Request) noteAccountNotHeld(ctx context.Context, c *Claim, wanted did.DID) (err error) {
 	if req.Account, req.newAccount, err = req.pipeline.auth.FindAccount(ctx, req.Caller, did.AccountType()); err != nil {
 		return err
 	}
 	if req.Account.Address == wanted.Address() {
-		return nil // the app's own, which is made for this question
+		return nil // the app's own account, which is created for this request
 	}
 	c.NotHeld = did.Refuse("account_not_held", "this wallet does not hold the account asked for")
 	c.RequireAsk("the wallet does not hold the account asked for")
-	c.Unusual = append(c.Unusual, "Asks to be "+wanted.Address()+", an account that the wallet does not hold. Whatever you answer, the app is declined.")
+	c.Unusual = append(c.Unusual, "Asks to log in as "+wanted.Address()+", an account that the wallet does not hold. The app is declined whatever you decide.")
 	return nil
 }
 
-// HeldAccount returns the wallet's account with exactly this DID, or account_not_held.
+// HeldAccount returns the wallet's account with exactly this DID. If there is none, the error is the refusal
+// account_not_held.
 func (req *Request) HeldAccount(ctx context.Context, account did.DID) (store.Account, error) {
 	a, err := req.Store.Account(ctx, req.Caller.WalletID, account.Address())
 	if errors.Is(err, store.ErrNotFound) {
@@ -266,11 +268,11 @@ func (req *Request) HeldAccount(ctx context.Context, account did.DID) (store.Acc
 	return a, nil
 }
 
-// Owns reports whether an account is the asking app's own (design section 7): derived for it,
-// or, when an application's own key is kept here, the application itself.
+// Owns reports whether an account is the app's own (design section 7): one derived for the app or, if the
+// wallet stores an application's own key, the application itself.
 func (req *Request) Owns(a store.Account) bool { return a.App == req.Caller.App.Address() }
 
-// Signer is the DID that signed the request: the agent of a delegated app, or the app.
+// Signer returns the DID that signed the request: the agent of a delegated app, or the app.
 func (req *Request) Signer() did.DID {
 	if !req.Caller.Agent.IsZero() {
 		return req.Caller.Agent
@@ -278,18 +280,18 @@ func (req *Request) Signer() did.DID {
 	return req.Caller.App
 }
 
-// NoteUnsealed says that a secret is asked for in clear although the channel was offered
-// (reference e); over HTTP the connection is the app's own.
+// NoteUnsealed adds to the claim's Unusual that a secret is requested in clear although the session offered
+// the encrypted channel (reference e). Over HTTP the connection is the app's own.
 func (req *Request) NoteUnsealed(c *Claim) {
 	if s := req.Caller.Session; s != nil && s.Offered && !s.Arrived {
-		c.Unusual = append(c.Unusual, "The request did not come over the encrypted channel, which was offered.")
+		c.Unusual = append(c.Unusual, "The app was offered the encrypted channel, and sent its request without it.")
 	}
 }
 
-// Challenge is the one that the answer is to carry, "" for a bearer token's.
+// Challenge returns the challenge that the answer must carry, "" for a bearer token's request.
 func (req *Request) Challenge() string { return req.Caller.Challenge() }
 
-// AppTime is the time for what this app reads, its clock's skew added.
+// AppTime returns the time now by the app's clock: the skew that its session learnt is added.
 func (req *Request) AppTime() time.Time {
 	if s := req.Caller.Session; s != nil {
 		return req.Now.Add(s.Skew)
@@ -297,7 +299,7 @@ func (req *Request) AppTime() time.Time {
 	return req.Now
 }
 
-// rawClaims is the request as an approval keeps it.
+// rawClaims returns the claims as an approval stores them.
 func (req *Request) rawClaims() ([]json.RawMessage, error) {
 	asked := make([]json.RawMessage, len(req.claims))
 	for i, c := range req.claims {
@@ -309,8 +311,8 @@ func (req *Request) rawClaims() ([]json.RawMessage, error) {
 	return asked, nil
 }
 
-// digest names exactly what was asked, by whom, of which wallet; times and ids of the request
-// are not part of it, so the same question asked again is the same question.
+// digest returns the hash of the claims, the requester and the wallet. Times and ids are not part of it, so
+// that a repeated request has the same digest.
 func (req *Request) digest() ([]byte, error) {
 	var asked any
 	var err error
@@ -331,7 +333,7 @@ func (req *Request) digest() ([]byte, error) {
 	return h.Sum(nil), nil
 }
 
-// answer derives and signs, with the receipt of the entry that allows it.
+// answer derives and signs, with the receipt of the audit entry that allows it.
 func (req *Request) answer(r store.Receipt, v verdict) (*Answer, error) {
 	if body := req.claims[0].Body; body != nil {
 		return req.answerBody(r, v, body)
@@ -346,7 +348,7 @@ func (req *Request) answer(r store.Receipt, v verdict) (*Answer, error) {
 			}
 		}
 		if len(c.mfa) > 0 {
-			added["mfaCode"] = []int{req.choice.MFACode} // replaced, not echoed (reference d.8)
+			added["mfaCode"] = []int{req.choice.MFACode} // replaces the three numbers (reference d.8)
 		}
 		whole, err := c.echo(added, req.Caller.Session != nil)
 		if err != nil {
@@ -376,12 +378,12 @@ func (req *Request) answerBody(r store.Receipt, v verdict, body bodyFunc) (*Answ
 	}
 	a := &Answer{Reason: v.Reason, ETag: etag}
 	if a.Own, err = json.Marshal(whole); err != nil {
-		return nil, fmt.Errorf("writing the answer: %w", err)
+		return nil, fmt.Errorf("encoding the answer: %w", err)
 	}
 	return a, nil
 }
 
-// prepare makes what is stored in the same write as the record of the answer.
+// prepare returns the writes that are committed together with the audit entry of the answer.
 func (req *Request) prepare(ctx context.Context, approval string) ([]store.Write, error) {
 	var writes []store.Write
 	for i, c := range req.claims {
@@ -397,7 +399,7 @@ func (req *Request) prepare(ctx context.Context, approval string) ([]store.Write
 	return writes, nil
 }
 
-// notHeld refuses what the wallet does not hold.
+// notHeld returns the refusal of a claim for what the wallet does not hold, or nil.
 func (req *Request) notHeld() error {
 	for _, c := range req.claims {
 		if c.NotHeld != nil {
@@ -407,7 +409,7 @@ func (req *Request) notHeld() error {
 	return nil
 }
 
-// refused says why the question cannot be answered as things stand.
+// refused returns why the request cannot be answered now, or nil.
 func (req *Request) refused() error {
 	for _, c := range req.claims {
 		if c.Refused != nil {
@@ -417,8 +419,8 @@ func (req *Request) refused() error {
 	return nil
 }
 
-// record puts what became of the question on record with what it changes, a new account included:
-// of a question that is refused, or over its budget, nothing stays behind.
+// record commits the audit entry of the outcome together with its writes, a new account included. A request
+// that is refused, or over its budget, leaves nothing behind.
 func (req *Request) record(ctx context.Context, e ledger.Event, writes ...store.Write) (store.Receipt, error) {
 	p := req.pipeline
 	if !req.newAccount {
@@ -430,7 +432,7 @@ func (req *Request) record(ctx context.Context, e ledger.Event, writes ...store.
 	return receipt, p.auth.AccountWriteError(ctx, req.Caller, req.Account, err)
 }
 
-// event is the record's view of the question.
+// event returns the audit entry of the request.
 func (req *Request) event(kind ledger.Kind, v verdict) ledger.Event {
 	e := req.Caller.Event(kind)
 	e.Decision, e.Reason, e.Rule = v.Decision, v.Reason, v.Rule
@@ -456,8 +458,8 @@ func (c *Claim) event() ledger.ClaimEvent {
 	return e
 }
 
-// decide decides every claim; the strictest decision holds for all. It returns the writes
-// that use up the grants it rests on.
+// decide decides every claim; the strictest decision holds for all. It returns the writes that consume a use
+// of each grant that the decision depends on.
 func (req *Request) decide(ctx context.Context) (verdict, []store.Write, error) {
 	if req.Caller.Role == auth.Owner {
 		return verdict{Verdict: policy.Verdict{Decision: policy.Allow, Reason: "the owner's own request"}}, nil, nil
@@ -481,7 +483,7 @@ func (req *Request) decide(ctx context.Context) (verdict, []store.Write, error) 
 			v = policy.Decide(rules, grants, f, req.Now)
 		}
 		if s := req.Caller.Session; v.Decision == policy.Allow && s != nil && s.Followed {
-			v = policy.Verdict{Decision: policy.Ask, Reason: "another app led here, and not the person"}
+			v = policy.Verdict{Decision: policy.Ask, Reason: "another app opened this session, not the owner"}
 		}
 		if v.Grant != nil {
 			used[v.Grant.ID] = true

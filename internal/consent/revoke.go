@@ -15,8 +15,8 @@ import (
 	"walletd/internal/store"
 )
 
-// RevokeToken ends a token and, in the same write, what hangs on it: the questions it asked that
-// wait, its uncollected answers, and the grants made for what it asked.
+// RevokeToken revokes a token and, in the same write, what depends on it: its waiting and its uncollected
+// approvals are cancelled, and the grants that its requests led to are revoked.
 func (p *Pipeline) RevokeToken(ctx context.Context, c *auth.Caller, id string) error {
 	return p.auth.Retry(ctx, c, approvals.RevocationTries, func() error { return p.revokeTokenOnce(ctx, c, id) })
 }
@@ -44,7 +44,7 @@ func (p *Pipeline) revokeTokenOnce(ctx context.Context, c *auth.Caller, id strin
 		return auth.NotFound(nil)
 	}
 	if _, err := ledger.Check(ctx, c.Wallet, row); err != nil && !errors.Is(err, ledger.ErrForged) {
-		return err // a forged one is on record; it is revoked all the same
+		return err // a forged token is recorded, and revoked all the same
 	}
 	revoked.MAC = c.Wallet.MAC(revoked)
 	writes := []store.Write{store.RevokeToken(row, revoked)}
@@ -58,8 +58,8 @@ func (p *Pipeline) revokeTokenOnce(ctx context.Context, c *auth.Caller, id strin
 	return c.Record(ctx, e, writes...)
 }
 
-// RevokeApp withdraws an app: its tokens, grants, waiting questions and uncollected answers end in
-// the same write.
+// RevokeApp revokes an app. The same write revokes its tokens and grants, and cancels its waiting and its
+// uncollected approvals.
 func (p *Pipeline) RevokeApp(ctx context.Context, c *auth.Caller, app did.DID) error {
 	return p.auth.Retry(ctx, c, approvals.RevocationTries, func() error { return p.revokeAppOnce(ctx, c, app) })
 }
@@ -99,7 +99,7 @@ func (p *Pipeline) revokeAppOnce(ctx context.Context, c *auth.Caller, app did.DI
 	return c.Record(ctx, e, append(writes, ended...)...)
 }
 
-// appTokens reads every token of an app that was not revoked, however many there are.
+// appTokens returns every token of an app that was not revoked, however many there are.
 func (p *Pipeline) appTokens(ctx context.Context, wallet, app string) ([]store.Token, error) {
 	var found []store.Token
 	list := func(page store.Page) ([]store.Token, string, error) { return p.store.Tokens(ctx, wallet, page) }
@@ -114,8 +114,8 @@ func (p *Pipeline) appTokens(ctx context.Context, wallet, app string) ([]store.T
 	return found, nil
 }
 
-// RevokeDelegation withdraws a delegation: the grants made for it, the questions that present it
-// and their uncollected answers end in the same write, and it is refused from now on.
+// RevokeDelegation revokes a delegation, which is refused from now on. The same write revokes the grants for
+// it, and cancels the waiting and the uncollected approvals of requests that present it.
 func (p *Pipeline) RevokeDelegation(ctx context.Context, c *auth.Caller, hash string) error {
 	return p.auth.Retry(ctx, c, approvals.RevocationTries, func() error { return p.revokeDelegationOnce(ctx, c, hash) })
 }
@@ -147,9 +147,9 @@ func (p *Pipeline) revokeDelegationOnce(ctx context.Context, c *auth.Caller, has
 	return c.Record(ctx, e, append([]store.Write{store.PutDelegation(old, row)}, ended...)...)
 }
 
-// endDependents returns the writes that end what a withdrawal ends: the grants of an app ("" for every
-// app), and its questions that wait or whose yes can still be collected, where the functions say so.
-// Forged ones are left alone: nothing comes of them.
+// endDependents returns the writes that revoke the grants, and cancel the waiting and the uncollected
+// approvals, of an app ("" for every app), as far as the functions select them. It leaves out forged rows,
+// which are never used.
 func (p *Pipeline) endDependents(ctx context.Context, c *auth.Caller, app string, grant func(approvals.Grant) bool, approval func(approvals.Approval) bool) ([]store.Write, error) {
 	var writes []store.Write
 	grants := func(page store.Page) ([]store.Grant, string, error) {
@@ -181,7 +181,7 @@ func (p *Pipeline) endDependents(ctx context.Context, c *auth.Caller, app string
 	}{{pending, store.DecideApproval}, {approved, store.UpdateApprovedApproval}} {
 		for a, err := range ledger.All[approvals.Content](ctx, c.Wallet, of.list) {
 			if err != nil {
-				return nil, fmt.Errorf("reading the questions: %w", err)
+				return nil, fmt.Errorf("reading the approvals: %w", err)
 			}
 			if !approval(a) {
 				continue
@@ -193,17 +193,17 @@ func (p *Pipeline) endDependents(ctx context.Context, c *auth.Caller, app string
 			writes = append(writes, of.end(a.Row(), ended))
 		}
 	}
-	// A question that comes now would wait on.
+	// The write fails if a request has arrived since, which would go on waiting.
 	return append([]store.Write{store.CheckWaiting(c.WalletID, app, now.Unix(), waiting)}, writes...), nil
 }
 
-// filterApp leaves the approvals of an app; of all apps for "".
+// filterApp returns the approvals of an app; those of all apps for "".
 func filterApp(rows []store.Approval, app string) []store.Approval {
 	return slices.DeleteFunc(rows, func(a store.Approval) bool { return app != "" && a.App != app })
 }
 
-// CancelRequest ends a question of the caller's session that still waits; one that was answered
-// or is gone is left as it is.
+// CancelRequest cancels a request of the caller's session that still waits. It does nothing to one that was
+// decided.
 func (p *Pipeline) CancelRequest(ctx context.Context, c *auth.Caller, id string) error {
 	a, err := p.approvals.Open(ctx, c, id)
 	if err != nil {

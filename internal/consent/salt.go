@@ -7,9 +7,9 @@ import (
 	"walletd/internal/did"
 )
 
-// CheckSalt holds design section 5: a salt is its bytes, and a salt may be somebody's address.
-// A salt that would give another account's key is refused; one that belongs to another DID is
-// never decided by rule.
+// CheckSalt enforces design section 5: a salt is its bytes, and a salt may be the address of another DID. It
+// refuses a salt that would derive another account's key, and makes the owner decide about a salt that is the
+// address of another DID.
 func (req *Request) CheckSalt(ctx context.Context, c *Claim) error {
 	if err := req.Caller.Wallet.Keys().CheckSalt(c.Account, c.salt); err != nil {
 		return err
@@ -17,7 +17,7 @@ func (req *Request) CheckSalt(ctx context.Context, c *Claim) error {
 	return req.noteOwner(ctx, c)
 }
 
-// noteOwner notes whose address the salt is, if it is that of another DID.
+// noteOwner adds to the claim that the salt is the address of another DID, if it is one.
 func (req *Request) noteOwner(ctx context.Context, c *Claim) error {
 	owner, err := req.saltOwner(ctx, c)
 	if err != nil {
@@ -26,18 +26,18 @@ func (req *Request) noteOwner(ctx context.Context, c *Claim) error {
 	if owner != "" {
 		c.RequireAsk("the salt is the address of another DID: " + owner)
 		if c.delegation == nil {
-			c.Unusual = append(c.Unusual, "The salt is the address of another DID, "+owner+", and no delegation from it is shown.")
+			c.Unusual = append(c.Unusual, "The salt is the address of another DID, "+owner+", and the request presents no delegation from it.")
 		}
 	}
 	return nil
 }
 
-// saltOwner returns the address of the DID that the claim's salt is, or "" if it is nobody's or
-// the asking app's own. Any prefix counts (did:abt:, or one nobody knows), and the bytes count
-// whatever the text: 26 with a right checksum, or the 20 of an account the wallet holds.
+// saltOwner returns the address if the claim's salt is the address of a DID other than the app's own, else
+// "". The salt may have any prefix, did:abt: or another, and any text: what counts is its bytes, 26 with a
+// valid checksum, or the 20 of an account that the wallet holds.
 func (req *Request) saltOwner(ctx context.Context, c *Claim) (string, error) {
 	candidates := [][]byte{c.salt}
-	// The bytes are read as a text too: a DID written in hex, or with a NUL after it, is the same salt.
+	// The bytes are read as text too: a DID written in hex, or with a NUL after it, is the same salt.
 	for _, text := range []string{c.saltText, string(c.salt)} {
 		candidates = append(candidates, did.LooseBytes(text[strings.LastIndexByte(text, ':')+1:]))
 	}
@@ -73,12 +73,12 @@ func (req *Request) saltOwner(ctx context.Context, c *Claim) (string, error) {
 	return "", nil
 }
 
-// ethereumAccount returns the address of the wallet's account with these 20 bytes, or "". Its
-// address follows from the bytes, so that one row is read, however many the wallet holds.
+// ethereumAccount returns the address of the wallet's account with these 20 bytes, or "". The address
+// follows from the bytes, so one row is read however many accounts the wallet holds.
 func (req *Request) ethereumAccount(ctx context.Context, b [20]byte) (string, error) {
 	account := did.FromEthereumBytes(b)
 	if req.Account.Address == account.Address() {
-		return req.Account.Address, nil // it may be new, and not kept yet
+		return req.Account.Address, nil // the account may be new, and not stored yet
 	}
 	held, err := req.HeldAccount(ctx, account)
 	if did.CodeOf(err) == "account_not_held" {
@@ -87,7 +87,7 @@ func (req *Request) ethereumAccount(ctx context.Context, b [20]byte) (string, er
 	return held.Address, err
 }
 
-// ownAddress reports whether an address is the asking app's: its DID, or an account of its.
+// ownAddress reports whether an address is the app's own: its DID, or an account of the app.
 func (req *Request) ownAddress(ctx context.Context, c *Claim, address string) (bool, error) {
 	switch address {
 	case req.Caller.App.Address():

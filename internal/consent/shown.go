@@ -11,11 +11,11 @@ import (
 	"walletd/internal/store"
 )
 
-// ErrAnswerChanged: what a question would give is not any more what the person was shown. The
-// question has ended; asked again, it is shown as it is now.
-var ErrAnswerChanged = errors.New("what this question would give has changed since it was shown; ask again")
+// ErrAnswerChanged: the answer to a request is no longer the one that the owner was shown. The request was
+// cancelled; sent again, it is shown as it is now.
+var ErrAnswerChanged = errors.New("the answer has changed since the owner was shown it; send the request again")
 
-// computeShown computes what the person is shown, once for a question that was read.
+// computeShown returns what the owner is shown of a request that was read. It computes it once.
 func (req *Request) computeShown(ctx context.Context) (*approvals.Shown, error) {
 	if req.shown != nil {
 		return req.shown, nil
@@ -46,29 +46,29 @@ func (req *Request) computeShown(ctx context.Context) (*approvals.Shown, error) 
 	return shown, nil
 }
 
-// noteFirstRequest says that the person was not asked about the app before, or withdrew it.
+// noteFirstRequest adds to Unusual that the owner has not approved the app before, or has revoked it.
 func (req *Request) noteFirstRequest(ctx context.Context) error {
 	app, err := req.pipeline.auth.App(ctx, req.Caller, req.Caller.App.Address())
-	note := "The first request of this app that you are asked about."
+	note := "This is the first request of this app that needs your approval."
 	switch {
 	case err != nil:
 		return err
 	case app.Row().State == store.Approved:
 		return nil
-	case app.Row().State == store.Revoked: // it can ask in a session, whose link the person opened
-		note = "You withdrew this app. A yes lets it in again."
+	case app.Row().State == store.Revoked: // it can send requests in a session, whose link the owner opened
+		note = "You revoked this app. An approval registers it again."
 	}
 	req.unusual, req.untilApproved = append([]string{note}, req.unusual...), append([]string{note}, req.untilApproved...)
 	return nil
 }
 
-// noteUntilApproved notes what is unusual only until the person says yes.
+// noteUntilApproved adds a sentence to Unusual that an approval of the app removes.
 func (req *Request) noteUntilApproved(note string) {
 	req.unusual, req.untilApproved = append(req.unusual, note), append(req.untilApproved, note)
 }
 
-// noteUntilApproved notes what is unusual about a claim only until the person says yes, with the reason why
-// no rule may decide it until then ("": a rule may).
+// noteUntilApproved adds a sentence to the claim's Unusual that an approval removes, with the reason why the
+// owner is always asked until then ("" if a rule may decide).
 func (c *Claim) noteUntilApproved(note, notYet string) {
 	c.Unusual, c.untilApproved = append(c.Unusual, note), append(c.untilApproved, note)
 	if c.askUntilApproved == "" {
@@ -76,14 +76,14 @@ func (c *Claim) noteUntilApproved(note, notYet string) {
 	}
 }
 
-// cancelledAsChanged reports whether an approval ended because its answer changed.
+// cancelledAsChanged reports whether an approval was cancelled because its answer changed.
 func cancelledAsChanged(ctx context.Context, c *auth.Caller, a approvals.Approval) bool {
 	resolution, err := approvals.OpenResolution(ctx, c, a)
 	return err == nil && resolution.Changed
 }
 
-// cancelChanged ends an approval, that waits or that was approved, because what it would give is not
-// what was shown. It returns ErrAnswerChanged, or the error of writing.
+// cancelChanged cancels a waiting or an approved request because its answer is no longer the one that was
+// shown. It returns ErrAnswerChanged, or the error of writing.
 func (p *Pipeline) cancelChanged(ctx context.Context, c *auth.Caller, row store.Approval) error {
 	next, err := p.approvals.Resolve(c, row, store.Cancelled, approvals.Resolution{Changed: true})
 	if err != nil {

@@ -177,7 +177,7 @@ func TestWhatAYesChangesItselfIsNoChange(t *testing.T) {
 		f := fixture.New(t)
 		token := f.AppToken(fixture.Notes)
 		first, second := f.Pending(token, fixture.KeyClaim("a")), f.Pending(token, fixture.KeyClaim("b"))
-		if v := f.Approval(second.ID); len(v.Unusual) != 1 || !strings.HasPrefix(v.Unusual[0], "The first request") {
+		if v := f.Approval(second.ID); len(v.Unusual) != 1 || !strings.HasPrefix(v.Unusual[0], "This is the first request") {
 			t.Errorf("shown is %q", v.Unusual)
 		}
 		for _, p := range []*consent.Pending{first, second} {

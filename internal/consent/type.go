@@ -10,56 +10,57 @@ import (
 	"walletd/internal/policy"
 )
 
-// Limits of a request, all checked before any cryptography.
+// Limits of a request. All are checked before any cryptography.
 const (
 	maxClaims     = 16
 	MaxDelegation = 16 << 10
 	MaxText       = 4096 // bytes of a description
 )
 
-// Type is one type of claim, a value that is plugged into the pipeline. All types pass the same four
-// steps: read, decide, record, act.
+// Type is one type of claim, a value that New adds to the pipeline. All types pass the same four steps: read,
+// decide, record, act.
 type Type struct {
-	Name        string // as claims and rules name it
-	Description string // what an app that gives none is taken to say
-	AlwaysAsk   string // why no rule may decide any claim of it, or ""
-	// OwnRoute says that it is asked for over a route of its own, and never among requestedClaims;
-	// its answer is not the claim with members added. The wallet's owner may ask for it too.
+	Name        string // the name in claims and rules
+	Description string // the description of a claim that has none
+	AlwaysAsk   string // why the owner is always asked about claims of the type, or ""
+	// OwnRoute says that claims of the type are requested over a route of their own, and never among
+	// requestedClaims. The answer is a body of its own, not the claim with members added. The wallet's owner
+	// may request them too.
 	OwnRoute bool
-	// Reuse says that one yes serves the same request of the same token for as long as it can be
-	// collected: clients ask several times in a row.
+	// Reuse says that one approval answers repeated requests of the same token for as long as it can be
+	// collected, because clients send the same request several times in a row.
 	Reuse bool
-	// Parse reads a claim as it was asked or as an approval keeps it. It looks nothing up, so that a
-	// malformed claim costs nothing and tells nothing.
+	// Parse parses a claim as it was requested or as an approval stores it. It looks nothing up, so that a
+	// malformed claim costs nothing and discloses nothing.
 	Parse func(asked did.Object) (Parsed, error)
 }
 
-// Parsed is one claim that was parsed.
+// Parsed is one claim after Type.Parse: what the request says, before anything is looked up.
 type Parsed struct {
-	// Stored is what an approval keeps to read the request again, where that is not what was asked.
+	// Stored is what an approval stores to read the claim again; nil if it stores the claim as requested.
 	Stored any
-	// Salt is the text of the salt that the claim's key is for, nil without one: rules may name it.
+	// Salt is the text of the salt that the claim's key is for, which rules may name; nil if there is none.
 	Salt *string
-	// Candidates lists the salts that the request may be answered with, where Read is to find out
-	// which; Read chooses among those that no rule denies (Claim.Candidates). Nothing is derived.
+	// Candidates, if not nil, returns the salts that the claim may be answered with, and derives nothing. Read
+	// then chooses one among those that no rule denies (Claim.Candidates).
 	Candidates func(ctx context.Context, req *Request) ([]string, error)
-	// Items are the profile items that are asked for; an agent's certificate may list them.
+	// Items are the profile items that the claim requests; an agent's certificate may limit them.
 	Items []string
-	// Principal asks which account answers: it is settled before any claim is read. One claim of a
-	// request may.
+	// Principal, if not nil, asks for the account that answers the request, which is set before any claim is
+	// read. At most one claim of a request has it.
 	Principal *Principal
-	// Read looks up what the claim is about and completes it. It runs once nothing denies the claim.
+	// Read looks up what the claim is about and completes the Claim. It runs after no rule denied the claim.
 	Read func(ctx context.Context, req *Request, c *Claim) error
 }
 
-// Principal is the account that a claim asks for. Target is the zero DID where the app leaves the
-// choice to the person; then it is the app's own account of the type, or the one that they choose.
+// Principal is the account that a claim asks for. Target is the zero DID if the app leaves the choice to the
+// owner; then the account is the app's own of the type, or the one that the owner chooses.
 type Principal struct {
 	Target did.DID
 	Type   did.Type
 }
 
-// vocabulary are the types that are known.
+// vocabulary holds the claim types of a pipeline by name.
 type vocabulary map[string]Type
 
 func newVocabulary(types []Type) vocabulary {
@@ -70,14 +71,14 @@ func newVocabulary(types []Type) vocabulary {
 	return v
 }
 
-// has reports whether a name is a type that rules may name.
+// has reports whether a name is that of a claim type.
 func (v vocabulary) has(name string) bool {
 	_, known := v[name]
 	return known
 }
 
-// parse reads a claim of a request, or, with kept, one that an approval keeps. What every claim may
-// carry is read here (DID Connect reference f.0).
+// parse parses a claim of a request or, if stored is set, one that an approval stores. It reads the members
+// that every claim may have (DID Connect reference f.0), and Type.Parse the others.
 func (v vocabulary) parse(raw json.RawMessage, stored bool) (*Claim, error) {
 	asked, err := did.ParseObject(raw)
 	if err != nil {
@@ -111,7 +112,7 @@ func (v vocabulary) parse(raw json.RawMessage, stored bool) (*Claim, error) {
 	return c, nil
 }
 
-// newClaim is a claim of a request that was parsed, or that was made in this process.
+// newClaim returns a claim of a type that was parsed, or that this process made.
 func newClaim(t Type, r Parsed) *Claim {
 	c := &Claim{kind: t, parsed: r, Description: t.Description, alwaysAsk: t.AlwaysAsk}
 	if r.Salt != nil {
@@ -140,7 +141,7 @@ func readNumbers(o did.Object) ([]int, error) {
 	return numbers, nil
 }
 
-// CheckSaltLength bounds a salt's text.
+// CheckSaltLength refuses a salt whose text is longer than policy.MaxSalt bytes.
 func CheckSaltLength(salt string) error {
 	if len(salt) > policy.MaxSalt {
 		return did.Malformed(fmt.Sprintf("the salt is longer than %d bytes", policy.MaxSalt), nil)

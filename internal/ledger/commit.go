@@ -11,45 +11,47 @@ import (
 	"walletd/internal/store"
 )
 
-// ErrMismatch: an Idempotency-Key came back with another body.
+// ErrMismatch: an Idempotency-Key was sent again with another body.
 var ErrMismatch = errors.New("this Idempotency-Key was used with another body")
 
-// AlreadyCreatedError is returned for a repeated creation, with the id of what was created the first time.
+// AlreadyCreatedError is returned for a request that was repeated with its Idempotency-Key, with the id of what
+// the first one created.
 type AlreadyCreatedError struct{ ID string }
 
 func (e *AlreadyCreatedError) Error() string {
-	return "this was done already, and its secret is shown once only"
+	return "this request created something before, and a secret is shown once only"
 }
 
-// IdempotencyKey is an Idempotency-Key: a request with the same key of the same token on the same route is
-// done once (design section 8).
+// IdempotencyKey names a request by its token, its route and the header Idempotency-Key. A request that is
+// repeated with the same IdempotencyKey has effect once (design section 8).
 type IdempotencyKey struct {
 	Token, Route, Key string
 	Digest            [32]byte // of the body
 }
 
-// Change is what one Commit makes durable: all of it or nothing.
+// Change is what one Commit makes durable: all of it, or nothing.
 type Change struct {
 	Event Event
-	// Before are entries on the way to Event, in front of it.
+	// Before holds entries that are appended before Event.
 	Before []Event
-	// Nonce is that of a signed request, or nil. It is consumed if the kind of Event says so.
+	// Nonce is the nonce of a signed request, or nil. It is consumed if the kind of Event says so.
 	Nonce *store.Nonce
-	// IdempotencyKey is the request's Idempotency-Key, or nil; Created the id of what the request creates, "" if
-	// nothing. Secret says that its answer holds a secret and cannot be given twice.
+	// IdempotencyKey is the request's, or nil. Created is the id of what the request creates, "" if nothing.
+	// Secret says that the answer holds a secret that is shown once only.
 	IdempotencyKey *IdempotencyKey
 	Created        string
 	Secret         bool
 	Writes         []store.Write
 }
 
-// Commit appends to the wallet's audit log and applies the writes, durably and at once: if the entry
-// cannot be recorded, nothing happens. The receipt lets out of the keystore what the entry allows.
+// Commit appends to the wallet's audit log and applies the writes, durably and in one transaction: if the entry
+// cannot be appended, nothing is written. With the receipt, the keystore releases what the entry allows.
 //
-// store.ErrChanged: the keystore was locked since the wallet was read; or, for a kind that is fresh (a
-// release, an approval, its request, and what ends any of them), the wallet's version was raised: read
-// the wallet again and decide again. Other errors: jti_replayed, ErrMismatch, *AlreadyCreatedError, those of
-// the writes, and store.ErrUnavailable, after which the outcome is not known.
+// The error is store.ErrChanged if the keystore was locked since the wallet was read. For a kind that is fresh
+// (a release, a request that waits, an approval, and whatever cancels or revokes one of these) it is also
+// store.ErrChanged if a concurrent writer has raised the wallet's version: read the wallet again and decide
+// again. Other errors: jti_replayed, ErrMismatch, *AlreadyCreatedError, those of the writes, and
+// store.ErrUnavailable, after which the outcome is not known.
 func (w *Wallet) Commit(ctx context.Context, c Change) (store.Receipt, error) {
 	change := store.Change{Chain: w.ID(), Epoch: w.epoch, Writes: c.Writes}
 	for _, e := range append(c.Before, c.Event) {
@@ -68,8 +70,8 @@ func (w *Wallet) Commit(ctx context.Context, c Change) (store.Receipt, error) {
 	return w.ledger.commit(ctx, c, change)
 }
 
-// CommitService appends to the service's audit log, for an operator, with the epoch that was read. A
-// wallet that is created by it (nil: none) begins its own with the same event.
+// CommitService appends to the service's audit log, for an operator, with the epoch that was read. If created
+// is not nil, it is the wallet that the change creates, whose own audit log begins with the same event.
 func (l *Ledger) CommitService(ctx context.Context, epoch int64, c Change, created *Wallet) (store.Receipt, error) {
 	change, err := l.serviceChange(epoch, c, created)
 	if err != nil {
@@ -78,7 +80,8 @@ func (l *Ledger) CommitService(ctx context.Context, epoch int64, c Change, creat
 	return l.commit(ctx, c, change)
 }
 
-// Restore is CommitService for a wallet that comes with the chain it had elsewhere (store.Restore).
+// Restore is CommitService for a wallet that is restored together with the audit log that it had
+// (store.Restore).
 func (l *Ledger) Restore(ctx context.Context, epoch int64, c Change, restored *Wallet, old store.OldChain) error {
 	change, err := l.serviceChange(epoch, c, restored)
 	if err != nil {
@@ -88,14 +91,14 @@ func (l *Ledger) Restore(ctx context.Context, epoch int64, c Change, restored *W
 		return fmt.Errorf("restoring the wallet: %w", err)
 	}
 	l.notifyCommitted(c.Event.Kind)
-	l.signSoon(restored.ID()) // its heads are signed with another key from here on
+	l.signSoon(restored.ID()) // its heads are signed with another key from this entry on
 	return nil
 }
 
 func (l *Ledger) serviceChange(epoch int64, c Change, created *Wallet) (store.Change, error) {
 	plain, err := json.Marshal(c.Event)
 	if err != nil {
-		return store.Change{}, fmt.Errorf("writing the record: %w", err)
+		return store.Change{}, fmt.Errorf("encoding the audit entry: %w", err)
 	}
 	change := store.Change{
 		Chain: store.ServiceChain, Epoch: epoch, Writes: c.Writes,
@@ -111,11 +114,11 @@ func (l *Ledger) serviceChange(epoch int64, c Change, created *Wallet) (store.Ch
 	return change, nil
 }
 
-// sealEntry makes an entry of a wallet's chain.
+// sealEntry returns an entry of a wallet's audit log, sealed.
 func (l *Ledger) sealEntry(w *keystore.Wallet, e Event) (store.Entry, error) {
 	plain, err := json.Marshal(e)
 	if err != nil {
-		return store.Entry{}, fmt.Errorf("writing the record: %w", err)
+		return store.Entry{}, fmt.Errorf("encoding the audit entry: %w", err)
 	}
 	row := store.Record{ID: store.NewID()}
 	return store.Entry{
@@ -123,8 +126,8 @@ func (l *Ledger) sealEntry(w *keystore.Wallet, e Event) (store.Entry, error) {
 	}, nil
 }
 
-// commit commits a change under the request's Idempotency-Key, if there is one. A claim that is
-// repeated is decided again, so only creations are held to one time.
+// commit commits a change under the request's Idempotency-Key, if there is one. Only creations have effect once:
+// a repeated request for a claim is decided again.
 func (l *Ledger) commit(ctx context.Context, c Change, change store.Change) (store.Receipt, error) {
 	if c.IdempotencyKey != nil && !c.Event.Kind.is(incidental) {
 		change.Request = &store.Request{
@@ -150,7 +153,7 @@ func (l *Ledger) commit(ctx context.Context, c Change, change store.Change) (sto
 func (l *Ledger) append(ctx context.Context, kind Kind, change store.Change) (store.Receipt, error) {
 	receipt, err := l.store.Commit(ctx, change)
 	if err != nil {
-		return store.Receipt{}, l.replayRefusal(fmt.Errorf("recording the decision: %w", err))
+		return store.Receipt{}, l.replayRefusal(fmt.Errorf("appending to the audit log: %w", err))
 	}
 	l.notifyCommitted(kind)
 	if last := receipt.Seq(); (last-int64(len(change.Entries)))/headEvery != last/headEvery {
@@ -166,7 +169,7 @@ func (l *Ledger) notifyCommitted(kind Kind) {
 	}
 }
 
-// signSoon has the end of a chain signed now, or, if many are to be, within a minute.
+// signSoon has Run sign the head of a chain now or, if its queue is full, within a minute.
 func (l *Ledger) signSoon(chain string) {
 	select {
 	case l.due <- chain:
@@ -174,8 +177,9 @@ func (l *Ledger) signSoon(chain string) {
 	}
 }
 
-// ConsumeNonce consumes the nonce of a signed request whose answer leaves nothing on record, so that
-// the request cannot be sent again when there is more to be had. jti_replayed if it was consumed before.
+// ConsumeNonce consumes the nonce of a signed request whose answer appends no entry, so that the request cannot
+// be replayed later, when its answer would be another. If the nonce was consumed before, the error is
+// jti_replayed.
 func (l *Ledger) ConsumeNonce(ctx context.Context, n store.Nonce) error {
 	if err := l.store.UseNonce(ctx, n); err != nil {
 		return l.replayRefusal(err)
@@ -183,7 +187,7 @@ func (l *Ledger) ConsumeNonce(ctx context.Context, n store.Nonce) error {
 	return nil
 }
 
-// replayRefusal makes the refusal of a jti that was used before; other errors stay as they are.
+// replayRefusal returns the refusal jti_replayed for store.ErrReplayed, and any other error as it is.
 func (l *Ledger) replayRefusal(err error) error {
 	if !errors.Is(err, store.ErrReplayed) {
 		return err

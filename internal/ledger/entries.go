@@ -11,25 +11,25 @@ import (
 	"walletd/internal/store"
 )
 
-// pageSize is how many entries are read at once when a whole chain is walked.
+// pageSize is how many entries are read at once when a whole chain is read.
 const pageSize = 500
 
-// Entry is an entry of a chain, opened.
+// Entry is an entry of an audit log, opened.
 type Entry struct {
 	Seq   int64
 	ID    string
 	Time  time.Time
 	Kind  string
-	Entry json.RawMessage // what was recorded; null if it does not open
+	Entry json.RawMessage // the event; null if the entry does not open
 	Hash  string          // hex
 }
 
-// Entries reads up to limit entries of a chain after a number, oldest first: of the service's with a
-// nil wallet, else of the wallet's.
+// Entries returns up to limit entries after a sequence number, oldest first: of the wallet's audit log, or of
+// the service's if w is nil.
 func (l *Ledger) Entries(ctx context.Context, w *Wallet, after int64, limit int) ([]Entry, error) {
 	rows, err := l.store.Records(ctx, ChainOf(w), after, limit)
 	if err != nil {
-		return nil, fmt.Errorf("reading the record: %w", err)
+		return nil, fmt.Errorf("reading the audit log: %w", err)
 	}
 	entries := make([]Entry, 0, len(rows))
 	contents := l.contents(w)
@@ -47,7 +47,7 @@ func (l *Ledger) Entries(ctx context.Context, w *Wallet, after int64, limit int)
 	return entries, nil
 }
 
-// ChainOf names a wallet's chain; of a nil wallet, the service's.
+// ChainOf returns the name of a wallet's chain; for nil, that of the service's chain.
 func ChainOf(w *Wallet) string {
 	if w == nil {
 		return store.ServiceChain
@@ -55,8 +55,8 @@ func ChainOf(w *Wallet) string {
 	return w.ID()
 }
 
-// EachEntry calls f for each entry of a chain, in order and from the first, with what it says: nil if
-// it does not open.
+// EachEntry calls f for each entry of a chain, in order and from the first, with its content: nil if the entry
+// does not open.
 func (l *Ledger) EachEntry(ctx context.Context, w *Wallet, f func(r store.Record, content []byte) error) error {
 	contents := l.contents(w)
 	return l.walk(ctx, ChainOf(w), func(r store.Record) error {
@@ -73,7 +73,7 @@ func (l *Ledger) walk(ctx context.Context, chain string, f func(store.Record) er
 	for after := int64(0); ; {
 		rows, err := l.store.Records(ctx, chain, after, pageSize)
 		if err != nil {
-			return fmt.Errorf("reading the record: %w", err)
+			return fmt.Errorf("reading the audit log: %w", err)
 		}
 		for _, r := range rows {
 			if err := f(r); err != nil {
@@ -106,13 +106,13 @@ func (l *Ledger) EachHead(ctx context.Context, chain string, f func(store.Head) 
 	}
 }
 
-// IsInertSince reports whether every entry of the wallet's chain after a number left the wallet as it
-// was: what was read meanwhile is what it was at one moment.
+// IsInertSince reports whether no entry of the wallet's chain after a sequence number changed the wallet
+// (Event.Inert). If so, everything that was read since that entry is of one state of the wallet.
 func (w *Wallet) IsInertSince(ctx context.Context, seq int64) (bool, error) {
 	for {
 		rows, err := w.ledger.store.Records(ctx, w.ID(), seq, pageSize)
 		if err != nil {
-			return false, fmt.Errorf("reading the record: %w", err)
+			return false, fmt.Errorf("reading the audit log: %w", err)
 		}
 		for _, r := range rows {
 			var e Event
@@ -128,28 +128,30 @@ func (w *Wallet) IsInertSince(ctx context.Context, seq int64) (bool, error) {
 	}
 }
 
-// SealRestored seals what an entry said in another store, to be put beside the entry as it was there.
+// SealRestored seals the content that an entry had in another store. The result is stored beside the entry
+// itself, whose own sealed bytes this wallet's key does not open.
 func (w *Wallet) SealRestored(r store.Record, content []byte) store.Restored {
 	return store.Restored{Chain: r.Chain, Seq: r.Seq, Sealed: w.keys.Seal(restoredPlace(r), content)}
 }
 
-// restoredPlace binds what an entry says to the entry's hash.
+// restoredPlace returns the place that binds a restored content to the entry's hash.
 func restoredPlace(r store.Record) keystore.Place {
 	return keystore.Place{Table: "restored", Row: r.ID + " " + hex.EncodeToString(r.Hash), Field: "content", Version: 1}
 }
 
 func (l *Ledger) contents(w *Wallet) *contents { return &contents{store: l.store, wallet: w} }
 
-// contents opens entries of a chain in their order, also those that came with a backup. It reads the
-// latter's content a page at a time, once there is one.
+// contents opens the entries of a chain in order, including those of a restored audit log, whose contents it
+// reads a page at a time as soon as it meets one.
 type contents struct {
 	store    *store.Store
-	wallet   *Wallet // nil: the service's chain, which is plain
+	wallet   *Wallet // nil for the service's chain, which is not sealed
 	page     []store.Restored
-	readUpTo int64 // up to which entry page was read
+	readUpTo int64 // the last entry that page covers
 }
 
-// open returns what an entry says, nil if it does not open: the chain says whether it was changed.
+// open returns the content of an entry, nil if it does not open. Whether the entry was changed, the chain's
+// hashes say.
 func (o *contents) open(ctx context.Context, r store.Record) ([]byte, error) {
 	if o.wallet == nil {
 		return r.Sealed, nil
@@ -161,9 +163,9 @@ func (o *contents) open(ctx context.Context, r store.Record) ([]byte, error) {
 	if r.Seq > o.readUpTo {
 		o.page, err = o.store.RestoredRecord(ctx, r.Chain, r.Seq-1, pageSize)
 		if err != nil {
-			return nil, fmt.Errorf("reading the restored record: %w", err)
+			return nil, fmt.Errorf("reading the restored audit log: %w", err)
 		}
-		o.readUpTo = r.Seq + pageSize - 1 // no entry up to there is further on
+		o.readUpTo = r.Seq + pageSize - 1 // no later page has an entry up to this one
 	}
 	for len(o.page) > 0 && o.page[0].Seq < r.Seq {
 		o.page = o.page[1:]
@@ -173,7 +175,7 @@ func (o *contents) open(ctx context.Context, r store.Record) ([]byte, error) {
 	}
 	content, err = o.wallet.keys.Open(restoredPlace(r), o.page[0].Sealed)
 	if err != nil {
-		return nil, nil // nobody's; the entry itself is still on the chain
+		return nil, nil // forged; the entry itself is still in the chain
 	}
 	return content, nil
 }

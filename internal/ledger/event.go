@@ -5,9 +5,9 @@ import (
 	"walletd/internal/policy"
 )
 
-// Event is the content of an entry: who did what, and why it was allowed. On a wallet's chain it is
-// sealed; on the service's, which grows while locked too, it is plain and holds nothing secret.
-// Members are added, never renamed: old entries are read by their names.
+// Event is the content of an audit entry: who did what, and why it was allowed. In a wallet's audit log it is
+// sealed. In the service's, which grows while the keystore is locked too, it is plain and holds no secret. JSON
+// members are added, never renamed, because old entries are read by their names.
 type Event struct {
 	Kind       Kind            `json:"-"`
 	By         string          `json:"by"`              // "app", "owner", "operator" or "walletd"
@@ -23,20 +23,20 @@ type Event struct {
 	Rule       int             `json:"rule,omitempty"`
 	Code       string          `json:"code,omitempty"` // of a refusal
 	Approval   string          `json:"approval,omitempty"`
-	Digest     string          `json:"digest,omitempty"` // of the approval: what was asked and shown
+	Digest     string          `json:"digest,omitempty"` // of the approval: it covers the request and what was shown
 	Grant      string          `json:"grant,omitempty"`
 	Delegation string          `json:"delegation,omitempty"`
 	Account    string          `json:"account,omitempty"`
-	Salt       *string         `json:"salt,omitempty"` // hex, of an owner's own key
+	Salt       *string         `json:"salt,omitempty"` // hex; of an owner's own key
 	Wallet     string          `json:"wallet,omitempty"`
-	Created    string          `json:"made,omitempty"` // id of a token made or revoked
+	Created    string          `json:"made,omitempty"` // id of a token, credential or asset that was created, revoked or deleted
 	Role       string          `json:"role,omitempty"`
 	Name       string          `json:"name,omitempty"`
 	Policy     *policy.Policy  `json:"policy,omitempty"`
-	Row        string          `json:"row,omitempty"`   // table and row of a forgery
-	Items      []string        `json:"items,omitempty"` // that a profile has
-	// Inert says that the wallet is after this entry what it was before it, but for the uses of a grant:
-	// a backup that is being made need not start again.
+	Row        string          `json:"row,omitempty"`   // table and key of a forged row
+	Items      []string        `json:"items,omitempty"` // names of the items that a profile has
+	// Inert says that the entry changes nothing of the wallet but the uses of a grant, so that a backup that is
+	// being made at the same time need not start again.
 	Inert bool `json:"inert,omitempty"`
 }
 
@@ -47,12 +47,12 @@ type ClaimEvent struct {
 	Salt       *string `json:"salt,omitempty"` // hex of the bytes
 	Delegation string  `json:"delegation,omitempty"`
 
-	Items   []string `json:"items,omitempty"` // of a profile, those given
+	Items   []string `json:"items,omitempty"` // of a profile: the items that were disclosed
 	About   string   `json:"about,omitempty"` // id of the credential or asset
-	Created string   `json:"made,omitempty"`  // address of the key pair
+	Created string   `json:"made,omitempty"`  // address of a key pair that was created
 }
 
-// Hex writes bytes as an entry holds them, in hex.
+// Hex returns bytes in hex, as an entry holds them.
 func Hex(b []byte) *string {
 	text := hex.EncodeToString(b)
 	return &text

@@ -13,11 +13,11 @@ import (
 	"walletd/internal/store"
 )
 
-// maxExportLine bounds a line of an exported record, in bytes.
+// maxExportLine bounds a line of an exported audit log, in bytes.
 const maxExportLine = 1 << 20
 
-// exported is one line of an exported record: an entry or a head. Times are unix milliseconds, as
-// the hashes cover them.
+// exported is one line of an exported audit log: an entry or a head. Times are unix milliseconds, as the hashes
+// cover them.
 type exported struct {
 	Record *exportedRecord `json:"record,omitempty"`
 	Head   *exportedHead   `json:"head,omitempty"`
@@ -43,7 +43,7 @@ type exportedHead struct {
 	Signature hexBytes `json:"signature"`
 }
 
-// hexBytes are written as hexadecimal digits in lower case.
+// hexBytes is written as hexadecimal digits in lower case.
 type hexBytes []byte
 
 // MarshalText implements encoding.TextMarshaler.
@@ -55,8 +55,8 @@ func (h *hexBytes) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// Export writes a chain as JSON lines, entries as they are stored and then the heads, to be verified
-// by VerifyExport without keys: of the service's with a nil wallet, else of the wallet's.
+// Export writes the wallet's audit log, or the service's if wallet is nil, as JSON lines: the entries as they are
+// stored, then the heads. VerifyExport verifies it without keys.
 func (l *Ledger) Export(ctx context.Context, wallet *Wallet, w io.Writer) error {
 	chain := ChainOf(wallet)
 	e := json.NewEncoder(w)
@@ -71,7 +71,7 @@ func (l *Ledger) Export(ctx context.Context, wallet *Wallet, w io.Writer) error 
 	})
 }
 
-// readExported reads one line, which must be what Export writes to the byte.
+// readExported parses one line. It accepts a line only if Export would write exactly the same bytes.
 func readExported(text []byte) (line exported, ok bool) {
 	if json.Unmarshal(text, &line) != nil || (line.Record == nil) == (line.Head == nil) {
 		return exported{}, false
@@ -88,11 +88,11 @@ func (h *exportedHead) row() store.Head {
 	return store.Head{Chain: h.Chain, Seq: h.Seq, Hash: h.Hash, Time: h.Time, PublicKey: h.PublicKey, Signature: h.Signature}
 }
 
-// ErrExport is returned for a file that is not an exported record; the wrapping error names the line.
-var ErrExport = errors.New("this is not an exported record")
+// ErrExport is returned for a file that is not an exported audit log; the wrapping error names the line.
+var ErrExport = errors.New("this is not an exported audit log")
 
-// VerifyExport checks an exported record, without keys. head, if not nil, is a head known from
-// elsewhere, the log for one, that the record must contain.
+// VerifyExport verifies an exported audit log without keys. head, if not nil, is a head from another source,
+// such as the service's log, that the audit log must contain.
 func VerifyExport(r io.Reader, head *store.Head) (Verification, error) {
 	var lines []exported
 	s := bufio.NewScanner(r)
@@ -100,12 +100,12 @@ func VerifyExport(r io.Reader, head *store.Head) (Verification, error) {
 	for n := 1; s.Scan(); n++ {
 		line, ok := readExported(s.Bytes())
 		if !ok {
-			return Verification{}, fmt.Errorf("%w: line %d is not a line of one", ErrExport, n)
+			return Verification{}, fmt.Errorf("%w: line %d is neither an entry nor a head", ErrExport, n)
 		}
 		lines = append(lines, line)
 	}
 	if err := s.Err(); err != nil {
-		return Verification{}, fmt.Errorf("reading the exported record: %w", err)
+		return Verification{}, fmt.Errorf("reading the exported audit log: %w", err)
 	}
 	chain := ""
 	if head != nil {

@@ -9,13 +9,13 @@ import (
 	"walletd/internal/keystore"
 )
 
-// ErrForged is returned for a row that does not carry the wallet's MAC, or whose sealed bytes are not
-// this row's: somebody else wrote or moved it. It is on record.
-var ErrForged = errors.New("a row of the store was changed by somebody else; it is not used")
+// ErrForged is returned for a row whose MAC is not the wallet's, or whose sealed bytes belong to another row:
+// an attacker wrote or moved it. The forgery is appended to the audit log.
+var ErrForged = errors.New("a row of the store was not written by this keystore; it is not used")
 
-// NoteForged appends a forgery to the wallet's audit log, each one once per process, and returns
-// ErrForged. cause is what the keystore said of the row; another error is returned as it is. If the
-// forgery cannot be recorded, that error is returned.
+// NoteForged appends a forgery to the wallet's audit log, once for each process, and returns ErrForged. cause is
+// the keystore's error about the row; NoteForged returns any other error as it is. If the forgery cannot be
+// recorded, NoteForged returns the error of that.
 func (w *Wallet) NoteForged(ctx context.Context, cause error) error {
 	l := w.ledger
 	seen := forgery{wallet: w.ID()}
@@ -27,7 +27,7 @@ func (w *Wallet) NoteForged(ctx context.Context, cause error) error {
 		return cause
 	}
 	if l.forged.note(seen) {
-		l.log.Error().Str("wallet", w.ID()).Str("row", seen.row).Msg("a row of the store was changed by somebody else")
+		l.log.Error().Str("wallet", w.ID()).Str("row", seen.row).Msg("a row of the store was not written by this keystore")
 		if _, err := w.Commit(ctx, Change{Event: Event{Kind: RowForged, By: "walletd", Row: seen.row}}); err != nil {
 			l.forged.forget(seen)
 			return err
@@ -36,22 +36,22 @@ func (w *Wallet) NoteForged(ctx context.Context, cause error) error {
 	return fmt.Errorf("%w: %w", ErrForged, cause)
 }
 
-// forgery is a row as somebody else left it.
+// forgery names a forged row and its contents.
 type forgery struct {
 	wallet, row string
 	content     [32]byte
 }
 
-// forgeries are those that this process has put on record. The zero value is ready.
+// forgeries holds the forgeries that this process has recorded. The zero value is ready to use.
 type forgeries struct {
 	mu   sync.Mutex
 	seen map[forgery]bool
 }
 
-// maxForgeries bounds them; after that many they are recorded again.
+// maxForgeries bounds forgeries; when it is full it is emptied, and forgeries are recorded again.
 const maxForgeries = 4096
 
-// note reports whether the forgery is new.
+// note adds a forgery and reports whether it is new.
 func (f *forgeries) note(one forgery) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()

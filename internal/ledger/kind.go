@@ -5,34 +5,33 @@ import (
 	"slices"
 )
 
-// Kind is a kind of entry, with what it means for safety. The kinds below are all there are: no other
+// Kind is a kind of audit entry, with what it means for safety. The kinds below are all there are: no other
 // package can make one.
 type Kind struct {
 	name  string
 	means meaning
 }
 
-// meaning is a set of what holds for the entries of a kind.
+// meaning is a set of properties of the entries of a kind.
 type meaning uint
 
 const (
-	// fresh: the decision rests on the wallet as it was read. If the wallet's version was raised
-	// since, the commit fails with store.ErrChanged, and the decision is made again.
+	// fresh: the decision depends on the wallet as it was read. If a concurrent writer has raised the wallet's
+	// version since, the commit fails with store.ErrChanged, and the decision is made again.
 	fresh meaning = 1 << iota
 	// consumes: the nonce of a signed request is consumed in the same write.
 	consumes
 	// releases: the entry allows a key, a signature or a plaintext to leave the wallet.
 	releases
-	// incidental: the entry is made on the way to what was asked, whose Idempotency-Key it leaves
-	// alone.
+	// incidental: the entry is a by-product of a request, and does not consume its Idempotency-Key.
 	incidental
-	// wakes: those who wait for a decision, or for events, look again.
+	// wakes: the commit wakes those who wait for a decision or for events (Ledger.Changed).
 	wakes
-	// begins: a part of a wallet's record begins here, whose heads are signed with another key.
+	// begins: a part of a wallet's audit log begins here, whose heads are signed with another key.
 	begins
 )
 
-// The kinds. An entry of a kind that releases is on record before anything leaves.
+// The kinds. An entry of a kind that releases is durable before anything leaves.
 var (
 	ClaimAllowed   = Kind{"claim.allowed", fresh | consumes | releases}
 	ClaimCollected = Kind{"claim.collected", fresh | consumes | releases}
@@ -81,7 +80,7 @@ var (
 	RowForged = Kind{"row.forged", incidental}
 )
 
-// kinds are all of them, in no order.
+// kinds returns all kinds, in no particular order.
 func kinds() []Kind {
 	return []Kind{
 		ClaimAllowed, ClaimCollected, ClaimOwn, ClaimAsked, ClaimDenied, ClaimRefused,
@@ -95,7 +94,7 @@ func kinds() []Kind {
 	}
 }
 
-// String is the kind's name in the record.
+// String returns the kind's name in the audit log.
 func (k Kind) String() string { return k.name }
 
 // Releases reports whether an entry of the kind allows something secret to leave the wallet.
@@ -106,7 +105,8 @@ func (k Kind) ConsumesNonce() bool { return k.is(consumes) }
 
 func (k Kind) is(m meaning) bool { return k.means&m != 0 }
 
-// kindOf finds the kind of an entry that was read; other programs, and other packages, write others.
+// kindOf returns the kind with a name, and whether this package has it: entries of other packages and of other
+// versions have other kinds.
 func kindOf(name string) (Kind, bool) {
 	i := slices.IndexFunc(kinds(), func(k Kind) bool { return k.name == name })
 	if i < 0 {
@@ -115,5 +115,5 @@ func kindOf(name string) (Kind, bool) {
 	return kinds()[i], true
 }
 
-// MarshalJSON keeps a Kind out of an entry's content: it is a column of its own.
+// MarshalJSON writes the kind's name alone.
 func (k Kind) MarshalJSON() ([]byte, error) { return json.Marshal(k.name) }

@@ -1,20 +1,20 @@
-// Package ledger is what a decision may rest on and where it is written down: rows that are
-// authentic, and the audit log of every wallet and of the service.
+// Package ledger holds what a decision may depend on and where it is recorded: authentic rows, and the audit
+// logs of every wallet and of the service.
 //
 //	store row --Check, Open, All--> Checked, Opened    the MAC holds, the content opens; a forgery is
 //	                                                   appended to the audit log, and is not returned
 //	Change ----Wallet.Commit------> store.Receipt      one durable write; what leaves a wallet needs it
 //
-// A row that came from the database is not trusted: an attacker who can write to the database can
-// delete rows and roll them back, but the type system keeps a row whose MAC nobody checked from being
-// taken for one that was checked, because only this package makes a Checked or an Opened.
+// A row that came from the database is not trusted: an attacker with write access to the database can delete
+// rows and roll them back. The type system keeps a row whose MAC nobody checked apart from one that was
+// checked, because only this package makes a Checked or an Opened.
 //
-// What an entry means for safety stands in one table (kind.go): whether it holds only while the
-// wallet's version is the one that was read, whether it consumes the nonce of a signed request, and
-// whether it releases something. No other package can make a Kind.
+// One table (kind.go) says what an entry means for safety: whether it is valid only while the wallet has the
+// version that was read, whether it consumes the nonce of a signed request, and whether it releases something.
+// No other package can make a Kind.
 //
-// Each chain's entries are hashed one to the next; heads, signed by a key of the chain's own, say
-// where it stood (heads.go). VerifyExport and a Verifier check a chain without any secret.
+// The entries of a chain are hashed one to the next. Heads, signed by a key of the chain's own, say where the
+// chain stood (heads.go). VerifyExport and a Verifier verify a chain without any secret.
 package ledger
 
 import (
@@ -29,15 +29,15 @@ import (
 	"walletd/internal/store"
 )
 
-// Options of New.
+// Options are the settings of a Ledger.
 type Options struct {
 	Log zerolog.Logger
 	// Count is called once for every entry and refusal, with a short fixed name; nil counts nothing.
 	Count func(outcome string)
 }
 
-// Ledger opens wallets and appends to their audit logs. It is safe for concurrent use, and keeps no
-// state that a replica could miss.
+// Ledger opens wallets and appends to their audit logs. It is safe for concurrent use, and holds no state that
+// another replica needs.
 type Ledger struct {
 	store    *store.Store
 	keystore *keystore.Keystore
@@ -45,8 +45,8 @@ type Ledger struct {
 	count    func(string)
 	changed  changes
 	forged   forgeries
-	due      chan string  // chains whose end is to be signed now
-	signed   atomic.Int64 // when all were last found to be signed, in unix seconds
+	due      chan string  // chains whose head is to be signed now
+	signed   atomic.Int64 // when all heads were last signed, in unix seconds
 }
 
 // New returns the ledger of a store and the keystore over it.
@@ -59,9 +59,9 @@ func New(st *store.Store, ks *keystore.Keystore, o Options) *Ledger {
 	return l
 }
 
-// Wallet is one wallet, opened for one request: its keys, and its row and the keystore's epoch as they
-// were read. A Commit of it fails with store.ErrChanged if the keystore was locked since, or, for a
-// Kind that says so, if the wallet changed. It serves one goroutine; Close it.
+// Wallet is one wallet, opened for one request: its keys, and its row and the keystore's epoch as they were
+// read. Commit fails with store.ErrChanged if the keystore was locked since or, for a Kind that says so, if the
+// wallet changed. A Wallet belongs to one goroutine, which closes it.
 type Wallet struct {
 	ledger *Ledger
 	keys   *keystore.Wallet
@@ -69,19 +69,19 @@ type Wallet struct {
 	epoch  int64
 }
 
-// OpenWallet opens a wallet's row with the epoch it was read at. Only package auth calls it. Errors are
+// OpenWallet opens a wallet's row with the epoch that was read with it. Only package auth calls it. Errors are
 // keystore.ErrLocked and *keystore.DamagedError.
 func (l *Ledger) OpenWallet(row store.Wallet, epoch int64) (*Wallet, error) {
 	w := &Wallet{ledger: l}
 	return w, w.Reopen(row, epoch)
 }
 
-// NewWallet is the ledger's view of a wallet whose rows are being made and not stored yet.
+// NewWallet returns a Wallet whose rows are not stored yet.
 func (l *Ledger) NewWallet(row store.Wallet, keys *keystore.Wallet) *Wallet {
 	return &Wallet{ledger: l, keys: keys, row: row}
 }
 
-// Reopen opens the wallet anew, as it was read since. All who share w see it so.
+// Reopen opens the wallet again, as it was read now. All who share w use it from then on.
 func (w *Wallet) Reopen(row store.Wallet, epoch int64) error {
 	w.Close()
 	keys, err := w.ledger.keystore.OpenWallet(row, epoch)
@@ -100,32 +100,32 @@ func (w *Wallet) Close() {
 	}
 }
 
-// IsOpen reports whether the wallet's keys are at hand.
+// IsOpen reports whether the wallet's keys are in memory.
 func (w *Wallet) IsOpen() bool { return w != nil && w.keys != nil }
 
-// ID is the address of the wallet's own account.
+// ID returns the address of the wallet's own account, which names the wallet.
 func (w *Wallet) ID() string { return w.row.ID }
 
-// Row is the wallet's row as it was read.
+// Row returns the wallet's row as it was read.
 func (w *Wallet) Row() store.Wallet { return w.row }
 
-// Epoch is the keystore's epoch as it was read.
+// Epoch returns the keystore's epoch as it was read.
 func (w *Wallet) Epoch() int64 { return w.epoch }
 
-// Keys are the wallet's operations. Those whose result can leave take the Receipt of a Commit.
+// Keys returns the wallet's operations. Those whose result may leave the service take the receipt of a Commit.
 func (w *Wallet) Keys() *keystore.Wallet { return w.keys }
 
-// Settings are what the wallet's row says of it.
+// Settings returns the sealed settings of the wallet's row.
 func (w *Wallet) Settings() keystore.Content { return w.keys.Content() }
 
-// Changed is closed at the next commit of this process that somebody may be waiting for. Those of
-// other replicas are found by looking.
+// Changed returns a channel that is closed at the next commit of this process whose kind wakes those who wait.
+// Commits of other replicas do not close it; whoever waits polls for them.
 func (l *Ledger) Changed() <-chan struct{} { return l.changed.next() }
 
-// Wake closes the channel of Changed, for a change that no Commit made.
+// Wake closes the channel of Changed, for a change that was not made by Commit.
 func (l *Ledger) Wake() { l.changed.notify() }
 
-// changes wakes those who wait. The zero value is ready.
+// changes wakes those who wait. The zero value is ready to use.
 type changes struct {
 	mu   sync.Mutex
 	wake chan struct{}

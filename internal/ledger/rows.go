@@ -11,32 +11,32 @@ import (
 	"walletd/internal/store"
 )
 
-// Row is a row of the store that sealed bytes or a MAC are bound to, by its table and its key.
+// Row is a row of the store, to whose table and key sealed bytes and a MAC are bound.
 type Row interface {
 	Table() string
 	Key() string
 }
 
-// Authentic is a row that carries a MAC under the wallet's key over its columns.
+// Authentic is a row with a MAC over its columns, under the wallet's key.
 type Authentic interface {
 	Row
 	Canonical() []byte
 	Sum() []byte
 }
 
-// Sealed is a row with a sealed field. One that is Authentic too is checked before it is opened.
+// Sealed is a row with a sealed field. If it is Authentic too, its MAC is checked before it is opened.
 type Sealed interface {
 	Row
 	Content() (field string, sealed []byte)
 }
 
-// Checked is a row whose MAC holds. Only this package makes one.
+// Checked is a row whose MAC was checked. Only this package makes one.
 type Checked[R Authentic] struct{ row R }
 
 // Row returns the row.
 func (c Checked[R]) Row() R { return c.row }
 
-// Opened is a row that is authentic, with its content. Only this package makes one.
+// Opened is an authentic row with its content. Only this package makes one.
 type Opened[R Sealed, C any] struct {
 	row     R
 	content C
@@ -48,11 +48,10 @@ func (o Opened[R, C]) Row() R { return o.row }
 // Content returns what was sealed in the row.
 func (o Opened[R, C]) Content() C { return o.content }
 
-// Text is the content of a row that holds a text and not JSON.
+// Text is the content of a row that is sealed as text, and not as JSON.
 type Text string
 
-// Check checks a row's MAC. A row that somebody else wrote is ErrForged, and its forgery is on
-// record.
+// Check checks a row's MAC. If an attacker wrote the row, the error is ErrForged, and the forgery is recorded.
 func Check[R Authentic](ctx context.Context, w *Wallet, row R) (Checked[R], error) {
 	if err := w.checkMAC(row); err != nil {
 		return Checked[R]{}, w.NoteForged(ctx, err)
@@ -60,11 +59,11 @@ func Check[R Authentic](ctx context.Context, w *Wallet, row R) (Checked[R], erro
 	return Checked[R]{row}, nil
 }
 
-// IsGenuine reports whether a row's MAC holds, and puts nothing on record.
+// IsGenuine reports whether a row's MAC holds. It records nothing.
 func IsGenuine[R Authentic](w *Wallet, row R) bool { return w.checkMAC(row) == nil }
 
-// Open checks a row's MAC, if its table has one, and opens its sealed field. A row that somebody else
-// wrote, or moved, is ErrForged, and its forgery is on record.
+// Open checks a row's MAC, if its table has one, and opens its sealed field. If an attacker wrote or moved the
+// row, the error is ErrForged, and the forgery is recorded.
 func Open[C any, R Sealed](ctx context.Context, w *Wallet, row R) (Opened[R, C], error) {
 	o := Opened[R, C]{row: row}
 	if a, ok := any(row).(Authentic); ok {
@@ -78,7 +77,7 @@ func Open[C any, R Sealed](ctx context.Context, w *Wallet, row R) (Opened[R, C],
 	return o, err
 }
 
-// OpenField opens another sealed field of a row that was checked before, such as an approval's choice.
+// OpenField opens another sealed field of a row that was opened before, such as an approval's resolution.
 func OpenField[C any, R Sealed, D any](ctx context.Context, w *Wallet, o Opened[R, D], field string, sealed []byte) (C, error) {
 	return openField[C](ctx, w, o.row, field, sealed)
 }
@@ -107,14 +106,14 @@ func (w *Wallet) checkMAC(row Authentic) error {
 	return w.keys.CheckMAC(row.Table(), row.Key(), row.Canonical(), row.Sum())
 }
 
-// Seal seals content for the sealed field of a row: a Text as it is, anything else as JSON. The row's
-// other columns may still be changed, but not those that make its key.
+// Seal seals content for the sealed field of a row: a Text as it is, anything else as JSON. The columns that make
+// the row's key must be set; the others may still be changed.
 func (w *Wallet) Seal(row Sealed, content any) ([]byte, error) {
 	field, _ := row.Content()
 	return w.SealField(row, field, content)
 }
 
-// SealField is Seal for a field of another name.
+// SealField is Seal for another field of the row.
 func (w *Wallet) SealField(row Row, field string, content any) ([]byte, error) {
 	if text, ok := content.(Text); ok {
 		return w.keys.Seal(place(row, field), []byte(text)), nil
@@ -127,14 +126,14 @@ func (w *Wallet) SealField(row Row, field string, content any) ([]byte, error) {
 	return w.keys.Seal(place(row, field), plain), nil
 }
 
-// MAC returns the MAC of a row, all other columns of which are set.
+// MAC returns the MAC of a row. All other columns of the row must be set.
 func (w *Wallet) MAC(row interface{ Canonical() []byte }) []byte { return w.keys.MAC(row.Canonical()) }
 
 // List reads one page of rows.
 type List[R any] func(store.Page) (rows []R, next string, err error)
 
-// All opens every row of a list, a page at a time. A forged row is put on record and left out. After an
-// error there is nothing more.
+// All opens every row of a list, a page at a time. It records a forged row and skips it. An error is the last
+// element.
 func All[C any, R Sealed](ctx context.Context, w *Wallet, list List[R]) iter.Seq2[Opened[R, C], error] {
 	return walk(list, func(row R) (Opened[R, C], error) { return Open[C](ctx, w, row) })
 }
@@ -144,7 +143,7 @@ func AllChecked[R Authentic](ctx context.Context, w *Wallet, list List[R]) iter.
 	return walk(list, func(row R) (Checked[R], error) { return Check(ctx, w, row) })
 }
 
-// Each opens rows that were read already. Forged ones are put on record and left out.
+// Each opens rows that were read before. It records a forged row and skips it.
 func Each[C any, R Sealed](ctx context.Context, w *Wallet, rows []R) iter.Seq2[Opened[R, C], error] {
 	return All[C](ctx, w, onePage(rows))
 }
@@ -154,8 +153,8 @@ func EachChecked[R Authentic](ctx context.Context, w *Wallet, rows []R) iter.Seq
 	return AllChecked(ctx, w, onePage(rows))
 }
 
-// Rows gives the rows of a list as they are, a page at a time: for those whose own sealed part says,
-// when it is used, whether they are authentic (accounts), and to count forged ones.
+// Rows yields the rows of a list unchecked, a page at a time. It serves rows that are checked when they are used
+// (accounts), and callers that count forged rows.
 func Rows[R any](list List[R]) iter.Seq2[R, error] {
 	return func(yield func(R, error) bool) {
 		for page := (store.Page{}); ; {

@@ -10,23 +10,23 @@ import (
 	"walletd/internal/store"
 )
 
-// Verification is what checking a record found.
+// Verification is the result of verifying an audit log.
 type Verification struct {
 	Entries, Heads int64
-	Head           *store.Head // the last head that fits
-	Bad            *BadEntry   // the first entry, or head, that does not fit
-	Unknown        string      // what cannot be known
+	Head           *store.Head // the last head that matches its entry
+	Bad            *BadEntry   // the first entry, or head, that does not match
+	Unknown        string      // a sentence: what the verification cannot tell
 }
 
-// BadEntry names what does not fit.
+// BadEntry names the entry or head that does not match, and why.
 type BadEntry struct {
 	Seq int64
 	Why string
 }
 
-// Verify checks a chain from its first entry, and that every signed head fits it: of the service's
-// with a nil wallet, else of the wallet's. It says what it cannot know: whether entries were cut off
-// after the last head.
+// Verify verifies the wallet's audit log, or the service's if w is nil, from its first entry, and that every
+// signed head matches it. The result says what it cannot tell: whether entries after the last head were cut
+// off.
 func (l *Ledger) Verify(ctx context.Context, w *Wallet) (Verification, error) {
 	chain := ChainOf(w)
 	key, err := l.headKey(w)
@@ -44,7 +44,7 @@ func (l *Ledger) Verify(ctx context.Context, w *Wallet) (Verification, error) {
 	return v.Result(), nil
 }
 
-// headKey returns the public key that signs a chain; nil for the service's while locked.
+// headKey returns the public key of a chain's heads; nil for the service's chain while the keystore is locked.
 func (l *Ledger) headKey(w *Wallet) ([]byte, error) {
 	if w != nil {
 		return w.keys.HeadKey(), nil
@@ -56,25 +56,24 @@ func (l *Ledger) headKey(w *Wallet) ([]byte, error) {
 	return pk, err
 }
 
-// Verifier checks a chain and its heads as they are read: all heads first, then the entries in
-// order. It needs no key; with the public key of the chain's heads it also knows that the heads
-// are this keystore's own.
+// Verifier verifies a chain and its heads as they are read: first all heads, then the entries in order. It needs
+// no secret. With the public key of the chain's heads it also verifies that this keystore signed the heads.
 //
-// A wallet that is made again, from its words or a backup, goes on with its record under a new
-// key. So a record has parts, each signed with one key: the hashes tie them together.
+// A wallet that is restored, from its words or from a backup, continues its audit log under a new key. So an
+// audit log has parts, each signed with one key; the hashes tie the parts together.
 type Verifier struct {
 	Key []byte // a key that heads must be signed with; nil accepts any one key for each part
-	Own bool   // Key is the one of the newest part
+	Own bool   // Key is the key of the newest part
 
 	checker store.Checker
-	heads   map[int64]store.Head // not yet met
+	heads   map[int64]store.Head // heads whose entry was not read yet
 	matched []matchedHead
 	part    int
 	entries int64
 	bad     *BadEntry
 }
 
-// matchedHead is a head that fits its entry, and the part of the record that it is in.
+// matchedHead is a head that matches its entry, and the part of the audit log that it is in.
 type matchedHead struct {
 	part int
 	head store.Head
@@ -85,13 +84,13 @@ func NewVerifier(chain string) *Verifier {
 	return &Verifier{checker: store.Checker{Chain: chain}, heads: map[int64]store.Head{}}
 }
 
-// beginsPart reports whether a part of a wallet's record begins with the entry.
+// beginsPart reports whether a part of a wallet's audit log begins with the entry.
 func beginsPart(r store.Record) bool {
 	k, known := kindOf(r.Kind)
 	return known && k.is(begins) && r.Chain != store.ServiceChain
 }
 
-// AddHead notes a head. One that was not signed does not fit.
+// AddHead adds a head. A head without a valid signature is reported as bad.
 func (v *Verifier) AddHead(h store.Head) {
 	if h.Chain != v.checker.Chain || !keystore.VerifyHead(h) {
 		v.reportBad(h.Seq, foreignHead)
@@ -104,7 +103,7 @@ func (v *Verifier) AddHead(h store.Head) {
 
 const foreignHead = "the head at this entry is not signed by this keystore"
 
-// Add checks the next entry.
+// Add verifies the next entry.
 func (v *Verifier) Add(r store.Record) {
 	v.entries++
 	if v.bad != nil && v.bad.Seq <= v.checker.Seq {
@@ -122,22 +121,22 @@ func (v *Verifier) Add(r store.Record) {
 		return
 	}
 	if !bytes.Equal(h.Hash, r.Hash) {
-		v.reportBad(r.Seq, "it is not the entry whose hash was signed")
+		v.reportBad(r.Seq, "the entry is not the one whose hash was signed")
 		return
 	}
 	v.matched = append(v.matched, matchedHead{v.part, h})
 	delete(v.heads, r.Seq)
 }
 
-// reportBad keeps the first that does not fit.
+// reportBad sets the first entry that does not match.
 func (v *Verifier) reportBad(seq int64, why string) {
 	if v.bad == nil || seq < v.bad.Seq {
 		v.bad = &BadEntry{Seq: seq, Why: why}
 	}
 }
 
-// matchingHeads returns the heads that are signed with their part's key: Key where it is known to be, or
-// else the first that the part has.
+// matchingHeads returns the heads that are signed with the key of their part: Key for the part that is known to
+// have it, or else the key of the part's first head.
 func (v *Verifier) matchingHeads() []matchedHead {
 	keys := map[int][]byte{}
 	if v.Own {
@@ -165,7 +164,7 @@ func (v *Verifier) matchingHeads() []matchedHead {
 	return fit
 }
 
-// Result says what was found; call it after the last entry.
+// Result returns the result; call it after the last entry.
 func (v *Verifier) Result() Verification {
 	for seq, h := range v.heads {
 		switch {
@@ -182,14 +181,14 @@ func (v *Verifier) Result() Verification {
 	}
 	switch {
 	case result.Head == nil:
-		result.Unknown = "no head was signed: that nothing was rewritten or cut off cannot be known"
+		result.Unknown = "no head was signed, so it cannot be known whether entries were rewritten or cut off"
 	case result.Head.Seq < v.checker.Seq:
 		result.Unknown = fmt.Sprintf("entries after %d follow from those before, but no head was signed since", result.Head.Seq)
 	default:
 		result.Unknown = "whether newer entries and their heads were cut off; compare the head with one from the log"
 	}
 	if len(fit) > 0 && fit[0].part < v.part {
-		result.Unknown += "; the wallet was made again since its record began, and heads of before are signed with a key of before"
+		result.Unknown += "; the wallet was restored since its audit log began, and older heads are signed with an older key"
 	}
 	return result
 }

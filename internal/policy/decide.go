@@ -8,22 +8,22 @@ import (
 	"walletd/internal/did"
 )
 
-// Fact is all that a decision about one claim rests on; the rest of the claim cannot matter.
+// Fact is all that a decision about one claim depends on; nothing else of the claim can affect it.
 type Fact struct {
 	App        did.DID // the requester
-	Agent      did.DID // who speaks for it, or zero
+	Agent      did.DID // the agent that sent the request for it, or zero
 	Registered bool    // the app has a token in the wallet, or the owner approved it
 	Claim      string  // the claim's type
 	Account    string  // address of the account whose key would answer
 	Salt       []byte
 	HasSalt    bool
-	// About is what else a grant for such a claim is held to, or "".
+	// About is what else a grant must match, such as the id of a credential, or "".
 	About string
 	// Delegation is the hash, in hex, of the delegation presented, or "".
 	Delegation string
-	// AlwaysAsk says why no rule may decide, or is "".
+	// AlwaysAsk is the reason why the owner is asked whatever the rules say, or "".
 	AlwaysAsk string
-	// MFA is set if a number shown on the app's page must be chosen: nothing but a person can.
+	// MFA is set if a number shown on the app's page must be chosen, which only the owner can do.
 	MFA bool
 }
 
@@ -34,14 +34,14 @@ type GrantContent struct {
 	Salt        *string `json:"salt,omitempty"` // hex of the bytes
 	SaltText    string  `json:"saltText,omitempty"`
 	Delegation  string  `json:"delegation,omitempty"` // hash, hex
-	RequesterID string  `json:"asker,omitempty"`      // token that asked; revoking it ends the grant
+	RequesterID string  `json:"asker,omitempty"`      // token that sent the request; revoking it revokes the grant
 
-	About string    `json:"about,omitempty"` // what else it is held to (Fact.About)
-	Items *[]string `json:"items,omitempty"` // of a profile, those that are given under it
+	About string    `json:"about,omitempty"` // what else the grant must match (Fact.About)
+	Items *[]string `json:"items,omitempty"` // of a profile: the items that the grant discloses
 }
 
-// Grant is an approval that stands for more than one request. Whoever makes one has checked that its
-// row is authentic.
+// Grant is an approval that holds for more than one request. Whoever makes one has checked that its row is
+// authentic.
 type Grant struct {
 	ID         string
 	App, Agent string // bare addresses; Agent "" if the app speaks for itself
@@ -51,8 +51,8 @@ type Grant struct {
 	GrantContent
 }
 
-// Covers reports whether the grant stands for f at now: the same app, agent, claim, account,
-// salt bytes and delegation, not revoked, not expired, not used up.
+// Covers reports whether the grant allows f at now: it has the same app, agent, claim, account, salt bytes and
+// delegation, it is not revoked and not expired, and it has uses left.
 func (g Grant) Covers(f Fact, now time.Time) bool {
 	if g.Revoked != 0 || g.Uses == 0 || g.Ends != 0 && now.Unix() >= g.Ends {
 		return false
@@ -69,7 +69,7 @@ func (g Grant) Covers(f Fact, now time.Time) bool {
 	return f.HasSalt && *g.Salt == hex.EncodeToString(f.Salt)
 }
 
-// Verdict is a decision with its reason, which goes on record and into the answer.
+// Verdict is a decision with its reason, which is recorded and is part of the answer.
 type Verdict struct {
 	Decision Decision
 	Reason   string
@@ -77,8 +77,8 @@ type Verdict struct {
 	Grant    *Grant // the grant that decided, if one did
 }
 
-// Decide follows the order of design section 7: deny; what no rule may decide; an allow or an
-// explicit ask; a grant; otherwise the owner is asked.
+// Decide decides about a claim, in the order of design section 7: a rule that denies it; the cases that always
+// ask; a rule that allows it or asks; a grant; otherwise the owner is asked.
 func Decide(p Policy, grants []Grant, f Fact, now time.Time) Verdict {
 	if denied, is := p.Denies(f); is {
 		return denied
@@ -87,7 +87,7 @@ func Decide(p Policy, grants []Grant, f Fact, now time.Time) Verdict {
 		return Verdict{Decision: Ask, Reason: "a number shown on the app's page must be chosen"}
 	}
 	if f.AlwaysAsk != "" {
-		// A grant counts here only if it was made for this very delegation.
+		// A grant counts here only if it was created for this delegation.
 		if f.Delegation != "" {
 			if g := find(grants, f, now); g != nil {
 				return Verdict{Decision: Allow, Grant: g, Reason: "allowed by a grant for this delegation"}

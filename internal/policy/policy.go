@@ -1,7 +1,7 @@
-// Package policy decides from values alone: the rules of a wallet's owner, the grants they gave,
-// and the facts of one claim. It reads nothing, keeps nothing and knows no clock.
+// Package policy decides from values alone: the rules and grants of a wallet's owner, and the facts of one
+// claim. It reads and stores nothing and has no clock.
 //
-//	Decide   deny -> what no rule may decide -> allow or an explicit ask -> a grant -> ask
+//	Decide   deny -> the cases that always ask -> allow or an explicit ask -> a grant -> ask
 //
 // The order is that of design section 7.
 package policy
@@ -15,7 +15,7 @@ import (
 	"walletd/internal/did"
 )
 
-// Decision is what becomes of a claim.
+// Decision is the decision about a claim.
 type Decision string
 
 // The decisions, from the mildest to the strictest.
@@ -38,18 +38,18 @@ func Stricter(a, b Decision) Decision {
 const Any = "*"
 
 const (
-	// MaxSalt is the most bytes of a salt, as text or as bytes.
+	// MaxSalt bounds a salt in bytes, both its text and the bytes that the text means.
 	MaxSalt = 1024
-	// maxRules bounds a policy: it is read on every claim.
+	// maxRules bounds a policy, which is read for every claim.
 	maxRules = 200
 )
 
-// ErrPolicy is returned when a policy cannot be saved; its text names the rule.
+// ErrPolicy is returned for a policy that cannot be stored; the wrapping error names the rule.
 var ErrPolicy = errors.New("the policy is not valid")
 
-// Rule is one line of a policy. App is a DID or Any; Claim a claim type or Any; Salt, when set,
-// holds the rule to one salt, compared by its bytes (design section 5: a salt is its bytes). Off is
-// an allow that came back with a backup and counts for nothing until the owner confirms it.
+// Rule is one line of a policy. App is a DID or Any, Claim a claim type or Any. Salt or SaltHex, when set,
+// limits the rule to one salt, compared by its bytes (design section 5: a salt is its bytes). Off marks an
+// allow that was restored from a backup, and has no effect until the owner confirms it.
 type Rule struct {
 	App      string   `json:"app"`
 	Claim    string   `json:"claim"`
@@ -65,8 +65,8 @@ type Policy struct {
 	Rules []Rule `json:"rules"`
 }
 
-// Check reads a policy as a person wrote it and returns it in canonical form (apps as
-// did:abt:…). isType reports whether a name is a claim type that the wallet answers. The error
+// Check checks a policy as its owner wrote it and returns it in canonical form, with apps as did:abt:….
+// isType reports whether a name is a claim type that the wallet answers. The error
 // wraps ErrPolicy and names the rule.
 func (p Policy) Check(isType func(string) bool) (Policy, error) {
 	if len(p.Rules) > maxRules {
@@ -86,7 +86,7 @@ func (p Policy) Check(isType func(string) bool) (Policy, error) {
 	return clean, nil
 }
 
-// Check refuses a rule that could never match, or not be understood.
+// Check refuses a rule that could never match or is ambiguous.
 func (r Rule) Check(isType func(string) bool) error {
 	switch r.Decision {
 	case Allow, Ask, Deny:
@@ -118,7 +118,7 @@ func (r Rule) Check(isType func(string) bool) error {
 	return nil
 }
 
-// SaltBytes returns the bytes that the rule is held to, and whether it is held to any.
+// SaltBytes returns the bytes of the salt that the rule is limited to, and whether it is limited to one.
 func (r Rule) SaltBytes() ([]byte, bool) {
 	switch {
 	case r.Salt != nil:
@@ -159,9 +159,9 @@ func (p Policy) match(f Fact) (rule int, d Decision) {
 	return 0, Ask
 }
 
-// Denies returns the verdict of the rule that denies a claim, if the first rule that matches does.
-// It needs no more of the fact than who asks, the claim's type and its salt, so that nothing has to be
-// looked up or derived before it.
+// Denies returns the verdict of the first rule that matches a claim, and whether that rule denies it. It reads
+// only the requester, the claim's type and its salt from the fact, so that nothing has to be looked up or
+// derived first.
 func (p Policy) Denies(f Fact) (Verdict, bool) {
 	rule, d := p.match(f)
 	if rule == 0 || d != Deny {
