@@ -11,8 +11,8 @@ import (
 	"walletd/internal/store"
 )
 
-// EnsureAccount returns the asking app's account of a type, made on first use: the path is walked
-// once and the key kept sealed. The caller's wallet is read again after a new one.
+// EnsureAccount returns the app's account of a type. If there is none, it derives the account, stores its key
+// sealed, and reads the caller's wallet again.
 func (a *Auth) EnsureAccount(ctx context.Context, c *Caller, t did.Type) (store.Account, error) {
 	account, derived, err := a.FindAccount(ctx, c, t)
 	if err != nil || !derived {
@@ -22,7 +22,7 @@ func (a *Auth) EnsureAccount(ctx context.Context, c *Caller, t did.Type) (store.
 	e.Account = account.Address
 	err = a.AccountWriteError(ctx, c, account, c.Record(ctx, e, store.InsertAccount(account)))
 	if errors.Is(err, store.ErrChanged) {
-		account, _, err = a.FindAccount(ctx, c, t) // made meanwhile by another request
+		account, _, err = a.FindAccount(ctx, c, t) // a concurrent request created it
 		return account, err
 	}
 	if err != nil {
@@ -31,8 +31,8 @@ func (a *Auth) EnsureAccount(ctx context.Context, c *Caller, t did.Type) (store.
 	return account, a.Refresh(ctx, c)
 }
 
-// FindAccount returns the asking app's account of a type, or one that was made just now and is not
-// kept yet.
+// FindAccount returns the app's account of a type. If there is none, it derives the account without storing it,
+// and derived is true.
 func (a *Auth) FindAccount(ctx context.Context, c *Caller, t did.Type) (account store.Account, derived bool, err error) {
 	if account := c.callerRow.Account; account.Address != "" && account.App == c.App.Address() && account.Type == t.String() {
 		return account, false, nil
@@ -47,17 +47,17 @@ func (a *Auth) FindAccount(ctx context.Context, c *Caller, t did.Type) (account 
 	return account, true, nil
 }
 
-// AccountWriteError says what became of a write that was to keep a new account. If another request was
-// first it is store.ErrChanged.
+// AccountWriteError returns the error of a write that stores a new account. If a concurrent request created the
+// account first, the error is store.ErrChanged.
 func (a *Auth) AccountWriteError(ctx context.Context, c *Caller, account store.Account, err error) error {
 	switch {
 	case errors.Is(err, store.ErrCollision):
-		return did.Refuse("account_collision", "another app of this wallet has the same derivation path; this app can have no account here")
+		return did.Refuse("account_collision", "another app of this wallet has the same derivation path, so this app cannot have an account in it")
 	case errors.Is(err, store.ErrExists):
 		if _, err := a.store.AccountOf(ctx, c.WalletID, c.App.Address(), account.Type); err == nil {
-			return fmt.Errorf("%w: the account was made by another request", store.ErrChanged)
+			return fmt.Errorf("%w: another request created the account", store.ErrChanged)
 		}
-		if _, err := a.store.Account(ctx, c.WalletID, account.Address); err == nil { // it is there as another app's
+		if _, err := a.store.Account(ctx, c.WalletID, account.Address); err == nil { // the row says that it is another app's
 			return c.Wallet.NoteForged(ctx, &keystore.DamagedError{Table: "accounts", Row: account.Address})
 		}
 	}

@@ -14,18 +14,18 @@ import (
 	"walletd/internal/store"
 )
 
-// Apps and delegations that the person has approved are known in the wallet: rows with a MAC,
-// which a rule or a grant may rest on.
+// Apps and delegations that the owner has approved are registered in the wallet: rows with a MAC, which a rule
+// or a grant may depend on.
 
-// AppContent is the sealed part of a known app.
+// AppContent is the sealed content of a registered app's row.
 type AppContent struct {
-	Name string `json:"name,omitempty"` // the owner's own name for it
+	Name string `json:"name,omitempty"` // the owner's own name for the app
 }
 
-// openedApp is a known app's row that is authentic, with its content.
+// openedApp is an authentic row of an app, with its content.
 type openedApp = ledger.Opened[store.App, AppContent]
 
-// App returns a known app; one with the zero row if there is none.
+// App returns the row of an app that was registered or revoked; the zero row if there is none.
 func (a *Auth) App(ctx context.Context, c *Caller, address string) (openedApp, error) {
 	row, err := a.store.App(ctx, c.WalletID, address)
 	if errors.Is(err, store.ErrNotFound) {
@@ -37,7 +37,7 @@ func (a *Auth) App(ctx context.Context, c *Caller, address string) (openedApp, e
 	return ledger.Open[AppContent](ctx, c.Wallet, row)
 }
 
-// PutApp returns the write that makes an app known, names it, or withdraws it.
+// PutApp returns the write that registers, names or revokes an app.
 func (a *Auth) PutApp(c *Caller, old store.App, address, state string, content AppContent) (store.Write, error) {
 	row := store.App{Wallet: c.WalletID, App: address, State: state, Created: old.Created}
 	if old.App == "" {
@@ -51,7 +51,7 @@ func (a *Auth) PutApp(c *Caller, old store.App, address, state string, content A
 	return store.PutApp(old, row), nil
 }
 
-// RegisterApp returns the writes that make the asking app known, if it is not.
+// RegisterApp returns the write that registers the caller's app, if it is not registered.
 func (a *Auth) RegisterApp(ctx context.Context, c *Caller) ([]store.Write, error) {
 	address := c.App.Address()
 	app, err := a.App(ctx, c, address)
@@ -62,8 +62,7 @@ func (a *Auth) RegisterApp(ctx context.Context, c *Caller) ([]store.Write, error
 	return []store.Write{w}, err
 }
 
-// reregisterApp returns the writes that make an app known again that was withdrawn, now that the
-// owner makes a token for it.
+// reregisterApp returns the write that registers a revoked app again, because the owner creates a token for it.
 func (a *Auth) reregisterApp(ctx context.Context, c *Caller, app did.DID) ([]store.Write, error) {
 	old, err := a.App(ctx, c, app.Address())
 	if err != nil || old.Row().State != store.Revoked {
@@ -73,7 +72,7 @@ func (a *Auth) reregisterApp(ctx context.Context, c *Caller, app did.DID) ([]sto
 	return []store.Write{w}, err
 }
 
-// AppView is a known app.
+// AppView is an app as the wallet's owner sees it.
 type AppView struct {
 	App     string // did:abt:…
 	Name    string
@@ -81,7 +80,7 @@ type AppView struct {
 	Created time.Time
 }
 
-// Apps lists the apps the person has approved, for the wallet's owner.
+// Apps lists the apps that the owner has registered or revoked, for the owner.
 func (a *Auth) Apps(ctx context.Context, c *Caller, p store.Page) ([]AppView, string, error) {
 	if err := c.RequireOwner(); err != nil {
 		return nil, "", err
@@ -101,7 +100,7 @@ func (a *Auth) Apps(ctx context.Context, c *Caller, p store.Page) ([]AppView, st
 	return views, next, nil
 }
 
-// NameApp sets the owner's own name for an app; it makes the app known.
+// NameApp sets the owner's own name for an app, and registers the app.
 func (a *Auth) NameApp(ctx context.Context, c *Caller, app did.DID, name string) (AppView, error) {
 	if err := c.RequireOwner(); err != nil {
 		return AppView{}, err
@@ -125,7 +124,7 @@ func (a *Auth) NameApp(ctx context.Context, c *Caller, app did.DID, name string)
 	return AppView{App: app.String(), Name: name, Created: a.store.Now()}, nil
 }
 
-// DelegationRow returns a delegation's row; the zero Delegation if the wallet has not seen it.
+// DelegationRow returns a delegation's row; the zero Delegation if the wallet has none.
 func (a *Auth) DelegationRow(ctx context.Context, c *Caller, hash []byte) (store.Delegation, error) {
 	row, err := a.store.Delegation(ctx, c.WalletID, hash)
 	if errors.Is(err, store.ErrNotFound) {
@@ -138,20 +137,19 @@ func (a *Auth) DelegationRow(ctx context.Context, c *Caller, hash []byte) (store
 	return checked.Row(), err
 }
 
-// ApprovedDelegation reports whether the person has approved this very delegation. One that was
-// revoked is refused.
+// ApprovedDelegation reports whether the owner has approved this delegation. It refuses a revoked one.
 func (a *Auth) ApprovedDelegation(ctx context.Context, c *Caller, del delegation.Delegation) (bool, error) {
 	row, err := a.DelegationRow(ctx, c, del.Hash[:])
 	if err != nil {
 		return false, err
 	}
 	if row.Revoked != 0 {
-		return false, did.Refuse("delegation_revoked", "the wallet's owner withdrew this delegation; ask for a new one")
+		return false, did.Refuse("delegation_revoked", "the wallet's owner revoked this delegation; ask for a new one")
 	}
 	return row.Approved != 0, nil
 }
 
-// DelegationView is a delegation the person has approved.
+// DelegationView is a delegation that the owner has approved or revoked.
 type DelegationView struct {
 	Hash              string // SHA3-256 of its text, hex
 	From, To          string // did:abt:…

@@ -1,6 +1,6 @@
-// Package auth says who calls. It authenticates bearer tokens, signed requests and the requests of DID
-// Connect sessions, opens the caller's wallet, and keeps what a wallet knows of the apps that ask:
-// their tokens, whether the owner has registered or revoked them, and the accounts derived for them.
+// Package auth authenticates callers. It verifies bearer tokens, signed requests and the requests of DID Connect
+// sessions, and opens the caller's wallet. It also stores what a wallet knows of apps: their tokens, whether the
+// owner has registered or revoked them, and the accounts derived for them.
 //
 // Rows are found by query and therefore not trusted: package ledger checks their MAC whenever they are
 // read (design section 6).
@@ -12,8 +12,8 @@ import (
 	"walletd/internal/store"
 )
 
-// Auth authenticates the callers of a keystore's wallets. It is safe for concurrent use, and keeps no
-// state of its own that a replica could miss.
+// Auth authenticates the callers of a keystore's wallets. It is safe for concurrent use, and holds no state that
+// another replica needs.
 type Auth struct {
 	store    *store.Store
 	keystore *keystore.Keystore

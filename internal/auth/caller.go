@@ -17,28 +17,28 @@ import (
 	"walletd/internal/store"
 )
 
-// Role is what a caller may do: owners decide, operators operate, apps ask.
+// Role is what a caller may do: owners decide, operators operate, apps send requests.
 type Role string
 
-// The roles. An operator neither approves, nor sets a policy, nor asks for a key.
+// The roles. An operator cannot approve a request, set a policy or request a key.
 const (
 	Operator Role = store.RoleOperator
 	Owner    Role = store.RoleOwner
 	App      Role = store.RoleApp
 )
 
-// Caller is who asks, proved by a token or a signature. It holds an open wallet (but for an
-// operator's) and serves one request, one goroutine; Close it.
+// Caller is an authenticated caller. It holds the open wallet that the credential is for; an operator's has none.
+// A Caller belongs to one request and one goroutine, which closes it.
 type Caller struct {
 	Role        Role
 	Token       string                 // id of the bearer token; "" without one
-	RequesterID string                 // who may collect what is asked: the token, the session, or "" for whoever signs as the app
+	RequesterID string                 // who may collect an approval: the token, the session, or "" for whoever signs as the app
 	WalletID    string                 // the wallet the credential is for; "" for an operator
 	App         did.DID                // of an app
-	Agent       did.DID                // who speaks for the app (reference g.i); zero if itself
-	Name        string                 // what an app that signs calls itself: hostile text
-	Label       string                 // what the token was named by who made it
-	Idempotency *ledger.IdempotencyKey // an Idempotency-Key, if one came with the request
+	Agent       did.DID                // the agent that sent the request for the app (reference g.i); zero if the app did
+	Name        string                 // the name that a signing app gives itself: hostile text
+	Label       string                 // the name that the token was created with
+	Idempotency *ledger.IdempotencyKey // of the request's Idempotency-Key; nil without one
 	Session     *Session               // of a DID Connect session's request, else nil
 	// CertificateEnds is when the certificate of an agent ends, in unix seconds; 0 without one.
 	CertificateEnds int64
@@ -46,16 +46,16 @@ type Caller struct {
 	signed      *signedRequest
 	certificate *delegation.Connect // of an agent, else nil
 	origins     []string            // of pages that may call with the token
-	challenge   string              // of a question that is read again for its owner
+	challenge   string              // of a request that is read again for the wallet's owner
 
-	// Wallet is the caller's wallet as it was last read; nil for an operator who has entered none. Those
-	// who act for the same request share it, and what was read with it of the app that asks.
+	// Wallet is the caller's wallet as it was last read; nil for an operator before AuthorizeWallet. Callers that
+	// act for the same request share it, and callerRow, which was read with it.
 	Wallet    *ledger.Wallet
 	callerRow *store.CallerRow
 	Epoch     int64 // of the keystore, as it was read with an operator's token
 }
 
-// Challenge is the challenge that the caller's answer is to carry, "" for a bearer token's.
+// Challenge returns the challenge that the answer must carry, "" for a bearer token's request.
 func (c *Caller) Challenge() string {
 	switch {
 	case c.signed != nil:
@@ -77,7 +77,7 @@ func (c *Caller) Close() {
 	}
 }
 
-// Event begins an event of the caller's.
+// Event returns an event of a kind with the caller in it.
 func (c *Caller) Event(kind ledger.Kind) ledger.Event {
 	e := ledger.Event{Kind: kind, By: string(c.Role), Token: c.Token, App: c.App.String(), Agent: c.Agent.String()}
 	if c.Session != nil {
@@ -89,7 +89,7 @@ func (c *Caller) Event(kind ledger.Kind) ledger.Event {
 	return e
 }
 
-// Commit is ledger.Wallet.Commit with the caller's nonce and Idempotency-Key.
+// Commit is ledger.Wallet.Commit with the nonce and the Idempotency-Key of the caller's request.
 func (c *Caller) Commit(ctx context.Context, change ledger.Change) (store.Receipt, error) {
 	change.IdempotencyKey = c.IdempotencyKey()
 	if c.signed == nil {
@@ -103,31 +103,31 @@ func (c *Caller) Commit(ctx context.Context, change ledger.Change) (store.Receip
 	return receipt, err
 }
 
-// Record is commit of one event, for what releases nothing.
+// Record commits one event that releases nothing, together with writes.
 func (c *Caller) Record(ctx context.Context, e ledger.Event, writes ...store.Write) error {
 	_, err := c.Commit(ctx, ledger.Change{Event: e, Writes: writes})
 	return err
 }
 
-// IsSigned reports whether the request proves itself by a signature.
+// IsSigned reports whether the caller was authenticated by a signed request.
 func (c *Caller) IsSigned() bool { return c.signed != nil }
 
-// Requester is what an approval keeps, sealed, of who asked, so that the question can be read again as
-// they asked it. Who they are stands in the approval's row.
+// Requester is what an approval seals of its requester, so that the request can be read again as it was sent. The
+// app and the agent are columns of the approval's row.
 type Requester struct {
-	Token     string        `json:"token,omitempty"` // that asked
+	Token     string        `json:"token,omitempty"` // id of the token that sent the request
 	Session   *sessionFacts `json:"session,omitempty"`
-	Challenge string        `json:"challenge,omitempty"` // that the answer is to carry
-	// CertificateEnds bounds what is remembered of a yes to an agent: unix seconds, 0 for no agent.
+	Challenge string        `json:"challenge,omitempty"` // that the answer must carry
+	// CertificateEnds bounds the grants for an agent: unix seconds, 0 for no agent.
 	CertificateEnds int64 `json:"certificateEnds,omitempty"`
 }
 
-// Requester is what an approval keeps of the caller.
+// Requester returns what an approval seals of the caller.
 func (c *Caller) Requester() Requester {
 	return Requester{c.Token, c.Session.facts(), c.Challenge(), c.CertificateEnds}
 }
 
-// As is the requester of an approval, for whom the caller, its owner, reads the question again. They
+// As returns the requester of an approval as a Caller, so that the wallet's owner can read the request again. Both
 // share the open wallet.
 func (c *Caller) As(r Requester, requester string, app, agent did.DID) *Caller {
 	return &Caller{
@@ -136,7 +136,7 @@ func (c *Caller) As(r Requester, requester string, app, agent did.DID) *Caller {
 	}
 }
 
-// IdempotencyKey is the request's Idempotency-Key with the token it came with; nil without either.
+// IdempotencyKey returns the request's Idempotency-Key with the caller's token; nil if either is missing.
 func (c *Caller) IdempotencyKey() *ledger.IdempotencyKey {
 	if c.Idempotency == nil || c.Token == "" {
 		return nil
@@ -146,18 +146,18 @@ func (c *Caller) IdempotencyKey() *ledger.IdempotencyKey {
 	return &once
 }
 
-// RequireOwner returns nil for an owner.
+// RequireOwner returns nil for an owner, else ErrForbidden.
 func (c *Caller) RequireOwner() error {
 	if c.Role != Owner {
-		return fmt.Errorf("%w: it takes an owner's token", ErrForbidden)
+		return fmt.Errorf("%w: it requires an owner's token", ErrForbidden)
 	}
 	return nil
 }
 
-// RequireOperator returns nil for an operator.
+// RequireOperator returns nil for an operator, else ErrForbidden.
 func (c *Caller) RequireOperator() error {
 	if c.Role != Operator {
-		return fmt.Errorf("%w: it takes an operator's token", ErrForbidden)
+		return fmt.Errorf("%w: it requires an operator's token", ErrForbidden)
 	}
 	return nil
 }
@@ -170,7 +170,7 @@ const (
 
 var tokenEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// newToken returns the text of a token, which is shown once, and the hash that is kept.
+// newToken returns the text of a token, which is shown once, and the hash that is stored.
 func newToken(role Role, id string) (text string, hash []byte) {
 	var secret [32]byte
 	rand.Read(secret[:]) // never fails
@@ -186,9 +186,9 @@ func hashToken(text string) []byte {
 	return h.Sum(nil)
 }
 
-// Authenticate finds who a bearer token belongs to. Only an operator's works while the keystore
-// is locked; others are keystore.ErrLocked then. A token is ErrUnauthorized if it is unknown,
-// expired, revoked, or its row does not carry the wallet's MAC.
+// Authenticate returns the caller that a bearer token belongs to. While the keystore is locked only operators'
+// tokens work; for others the error is keystore.ErrLocked. The error is ErrUnauthorized if the token is unknown,
+// expired or revoked, or if its row does not have the wallet's MAC.
 func (a *Auth) Authenticate(ctx context.Context, bearer string) (*Caller, error) {
 	if len(bearer) > maxToken {
 		return nil, ErrUnauthorized
@@ -213,7 +213,7 @@ func (a *Auth) Authenticate(ctx context.Context, bearer string) (*Caller, error)
 	}
 	c := &Caller{Role: Role(t.Role), Token: t.ID, RequesterID: t.ID, WalletID: t.Wallet, Label: t.Name, callerRow: &row, Epoch: row.Epoch}
 	if c.Role == Operator {
-		a.keystore.Unlocked(row.Epoch) // notices a lock made on another replica
+		a.keystore.Unlocked(row.Epoch) // notices a lock by another replica
 		a.store.TouchToken(t.ID, a.store.Now().Unix())
 		return c, nil
 	}
@@ -235,7 +235,7 @@ func (a *Auth) Authenticate(ctx context.Context, bearer string) (*Caller, error)
 	return c, nil
 }
 
-// open opens the caller's wallet as it was read.
+// open opens the caller's wallet as row was read.
 func (a *Auth) open(c *Caller, row store.CallerRow) (err error) {
 	if row.Wallet.ID == "" {
 		return ErrUnauthorized // the token of a wallet that was deleted
@@ -245,8 +245,7 @@ func (a *Auth) open(c *Caller, row store.CallerRow) (err error) {
 	return err
 }
 
-// checkToken is ErrUnauthorized for a token's row that this keystore did not write, which goes on
-// record.
+// checkToken returns ErrUnauthorized for a token's row that this keystore did not write, which it records.
 func (c *Caller) checkToken(ctx context.Context, t store.Token) error {
 	_, err := ledger.Check(ctx, c.Wallet, t)
 	if errors.Is(err, ledger.ErrForged) {
@@ -255,9 +254,8 @@ func (c *Caller) checkToken(ctx context.Context, t store.Token) error {
 	return err
 }
 
-// Refresh reads the caller's wallet again, after a write found it changed or time went by. A
-// token that ended meanwhile, or whose row is gone or not the one that was made, is
-// ErrUnauthorized.
+// Refresh reads the caller's wallet again, after a concurrent change or a wait. If the token has expired or was
+// revoked since, or its row is missing or forged, the error is ErrUnauthorized.
 func (a *Auth) Refresh(ctx context.Context, c *Caller) error {
 	var row store.CallerRow
 	var err error
@@ -278,7 +276,7 @@ func (a *Auth) Refresh(ctx context.Context, c *Caller) error {
 		return ErrUnauthorized
 	}
 	if row.Wallet.ID == "" {
-		return ErrUnauthorized // it was deleted
+		return ErrUnauthorized // the wallet was deleted
 	}
 	*c.callerRow, c.Epoch = store.CallerRow{}, row.Epoch
 	if err := c.Wallet.Reopen(row.Wallet, row.Epoch); err != nil || !hasToken {
@@ -292,17 +290,17 @@ func (a *Auth) HasEnded(t store.Token) bool {
 	return t.Revoked != 0 || t.Expires != 0 && a.store.Now().Unix() >= t.Expires
 }
 
-// Standing is what a wallet knows of an app.
+// Standing says whether an app is registered in a wallet.
 type Standing int
 
 const (
 	Unregistered Standing = iota
-	Registered            // it has a token in the wallet, or the person approved it
-	Revoked               // the owner revoked it
+	Registered            // the app has a token in the wallet, or the owner has approved it
+	Revoked               // the owner has revoked the app
 )
 
-// Standing returns the asking app's standing. A token's caller is known by that token; a signer is
-// looked up, and what is found must carry the wallet's MAC.
+// Standing returns the standing of the caller's app. An app with a token is registered. For a signed request the
+// app's row is looked up, which must have the wallet's MAC.
 func (a *Auth) Standing(ctx context.Context, c *Caller) (Standing, error) {
 	if c.Token != "" || c.readAsRegistered() {
 		return Registered, nil
@@ -329,8 +327,8 @@ func (a *Auth) Standing(ctx context.Context, c *Caller) (Standing, error) {
 	return Unregistered, nil
 }
 
-// readAsRegistered reports whether what was read with a signed request says that its app is known, as
-// it is nearly always. Anything else, a row that is not genuine too, is for knows to look into.
+// readAsRegistered reports whether the rows that were read with a signed request say that its app is registered,
+// which is nearly always so. If not, or if a row is forged, Standing looks the app up.
 func (c *Caller) readAsRegistered() bool {
 	app, token := c.callerRow.App, c.callerRow.Token
 	switch c.App.Address() {
@@ -342,13 +340,12 @@ func (c *Caller) readAsRegistered() bool {
 	return false
 }
 
-// Tries is how often a request is decided anew because a rule or a grant that its decision rested
-// on changed before the decision was on record.
+// Tries is how often a request is decided before a concurrent change of the wallet fails it.
 const Tries = 5
 
-// Retry does what rests on the caller's wallet until nothing came between what it read and what it
-// wrote, at most so many times: a rule, a grant or an account that changed meanwhile is store.ErrChanged
-// or store.ErrExists. The wallet is read again before each further time.
+// Retry calls do until no concurrent writer has changed the wallet between its reads and its write, at most so
+// many times. Such a change is store.ErrChanged or store.ErrExists. Retry reads the caller's wallet again before
+// each further call.
 func (a *Auth) Retry(ctx context.Context, c *Caller, times int, do func() error) error {
 	for try := 1; ; try++ {
 		err := do()
@@ -356,7 +353,7 @@ func (a *Auth) Retry(ctx context.Context, c *Caller, times int, do func() error)
 			return err
 		}
 		if c.Wallet == nil {
-			continue // an operator's, of another operator's token
+			continue // an operator's caller, which has no wallet
 		}
 		if err := a.Refresh(ctx, c); err != nil {
 			return err

@@ -7,16 +7,16 @@ import (
 	"strings"
 )
 
-// Bounds of the origins that a token lists; together they fit a column.
+// Bounds of the origins that a token lists. Together the origins fit a column.
 const (
 	maxOrigins    = 8
 	maxOriginText = 90
 )
 
-// joinOrigins checks the origins whose pages may call with an app's token, and returns them as a
-// token's row holds them. An origin is written as browsers send it: https://app.example, with a
-// port if it is not the scheme's own. http is taken for this machine only, for anybody on the
-// way could put a page of his own in its place; "*" and "null" are anybody.
+// joinOrigins checks the origins whose pages may call with an app's token, and returns them as a token's row
+// stores them. An origin is written as browsers send it: https://app.example, with a port if it is not the
+// scheme's default. http is accepted for loopback only, because anybody on the network could replace the page.
+// "*" and "null" are refused, because any page can have them.
 func joinOrigins(origins []string) (string, error) {
 	if len(origins) > maxOrigins {
 		return "", Invalid("a token lists at most %d origins", maxOrigins)
@@ -44,7 +44,7 @@ func isOrigin(text string) bool {
 	}
 	switch port := u.Port(); {
 	case strings.HasSuffix(u.Host, ":") || u.Scheme == "https" && port == "443" || u.Scheme == "http" && port == "80":
-		return false // as no browser writes it
+		return false // no browser sends it like this
 	case u.Scheme == "http":
 		ip, err := netip.ParseAddr(u.Hostname())
 		return u.Hostname() == "localhost" || err == nil && ip.IsLoopback()
@@ -52,8 +52,8 @@ func isOrigin(text string) bool {
 	return true
 }
 
-// AllowsOrigin reports whether pages of an origin may call with the caller's token. Only apps' tokens
-// list any.
+// AllowsOrigin reports whether pages of an origin may call with the caller's token. Only apps' tokens list
+// origins.
 func (c *Caller) AllowsOrigin(origin string) bool {
 	return c != nil && c.Role == App && slices.Contains(c.origins, origin)
 }

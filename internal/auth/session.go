@@ -9,40 +9,40 @@ import (
 	"walletd/internal/store"
 )
 
-// Session is what one verified request of a DID Connect session brings. Its person
-// opened the app's link, so an app that is not known may ask; no rule for "*" speaks of it.
+// Session is one verified request of a DID Connect session. The owner opened the app's link, so an unregistered
+// app may send the request; no rule for "*" applies to it.
 type Session struct {
 	ID      string
 	Wallet  string
-	Connect delegation.Connect // of this very reply
-	// Challenge is echoed in the answer.
+	Connect delegation.Connect // who sent this request
+	// Challenge is the challenge that the answer echoes.
 	Challenge string
-	// Origin is where the app was reached, for the person to see.
+	// Origin is the origin at which the app was reached, which the owner is shown.
 	Origin string
-	// Member says, as a sentence for the person, which site they are on in a federated login, and who
-	// says so; "" where nobody does.
+	// Member is a sentence for the owner: which site they are on in a federated login, and who says so; "" if
+	// nobody does.
 	Member string
-	// Account is the address that answered an earlier step: every later one answers from it
-	// (reference d.6). It is "" before.
+	// Account is the address of the account that answered an earlier step, from which every later step answers
+	// (reference d.6); "" before the first answer.
 	Account string
-	// Followed says that another app's last reply led here, and not the person: no rule and no grant
-	// answers then (reference d.10).
+	// Followed says that another app's last reply opened this session, and not the owner. Then no rule and no
+	// grant allows anything (reference d.10).
 	Followed bool
-	// Offered says that the encrypted channel was offered, Arrived that the request came over it.
+	// Offered says that the wallet offered the encrypted channel, Arrived that the request came over it.
 	Offered, Arrived bool
-	// Seal, if not nil, is the key that the answer is sealed with (reference e).
+	// Seal, if not nil, is the key with which the answer is encrypted (reference e).
 	Seal *did.ChannelKey
-	// Skew is added to the clock in what is signed for this app (reference c.6).
+	// Skew is added to the time in what is signed for this app (reference c.6).
 	Skew time.Duration
 }
 
-// sessionFacts is what an approval keeps of its session, to read the question again.
+// sessionFacts is what an approval seals of its session, so that the request can be read again.
 type sessionFacts struct {
 	ID      string `json:"id"`
 	Origin  string `json:"origin,omitempty"`
 	Member  string `json:"member,omitempty"`
 	Account string `json:"account,omitempty"`
-	// Followed is sealed so that the question is read again with the note that it was shown with.
+	// Followed is sealed so that the request is read again with the same note that the owner was shown.
 	Followed bool `json:"followed,omitempty"`
 	Offered  bool `json:"offered,omitempty"`
 	Arrived  bool `json:"arrived,omitempty"`
@@ -62,8 +62,8 @@ func (f *sessionFacts) session() *Session {
 	return &Session{ID: f.ID, Origin: f.Origin, Member: f.Member, Account: f.Account, Followed: f.Followed, Offered: f.Offered, Arrived: f.Arrived}
 }
 
-// SessionCaller opens the wallet for one request of a session. The session's app is the caller,
-// and its approvals can be collected by the same session alone. ErrNotFound, keystore.ErrLocked.
+// SessionCaller opens the wallet for one request of a session and returns the session's app as the caller. Only
+// the same session can collect its approvals. Errors: ErrNotFound, keystore.ErrLocked.
 func (a *Auth) SessionCaller(ctx context.Context, s Session) (*Caller, error) {
 	row, err := a.store.CallerWallet(ctx, s.Wallet)
 	if err != nil {

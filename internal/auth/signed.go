@@ -17,41 +17,41 @@ import (
 // Limits of a signed request (design section 8).
 const (
 	signedLife     = 300 * time.Second // longest time from iat to exp
-	nonceRetention = 10 * time.Minute  // how long past exp a jti is remembered
+	nonceRetention = 10 * time.Minute  // how long after exp a jti is stored
 	maxJTI         = 128
 	MaxChallenge   = 128
 )
 
-// SignedRequest is the body of a request that proves itself by signature, in the shape of a DID
-// Connect reply (reference d.3, g.i).
+// SignedRequest is the body of a request that is authenticated by its signature. It has the form of a DID Connect
+// reply (reference d.3, g.i).
 type SignedRequest struct {
 	AppPk    string
 	AgentPk  string
 	AuthInfo string
 }
 
-// signedRequest is what the answer of a signed request needs.
+// signedRequest is what the answer to a signed request needs.
 type signedRequest struct {
 	challenge string
-	approval  string            // id of the approval that the request collects; "" for one that asks
+	approval  string            // id of the approval that the request collects; "" for a new request
 	asked     []json.RawMessage // the claims of the signed body
 	channel   did.ChannelKey
 	sharedKey string // channel, wrapped for the request's `_ek_`; "" without one
 	nonce     store.Nonce
-	consumed  bool // the nonce was used up for this request
+	consumed  bool // the nonce was consumed for this request
 }
 
-// SignedAnswer answers a signed request as a wallet does (reference d.5); SharedKey and Version
-// are set if UserInfo is sealed (reference e).
+// SignedAnswer is the answer to a signed request or a session (reference d.5). Version is set if UserInfo is
+// encrypted; SharedKey then wraps its key for the request's _ek_ (reference e).
 type SignedAnswer struct {
 	UserPK, UserInfo   string
 	SharedKey, Version string
 }
 
-// AuthenticateSigned verifies a signed request and returns who asks and what. The checks of
-// reference c.8, or g.i with an agent, come first, in their order; then those that make the
-// request one for this wallet and this connection: without an aud it could be a DID Connect
-// authInfo that anyone had by opening the app's page, and with a url its answer belongs there.
+// AuthenticateSigned verifies a signed request and returns its caller and its claims. It makes the checks of
+// reference c.8, or of g.i with an agent, in their order. Then it checks that the request is for this wallet and
+// this connection: without an aud it could be a DID Connect authInfo, which anybody gets by opening the app's
+// page, and the answer to a request with a url belongs to that url.
 func (a *Auth) AuthenticateSigned(ctx context.Context, r SignedRequest) (*Caller, []json.RawMessage, error) {
 	conn, err := delegation.VerifyReply(delegation.Reply{AppPk: r.AppPk, AgentPk: r.AgentPk, AuthInfo: r.AuthInfo}, a.store.Now())
 	if err != nil {
@@ -123,7 +123,8 @@ func readSigned(t did.Token) (*signedRequest, error) {
 	}
 	s := &signedRequest{challenge: challenge, approval: approval, nonce: store.Nonce{JTI: jti, Until: t.Expires.Add(nonceRetention).Unix()}}
 	if seal != "" {
-		// The key of the answer is made and wrapped now: one that can't be is refused before anything is decided.
+		// The key of the answer is generated and wrapped now, so that an unusable _ek_ is refused before anything
+		// is decided.
 		s.channel = did.NewChannelKey()
 		if s.sharedKey, err = did.WrapChannelKey(seal, s.channel); err != nil {
 			return nil, did.Refuse("ek_invalid", "_ek_ must be the base58 text of an RSA public key in PEM, of 1024 to 4096 bits")
@@ -132,9 +133,9 @@ func readSigned(t did.Token) (*signedRequest, error) {
 	return s, nil
 }
 
-// ForApproval refuses a signed request that was signed for another use than this one: to collect the
-// approval with this id and these claims, or, with id "" and nil, to ask. So a request that was
-// signed for one question, and not sent, gets the answer to no other.
+// ForApproval refuses a signed request that was signed for another use: to collect the approval with this id and
+// these claims or, with id "" and nil, to send a new request. So a request that was signed for one approval and
+// intercepted cannot collect another.
 func (c *Caller) ForApproval(id string, asked []json.RawMessage) error {
 	if c.signed == nil {
 		return nil
@@ -142,17 +143,17 @@ func (c *Caller) ForApproval(id string, asked []json.RawMessage) error {
 	switch {
 	case c.signed.approval == id:
 	case id == "":
-		return did.Refuse("approval_mismatch", "the request is signed to collect an approval; leave approval out to ask")
+		return did.Refuse("approval_mismatch", "the request is signed to collect an approval; a new request must not have the member approval")
 	default:
 		return did.Refuse("approval_mismatch", "the signed request must name the approval that it collects in approval")
 	}
 	if id != "" && !sameClaims(c.signed.asked, asked) {
-		return did.Refuse("approval_mismatch", "the signed request must hold the claims that were asked for, as they were")
+		return did.Refuse("approval_mismatch", "the signed request must hold the same claims as the request that was approved")
 	}
 	return nil
 }
 
-// sameClaims reports whether two requests ask for the same: the same JSON, however it is written.
+// sameClaims reports whether two lists of claims are the same JSON, in whatever order and spacing.
 func sameClaims(a, b []json.RawMessage) bool {
 	one, err := did.MarshalStable(a)
 	if err != nil {
@@ -162,8 +163,8 @@ func sameClaims(a, b []json.RawMessage) bool {
 	return err == nil && bytes.Equal(one, other)
 }
 
-// audienceOf reads aud: a text, or a list of one (RFC 7519, section 4.1.3). What is for several
-// wallets is for none: each could pass it on to the next.
+// audienceOf parses aud: a text, or a list of one (RFC 7519, section 4.1.3). It refuses a request for several wallets,
+// because each of them could replay it to the next.
 func audienceOf(body did.Object) (string, error) {
 	aud, _ := body.Text("aud")
 	var list []string
@@ -179,8 +180,8 @@ func audienceOf(body did.Object) (string, error) {
 	return aud, nil
 }
 
-// findAudience finds the wallet that aud names: its own address, or the asking app's account in
-// it. Another app's account is not an address this app can use.
+// findAudience returns the wallet that aud names: by its own address, or by the app's account in it. Another app's
+// account names no wallet to this app.
 func (a *Auth) findAudience(ctx context.Context, c *Caller, aud string) (store.CallerRow, error) {
 	mismatch := did.Refuse("aud_mismatch", "aud names no wallet here, nor an account of this app in one")
 	named, err := did.Parse(aud)
@@ -207,7 +208,7 @@ func (a *Auth) findAudience(ctx context.Context, c *Caller, aud string) (store.C
 	return row, nil
 }
 
-// appName returns what an app's signed body says it is called.
+// appName returns the name that an app gives itself in its signed body.
 func appName(body did.Object) string {
 	info, err := did.ParseObject(body["appInfo"])
 	if err != nil {
@@ -217,8 +218,8 @@ func appName(body did.Object) string {
 	return name
 }
 
-// CertificateAllows makes checks 11 to 13 of reference g.i: an agent may ask only for what its
-// certificate lists.
+// CertificateAllows makes checks 11 to 13 of reference g.i: an agent may request only what its certificate
+// lists.
 func (c *Caller) CertificateAllows(requests []delegation.ClaimRequest) error {
 	if c.certificate == nil {
 		return nil
@@ -226,9 +227,9 @@ func (c *Caller) CertificateAllows(requests []delegation.ClaimRequest) error {
 	return c.certificate.Allow(requests)
 }
 
-// SignAnswer makes the userInfo of the answer to a signed request, or that a session posts (reference
-// d.5), with the receipt of the entry that allows the answer. It is sealed if the request brought a
-// key, or if the session says so (reference e). For a bearer token's caller it is nil.
+// SignAnswer returns the signed answer to a signed request, or the one that a session posts (reference d.5), with
+// the receipt of the audit entry that allows it. It encrypts the answer if the request has a key for that, or if
+// the session has one (reference e). For a bearer token's caller it returns nil.
 func (c *Caller) SignAnswer(r store.Receipt, account store.Account, userPK string, claims []json.RawMessage, now time.Time) (*SignedAnswer, error) {
 	payload := map[string]any{"action": "responseAuth", "challenge": c.Challenge(), "requestedClaims": claims}
 	switch {
@@ -253,8 +254,9 @@ func (c *Caller) SignAnswer(r store.Receipt, account store.Account, userPK strin
 	return a, nil
 }
 
-// ConsumeNonce uses up the jti of a signed request whose answer leaves nothing on record, so that it
-// can't be sent again when there is more to be had. What used it up already uses it no second time.
+// ConsumeNonce consumes the jti of a signed request whose answer appends no audit entry, so that the request
+// cannot be replayed later, when its answer would be another. It does nothing if this request has consumed its
+// jti before.
 func (a *Auth) ConsumeNonce(ctx context.Context, c *Caller) error {
 	if c.signed == nil || c.signed.consumed {
 		return nil

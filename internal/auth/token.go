@@ -15,17 +15,17 @@ import (
 	"walletd/internal/store"
 )
 
-// NewToken asks for a token. ExpiresIn zero is never.
+// NewToken describes a token to create. An ExpiresIn of zero means never.
 type NewToken struct {
 	Role      Role
 	Wallet    string
-	App       string // "" of an app's token: a new application DID is made
+	App       string // of an app's token; "" generates a new application DID
 	Name      string
 	ExpiresIn time.Duration
-	Origins   []string // of pages that may call with it, in a browser; of an app's token
+	Origins   []string // of pages that may call with the token from a browser; of an app's token
 }
 
-// CreatedToken is a token that was made; Text is shown this once. It does not print.
+// CreatedToken is a token that was created. Text is shown this once. It does not print.
 type CreatedToken struct {
 	ID      string
 	Text    string
@@ -40,8 +40,8 @@ type CreatedToken struct {
 // Format keeps the token's text out of logs.
 func (t CreatedToken) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "token %s", t.ID) }
 
-// CreateToken makes a token. Operators make operators' tokens, and any token of a wallet that has
-// no owner yet; from then on that wallet's owner alone makes and revokes its tokens.
+// CreateToken creates a token. Operators create operators' tokens, and any token of a wallet that has no owner
+// yet; from then on only the wallet's owner creates and revokes its tokens.
 func (a *Auth) CreateToken(ctx context.Context, c *Caller, n NewToken) (CreatedToken, error) {
 	if len(n.Name) > 200 || !utf8.ValidString(n.Name) || strings.ContainsRune(n.Name, 0) {
 		return CreatedToken{}, Invalid("a token's name has at most 200 bytes of text")
@@ -97,15 +97,15 @@ func (a *Auth) createOperator(ctx context.Context, c *Caller, n NewToken, row st
 
 func (a *Auth) createWalletToken(ctx context.Context, c *Caller, n NewToken, row store.Token, created *CreatedToken) error {
 	if n.Wallet == "" {
-		return Invalid("which wallet is the token for?")
+		return Invalid("the request must name the wallet that the token is for")
 	}
 	if err := a.AuthorizeWallet(ctx, c, n.Wallet); err != nil {
 		return err
 	}
 	var writes []store.Write
 	if c.Role == Operator {
-		// Beside the sealed mark, the database is asked in the same write: of two first owners
-		// made at once, one is refused.
+		// The sealed settings say that the wallet has no owner. The same transaction checks the database too, so
+		// that of two first owners' tokens created at once one is refused.
 		writes = append(writes, store.CheckNoOwner(c.WalletID))
 	}
 	row.Wallet, created.Wallet = c.WalletID, c.WalletID
@@ -116,7 +116,7 @@ func (a *Auth) createWalletToken(ctx context.Context, c *Caller, n NewToken, row
 			return err
 		}
 		row.App, created.App = app.Address(), app.String()
-		// The account is made now, so that an app whose path another app has is refused here.
+		// The account is created now, so that an app whose derivation path another app has is refused here.
 		requester := *c
 		requester.App = app
 		if _, err := a.EnsureAccount(ctx, &requester, did.AccountType()); err != nil {
@@ -145,12 +145,12 @@ func (a *Auth) createWalletToken(ctx context.Context, c *Caller, n NewToken, row
 	e.App, e.Created, e.Role, e.Name = created.App, row.ID, string(n.Role), show.Plain(n.Name, show.MaxName)
 	_, err := c.Commit(ctx, ledger.Change{Event: e, Created: row.ID, Secret: true, Writes: append(writes, store.InsertToken(row))})
 	if c.Role == Operator && errors.Is(err, store.ErrChanged) {
-		return fmt.Errorf("%w: the wallet has an owner, who makes its tokens", ErrForbidden)
+		return fmt.Errorf("%w: the wallet has an owner, who alone creates its tokens", ErrForbidden)
 	}
 	return err
 }
 
-// appOf reads an app's DID, or makes one: an application identity that nobody signs with.
+// appOf parses an app's DID, or generates one for "": an application identity whose key nobody has.
 func appOf(text string) (did.DID, error) {
 	if text != "" {
 		app, err := did.Parse(text)
@@ -161,35 +161,35 @@ func appOf(text string) (did.DID, error) {
 	}
 	pk, _, err := ed25519.GenerateKey(nil)
 	if err != nil {
-		return did.DID{}, fmt.Errorf("making an application DID: %w", err)
+		return did.DID{}, fmt.Errorf("generating an application DID: %w", err)
 	}
 	return did.FromPublicKey(pk, did.Type{Role: did.RoleApplication, Key: did.Ed25519, Hash: did.SHA3})
 }
 
-// AuthorizeWallet makes a caller ready to work on a wallet: its owner is there already, an operator may
-// enter while the wallet has no owner. Others are ErrForbidden.
+// AuthorizeWallet opens a wallet for a caller who may administer it: its owner, or an operator while the wallet has
+// no owner. For others the error is ErrForbidden.
 func (a *Auth) AuthorizeWallet(ctx context.Context, c *Caller, wallet string) error {
 	if c.Role == Owner && c.WalletID == wallet {
 		return nil
 	}
 	if c.Role != Operator {
-		return fmt.Errorf("%w: this wallet has another owner", ErrForbidden)
+		return fmt.Errorf("%w: the wallet belongs to another owner", ErrForbidden)
 	}
 	row, err := a.store.CallerWallet(ctx, wallet)
 	if err != nil {
 		return NotFound(err)
 	}
-	c.Wallet.Close() // of an earlier try
+	c.Wallet.Close() // opened by an earlier try
 	if err := a.open(c, row); err != nil {
 		return err
 	}
 	if c.Wallet.Settings().Owned {
-		return fmt.Errorf("%w: the wallet has an owner, who alone decides about it", ErrForbidden)
+		return fmt.Errorf("%w: the wallet has an owner, who alone administers it", ErrForbidden)
 	}
 	return nil
 }
 
-// TokenView is a token as it is listed; times are zero where there is none.
+// TokenView is a token as it is listed. Times that do not apply are zero.
 type TokenView struct {
 	ID, Wallet, App, Name               string
 	Origins                             []string
@@ -197,9 +197,9 @@ type TokenView struct {
 	Created, Expires, LastUsed, Revoked time.Time
 }
 
-// Tokens lists a wallet's tokens for its owner (or an operator while it has none), or the
-// operators' tokens for an operator, if wallet is "". One of a wallet that this keystore did not
-// make is left out, which is on record: nobody can use it.
+// Tokens lists a wallet's tokens for its owner, or for an operator while it has none; if wallet is "", it lists the
+// operators' tokens for an operator. It leaves out a forged token of a wallet, which nobody can use, and records
+// it.
 func (a *Auth) Tokens(ctx context.Context, c *Caller, wallet string, p store.Page) ([]TokenView, string, error) {
 	var err error
 	if wallet == "" {
@@ -215,7 +215,7 @@ func (a *Auth) Tokens(ctx context.Context, c *Caller, wallet string, p store.Pag
 		return nil, "", fmt.Errorf("reading the tokens: %w", err)
 	}
 	views := make([]TokenView, 0, len(rows))
-	if wallet == "" { // operators' tokens carry no MAC: they are needed while locked
+	if wallet == "" { // operators' tokens have no MAC, because they are needed while the keystore is locked
 		for _, t := range rows {
 			views = append(views, viewToken(t))
 		}
@@ -237,8 +237,8 @@ func viewToken(t store.Token) TokenView {
 	}
 }
 
-// FirstToken makes the operator's token that a new keystore begins with: its text, shown once,
-// and its row, for keystore.Init.
+// FirstToken returns the operator's token of a new keystore: its text, which is shown once, and its row, for
+// keystore.Init.
 func FirstToken(now time.Time) (text string, row store.Token) {
 	row = store.Token{ID: store.NewID(), Role: store.RoleOperator, Name: "first operator", Created: now.Unix(), MAC: []byte{}}
 	text, row.Hash = newToken(Operator, row.ID)

@@ -17,7 +17,7 @@ import (
 	"walletd/internal/wallets"
 )
 
-// Backups makes and restores backups of a keystore's wallets, one at a time. It is safe for concurrent
+// Backups creates, inspects and restores backups of a keystore's wallets, one at a time. It is safe for concurrent
 // use.
 type Backups struct {
 	auth     *auth.Auth
@@ -34,17 +34,16 @@ func New(st *store.Store, ks *keystore.Keystore, l *ledger.Ledger, a *auth.Auth,
 	return &Backups{auth: a, wallets: w, pipeline: p, store: st, keystore: ks, ledger: l}
 }
 
-// Backup is a wallet's backup as it is written, and what it holds.
+// Backup is the file of a backup, and a summary of its contents.
 type Backup struct {
 	File []byte
 	View
 }
 
-// Create makes a backup of the wallet, for its owner, whose request is its own yes: it is on
-// record before anything is read. The file is opened again and compared before it is given. What
-// is in it was so at one moment; ErrChanged says that the wallet changes all the time. The record
-// can be left out. Errors besides: ErrBusy, ErrBackupSize, and ErrBackup for a record that does
-// not hold together.
+// Create creates a backup of the wallet, for its owner. The request needs no approval; it is recorded before anything
+// is read. Create opens the file again and compares it before it returns it. The backup holds one state of the
+// wallet; if the wallet changes each time it is read, the error is store.ErrChanged. withoutRecord leaves out the audit
+// log. Other errors: ErrBusy, ErrSize, and ErrInvalid for an audit log that does not verify.
 func (bk *Backups) Create(ctx context.Context, c *auth.Caller, withoutRecord bool) (Backup, error) {
 	if err := c.RequireOwner(); err != nil {
 		return Backup{}, err
@@ -82,7 +81,7 @@ func (bk *Backups) Create(ctx context.Context, c *auth.Caller, withoutRecord boo
 	}
 	reopened, err := openBackup(file, c.WalletID, key)
 	if err != nil {
-		return Backup{}, fmt.Errorf("opening what was made: %w", err)
+		return Backup{}, fmt.Errorf("opening the new backup: %w", err)
 	}
 	defer clear(reopened)
 	if !bytes.Equal(plain, reopened) {
@@ -96,8 +95,8 @@ func (bk *Backups) Create(ctx context.Context, c *auth.Caller, withoutRecord boo
 	return Backup{file, opened.view(len(file), string(reopened[:digestSize]))}, nil
 }
 
-// Inspect opens a file with the wallet's own key, for its owner, and says what it holds. That it
-// was opened is on record before it is.
+// Inspect opens a backup with the wallet's own key, for its owner, and returns a summary. The request is recorded
+// before the file is opened. Errors: ErrBusy, ErrInvalid, ErrWallet.
 func (bk *Backups) Inspect(ctx context.Context, c *auth.Caller, file []byte) (View, error) {
 	if err := c.RequireOwner(); err != nil {
 		return View{}, err
@@ -120,7 +119,8 @@ func (bk *Backups) Inspect(ctx context.Context, c *auth.Caller, file []byte) (Vi
 	return inspect(file, c.WalletID, key)
 }
 
-// gatherConsistent gathers until nothing changed meanwhile: there is no change without an entry.
+// gatherConsistent gathers the wallet until no concurrent writer changed it meanwhile. Every change has an audit entry,
+// so the entries show whether one did.
 func (bk *Backups) gatherConsistent(ctx context.Context, c *auth.Caller, receipt store.Receipt, withoutRecord bool) (*backup, error) {
 	for range auth.Tries {
 		if err := bk.auth.Refresh(ctx, c); err != nil {
@@ -128,7 +128,7 @@ func (bk *Backups) gatherConsistent(ctx context.Context, c *auth.Caller, receipt
 		}
 		end, err := bk.store.ChainEnd(ctx, c.WalletID)
 		if err != nil {
-			return nil, fmt.Errorf("reading the end of the record: %w", err)
+			return nil, fmt.Errorf("reading the end of the audit log: %w", err)
 		}
 		last := end.Seq
 		if withoutRecord {
@@ -147,8 +147,8 @@ func (bk *Backups) gatherConsistent(ctx context.Context, c *auth.Caller, receipt
 	return nil, fmt.Errorf("the wallet changed each time it was read: %w", store.ErrChanged)
 }
 
-// unchangedSince reports whether nothing that a backup holds changed after an entry. Claims that
-// only gave something away go on meanwhile.
+// unchangedSince reports whether nothing that a backup holds has changed since an entry. Answers to claims that change
+// nothing do not count.
 func (bk *Backups) unchangedSince(ctx context.Context, c *auth.Caller, seq int64) (bool, error) {
 	row, err := bk.store.Wallet(ctx, c.WalletID)
 	if err != nil {
@@ -160,8 +160,8 @@ func (bk *Backups) unchangedSince(ctx context.Context, c *auth.Caller, seq int64
 	return c.Wallet.IsInertSince(ctx, seq)
 }
 
-// gather reads all that a backup holds, with the record up to an entry (0: without it). Rows that
-// somebody else wrote are counted and left out.
+// gather reads all that a backup holds, with the audit log up to the entry last (0 leaves it out). It counts forged
+// rows and leaves them out.
 func (bk *Backups) gather(ctx context.Context, c *auth.Caller, receipt store.Receipt, last int64) (*backup, error) {
 	b := &backup{
 		Format: backupFormat, Wallet: c.WalletID, Created: bk.store.Now().UTC().Truncate(time.Second), Settings: settingsOf(c.Wallet.Settings()),
@@ -188,7 +188,7 @@ func (bk *Backups) gather(ctx context.Context, c *auth.Caller, receipt store.Rec
 	return b, nil
 }
 
-// skipForged counts a row that is not genuine, which goes on record. Other errors are returned.
+// skipForged counts a forged row and returns nil. It returns any other error.
 func (b *backup) skipForged(err error) error {
 	if errors.Is(err, ledger.ErrForged) {
 		b.LeftOut++
@@ -204,7 +204,7 @@ func (bk *Backups) gatherAccounts(ctx context.Context, c *auth.Caller, receipt s
 			return err
 		}
 		if a.Address == c.WalletID {
-			continue // the wallet's own, which names it
+			continue // the wallet's own account, which every wallet has
 		}
 		k := fileAccount{Address: a.Address, App: a.App, Type: a.Type, Created: a.Created}
 		if a.Path == "" {
@@ -220,7 +220,7 @@ func (bk *Backups) gatherAccounts(ctx context.Context, c *auth.Caller, receipt s
 	return nil
 }
 
-// gatherRows calls f for each authentic row of a list, and counts those that are not.
+// gatherRows calls f for each authentic row of a list, and counts the forged ones.
 func gatherRows[C any, R ledger.Sealed](ctx context.Context, c *auth.Caller, b *backup, list ledger.List[R], f func(R, C)) error {
 	for row, err := range ledger.Rows(list) {
 		if err != nil {
@@ -238,8 +238,8 @@ func gatherRows[C any, R ledger.Sealed](ctx context.Context, c *auth.Caller, b *
 	return nil
 }
 
-// gatherDecisions reads what the person decided: the policy, the apps they know, the delegations
-// they withdrew.
+// gatherDecisions reads what the owner decided: the policy, the registered and revoked apps, and the revoked
+// delegations.
 func (bk *Backups) gatherDecisions(ctx context.Context, c *auth.Caller, b *backup) error {
 	p, version, err := bk.pipeline.ReadPolicy(ctx, c)
 	if err = b.skipForged(err); err != nil {
@@ -277,8 +277,8 @@ func (bk *Backups) gatherHoldings(ctx context.Context, c *auth.Caller, b *backup
 	return gatherRows(ctx, c, b, list, func(_ store.Credential, h wallets.Holding) { b.Holdings = append(b.Holdings, fileHolding(h)) })
 }
 
-// gatherSecrets reads what is kept for apps. Their secrets stay sealed with the apps' own keys,
-// which the words bring back.
+// gatherSecrets reads the secrets and keys of apps. The secrets stay encrypted with the apps' own keys, which the
+// wallet's words restore.
 func (bk *Backups) gatherSecrets(ctx context.Context, c *auth.Caller, b *backup) error {
 	for after := []byte(nil); ; {
 		rows, err := bk.store.WalletSecretKeys(ctx, c.WalletID, after)
@@ -298,7 +298,7 @@ func (bk *Backups) gatherSecrets(ctx context.Context, c *auth.Caller, b *backup)
 				continue
 			}
 			content := fileKeyContent(k.Content())
-			content.Makers = nil // tokens, which are not in a backup
+			content.Makers = nil // ids of tokens, which a backup does not hold
 			b.Keys = append(b.Keys, fileSecretKey{row.App, row.Created, content})
 		}
 	}

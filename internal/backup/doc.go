@@ -1,3 +1,3 @@
-// Package backup makes, inspects and restores the backup of a wallet: all that its words do not bring
-// back. The file has types of its own (file.go), so that a change of what is stored does not change it.
+// Package backup creates, inspects and restores backups of wallets: all of a wallet that its words do not restore. The
+// file has types of its own (file.go), so that a change of the store does not change the file.
 package backup

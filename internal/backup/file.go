@@ -19,45 +19,45 @@ import (
 	"walletd/internal/wallets"
 )
 
-// A backup is the content of a Matrix secret (Matrix secret storage reference, section 2.3) with
-// one copy, whose key id is the wallet's address:
+// The file of a backup is a Matrix secret (Matrix secret storage reference, section 2.3) with one copy, whose key id is
+// the wallet's address:
 //
 //	{"encrypted":{"z1…":{"iv":…,"ciphertext":…,"mac":…}}}
 //
-// Its name is BackupName, its key the owner's key for the salt backupSalt, SHA3-256(seed ‖ salt):
-// the words alone open it, and so does any client of Matrix that is given the key. The envelope
-// does not authenticate its IV, so the plaintext begins with its own SHA-256: 64 digits in hex, a
-// line's end, and the JSON of a backup, which the digest is of.
+// The secret's name is Name, and its key is the owner's key for backupSalt, SHA3-256(seed ‖ salt): the wallet's words
+// alone open it, and so does any Matrix client that has the key. The envelope does not authenticate its IV, so the
+// plaintext begins with a SHA-256 digest: 64 hexadecimal digits, a newline, and then the JSON of a backup, which the
+// digest covers.
 const (
-	// Name is the name that the secret is sealed under.
+	// Name is the name of the Matrix secret.
 	Name = "walletd.backup.v1"
-	// MaxPlaintext bounds the plaintext of a backup, in bytes. It is held in memory.
+	// MaxPlaintext bounds the plaintext of a backup, which is held in memory, in bytes.
 	MaxPlaintext = 128 << 20
-	// MaxFile bounds a backup as it is written, in bytes.
+	// MaxFile bounds the file of a backup, in bytes.
 	MaxFile = MaxPlaintext/3*4 + 64<<10
 
-	// backupSalt is reserved: derive refuses it, so no other use has this key.
+	// backupSalt is reserved: Wallets.Derive refuses it, so that the key has no other use.
 	backupSalt   = "walletd/backup/v1"
 	backupFormat = 1
 )
 
 var (
-	// ErrInvalid: it is not a backup, or it was cut or changed; the wrapping error says which.
+	// ErrInvalid: the file is not a backup, or it was truncated or changed; the wrapping error says which.
 	ErrInvalid = errors.New("the backup cannot be used")
-	// ErrWallet: it is a backup of another wallet.
+	// ErrWallet: the file is a backup of another wallet.
 	ErrWallet = errors.New("the backup is of another wallet")
-	// ErrSize: there is more than one backup may hold.
-	ErrSize = errors.New("the wallet is too large for one backup; leave its record out, which audit export writes")
-	// ErrBusy: backups are made and restored one at a time, because they are held in memory.
-	ErrBusy = errors.New("another backup is being made or restored; try again when it is done")
+	// ErrSize: the wallet is larger than MaxPlaintext.
+	ErrSize = errors.New("the wallet is too large for one backup; leave out its audit log, which audit export writes")
+	// ErrBusy: another backup is being created, inspected or restored, and only one is held in memory at a time.
+	ErrBusy = errors.New("another backup is being created or restored; try again when that is done")
 )
 
 func invalid(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrInvalid, fmt.Sprintf(format, args...))
 }
 
-// backup is all of a wallet that its words do not bring back, as it stands in the file. Grants,
-// tokens, questions and sessions are not in it; of apps and delegations what the person decided.
+// backup is the JSON in a file: all of a wallet that its words do not restore. It holds no grants, tokens, approvals
+// and sessions; of apps and delegations it holds what the owner decided.
 type backup struct {
 	Format   int              `json:"format"`
 	Wallet   string           `json:"wallet"`
@@ -71,8 +71,8 @@ type backup struct {
 	Holdings []fileHolding    `json:"credentials"`
 	Keys     []fileSecretKey  `json:"secretKeys"`
 	Secrets  []fileSecret     `json:"secrets"`
-	Record   *fileLog         `json:"record,omitempty"` // nil if it was left out
-	// LeftOut counts the rows that were not the wallet's own or did not open.
+	Record   *fileLog         `json:"record,omitempty"` // the audit log; nil if it was left out
+	// LeftOut counts the rows that were forged.
 	LeftOut int `json:"leftOut,omitempty"`
 }
 
@@ -82,8 +82,8 @@ type settings struct {
 	Strangers bool   `json:"strangers"`
 }
 
-// fileAccount is an account. Secret, in the packages' form, is of one that no path leads to; the
-// others are derived again.
+// fileAccount is an account. Secret, in the packages' form, is the key of an account without a derivation path; the
+// keys of the others are derived again.
 type fileAccount struct {
 	Address string `json:"address"`
 	App     string `json:"app"`
@@ -99,8 +99,8 @@ type fileApp struct {
 	Created int64  `json:"created"`
 }
 
-// fileDelegation is a delegation that the person withdrew: it stays refused. Approved ones are yeses
-// and are not kept.
+// fileDelegation is a delegation that the owner revoked, which stays refused after a restore. A backup holds no approved
+// delegations, as it holds no approvals.
 type fileDelegation struct {
 	Hash     []byte `json:"hash"`
 	From     string `json:"from"`
@@ -117,7 +117,7 @@ type fileSecretKey struct {
 	Content fileKeyContent `json:"content"`
 }
 
-// fileKeyContent has the fields of keyContent, of which it is converted.
+// fileKeyContent has the fields of secrets.KeyContent, from which it is converted.
 type fileKeyContent struct {
 	Salt   string           `json:"salt"`
 	Name   string           `json:"name,omitempty"`
@@ -133,7 +133,7 @@ type fileSecret struct {
 	Content  fileSecretContent `json:"content"`
 }
 
-// fileSecretContent has the fields of secretContent, of which it is converted.
+// fileSecretContent has the fields of secrets.Content, from which it is converted.
 type fileSecretContent struct {
 	Name  string          `json:"name"`
 	Salt  string          `json:"salt"`
@@ -141,7 +141,7 @@ type fileSecretContent struct {
 	Data  json.RawMessage `json:"data"`
 }
 
-// fileHolding has the fields of holding, of which it is converted.
+// fileHolding has the fields of wallets.Holding, from which it is converted.
 type fileHolding struct {
 	Kind       string          `json:"kind"`
 	DID        string          `json:"did"`
@@ -158,31 +158,31 @@ type fileHolding struct {
 	Data       json.RawMessage `json:"data,omitempty"`
 }
 
-// wipe overwrites the secrets that stand in the clear.
+// wipe overwrites the secrets that are in memory in the clear.
 func (b *backup) wipe() {
 	for _, a := range b.Accounts {
 		clear(a.Secret)
 	}
 }
 
-// View says what a backup holds.
+// View is a summary of a backup.
 type View struct {
 	Wallet      string    `json:"wallet"`
 	Name        string    `json:"name"`
 	Created     time.Time `json:"createdAt"`
-	Accounts    int       `json:"accounts"` // that the words bring back
-	KeyPairs    int       `json:"keyPairs"` // that they do not
+	Accounts    int       `json:"accounts"` // accounts that the words restore
+	KeyPairs    int       `json:"keyPairs"` // accounts that the words do not restore
 	Rules       int       `json:"rules"`
 	Profile     bool      `json:"profile"`
 	Apps        int       `json:"apps"`
 	Credentials int       `json:"credentials"`
 	SecretKeys  int       `json:"secretKeys"`
 	Secrets     int       `json:"secrets"`
-	Entries     int       `json:"entries"` // of the record
+	Entries     int       `json:"entries"` // entries of the audit log
 	Head        string    `json:"head,omitempty"`
-	LeftOut     int       `json:"leftOut,omitempty"` // rows that were not genuine when it was made
+	LeftOut     int       `json:"leftOut,omitempty"` // forged rows, which the backup does not hold
 	Bytes       int       `json:"bytes"`             // of the file
-	Digest      string    `json:"sha256"`            // of the plaintext, hex: two files with one digest hold the same
+	Digest      string    `json:"sha256"`            // of the plaintext, in hex: two files with the same digest have the same contents
 }
 
 func (b *backup) view(file int, digest string) View {
@@ -207,10 +207,10 @@ func (b *backup) view(file int, digest string) View {
 	return v
 }
 
-// digestSize is how many bytes of a plaintext are its digest, without the line's end.
+// digestSize is the length in bytes of the digest at the beginning of a plaintext, without the newline.
 const digestSize = 2 * sha256.Size
 
-// encode writes the plaintext of a backup. The caller wipes it.
+// encode returns the plaintext of a backup. The caller wipes it.
 func (b *backup) encode() ([]byte, error) {
 	var out bytes.Buffer
 	out.Write(make([]byte, digestSize))
@@ -230,7 +230,7 @@ func (b *backup) encode() ([]byte, error) {
 	return plain, nil
 }
 
-// sealBackup gives the file of a plaintext.
+// sealBackup returns the file of a plaintext.
 func sealBackup(wallet string, key secretstorage.Key, plain []byte) ([]byte, error) {
 	sealed, err := secretstorage.Seal(key, Name, plain, MaxPlaintext)
 	if err != nil {
@@ -243,43 +243,43 @@ func sealBackup(wallet string, key secretstorage.Key, plain []byte) ([]byte, err
 	return secret.MarshalJSON()
 }
 
-// openBackup opens the file of a wallet and returns its plaintext, which is genuine: the caller
-// wipes it. Errors are ErrBackup and ErrBackupWallet.
+// openBackup opens the file of a wallet and returns its plaintext, which is authentic. The caller wipes it. Errors are
+// ErrInvalid and ErrWallet.
 func openBackup(file []byte, wallet string, key secretstorage.Key) ([]byte, error) {
 	secret, err := secretstorage.ParseSecret(file, MaxPlaintext)
 	if err != nil {
-		return nil, invalid("it is no backup of walletd, or it was cut off")
+		return nil, invalid("the file is not a backup of walletd, or it was truncated")
 	}
 	ids := secret.KeyIDs()
 	if !slices.Contains(ids, wallet) {
 		for _, id := range ids {
 			if other, err := did.Parse(id); err == nil {
-				return nil, fmt.Errorf("%w: it is of %s, not of %s", ErrWallet, other.Address(), wallet)
+				return nil, fmt.Errorf("%w: the file is a backup of %s, not of %s", ErrWallet, other.Address(), wallet)
 			}
 		}
-		return nil, invalid("it is no backup of a wallet")
+		return nil, invalid("the file is not a backup of a wallet")
 	}
 	sealed, err := secret.Copy(wallet)
 	if err != nil {
-		return nil, invalid("it was cut or changed")
+		return nil, invalid("the file was truncated or changed")
 	}
 	plain, err := secretstorage.Open(key, Name, sealed)
 	if err != nil {
-		return nil, invalid("it was changed, or sealed with other words")
+		return nil, invalid("the file was changed, or belongs to other words")
 	}
 	if len(plain) <= digestSize || plain[digestSize] != '\n' {
 		clear(plain)
-		return nil, invalid("it was changed")
+		return nil, invalid("the file was changed")
 	}
 	sum := sha256.Sum256(plain[digestSize+1:])
 	if hex.EncodeToString(sum[:]) != string(plain[:digestSize]) {
 		clear(plain)
-		return nil, invalid("it was changed")
+		return nil, invalid("the file was changed")
 	}
 	return plain, nil
 }
 
-// readBackup reads a plaintext that openBackup gave and checks that it fits together.
+// readBackup parses a plaintext that openBackup returned, and verifies its audit log.
 func readBackup(plain []byte, wallet string) (*backup, error) {
 	b := new(backup)
 	body := plain[digestSize+1:]
@@ -287,12 +287,12 @@ func readBackup(plain []byte, wallet string) (*backup, error) {
 		Format int `json:"format"`
 	}
 	if err := json.Unmarshal(body, &format); err == nil && format.Format > backupFormat {
-		return nil, invalid("a newer walletd made it; restore it with that one")
+		return nil, invalid("a newer version of walletd created it; restore it with that version")
 	}
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
 	if err := d.Decode(b); err != nil || d.More() || b.Format != backupFormat {
-		return nil, invalid("what is in it is no wallet")
+		return nil, invalid("its contents are not those of a wallet")
 	}
 	if b.Wallet != wallet {
 		return nil, ErrWallet
@@ -305,8 +305,8 @@ func readBackup(plain []byte, wallet string) (*backup, error) {
 	return b, nil
 }
 
-// backupKey gives the key that a wallet's backups are sealed with, for the entry that says what for. The
-// caller wipes it.
+// backupKey returns the key that encrypts a wallet's backups, for the receipt of the audit entry that says what it is
+// used for. The caller wipes it.
 func backupKey(r store.Receipt, w *keystore.Wallet) (secretstorage.Key, error) {
 	key, err := w.OwnerKey(r, []byte(backupSalt))
 	if err != nil {
@@ -316,8 +316,8 @@ func backupKey(r store.Receipt, w *keystore.Wallet) (secretstorage.Key, error) {
 	return secretstorage.NewKey(key.Reveal())
 }
 
-// ReadBackup opens a file with the words of its wallet, needing no service, and says what it
-// holds. Errors are ErrBackup, ErrBackupWallet, and derive's about the words.
+// ReadBackup opens a file with the words of its wallet, without a service, and returns a summary. Errors are ErrInvalid,
+// ErrWallet, and those of package derive about the words.
 func ReadBackup(file []byte, words string) (View, error) {
 	w, err := derive.ParseWords(words)
 	if err != nil {
@@ -339,7 +339,7 @@ func ReadBackup(file []byte, words string) (View, error) {
 	return inspect(file, own.Address(), key)
 }
 
-// seedBackupKey is backupKey for whoever has the seed. The caller wipes it.
+// seedBackupKey returns the key that encrypts a wallet's backups, from the wallet's seed. The caller wipes it.
 func seedBackupKey(seed derive.Seed) (secretstorage.Key, error) {
 	raw := derive.EncryptionKey(seed.Reveal(), []byte(backupSalt), 1)
 	defer clear(raw[:])
@@ -360,13 +360,13 @@ func inspect(file []byte, wallet string, key secretstorage.Key) (View, error) {
 	return b.view(len(file), string(plain[:digestSize])), nil
 }
 
-// settingsOf are the settings of a wallet that a backup carries.
+// settingsOf returns the settings of a wallet that a backup holds.
 func settingsOf(c keystore.Content) settings {
 	return settings{c.Name, c.Rounds, c.Strangers}
 }
 
-// content is the content of a wallet that is restored. Its owner's tokens are left out, so it has
-// no owner yet: an operator makes the first token, as for a new one.
+// content returns the settings of a wallet that is restored. A backup holds no tokens, so the wallet has no owner yet:
+// an operator creates the first owner's token, as for a new wallet.
 func (s settings) content() keystore.Content {
 	return keystore.Content{Name: s.Name, Rounds: s.Rounds, Strangers: s.Strangers}
 }

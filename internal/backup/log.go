@@ -9,14 +9,13 @@ import (
 	"walletd/internal/store"
 )
 
-// The record in a backup. An entry's hash covers its sealed bytes, and those open only under the
-// key of the wallet as it was: a wallet that is restored has a new one, so that rows of the old
-// store do not pass in the new. So an entry is carried twice: as it was, sealed bytes and hash,
-// which keeps the chain whole and its heads true; and as what it says, which the restored wallet
-// seals anew, in a row beside, bound to the entry's hash. The chain goes on from the old end with
-// the entry ledger.WalletRestored; from there on its heads are signed by the new key.
+// The audit log in a backup. An entry's hash covers its sealed bytes, which open only under the key that the wallet had.
+// A restored wallet has a new key, so that rows of the old store are not authentic in the new one. So a backup holds an
+// entry twice: as it was stored, with sealed bytes and hash, so that the chain and its heads still verify; and as
+// plaintext, which the restored wallet seals again, in a row of its own that is bound to the entry's hash. The chain
+// continues after its last entry with ledger.WalletRestored; from there on its heads are signed by the new key.
 
-// fileLog is a wallet's chain from its first entry.
+// fileLog is a wallet's audit log from its first entry.
 type fileLog struct {
 	Entries []fileEntry  `json:"entries"`
 	Heads   []store.Head `json:"heads"`
@@ -28,10 +27,10 @@ type fileEntry struct {
 	Kind    string          `json:"kind"`
 	Sealed  []byte          `json:"sealed"`
 	Hash    []byte          `json:"hash"`
-	Content json.RawMessage `json:"content,omitempty"` // nothing if it did not open
+	Content json.RawMessage `json:"content,omitempty"` // nil if the entry did not open
 }
 
-// rows gives the entries as rows of a chain.
+// rows returns the entries as rows of a chain.
 func (k *fileLog) rows(chain string) []store.Record {
 	rows := make([]store.Record, len(k.Entries))
 	prev := make([]byte, 32)
@@ -42,7 +41,7 @@ func (k *fileLog) rows(chain string) []store.Record {
 	return rows
 }
 
-// check refuses a record that does not hold together.
+// check verifies the audit log. The error is ErrInvalid.
 func (k *fileLog) check(chain string) error {
 	v := ledger.NewVerifier(chain)
 	for _, h := range k.Heads {
@@ -52,12 +51,12 @@ func (k *fileLog) check(chain string) error {
 		v.Add(r)
 	}
 	if bad := v.Result().Bad; bad != nil {
-		return invalid("entry %d of its record does not fit: %s; walletd audit verify says more, and a backup can leave the record out", bad.Seq, bad.Why)
+		return invalid("entry %d of its audit log does not match: %s; walletd audit verify says more, and a backup can leave out the audit log", bad.Seq, bad.Why)
 	}
 	return nil
 }
 
-// logUpTo reads the chain of the caller's wallet up to an entry, opened.
+// logUpTo reads the audit log of the caller's wallet up to the entry last.
 func (bk *Backups) logUpTo(ctx context.Context, c *auth.Caller, last int64) (*fileLog, error) {
 	k := &fileLog{Entries: []fileEntry{}, Heads: []store.Head{}}
 	err := bk.ledger.EachEntry(ctx, c.Wallet, func(r store.Record, content []byte) error {
@@ -83,7 +82,7 @@ func (bk *Backups) logUpTo(ctx context.Context, c *auth.Caller, last int64) (*fi
 	return k, err
 }
 
-// oldChain gives what the store is to put beneath a wallet that is restored.
+// oldChain returns the entries, heads and sealed contents that the store inserts for a restored wallet.
 func (k *fileLog) oldChain(w *ledger.Wallet) store.OldChain {
 	old := store.OldChain{Records: k.rows(w.ID()), Heads: k.Heads}
 	for i, r := range old.Records {

@@ -17,13 +17,13 @@ import (
 	"walletd/internal/wallets"
 )
 
-// Restoration asks for a wallet as a backup holds it: of its words, or of the seed of one that
-// has none. All three are wiped by RestoreWallet.
+// Restoration describes a wallet to restore: the backup, and the wallet's words or, for a wallet without words, its
+// seed. Restore wipes words and seed.
 type Restoration struct {
 	Words []byte // a BIP-39 phrase, or nil
 	Seed  []byte // 64 bytes, or nil
 	File  []byte
-	// WithoutRecord leaves the record out: where the store has another one of this wallet.
+	// WithoutRecord leaves out the audit log, because the store has another audit log of this wallet.
 	WithoutRecord bool
 }
 
@@ -33,18 +33,17 @@ func (Restoration) Format(f fmt.State, _ rune) { fmt.Fprint(f, "Restoration{…}
 // RestoredWallet is a wallet that was restored.
 type RestoredWallet struct {
 	View
-	RulesOff int // that count for nothing until the owner confirms them
+	RulesOff int // rules that have no effect until the owner confirms them
 }
 
-// maxAhead is how far the end of a record may be ahead of now. The store takes its newest time
-// for now, so a time far ahead would stop every wallet (design section 7).
+// maxAhead is how far the last entry of an audit log may be in the future. The store's clock never goes back behind its
+// newest entry, so an entry far in the future would stop every wallet (design section 7).
 const maxAhead = 5 * time.Minute
 
-// Restore makes a wallet as a backup holds it, for an operator, who has its words: all of
-// it or nothing, beside whatever other wallets there are. Grants and tokens are not in a backup,
-// rules that allow come back off, and the wallet has no owner until an operator makes the first
-// owner's token. Errors: ErrBackup, ErrBackupWallet, ErrExists if the wallet is there,
-// store.ErrOtherRecord, ErrBusy, those of CreateWallet about the words, and the store's.
+// Restore restores a wallet from a backup, for an operator who has its words, in one transaction. A backup holds no
+// grants and no tokens, rules that allow are restored as off, and the wallet has no owner until an operator creates the
+// first owner's token. Errors: ErrInvalid, ErrWallet, auth.ErrExists if the wallet exists, store.ErrOtherRecord,
+// ErrBusy, those of wallets.Wallets.Create about the words, and the store's.
 func (bk *Backups) Restore(ctx context.Context, c *auth.Caller, r Restoration) (RestoredWallet, error) {
 	defer clear(r.Words)
 	defer clear(r.Seed)
@@ -72,12 +71,12 @@ func (bk *Backups) Restore(ctx context.Context, c *auth.Caller, r Restoration) (
 		m.oldChain, view.Entries, view.Head = store.OldChain{}, 0, ""
 	}
 	if n := len(m.oldChain.Records); n > 0 && time.UnixMilli(m.oldChain.Records[n-1].Time).After(bk.store.Now().Add(maxAhead)) {
-		return RestoredWallet{}, invalid("its record ends in the future; set the clock of this machine")
+		return RestoredWallet{}, invalid("its audit log ends in the future; set the clock of this machine")
 	}
 	return RestoredWallet{view, m.rulesOff}, bk.commitRestored(ctx, c, m, view)
 }
 
-// commitRestored stores a remade wallet, with the entries that say so, in one transaction.
+// commitRestored stores a rebuilt wallet, together with the audit entries of the restore, in one transaction.
 func (bk *Backups) commitRestored(ctx context.Context, c *auth.Caller, m *rebuilt, view View) error {
 	e := c.Event(ledger.WalletRestored)
 	e.Wallet = m.caller.WalletID
@@ -90,17 +89,17 @@ func (bk *Backups) commitRestored(ctx context.Context, c *auth.Caller, m *rebuil
 	return err
 }
 
-// rebuilt is a wallet made again: rows for the store, sealed with a new key.
+// rebuilt is a wallet from a backup: rows for the store, sealed with a new key.
 type rebuilt struct {
 	backups  *Backups
-	caller   *auth.Caller // its owner, in whose name the rows are made
+	caller   *auth.Caller // the wallet's owner, in whose name the rows are sealed
 	now      int64
 	writes   []store.Write
 	oldChain store.OldChain
 	rulesOff int
 }
 
-// rebuild opens a backup with a wallet's seed and makes its rows. The caller closes remade.caller.
+// rebuild opens a backup with the wallet's seed and returns its rows. The caller closes rebuilt.caller.
 func (bk *Backups) rebuild(seed derive.Seed, file []byte) (_ *rebuilt, view View, err error) {
 	now := bk.store.Now().Unix()
 	row, own, w, err := bk.keystore.NewWallet(seed, keystore.Content{Rounds: 1}, now)
@@ -143,8 +142,8 @@ func (bk *Backups) rebuild(seed derive.Seed, file []byte) (_ *rebuilt, view View
 	return m, b.view(len(file), string(plain[:digestSize])), nil
 }
 
-// accounts derives again what the words give, and seals the keys of the others. An account that
-// comes out with another address is refused.
+// accounts derives the accounts that the words restore, and seals the keys of the others. It refuses an account whose
+// derived address differs from the one in the backup.
 func (m *rebuilt) accounts(b *backup) error {
 	w := m.caller.Wallet.Keys()
 	for _, k := range b.Accounts {
@@ -156,7 +155,7 @@ func (m *rebuilt) accounts(b *backup) error {
 		if k.Secret != nil {
 			key, err := did.NewSecretKey(t.Key, k.Secret)
 			if err != nil {
-				return invalid("the key of an account in it is none")
+				return invalid("the key of an account in it is not valid")
 			}
 			a, err = w.ImportAccount(key, t, k.Created)
 			key.Wipe()
@@ -166,21 +165,21 @@ func (m *rebuilt) accounts(b *backup) error {
 		} else {
 			app, err := did.Parse(k.App)
 			if err != nil {
-				return invalid("an account in it is of no app")
+				return invalid("an account in it belongs to no app")
 			}
 			if a, err = w.DeriveAccount(app, t, k.Created); err != nil {
 				return fmt.Errorf("deriving an account: %w", err)
 			}
 		}
 		if a.Address != k.Address || a.App != k.App {
-			return invalid("an account in it is not of this wallet")
+			return invalid("an account in it does not belong to this wallet")
 		}
 		m.writes = append(m.writes, store.InsertAccount(a))
 	}
 	return nil
 }
 
-// decisions puts back what the person decided. Rules that allow are off.
+// decisions restores what the owner decided. Rules that allow are off.
 func (m *rebuilt) decisions(b *backup) error {
 	c := m.caller
 	if b.Policy != nil {
@@ -214,7 +213,7 @@ func (m *rebuilt) decisions(b *backup) error {
 	}
 	for _, k := range b.Revoked {
 		if k.Revoked == 0 || len(k.Hash) != 32 {
-			return invalid("a delegation in it was not withdrawn")
+			return invalid("a delegation in it was not revoked")
 		}
 		row := store.Delegation{
 			Wallet: c.WalletID, Hash: k.Hash, FromAddr: k.From, ToAddr: k.To, Expires: k.Expires, Approved: k.Approved, Revoked: k.Revoked,
@@ -229,7 +228,7 @@ func (m *rebuilt) decisions(b *backup) error {
 	return nil
 }
 
-// holdings puts back the profile, and the credentials and assets.
+// holdings restores the profile, and the credentials and assets.
 func (m *rebuilt) holdings(b *backup) error {
 	c := m.caller
 	if len(b.Profile) > 0 {
@@ -255,7 +254,7 @@ func (m *rebuilt) holdings(b *backup) error {
 	return nil
 }
 
-// secrets puts back what is kept for apps, under the tags of the new key.
+// secrets restores the secrets and keys of apps, with tags under the new key.
 func (m *rebuilt) secrets(b *backup) error {
 	c := m.caller
 	for _, k := range b.Keys {

@@ -8,9 +8,9 @@ import (
 	"walletd/internal/ledger"
 )
 
-// Snapshot gives a copy of the whole store as it is at one moment, sealed as it is, for an operator;
-// locked or not. It is on record before it is given. The caller closes the file, which has no name. Errors
-// are store.ErrSnapshot, store.ErrInUse and the store's.
+// Snapshot returns a consistent copy of the whole store, for an operator, whether the keystore is locked or not. What is
+// sealed in the store is sealed in the copy. The request is recorded before Snapshot returns. The caller closes the file,
+// which has no name. Errors are store.ErrSnapshot, store.ErrInUse and the store's.
 func (bk *Backups) Snapshot(ctx context.Context, c *auth.Caller) (*os.File, error) {
 	if err := c.RequireOperator(); err != nil {
 		return nil, err

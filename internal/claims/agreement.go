@@ -12,16 +12,15 @@ import (
 	"walletd/internal/store"
 )
 
-// agreement is the claim that the person agrees to what a digest names (DID Connect reference
-// f.5). The answer is agreed: true, with sig over the account's hash of the digest's text, which is
-// what is known to be accepted; no verifier of it is known. Only a person can agree, so no rule
-// and no grant decides it, and who does not agree rejects the question. The document at uri is
-// not fetched: the person reads it where they read.
+// agreement is the claim that the owner agrees to the document of a digest (DID Connect reference f.5). The answer
+// is agreed: true, with sig over the account's hash of the digest's text. That is the form that apps accept; no
+// verifier of it is known. Only the owner can agree, so no rule and no grant decides the claim, and an owner who
+// does not agree rejects the request. The wallet does not fetch the document at uri: the owner reads it elsewhere.
 func agreement() consent.Type {
 	return consent.Type{
 		Name:        "agreement",
 		Description: "Confirm your agreement to continue.",
-		AlwaysAsk:   "only a person can agree to something",
+		AlwaysAsk:   "only the owner can agree to something",
 		Parse: func(asked did.Object) (consent.Parsed, error) {
 			v, err := parseAgreement(asked)
 			return consent.Parsed{Read: func(_ context.Context, _ *consent.Request, c *consent.Claim) error { return readAgreement(c, v) }}, err
@@ -50,9 +49,9 @@ func parseAgreement(asked did.Object) (v approvals.AgreementView, err error) {
 }
 
 func readAgreement(c *consent.Claim, v approvals.AgreementView) error {
-	c.Once = "each agreement is agreed to for itself"
+	c.Once = "each agreement needs an approval of its own"
 	c.View.Agreement = &v
-	c.Unusual = append(c.Unusual, "The wallet has not read the document, and cannot know that the digest is of it.")
+	c.Unusual = append(c.Unusual, "The wallet has not read the document, and cannot check that the digest is its digest.")
 	c.Answer = func(r store.Receipt, w *keystore.Wallet) (map[string]any, error) {
 		sig, err := signHashed(r, w, c.Account, []byte(v.Digest))
 		if err != nil {

@@ -12,9 +12,8 @@ import (
 	"walletd/internal/wallets"
 )
 
-// asset is the claim for an asset on a chain (DID Connect reference f.7): the answer proves that
-// the wallet has the owner's key; who owns the asset the app asks the chain. Whether it was
-// consumed the wallet cannot know.
+// asset is the claim for an asset on a chain (DID Connect reference f.7). The answer proves that the wallet has the
+// owner's key; the app asks the chain who owns the asset. The wallet cannot know whether the asset was consumed.
 func asset() consent.Type {
 	return consent.Type{
 		Name:        "asset",
@@ -23,8 +22,8 @@ func asset() consent.Type {
 	}
 }
 
-// assetOrVC is the claim for either (DID Connect reference f.8). Its answer has the type of what
-// is presented, and a proof for the app alone beside it.
+// assetOrVC is the claim for an asset or a credential (DID Connect reference f.8). Its answer has the type of what is
+// presented, and with it a proof for this app alone.
 func assetOrVC() consent.Type {
 	return consent.Type{
 		Name:        "assetOrVC",
@@ -35,12 +34,12 @@ func assetOrVC() consent.Type {
 	}
 }
 
-// presenter makes the answer to a claim for a credential or an asset.
+// presenter computes the answer to a claim for a credential or an asset.
 type presenter struct {
 	w         *keystore.Wallet
 	r         store.Receipt
 	q         *consent.Request
-	account   store.Account // that it belongs to
+	account   store.Account // the account that the credential or asset belongs to
 	owner     did.DID
 	challenge string
 }
@@ -56,13 +55,13 @@ func (p presenter) present(h wallets.Holding) (map[string]any, error) {
 	return map[string]any{"presentation": presentation, "assetDid": ""}, nil
 }
 
-// either is the answer to assetOrVC.
+// either returns the answer to assetOrVC.
 func (p presenter) either(h wallets.Holding) (map[string]any, error) {
 	added, err := p.present(h)
 	if err != nil {
 		return nil, err
 	}
-	delete(added, "assetDid") // as it is answered in the wild
+	delete(added, "assetDid") // existing wallets leave it out
 	added["type"] = "asset"
 	if h.Kind == wallets.KindCredential {
 		added["type"] = "verifiableCredential"
@@ -83,15 +82,15 @@ func (p presenter) asset(h wallets.Holding) (map[string]any, error) {
 	}
 	proof, err := signHashed(p.r, p.w, p.account, []byte(p.challenge))
 	if err != nil {
-		return nil, fmt.Errorf("proving whose asset it is: %w", err)
+		return nil, fmt.Errorf("signing the proof of ownership: %w", err)
 	}
 	return map[string]any{
 		"asset": h.DID, "ownerDid": p.owner.Address(), "ownerPk": did.EncodeBase58(pk), "ownerProof": did.EncodeBase58(proof),
 	}, nil
 }
 
-// presentation is canonical JSON, signed by the account that the credential is about (reference
-// f.6). Its challenge is inside the JSON, so it can't be mistaken for another message.
+// presentation returns a presentation in canonical JSON, signed by the account that is the credential's subject
+// (reference f.6). The challenge is inside the JSON, so the presentation can't be mistaken for another message.
 func (p presenter) presentation(h wallets.Holding) (string, error) {
 	pk, err := p.w.PublicKey(p.account)
 	if err != nil {
@@ -124,8 +123,8 @@ func (p presenter) presentation(h wallets.Holding) (string, error) {
 	return string(text), nil
 }
 
-// agentProof is JSON with the seconds now, signed together with the app's address: it is for that
-// app, which accepts it for five minutes (reference f.8).
+// agentProof returns JSON with the time now, signed together with the app's address. Only that app accepts it, for
+// five minutes (reference f.8).
 func (p presenter) agentProof() (string, error) {
 	nonce := strconv.FormatInt(p.q.AppTime().Unix(), 10)
 	sig, err := signHashed(p.r, p.w, p.account, append([]byte(nonce), p.q.Caller.App.Bytes()...))
@@ -136,8 +135,8 @@ func (p presenter) agentProof() (string, error) {
 	return string(text), err
 }
 
-// verifiableCredential is the claim for a credential (DID Connect reference f.6): the answer is a
-// presentation of one that any of the filters fits, signed by the account it is about.
+// verifiableCredential is the claim for a credential (DID Connect reference f.6). The answer is a presentation of a
+// credential that matches one of the filters, signed by the account that is its subject.
 func verifiableCredential() consent.Type {
 	return consent.Type{
 		Name:        "verifiableCredential",

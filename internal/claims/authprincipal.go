@@ -9,9 +9,9 @@ import (
 	"walletd/internal/wallets"
 )
 
-// authPrincipal is the claim "which account are you?" (DID Connect reference f.1). It adds
-// nothing to the answer: the account is revealed by who signs it, or by userDid and userPk. It
-// also settles the account of all other claims of the request.
+// authPrincipal is the claim that asks which account answers (DID Connect reference f.1). It adds nothing to the
+// answer: its signer, or userDid and userPk, reveal the account. That account also answers all other claims of the
+// request.
 func authPrincipal() consent.Type {
 	return consent.Type{
 		Name:        "authPrincipal",
@@ -35,12 +35,12 @@ func authPrincipal() consent.Type {
 func readAuthPrincipal(_ context.Context, req *consent.Request, c *consent.Claim) error {
 	if !req.Owns(c.Account) {
 		c.RequireAsk("the account belongs to another app")
-		c.Unusual = append(c.Unusual, "Asks to be another account, "+c.Account.Address+", which belongs to "+wallets.AccountOwner(c.Account)+".")
+		c.Unusual = append(c.Unusual, "Asks to log in as another account, "+c.Account.Address+", which belongs to "+wallets.AccountOwner(c.Account)+".")
 	}
 	return nil
 }
 
-// readTargetType reads the account type asked for; what is absent is an ordinary account.
+// readTargetType parses the type of the account that is requested; without one it is did.AccountType.
 func readTargetType(o did.Object) (did.Type, error) {
 	t := did.AccountType()
 	raw, present := o["targetType"]

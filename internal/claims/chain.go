@@ -5,9 +5,9 @@ import (
 	"walletd/internal/did"
 )
 
-// prepareTx asks that a transaction be completed, signed and so paid (DID Connect reference f.4).
-// This wallet knows no chain: what it can't decode and show, it declines. The same holds for
-// signatures of transactions and for eth:* (signature.go).
+// prepareTx is the claim that the wallet completes and signs a transaction, and so pays it (DID Connect reference
+// f.4). This wallet supports no chain, and declines what it can't decode and show. The same holds for signatures of
+// transactions and for eth:* (signature.go).
 func prepareTx() consent.Type {
 	return consent.Type{
 		Name:        "prepareTx",

@@ -10,13 +10,12 @@ import (
 	"walletd/internal/store"
 )
 
-// KeyUse reports whether an encryptionKey that is asked for is in use as another kind of key, as a
-// sentence for the person; "" if it is not.
+// KeyUse returns a sentence for the owner if a requested encryptionKey is in use as another kind of key; "" if it is
+// not.
 type KeyUse func(ctx context.Context, req *consent.Request, c *consent.Claim) (string, error)
 
-// encryptionKey is the claim for SHA3-256(masterKey ‖ salt), returned as base58btc of 32 bytes
-// (DID Connect reference f.10). The account that answers is the session's, or with a delegation
-// the one that delegates.
+// encryptionKey is the claim for SHA3-256(masterKey ‖ salt), returned as base58btc of 32 bytes (DID Connect
+// reference f.10). The session's account answers it or, with a delegation, the account that delegates.
 func encryptionKey(inUse KeyUse) consent.Type {
 	return consent.Type{
 		Name:        "encryptionKey",
@@ -24,7 +23,7 @@ func encryptionKey(inUse KeyUse) consent.Type {
 		Parse: func(asked did.Object) (consent.Parsed, error) {
 			salt, ok := asked.Text("salt")
 			if !ok {
-				return consent.Parsed{}, did.Malformed("encryptionKey needs a salt; it may be empty, it may not be absent", nil)
+				return consent.Parsed{}, did.Malformed("encryptionKey requires the member salt, which may be empty", nil)
 			}
 			if err := consent.CheckSaltLength(salt); err != nil {
 				return consent.Parsed{}, err
@@ -58,9 +57,9 @@ func readEncryptionKey(ctx context.Context, req *consent.Request, c *consent.Cla
 	}
 	req.NoteUnsealed(c)
 	if token == "" {
-		// Never from an account that is not the asking app's own (reference f.10, rule 3).
+		// An account that is not the app's own answers only with a delegation (reference f.10, rule 3).
 		if !req.Owns(req.Account) {
-			return did.Refuse("delegation_missing", "this account belongs to another app; a delegation from it is needed")
+			return did.Refuse("delegation_missing", "this account belongs to another app; the request needs a delegation from it")
 		}
 	} else if err := req.ReadDelegation(ctx, c, token); err != nil {
 		return err

@@ -15,8 +15,8 @@ import (
 // maxFilters bounds the filters of a claim, and each list in one.
 const maxFilters = 32
 
-// readFilters reads the filters of a claim: those of its list, or, in the old form, its own
-// members, of which types names the one that lists types ("": none does).
+// readFilters parses the filters of a claim: its member filters or, in the old form, one filter of the claim's own
+// members. types is the name of the member of the old form that lists types, "" if it has none.
 func readFilters(o did.Object, types string) ([]approvals.FilterView, error) {
 	raw, present := o["filters"]
 	if !present || string(raw) == "null" || string(raw) == "[]" {
@@ -42,7 +42,7 @@ func readFilters(o did.Object, types string) ([]approvals.FilterView, error) {
 	return filters, nil
 }
 
-// readFilter reads one filter; types names the member that lists types.
+// readFilter parses one filter; types is the name of the member that lists types, or "".
 func readFilter(o did.Object, types string) (approvals.FilterView, error) {
 	var f approvals.FilterView
 	var err error
@@ -68,7 +68,7 @@ func readFilter(o did.Object, types string) (approvals.FilterView, error) {
 	return f, nil
 }
 
-// fits reports whether what is held is what a filter asks for.
+// fits reports whether a credential or asset matches a filter.
 func fits(f approvals.FilterView, h wallets.Holding) bool {
 	anyOf := func(wanted []string, has ...string) bool {
 		return len(wanted) == 0 || slices.ContainsFunc(has, func(one string) bool { return one != "" && slices.Contains(wanted, one) })
@@ -81,7 +81,7 @@ func fits(f approvals.FilterView, h wallets.Holding) bool {
 		anyOf(f.Owners, h.Owner) && equal(f.Target, h.DID) && equal(f.Address, h.DID) && equal(f.Tag, h.Tag)
 }
 
-// shownFilter is a filter with the app's words made plain.
+// shownFilter returns a filter with the app's words made plain.
 func shownFilter(f approvals.FilterView) approvals.FilterView {
 	for _, text := range []*string{&f.Target, &f.Address, &f.Tag} {
 		*text = show.Plain(*text, show.MaxName)

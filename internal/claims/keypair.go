@@ -13,16 +13,15 @@ import (
 	"walletd/internal/store"
 )
 
-// keyPair is the claim that a key be made for a server-side application and given to it (DID
-// Connect reference f.9). The wallet keeps the key, as an account that belongs to the application
-// it is: the application proves itself with it later, and its backups hang on it. It is derived
-// from the seed and the approval's id, so collecting one yes twice gives one key; no path leads
-// to it, and the words alone do not restore it.
+// keyPair is the claim that the wallet creates a key for a server-side application and discloses it (DID Connect
+// reference f.9). The wallet stores the key as an account of the new application, which authenticates with the key
+// later and whose backups depend on it. The key is derived from the seed and the approval's id, so that collecting
+// one approval twice returns the same key. It has no derivation path, and the words alone do not restore it.
 func keyPair() consent.Type {
 	return consent.Type{
 		Name:        "keyPair",
 		Description: "Please create account to continue.",
-		AlwaysAsk:   "a key pair is to be made and given away",
+		AlwaysAsk:   "the request creates a key pair and discloses it",
 		Parse:       parseKeyPair,
 	}
 }
@@ -33,7 +32,7 @@ func parseKeyPair(asked did.Object) (consent.Parsed, error) {
 		return consent.Parsed{}, err
 	}
 	if !isMoniker(moniker) {
-		return consent.Parsed{}, did.Malformed("keyPair needs a moniker: a letter or digit, then 2 to 128 letters, digits, - or _", nil)
+		return consent.Parsed{}, did.Malformed("keyPair requires the member moniker: a letter or digit, then 2 to 128 letters, digits, - or _", nil)
 	}
 	from, err := asked.OptionalText("migrateFrom", 256)
 	if err != nil {
@@ -81,12 +80,12 @@ func readKeyPair(req *consent.Request, c *consent.Claim, view approvals.KeyPairV
 	return nil
 }
 
-// newKeyPair makes the key of a label and the person's account at the application it is, with the
-// writes that keep those that are not kept yet.
+// newKeyPair derives the key pair of a label, and the wallet's account at the application that the key pair
+// identifies. writes stores those of the two that are not stored yet.
 func newKeyPair(ctx context.Context, req *consent.Request, label string, t did.Type) (pair, user store.Account, writes []store.Write, err error) {
 	w := req.Caller.Wallet.Keys()
 	if pair, err = w.NewKeyPair(label, t, req.Now.Unix()); err != nil {
-		return pair, user, nil, fmt.Errorf("making the key pair: %w", err)
+		return pair, user, nil, fmt.Errorf("deriving the key pair: %w", err)
 	}
 	application, err := did.Parse(pair.Address)
 	if err != nil {
@@ -106,7 +105,7 @@ func newKeyPair(ctx context.Context, req *consent.Request, label string, t did.T
 	return pair, user, writes, nil
 }
 
-// isMoniker is [A-Za-z0-9][-A-Za-z0-9_]{2,128}.
+// isMoniker reports whether text matches [A-Za-z0-9][-A-Za-z0-9_]{2,128}.
 func isMoniker(text string) bool {
 	if len(text) < 3 || len(text) > 129 || text[0] == '-' || text[0] == '_' {
 		return false

@@ -11,31 +11,30 @@ import (
 	"walletd/internal/show"
 )
 
-// What an app chooses and an account signs could be something else than it is called: the bytes
-// that a token's signature covers are the hash of its first two segments, which is just what a
-// text is signed by (DID Connect reference f.3). These checks keep the two apart.
+// A text that an app chooses and an account signs could be another message. The signature of a token covers the
+// hash of its first two segments, and the signature of a text covers the hash of the text (DID Connect reference
+// f.3). These checks refuse texts that could be a token or another message of the account.
 
-// checkText refuses to sign what is no text, cannot be shown, or could be a message of the
-// account's own.
+// checkText refuses to sign bytes that are not a text that can be shown, and a text that could be a message of the
+// account.
 func checkText(text, method string) error {
 	switch {
 	case looksLikeToken(text):
 		return did.Refuse("text_is_a_token", "the text is a token: signing it could give away the account")
 	case looksLikePresentation(text):
-		return did.Refuse("text_is_a_token", "the text is a credential or its presentation: signing it would prove what the person never said")
+		return did.Refuse("text_is_a_token", "the text is a credential or its presentation: a signature of it would prove a statement that the owner never made")
 	case !show.IsShowable(text):
-		return did.Refuse("blind_signature", "what is to be signed is no text that can be shown")
+		return did.Refuse("blind_signature", "the bytes to sign are not a text that can be shown")
 	case method == methodNone && len(text) == 32:
 		// A token's hash that happens to be printable costs some 2^45 tries: within reach.
-		return did.Refuse("blind_signature", "32 bytes signed as they are could be the hash of a token")
+		return did.Refuse("blind_signature", "32 bytes that are signed without hashing could be the hash of a token")
 	}
 	return nil
 }
 
-// looksLikeToken reports whether any reader could take the text for the beginning of a token.
-// Readers of the reference skip padding, blanks and whatever else is not base64, in either
-// alphabet, so this does too. Node, which runs them, knows a character by the lower byte of each
-// UTF-16 unit: to it U+0165 is an e.
+// looksLikeToken reports whether any parser could read the text as the beginning of a token. Parsers of the
+// reference skip padding, blanks and whatever else is not base64, in either alphabet, so this does too. Node, on
+// which they run, reads only the lower byte of each UTF-16 unit: it reads U+0165 as an e.
 func looksLikeToken(text string) bool {
 	header, rest, two := strings.Cut(text, ".")
 	body, _, _ := strings.Cut(rest, ".")
@@ -44,7 +43,7 @@ func looksLikeToken(text string) bool {
 
 func isLooseJSON(segment string) bool {
 	narrow := narrowed(segment)
-	before, _, _ := strings.Cut(segment, "=") // where some readers stop
+	before, _, _ := strings.Cut(segment, "=") // some parsers stop here
 	narrowBefore, _, _ := strings.Cut(narrow, "=")
 	for _, text := range []string{segment, before, narrow, narrowBefore} {
 		digits := strings.Map(func(r rune) rune {
@@ -65,7 +64,7 @@ func isLooseJSON(segment string) bool {
 		if err != nil {
 			continue
 		}
-		// Not strict: whatever some parser would read.
+		// Not strict: this accepts whatever some parser would read.
 		if raw = bytes.TrimSpace(bytes.TrimPrefix(raw, []byte("\ufeff"))); len(raw) > 0 && raw[0] == '{' && json.Valid(raw) {
 			return true
 		}
@@ -73,7 +72,7 @@ func isLooseJSON(segment string) bool {
 	return false
 }
 
-// narrowed gives the lower byte of each UTF-16 unit.
+// narrowed returns a string of the lower byte of each UTF-16 unit.
 func narrowed(text string) string {
 	units := utf16.Encode([]rune(text))
 	low := make([]byte, len(units))
@@ -83,9 +82,9 @@ func narrowed(text string) string {
 	return string(low)
 }
 
-// looksLikeTransaction reports whether the text is what an Ethereum account signs for a transaction
-// of the first kind: an RLP list of 6 texts, or of 9 with a chain's number. All its bytes can be those
-// of letters; the later kinds begin with control characters.
+// looksLikeTransaction reports whether the text is what an Ethereum account signs for a legacy transaction: an RLP
+// list of 6 strings, or of 9 with a chain id. All its bytes can be printable; the later types of transactions begin
+// with a control character.
 func looksLikeTransaction(text string) bool {
 	if text == "" || text[0] < 0xc0 || int(text[0]-0xc0) != len(text)-1 {
 		return false
@@ -107,8 +106,8 @@ func looksLikeTransaction(text string) bool {
 	return items == 6 || items == 9
 }
 
-// looksLikePresentation reports whether the text is JSON that is signed as a credential or a
-// presentation (reference f.6).
+// looksLikePresentation reports whether the text is JSON in the form of a credential or a presentation (reference
+// f.6).
 func looksLikePresentation(text string) bool {
 	var members map[string]json.RawMessage
 	if json.Unmarshal([]byte(text), &members) != nil {
@@ -122,15 +121,15 @@ func looksLikePresentation(text string) bool {
 	return false
 }
 
-// checkNonce refuses to sign a challenge or digest of the server's that is not 16 to 128 letters
-// and digits (reference f.3, rule 5).
+// checkNonce refuses to sign a challenge or a digest of the app that is not 16 to 128 letters and digits (reference
+// f.3, rule 5).
 func checkNonce(text string) error {
 	ok := len(text) >= 16 && len(text) <= 128
 	for _, r := range text {
 		ok = ok && ('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9')
 	}
 	if !ok {
-		return did.Refuse("blind_signature", "the app's challenge or digest is not 16 to 128 letters and digits, and could be something else")
+		return did.Refuse("blind_signature", "the app's challenge or digest is not 16 to 128 letters and digits, and could be another message")
 	}
 	return nil
 }

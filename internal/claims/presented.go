@@ -19,11 +19,12 @@ import (
 type presentedClaim struct {
 	filters   []approvals.FilterView
 	optional  bool
-	challenge string // the claim's own
+	challenge string // the claim's own challenge
 	kinds     []string
 }
 
-// parsePresented reads such a claim; types names the member of the old form that lists types.
+// parsePresented parses a claim for a credential or an asset of the given kinds. types is the name of the member of
+// the old form that lists types, or "".
 func parsePresented(asked did.Object, types string, kinds ...string) (consent.Parsed, error) {
 	p := presentedClaim{kinds: kinds, optional: string(asked["optional"]) == "true"}
 	var err error
@@ -36,20 +37,19 @@ func parsePresented(asked did.Object, types string, kinds ...string) (consent.Pa
 	return consent.Parsed{Read: p.read}, nil
 }
 
-// read finds what fits, newest first, but that of the session's account before others. What fits none
-// is declined after the person has closed the question, so that an app can't feel its way through what
-// a person has.
+// read finds the credential or asset to present. If none matches, the app is declined only after the owner has
+// closed the approval, so that an app can't find out by many requests what the wallet holds.
 func (p presentedClaim) read(ctx context.Context, req *consent.Request, c *consent.Claim) error {
 	for _, f := range p.filters {
 		c.View.Filters = append(c.View.Filters, shownFilter(f))
 	}
-	// The challenge is the session's or the signed request's, or for a bearer token the claim's own.
+	// The challenge is the session's or the signed request's or, for a bearer token, the claim's own.
 	challenge := req.Challenge()
 	if challenge == "" {
 		challenge = p.challenge
 	}
 	if challenge == "" || len(challenge) > auth.MaxChallenge {
-		return did.Malformed("what is presentedClaim is bound to a challenge: send one of 1 to 128 bytes", nil)
+		return did.Malformed("what is presented is bound to a challenge: the request must have a challenge of 1 to 128 bytes", nil)
 	}
 	h, found, err := p.find(ctx, req)
 	if err != nil {
@@ -57,12 +57,12 @@ func (p presentedClaim) read(ctx context.Context, req *consent.Request, c *conse
 	}
 	switch {
 	case !found && p.optional:
-		c.Unusual = append(c.Unusual, "The wallet holds nothing that fits; the answer would go without.")
+		c.Unusual = append(c.Unusual, "The wallet holds nothing that matches. The answer presents nothing.")
 		return nil
 	case !found:
-		c.NotHeld = did.Refuse("credential_not_held", "this wallet holds nothing that fits what the app asks for")
-		c.RequireAsk("the wallet holds nothing that fits")
-		c.Unusual = append(c.Unusual, "The wallet holds nothing that fits. Whatever you answer, the app is declined.")
+		c.NotHeld = did.Refuse("credential_not_held", "this wallet holds nothing that matches the request")
+		c.RequireAsk("the wallet holds nothing that matches the request")
+		c.Unusual = append(c.Unusual, "The wallet holds nothing that matches. The app is declined whatever you decide.")
 		return nil
 	}
 	owner, err := did.Parse(h.Owner)
@@ -78,7 +78,7 @@ func (p presentedClaim) read(ctx context.Context, req *consent.Request, c *conse
 		}
 	}
 	if !req.Owns(c.Account) {
-		c.RequireAsk("it belongs to another account: " + c.Account.Address)
+		c.RequireAsk("what is presented belongs to another account: " + c.Account.Address)
 		c.Unusual = append(c.Unusual, "Presents what belongs to another account, "+c.Account.Address+", of "+wallets.AccountOwner(c.Account)+".")
 	}
 	c.About, c.View.Presents = h.ID(), h.View()
@@ -95,7 +95,8 @@ func (p presentedClaim) read(ctx context.Context, req *consent.Request, c *conse
 	return nil
 }
 
-// find returns the first thing held that any filter fits.
+// find returns the credential or asset that matches one of the filters, and whether there is one. Those of the
+// session's account come before others, then credentials before assets, then the newest.
 func (p presentedClaim) find(ctx context.Context, req *consent.Request) (wallets.Holding, bool, error) {
 	all, err := req.Wallets.AllHoldings(ctx, req.Caller)
 	if err != nil {

@@ -16,8 +16,8 @@ import (
 	"walletd/internal/wallets"
 )
 
-// profile is the claim for what the person says about themselves, item by item (DID Connect
-// reference f.2). Items that the person does not give, or has not written down, are left out.
+// profile is the claim for items of the wallet's profile (DID Connect reference f.2). The answer leaves out items
+// that the owner does not disclose, and items that the profile does not have.
 func profile() consent.Type {
 	return consent.Type{
 		Name:        "profile",
@@ -51,7 +51,7 @@ func readProfile(ctx context.Context, req *consent.Request, c *consent.Claim, wa
 	}
 	given := map[string]string{}
 	for _, item := range c.Items {
-		if item != wallets.ItemDID { // it is the account, which is shown as that
+		if item != wallets.ItemDID { // the item did is the account, which is shown as such
 			given[item] = values[item]
 		}
 	}
@@ -68,7 +68,7 @@ func readProfile(ctx context.Context, req *consent.Request, c *consent.Claim, wa
 	return nil
 }
 
-// shownItem is an item's value for the person who wrote it; a picture is told by its size.
+// shownItem returns an item's value as the owner sees it; of a picture, its type and size.
 func shownItem(item, value string) string {
 	if item != wallets.ItemAvatar || value == "" {
 		return show.Plain(value, show.MaxDescription)
@@ -77,7 +77,7 @@ func shownItem(item, value string) string {
 	return fmt.Sprintf("%s, %d bytes", show.Plain(strings.TrimPrefix(kind, "data:"), show.MaxName), len(value))
 }
 
-// parseItems reads the items that a profile claim asks for, each once.
+// parseItems parses the items that a profile claim requests, each of which may appear once.
 func parseItems(asked did.Object) ([]string, error) {
 	raw, present := asked["items"]
 	if !present || string(raw) == "null" {

@@ -16,9 +16,9 @@ import (
 )
 
 const (
-	// maxText is the most bytes that are signed for an app: what a person can read.
+	// maxText bounds a text that is signed for an app, in bytes: the owner must be able to read it.
 	maxText = 16 << 10
-	// maxDisplay is the most bytes of what an app would show instead; those of passports are large.
+	// maxDisplay bounds what an app asks to show instead, in bytes; displays of passports are large.
 	maxDisplay = 64 << 10
 )
 
@@ -28,9 +28,9 @@ const (
 	typeDelegation = "fg:x:delegation"
 )
 
-// signature is the claim for a signature over a text, or over a delegation (DID Connect reference
-// f.3). What the server calls a text can be a token of the account, so it is a signing oracle
-// unless every rule of f.3 is kept: oracle.go.
+// signature is the claim for a signature over a text or over a delegation (DID Connect reference f.3). What the app
+// calls a text can be a token of the account, so the claim is a signing oracle unless every rule of f.3 is
+// enforced (oracle.go).
 func signature() consent.Type {
 	return consent.Type{
 		Name:        "signature",
@@ -46,7 +46,7 @@ func signature() consent.Type {
 type message struct {
 	typeURL string
 	text    string
-	method  string // how it is hashed
+	method  string // the hash function, or methodNone
 	display string
 	meta    did.Object // of a delegation
 }
@@ -65,7 +65,7 @@ func parseMessage(asked did.Object) (m message, err error) {
 		if strings.HasPrefix(m.typeURL, "eth:") {
 			return m, cannotShow("Ethereum transactions and data")
 		}
-		return m, did.Refuse("claim_unsupported", "this wallet does not sign what is of that typeUrl")
+		return m, did.Refuse("claim_unsupported", "this wallet does not sign messages of that typeUrl")
 	}
 	if m.text, err = readOrigin(asked); err != nil {
 		return m, err
@@ -82,14 +82,14 @@ func parseMessage(asked did.Object) (m message, err error) {
 	m.meta = did.Object{}
 	if raw, present := asked["meta"]; present && m.typeURL == typeDelegation && strings.HasPrefix(string(raw), "{") {
 		if m.meta, err = did.ParseObject(raw); err != nil {
-			return m, did.Malformed("meta is an object with members that can be mistaken for one another", err)
+			return m, did.Malformed("meta must be a JSON object without duplicate members", err)
 		}
 	}
 	return m, nil
 }
 
 func (m message) read(_ context.Context, req *consent.Request, c *consent.Claim) error {
-	c.Once = "each text is signed for itself"
+	c.Once = "each signature needs an approval of its own"
 	account, err := did.Parse(req.Account.Address)
 	if err != nil {
 		return fmt.Errorf("reading the account: %w", err)
@@ -104,7 +104,7 @@ func (m message) read(_ context.Context, req *consent.Request, c *consent.Claim)
 	} else if err := checkText(m.text, m.method); err != nil {
 		return err
 	} else if account.Type().Hash == did.Keccak && looksLikeTransaction(m.text) {
-		return did.Refuse("blind_signature", "the text is a transaction of Ethereum, which this wallet cannot show")
+		return did.Refuse("blind_signature", "the text is an Ethereum transaction, which this wallet cannot show")
 	}
 	c.View.Text = &approvals.TextView{TypeURL: m.typeURL, Method: m.method, Text: show.EscapeLines(m.text), Display: show.Plain(m.display, show.MaxDescription)}
 	c.Answer = func(r store.Receipt, w *keystore.Wallet) (map[string]any, error) {
@@ -121,14 +121,14 @@ func (m message) read(_ context.Context, req *consent.Request, c *consent.Claim)
 	return nil
 }
 
-// readOrigin reads the text that is to be signed. A digest alone could be the hash of a token.
+// readOrigin parses the text to sign. It refuses a digest without its text, which could be the hash of a token.
 func readOrigin(o did.Object) (string, error) {
 	origin, err := o.OptionalText("origin", maxText*137/100+2)
 	if err != nil {
 		return "", err
 	}
 	if origin == "" {
-		return "", did.Refuse("blind_signature", "signing a digest without the text it is of could give away the account")
+		return "", did.Refuse("blind_signature", "a signature of a digest without its text could give away the account")
 	}
 	b, err := did.DecodeBase58(origin, maxText)
 	if err != nil {
@@ -139,27 +139,26 @@ func readOrigin(o did.Object) (string, error) {
 
 const methodNone = "none"
 
-// checkMethod refuses a method that is not signed. What is signed is the hash that the account's DID
-// names, whatever method says (reference f.3); other methods than the default, that one and none
-// have no evidence of use.
+// checkMethod refuses a method that this wallet does not sign. The signature is over the hash that the account's DID
+// names, whatever method says (reference f.3). No app is known that uses a method other than the default, that hash,
+// or none.
 func (m message) checkMethod(account did.DID) error {
 	switch m.method {
 	case methodNone:
 		if account.Type().Key != did.Ed25519 {
-			return did.Refuse("blind_signature", "this account signs hashes only, and a hash given without its text could be that of a token")
+			return did.Refuse("blind_signature", "this account signs hashes only, and a hash without its text could be the hash of a token")
 		}
 	case did.SHA3.String(), account.Type().Hash.String():
 	default:
-		return did.Refuse("claim_unsupported", "this wallet signs the hash that belongs to the account, not another")
+		return did.Refuse("claim_unsupported", "this wallet signs with the account's own hash function only")
 	}
 	return nil
 }
 
-// readUnsigned makes the checks of reference g.ii.1 on a delegation that is to be signed. Only a
-// person can decide it.
+// readUnsigned makes the checks of reference g.ii.1 on a delegation to sign. Only the owner can decide about it.
 func (m message) readUnsigned(req *consent.Request, c *consent.Claim, account did.DID) error {
 	if m.method == methodNone || account.Type().Hash != did.SHA3 {
-		return did.Refuse("claim_unsupported", "a delegation is signed over its SHA3 by an account that hashes with SHA3")
+		return did.Refuse("claim_unsupported", "a delegation must be hashed with SHA3, by an account whose hash function is SHA3")
 	}
 	d, err := delegation.CheckUnsigned(m.text, account, req.Signer(), m.meta, req.Now)
 	if err != nil {
@@ -168,16 +167,16 @@ func (m message) readUnsigned(req *consent.Request, c *consent.Claim, account di
 	if err := req.CheckLifetime(d); err != nil {
 		return err
 	}
-	c.RequireAsk("a delegation is to be signed")
+	c.RequireAsk("the request asks for a signature of a delegation")
 	c.View.Delegation = describeUnsigned(d)
 	c.Unusual = append(c.Unusual, "With this signature "+d.To.Address()+" can act in the name of "+d.From.Address()+".")
 	return nil
 }
 
-// describeUnsigned puts a delegation that is to be signed in words, with every permission it gives.
+// describeUnsigned returns a delegation to sign with sentences that name every permission it grants.
 func describeUnsigned(d delegation.Delegation) *approvals.DelegationWords {
 	words := approvals.DescribeDelegation(d)
-	words.Hash = "" // it has none before it is signed
+	words.Hash = "" // a delegation has no hash before it is signed
 	var roles []string
 	for _, role := range d.Roles {
 		roles = append(roles, show.Plain(role, show.MaxName))
@@ -194,13 +193,13 @@ func describeUnsigned(d delegation.Delegation) *approvals.DelegationWords {
 	return words
 }
 
-// cannotShow refuses what a person could not judge.
+// cannotShow returns the refusal of something that the owner could not read.
 func cannotShow(what string) error {
-	return did.Refuse("claim_unsupported", "this wallet cannot decode and show "+what+", so it signs none")
+	return did.Refuse("claim_unsupported", "this wallet cannot decode and show "+what+", and does not sign them")
 }
 
-// signHashed signs a message as dApps verify it: the bare signature over the hash that the
-// account's DID names (reference f.3).
+// signHashed signs the hash of a message, with the hash function that the account's DID names, which is how dApps
+// verify it (reference f.3).
 func signHashed(r store.Receipt, w *keystore.Wallet, a store.Account, message []byte) (keystore.Signature, error) {
 	account, err := did.Parse(a.Address)
 	if err != nil {
@@ -209,7 +208,7 @@ func signHashed(r store.Receipt, w *keystore.Wallet, a store.Account, message []
 	return w.SignBytes(r, a, account.Type().Hash.Sum(message))
 }
 
-// signBytes signs a message as it is (method none).
+// signBytes signs a message without hashing it (method none).
 func signBytes(r store.Receipt, w *keystore.Wallet, a store.Account, message []byte) (keystore.Signature, error) {
 	return w.SignBytes(r, a, message)
 }

@@ -2,8 +2,8 @@ package claims
 
 import "walletd/internal/consent"
 
-// Types returns the claim types of DID Connect (reference f). inUse tells what else the key for a salt
-// is used for, if the person is asked about it.
+// Types returns the claim types of DID Connect (reference f). inUse is called when the owner is asked about an
+// encryptionKey.
 func Types(inUse KeyUse) []consent.Type {
 	return []consent.Type{
 		authPrincipal(), encryptionKey(inUse), profile(), signature(), agreement(),

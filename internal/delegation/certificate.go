@@ -11,8 +11,8 @@ import (
 // claimPrincipal is the claim type that asks who the user is.
 const claimPrincipal = "authPrincipal"
 
-// Certificate is an app's verified word that an agent may ask in its name.
-// What it covers is asked with [Connect.Allow].
+// Certificate is an app's verified permission for an agent to send requests in
+// its name. [Connect.Allow] checks what it covers.
 type Certificate struct {
 	Hash    [32]byte // SHA3-256 of its text
 	Expires time.Time
@@ -21,13 +21,13 @@ type Certificate struct {
 	ops         map[string]json.RawMessage // the legacy form; nil without
 }
 
-// ClaimRequest is as much of a requested claim as a certificate can limit.
+// ClaimRequest holds the parts of a requested claim that a certificate can limit.
 type ClaimRequest struct {
 	Type  string
 	Items []string // of profile, after its default was filled in
 }
 
-// verifyCertificate is g.i, checks 5 to 10.
+// verifyCertificate makes checks 5 to 10 of reference g.i.
 func verifyCertificate(outer did.Object, app, agent did.DID, key []byte, now time.Time) (*Certificate, error) {
 	content, ok := certificateOf(outer)
 	if !ok {
@@ -62,7 +62,8 @@ func verifyCertificate(outer did.Object, app, agent did.DID, key []byte, now tim
 	return certificate, nil
 }
 
-// certificateOf finds the text of the certificate: the first verifiable claim.
+// certificateOf returns the text of the certificate, which is the first
+// verifiable claim, and whether there is one.
 func certificateOf(body did.Object) (string, bool) {
 	var list []json.RawMessage
 	if json.Unmarshal(body["verifiableClaims"], &list) != nil || len(list) == 0 {
@@ -77,9 +78,9 @@ func certificateOf(body did.Object) (string, bool) {
 	return content, kind == "certificate" && content != ""
 }
 
-// namesAgent tells whether a certificate is for this agent. It names it in
-// agentDid or, older, in to; with both, both must name it, for other wallets
-// read either.
+// namesAgent reports whether a certificate is for this agent. It names the agent
+// in agentDid or, in the older form, in to. If it has both members, both must
+// name the agent, because other wallets read either.
 func namesAgent(body did.Object, agent did.DID) bool {
 	named := false
 	for _, name := range []string{"agentDid", "to"} {
@@ -94,9 +95,9 @@ func namesAgent(body did.Object, agent did.DID) bool {
 	return named
 }
 
-// Allow checks that the certificate covers every claim that is asked (g.i,
-// checks 11 to 13). Without an agent everything is the app's own to ask. It
-// belongs before each answer, since a later step may ask for more.
+// Allow checks that the certificate covers every requested claim (g.i, checks 11
+// to 13). Without an agent it allows everything. Callers call it before each
+// answer, because a later step of a session may request more.
 func (c Connect) Allow(claims []ClaimRequest) error {
 	if c.Certificate == nil {
 		return nil
@@ -117,8 +118,8 @@ func (c Connect) Allow(claims []ClaimRequest) error {
 	return nil
 }
 
-// allowsOp is the legacy form, check 12: the claim type is a key, and a profile
-// asks for nothing outside a list that is not empty.
+// allowsOp makes check 12, for the legacy form: the claim type must be a key of
+// ops and, if its list is not empty, a profile may request only items of the list.
 func (c *Certificate) allowsOp(claim ClaimRequest) bool {
 	items, ok := textsOf(c.ops[claim.Type])
 	if !ok {

@@ -15,8 +15,8 @@ const maxSalt = 4 << 10
 // presented for.
 const claimEncryptionKey = "encryptionKey"
 
-// Verify reads the delegation that came with an encryptionKey claim and makes
-// checks 1 to 7 of DID Connect reference g.ii.2. asker is the DID that signed
+// Verify parses the delegation of an encryptionKey claim and makes checks 1 to 7
+// of DID Connect reference g.ii.2. requester is the DID that signed
 // the request: the agent's in Delegated Connect, else the app's. Check 8 is the
 // wallet's (account_not_held), check 9 is [Delegation.CheckSalt].
 func Verify(token string, requester did.DID, now time.Time) (Delegation, error) {
@@ -32,7 +32,7 @@ func Verify(token string, requester did.DID, now time.Time) (Delegation, error) 
 	}
 	from, ok := memberDID(unverified.Body, "from")
 	if !ok {
-		return Delegation{}, malformed("it does not say whose account it is for")
+		return Delegation{}, malformed("it does not name the account that delegates")
 	}
 	userPk, _ := unverified.Body.Text("userPk")
 	key, err := did.DecodePublicKey(userPk)
@@ -73,8 +73,8 @@ func Verify(token string, requester did.DID, now time.Time) (Delegation, error) 
 	}, nil
 }
 
-// checkRecipient is check 5. A second name for the recipient, as certificates
-// have it, may be there but must not be somebody else's.
+// checkRecipient makes check 5. The delegation may name its recipient in agentDid
+// too, as certificates do; then both members must name the requester.
 func checkRecipient(body did.Object, requester did.DID) error {
 	if to, ok := memberDID(body, "to"); !ok || to != requester {
 		return agentMismatch()
@@ -87,9 +87,9 @@ func checkRecipient(body did.Object, requester did.DID) error {
 	return nil
 }
 
-// CheckSalt is check 9: the salt must be the delegating account itself, by its
-// bytes (reference b.1), so that other spellings of them count and a DID with
-// its prefix, which hashes to another key, does not. Refused with
+// CheckSalt makes check 9: the bytes of the salt must be those of the delegating
+// account (reference b.1). Any spelling of these bytes is accepted. A DID with
+// its prefix is not, because it derives another key. The refusal is
 // salt_mismatch.
 func (d Delegation) CheckSalt(salt string) error {
 	if d.From.IsZero() || len(salt) > maxSalt || !bytes.Equal(did.LooseBytes(salt), d.From.Bytes()) {

@@ -1,8 +1,8 @@
-// Package delegation reads the tokens by which one party lets another act: a
-// token in, a verified value out, or a refusal with the code of DID Connect
-// reference section l. It keeps nothing and asks no clock.
+// Package delegation verifies the tokens by which one party lets another act for
+// it. Its functions take a token and return a verified value, or a refusal with
+// a code of DID Connect reference section l. They store nothing and have no clock.
 //
-// Three things carry the name, one file each:
+// There are three kinds of delegation, one file each:
 //
 //	claim.go        a delegation that comes with an encryptionKey claim (g.ii.2)
 //	unsigned.go     the same before the wallet signs it                 (g.ii.1)
@@ -11,10 +11,10 @@
 //
 // The DelegationTokens of g.iii are refused: no app is known that uses them.
 //
-// What a token says is only ever used after its signature held, and the checks
-// run in the reference's order, so that a code names the first thing wrong.
-// How long a delegation may live is policy and not decided here, nor whether
-// the wallet holds the account.
+// The contents of a token are used only after its signature was verified, and the
+// checks run in the reference's order, so that a code names the first failure.
+// The caller checks how long a delegation may last, and whether the wallet holds
+// the account.
 package delegation
 
 import (
@@ -32,9 +32,8 @@ const roleConnect = "DIDConnectAgent"
 
 // Delegation says that the account From lets the party To act for it.
 type Delegation struct {
-	// Hash is SHA3-256 of the token's text. It names this very delegation: in
-	// the grant that was made for it, and in the record. Zero before it is
-	// signed.
+	// Hash is SHA3-256 of the token's text. It names the delegation in grants and
+	// in the audit log. It is zero before the delegation is signed.
 	Hash [32]byte
 	// From is the account that delegates, To the party that may act.
 	From, To did.DID
@@ -43,21 +42,20 @@ type Delegation struct {
 	FromKey []byte
 	// Claims are the claim types that the role DIDConnectAgent lists.
 	Claims []string
-	// Roles are all roles and bare permissions, to be shown to a person. They
-	// are text of the other side: escape before showing.
+	// Roles are all roles and bare permissions, to be shown to the owner. They are
+	// untrusted text: escape them before showing them.
 	Roles []string
-	// IssuedAt and NotBefore are zero if the token does not say, and otherwise
-	// what the issuer chose to write: how long a delegation lives is only told
-	// by Expires.
+	// IssuedAt and NotBefore are zero if the token does not have them. The issuer
+	// can write any time there; only Expires limits how long a delegation lasts.
 	IssuedAt, NotBefore, Expires time.Time
 }
 
-// hashOf names a token by its text.
+// hashOf returns the hash that names a token.
 func hashOf(token string) [32]byte { return sha3.Sum256([]byte(token)) }
 
-// isDelegationToken tells the DelegationTokens of reference g.iii, which nothing
-// here takes, from all others. The packages write typ; a header that says it
-// under either name means it.
+// isDelegationToken reports whether a token is a DelegationToken of reference
+// g.iii, which this package refuses. The packages write the member typ; type
+// counts as well.
 func isDelegationToken(header did.Object) bool {
 	for _, name := range []string{"typ", "type"} {
 		if kind, _ := header.Text(name); strings.EqualFold(kind, "DelegationToken") {
@@ -67,9 +65,9 @@ func isDelegationToken(header did.Object) bool {
 	return false
 }
 
-// verifyInner verifies a token that another message carries, with the signer
-// named by iss (c.8), and says what is wrong in codes of its own: a caller must
-// be able to tell the delegation's fault from that of the message around it.
+// verifyInner verifies a token inside another message, whose signer iss names
+// (c.8). Its refusals have codes of their own, so that a caller can tell a bad
+// delegation from a bad message around it.
 func verifyInner(token did.Token, key []byte, now time.Time) (did.Token, error) {
 	verified, err := token.Verify(did.Check{PublicKey: key, Now: now})
 	if err == nil {
@@ -81,18 +79,18 @@ func verifyInner(token did.Token, key []byte, now time.Time) (did.Token, error) 
 	case "jwt_iat_future", "jwt_nbf_future":
 		return did.Token{}, did.Refuse("delegation_not_yet_valid", "the delegation is not valid yet; check the clocks")
 	case "jwt_no_exp":
-		return did.Token{}, did.Refuse("delegation_no_exp", "the delegation has no end")
+		return did.Token{}, did.Refuse("delegation_no_exp", "the delegation has no expiry")
 	case "jwt_malformed", "jwt_time_invalid":
 		return did.Token{}, malformed("a time in it cannot be read")
 	default:
-		return did.Token{}, did.Refuse("delegation_bad_signature", "the delegation was not signed by who issued it")
+		return did.Token{}, did.Refuse("delegation_bad_signature", "the delegation was not signed by its issuer")
 	}
 }
 
-// blame gives mismatch if pk is not a sound key behind signer, which is the
-// first thing to be said of whatever was to be verified with it, and err
-// otherwise. It is asked after something failed: what has verified has shown its
-// key to be sound, and to look at that closely costs a third of a verification.
+// blame returns mismatch if pk is not a valid key of signer, and err otherwise. In
+// the reference's order that check comes before verification. It is made only after
+// a failure, because a signature that verifies proves the key, and the check costs
+// a third of a verification.
 func blame(signer did.DID, pk []byte, mismatch, err error) error {
 	if signer.CheckPublicKey(pk) != nil {
 		return mismatch
@@ -100,17 +98,17 @@ func blame(signer did.DID, pk []byte, mismatch, err error) error {
 	return err
 }
 
-// malformed refuses a delegation that cannot be read.
+// malformed returns the refusal of a delegation that cannot be parsed.
 func malformed(why string) error {
 	return did.Refuse("delegation_malformed", "the delegation cannot be read: "+why)
 }
 
-// agentMismatch refuses a delegation that is for somebody else.
+// agentMismatch returns the refusal of a delegation for another party.
 func agentMismatch() error {
-	return did.Refuse("delegation_agent_mismatch", "the delegation is for another party than the one that asks")
+	return did.Refuse("delegation_agent_mismatch", "the delegation is for another party than the requester")
 }
 
-// memberDID reads a member that names a party.
+// memberDID parses a member that holds a DID.
 func memberDID(body did.Object, name string) (did.DID, bool) {
 	text, ok := body.Text(name)
 	if !ok {

@@ -6,8 +6,8 @@ import (
 	"walletd/internal/did"
 )
 
-// permissions is what the member of that name lists, read without mercy:
-// whatever is not of the expected type gives nothing.
+// permissions holds what the member permissions grants. An entry of an unexpected
+// type grants nothing.
 type permissions struct {
 	listed  bool     // the member is there and not an empty array
 	connect bool     // some entry has the role DIDConnectAgent
@@ -15,9 +15,9 @@ type permissions struct {
 	roles   []string // all roles and bare strings, for showing
 }
 
-// readPermissions reads the member permissions. Entries may be objects with a
-// role, or bare strings of other services (g.ii.1), which grant nothing here.
-// same compares an entry's role with DIDConnectAgent.
+// readPermissions parses the member permissions. Entries may be objects with a
+// role, or bare strings for other services (g.ii.1), which grant nothing here.
+// same reports whether an entry's role is DIDConnectAgent.
 func readPermissions(body did.Object, same func(role string) bool) (permissions, error) {
 	raw, present := body["permissions"]
 	if !present || string(raw) == "null" {
@@ -35,8 +35,9 @@ func readPermissions(body did.Object, same func(role string) bool) (permissions,
 				p.roles = append(p.roles, name)
 			}
 		case '{':
-			// Read once more by exact names: a case variant of role or claims
-			// would mean one thing here and another to a looser reader.
+			// ParseObject refuses names that differ only in case: a case variant of
+			// role or claims would mean one thing here and another to a parser that
+			// ignores case.
 			member, err := did.ParseObject(entry)
 			if err != nil {
 				return permissions{}, malformed("a permission is ambiguous")
@@ -56,12 +57,12 @@ func readPermissions(body did.Object, same func(role string) bool) (permissions,
 	return p, nil
 }
 
-// textOf reads a JSON string.
+// textOf parses a JSON string.
 func textOf(raw json.RawMessage) (string, bool) {
 	return did.Object{"": raw}.Text("")
 }
 
-// textsOf reads a JSON array that holds strings and nothing else.
+// textsOf parses a JSON array of strings.
 func textsOf(raw json.RawMessage) ([]string, bool) {
 	var entries []json.RawMessage
 	if len(raw) == 0 || raw[0] != '[' || json.Unmarshal(raw, &entries) != nil {
@@ -78,8 +79,8 @@ func textsOf(raw json.RawMessage) ([]string, bool) {
 	return texts, true
 }
 
-// foldEqual compares ASCII text without case. strings.EqualFold would also take
-// the Kelvin sign for a k.
+// foldEqual compares ASCII text without case. strings.EqualFold would also accept
+// the Kelvin sign as a k.
 func foldEqual(a, b string) bool {
 	if len(a) != len(b) {
 		return false

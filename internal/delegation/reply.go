@@ -6,27 +6,27 @@ import (
 	"walletd/internal/did"
 )
 
-// Reply is what an app sends to be recognised: a signed request of its own, or
-// one of a DID Connect session. Keys are text as DID Connect reference b has
-// them; AgentPk is empty when the app speaks for itself.
+// Reply is a signed message of an app: a signed request of its own, or a reply in a
+// DID Connect session. Keys are text in the form of DID Connect reference b. AgentPk
+// is empty if the app signed itself.
 type Reply struct {
 	AppPk, AgentPk, AuthInfo string
 }
 
-// Connect says who really sent a Reply.
+// Connect is the verified sender of a Reply.
 type Connect struct {
-	// App is whom the accounts are derived for. Agent is the party that signed
-	// in the app's name, zero if the app signed itself.
+	// App is the app for which accounts are derived. Agent is the party that
+	// signed in the app's name, zero if the app signed itself.
 	App, Agent did.DID
 	// AppKey is the app's public key, in the form its DID hashes.
 	AppKey []byte
 	// Token is the verified authInfo.
 	Token did.Token
-	// Certificate is the app's word for the agent; nil without one.
+	// Certificate is the app's certificate for the agent; nil without an agent.
 	Certificate *Certificate
 }
 
-// Requester is the DID that signed the request, to whom a delegation must be
+// Requester returns the DID that signed the request, to which a delegation must be
 // addressed (g.ii.2, check 5).
 func (c Connect) Requester() did.DID {
 	if c.Certificate != nil {
@@ -40,8 +40,8 @@ func (c Connect) Requester() did.DID {
 // reference g.i. Checks 11 to 13 depend on what is asked: [Connect.Allow].
 // Times have the tolerance of c.6.
 //
-// The last reply of an ECDSA app proves nothing (c.7) and is refused with
-// final_unauthenticated; its text can be had from [did.ReadToken].
+// The last reply of an ECDSA app is not authenticated (c.7). It is refused with
+// final_unauthenticated; [did.ReadToken] returns its text.
 func VerifyReply(r Reply, now time.Time) (Connect, error) {
 	outer, err := did.ReadToken(r.AuthInfo)
 	if err != nil {
@@ -52,16 +52,16 @@ func VerifyReply(r Reply, now time.Time) (Connect, error) {
 	case signer == "" && r.AgentPk == "":
 		return verifyApp(r, outer, now)
 	case signer == "":
-		return Connect{}, did.Refuse("agent_did_missing", "the request has the key of an agent and does not name it")
+		return Connect{}, did.Refuse("agent_did_missing", "the request has the key of an agent and does not name the agent")
 	case r.AgentPk == "":
-		return Connect{}, did.Refuse("agent_pk_missing", "the request names an agent and has no key of it")
+		return Connect{}, did.Refuse("agent_pk_missing", "the request names an agent and has no key of the agent")
 	}
 	return verifyAgent(r, outer, signer, now)
 }
 
-// agentMember is the name of the member that names the agent; "" if none does.
-// Old replies write to, which alone can mean other things, so it counts only
-// beside a certificate.
+// agentMember returns the name of the member that names the agent; "" if none does.
+// Old replies write to, which can have other meanings, so it counts only together
+// with a certificate.
 func agentMember(body did.Object) string {
 	if _, named := body["agentDid"]; named {
 		return "agentDid"
@@ -74,7 +74,7 @@ func agentMember(body did.Object) string {
 	return ""
 }
 
-// verifyApp is the plain case: the app signed its own request.
+// verifyApp verifies a request that the app signed itself.
 func verifyApp(r Reply, outer did.Token, now time.Time) (Connect, error) {
 	key, err := did.DecodePublicKey(r.AppPk)
 	if err != nil {
@@ -87,7 +87,7 @@ func verifyApp(r Reply, outer did.Token, now time.Time) (Connect, error) {
 	return Connect{App: verified.Signer, AppKey: key, Token: verified}, nil
 }
 
-// verifyAgent is g.i, checks 1 to 10, in their order.
+// verifyAgent makes checks 1 to 10 of g.i, in their order.
 func verifyAgent(r Reply, outer did.Token, signer string, now time.Time) (Connect, error) {
 	agent, ok := memberDID(outer.Body, signer)
 	if text, _ := outer.Body.Text(signer); text == "" {
@@ -111,7 +111,7 @@ func verifyAgent(r Reply, outer did.Token, signer string, now time.Time) (Connec
 	return c, nil
 }
 
-// verifyBoth is g.i, checks 4 to 10: the agent's signature and the app's.
+// verifyBoth makes checks 4 to 10 of g.i: the agent's signature and the app's.
 func verifyBoth(outer did.Token, signer string, agent did.DID, key, agentKey []byte, now time.Time) (Connect, error) {
 	app := outer.Signer
 	verified, err := outer.Verify(did.Check{PublicKey: agentKey, Signer: signer, Now: now, Final: isFinal(outer.Body)})
@@ -137,7 +137,8 @@ func agentKeyMismatch() error {
 	return did.Refuse("agent_pk_mismatch", "the agent's DID does not belong to the key in the request")
 }
 
-// isFinal tells the last reply of a session from a request (d.4, check 6).
+// isFinal reports whether a body is the last reply of a session, and not a request
+// (d.4, check 6).
 func isFinal(body did.Object) bool {
 	_, final := body["status"]
 	return final

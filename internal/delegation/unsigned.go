@@ -12,19 +12,19 @@ const (
 	// maxToken bounds a delegation or a certificate before any work is done on it,
 	// in bytes.
 	maxToken = 64 << 10
-	// maxUnsigned is maxToken for what is not signed yet: what a signature may add
-	// still fits.
+	// maxUnsigned is maxToken for a token that is not signed yet, with room for its
+	// signature.
 	maxUnsigned = 60 << 10
 )
 
 // CheckUnsigned makes the checks of DID Connect reference g.ii.1 on the text
-// header64.body64 that a signature claim of type fg:x:delegation wants signed.
-// signer is the account that would sign, asker the app or agent in whose
-// session it is asked, meta the claim's member of that name (nil without). The
-// result is for showing to a person; its Hash and FromKey are not known yet.
+// header64.body64 that a signature claim of type fg:x:delegation asks to sign.
+// signer is the account that would sign, requester the app or agent that sent the
+// request, meta the claim's member of that name, nil without. The result is shown
+// to the owner; it has no Hash and no FromKey yet.
 //
-// It does not look at how long the delegation lives, nor whether signer's hash
-// is sha3, without which the signature is none of the token (g.ii).
+// The caller checks how long the delegation lasts, and that signer's hash function
+// is sha3, without which the signature does not verify as the token's (g.ii).
 func CheckUnsigned(origin string, signer, requester did.DID, meta did.Object, now time.Time) (Delegation, error) {
 	header, body, err := readUnsigned(origin)
 	if err != nil {
@@ -39,7 +39,7 @@ func CheckUnsigned(origin string, signer, requester did.DID, meta did.Object, no
 	for _, name := range []string{"jwt", "headerAndPayload"} {
 		if raw, present := meta[name]; present {
 			if text, ok := textOf(raw); !ok || text != origin {
-				return Delegation{}, malformed("what is shown is not what is to be signed")
+				return Delegation{}, malformed("the text that is shown is not the text to sign")
 			}
 		}
 	}
@@ -59,8 +59,8 @@ func CheckUnsigned(origin string, signer, requester did.DID, meta did.Object, no
 		}
 	}
 	if _, present := body["ops"]; present {
-		// A certificate of the old form (g.i, check 12), which permissions would not tell.
-		return Delegation{}, malformed("it gives permissions as ops, which cannot be told in words")
+		// The token is a certificate of the legacy form (g.i, check 12), whose ops the permissions do not show.
+		return Delegation{}, malformed("it grants permissions as ops, which cannot be described")
 	}
 	granted, err := readPermissions(body, func(role string) bool { return foldEqual(role, roleConnect) })
 	if err != nil {
@@ -70,9 +70,9 @@ func CheckUnsigned(origin string, signer, requester did.DID, meta did.Object, no
 	return d, nil
 }
 
-// isSessionMember knows the names that make a body a message of DID Connect: a
-// login, a request, or the last reply of an app. Signed, such a body would speak
-// for the account in a session that nobody sees.
+// isSessionMember reports whether a member makes a body a message of DID Connect: a
+// login, a request, or the last reply of an app. With a signature, such a body could
+// act for the account in a session that the owner does not see.
 func isSessionMember(name string) bool {
 	for _, member := range []string{"challenge", "action", "requestedClaims", "status", "verifiableClaims"} {
 		if foldEqual(name, member) {
@@ -82,7 +82,7 @@ func isSessionMember(name string) bool {
 	return false
 }
 
-// readUnsigned takes header64.body64 apart.
+// readUnsigned parses header64.body64.
 func readUnsigned(origin string) (header, body did.Object, err error) {
 	if len(origin) > maxUnsigned {
 		return nil, nil, malformed("it is too long")
@@ -98,14 +98,14 @@ func readUnsigned(origin string) (header, body did.Object, err error) {
 			return nil, nil, malformed("it is not base64url")
 		}
 		if objects[i], err = did.ParseObject(raw); err != nil {
-			return nil, nil, malformed("it is not JSON that all readers read alike")
+			return nil, nil, malformed("it is not JSON without duplicate members")
 		}
 	}
 	return objects[0], objects[1], nil
 }
 
-// isAlgorithm tells whether alg, as a header writes it, is what the account
-// signs with (c.1).
+// isAlgorithm reports whether alg, as a header writes it, is the signature algorithm
+// of the account (c.1).
 func isAlgorithm(alg string, account did.DID) bool {
 	var names []string
 	switch account.Type().Key {
@@ -121,11 +121,10 @@ func isAlgorithm(alg string, account did.DID) bool {
 	return slices.ContainsFunc(names, func(name string) bool { return foldEqual(name, alg) })
 }
 
-// checkIssuer refuses a delegation in which anybody but the signing account
-// lets somebody act. from and userPk may be missing: delegations for other
-// services have neither.
+// checkIssuer refuses a delegation whose issuer is not the account that signs it. from
+// and userPk may be missing, because delegations for other services have neither.
 func checkIssuer(body did.Object, signer did.DID) error {
-	mismatch := did.Refuse("delegation_issuer_mismatch", "the delegation is not from the account that is to sign it")
+	mismatch := did.Refuse("delegation_issuer_mismatch", "the delegation is not issued by the account that signs it")
 	if issuer, ok := memberDID(body, "iss"); !ok || issuer != signer {
 		return mismatch
 	}
@@ -143,10 +142,10 @@ func checkIssuer(body did.Object, signer did.DID) error {
 	return nil
 }
 
-// readTimes reads the times of a body that nobody has signed yet.
+// readTimes parses the times of a body that is not signed yet.
 func (d *Delegation) readTimes(body did.Object, now time.Time) error {
 	if _, present := body["exp"]; !present {
-		return did.Refuse("delegation_no_exp", "the delegation has no end")
+		return did.Refuse("delegation_no_exp", "the delegation has no expiry")
 	}
 	for name, into := range map[string]*time.Time{"iat": &d.IssuedAt, "nbf": &d.NotBefore, "exp": &d.Expires} {
 		t, err := body.Time(name)

@@ -24,32 +24,32 @@ import (
 	"walletd/internal/store"
 )
 
-// DefaultSalt is the salt of an app's secret storage key where the app names none: the key is the
-// app's encryptionKey for this text, for good.
+// DefaultSalt is the salt of an app's secret storage key if the app names none. It can never change: the key is the
+// app's encryptionKey for this text.
 const DefaultSalt = "m.secret_storage"
 
 // Limits of secret storage (design section 10).
 const (
-	MaxKeys    = 100 // salts that an app may have made a key for
-	maxOffered = 16  // descriptions in one question
-	maxNoted   = 32  // ids, or tokens, remembered of a key; the oldest is forgotten
+	MaxKeys    = 100 // salts for which an app may have a key
+	maxOffered = 16  // descriptions in one request
+	maxNoted   = 32  // ids, and tokens, stored for a key; the oldest is dropped
 	maxKeyName = 255
 )
 
-// ErrNoKey: none of the app's keys fits any of the descriptions offered.
-var ErrNoKey = errors.New("no key of this app fits what was offered")
+// ErrNoKey: none of the app's keys matches any of the descriptions in the request.
+var ErrNoKey = errors.New("no key of this app matches a description in the request")
 
-// Types are the claim types of secret storage. Each has routes of its own.
+// Types returns the claim types of secret storage. Each has routes of its own.
 func Types() []consent.Type {
 	return []consent.Type{secretStorageKey(), secretRead(), secretWrite()}
 }
 
-// secretStorageKey is the claim for a secret storage key. The key is the app's encryptionKey for
-// a salt, as it is: so what holds of a salt there holds here.
+// secretStorageKey is the claim for a secret storage key. The key is the app's encryptionKey for a salt, so the
+// rules for the salts of encryptionKey apply.
 func secretStorageKey() consent.Type {
 	return consent.Type{
 		Name:        "secretStorageKey",
-		Description: "Please give the key of the secret storage.",
+		Description: "Please disclose the key of the secret storage.",
 		OwnRoute:    true,
 		Reuse:       true,
 		Parse: func(asked did.Object) (consent.Parsed, error) {
@@ -59,24 +59,24 @@ func secretStorageKey() consent.Type {
 	}
 }
 
-// parseStored reads a request as an approval keeps it.
+// parseStored parses a claim that an approval stores.
 func parseStored[R any](asked did.Object) (r R, err error) {
 	raw, err := json.Marshal(asked)
 	if err == nil {
 		err = json.Unmarshal(raw, &r)
 	}
 	if err != nil {
-		return r, fmt.Errorf("reading the question: %w", err)
+		return r, fmt.Errorf("reading the stored request: %w", err)
 	}
 	return r, nil
 }
 
-// keyRequest asks for the key for a salt. Make asks for the key of a new storage; otherwise KeyID and
-// KeyInfo are what the key was found to fit.
+// keyRequest is a request for the key for a salt. With Make it is for the key of a new storage; otherwise KeyID and
+// KeyInfo are the description that the key matches.
 type keyRequest struct {
 	Type    string          `json:"type"`
 	Salt    string          `json:"salt"`
-	Name    string          `json:"name"` // of the key that is made, or of the secret that is wanted
+	Name    string          `json:"name"` // of the new key, or of the secret that the key is for
 	Make    bool            `json:"make,omitempty"`
 	KeyID   string          `json:"keyId,omitempty"`
 	KeyInfo json.RawMessage `json:"keyInfo,omitempty"`
@@ -89,9 +89,9 @@ func (r keyRequest) parsed() consent.Parsed {
 func (r keyRequest) read(ctx context.Context, req *consent.Request, c *consent.Claim) error {
 	c.Identity = map[string]string{"type": r.Type, "salt": hex.EncodeToString(c.Salt())}
 	if r.Make {
-		c.Description = "Please give the key for a new secret storage, " + show.Escape(r.Name) + "."
+		c.Description = "Please disclose the key of a new secret storage, " + show.Escape(r.Name) + "."
 	} else if r.Name != "" {
-		c.Description = "Please give the key of the secret storage, for the secret " + show.Escape(r.Name) + "."
+		c.Description = "Please disclose the key of the secret storage, for the secret " + show.Escape(r.Name) + "."
 	}
 	if err := req.CheckSalt(ctx, c); err != nil {
 		return err
@@ -124,8 +124,8 @@ func (r keyRequest) read(ctx context.Context, req *consent.Request, c *consent.C
 	return nil
 }
 
-// prepareFound looks once more whether the key fits, for it may be a while since it was found. A
-// key that is given is in use here, also if its row was not (a wallet restored from its words).
+// prepareFound checks once more that the key matches, because the request may be minutes old. It returns the write
+// that stores the key's row if there is none, as in a wallet that was restored from its words.
 func prepareFound(req *consent.Request, c *consent.Claim, k appKey, r keyRequest) ([]store.Write, error) {
 	description, err := secretstorage.ParseDescription(r.KeyInfo)
 	if err != nil {
@@ -146,11 +146,10 @@ func prepareFound(req *consent.Request, c *consent.Claim, k appKey, r keyRequest
 }
 
 func noKey() error {
-	return fmt.Errorf("%w: %w", ErrNoKey, did.Refuse("no_match", "no key of this app fits what was offered"))
+	return fmt.Errorf("%w: %w", ErrNoKey, did.Refuse("no_match", "no key of this app matches a description in the request"))
 }
 
-// storageKey is the encryptionKey of an account for a salt, as a key of secret storage. The
-// caller wipes it.
+// storageKey returns the encryptionKey of an account for a salt as a key of secret storage. The caller wipes it.
 func storageKey(r store.Receipt, w *keystore.Wallet, account store.Account, salt []byte) (secretstorage.Key, error) {
 	key, err := w.EncryptionKey(r, account, salt)
 	if err != nil {
@@ -160,21 +159,21 @@ func storageKey(r store.Receipt, w *keystore.Wallet, account store.Account, salt
 	return secretstorage.NewKey(key.Reveal())
 }
 
-// appKey is a key that an app may have: one it made, or the default one. The zero row says that
-// it is not in use here yet.
+// appKey is a key that an app may have: one that it created, or the default key. The row is zero if the key is not
+// stored as in use.
 type appKey struct {
 	row     store.SecretKey
 	content KeyContent
 	salt    []byte
 }
 
-// KeyContent is the sealed part of a key's row. The key itself is derived each time.
+// KeyContent is the sealed content of a key's row. The key itself is not stored, but derived each time.
 type KeyContent struct {
-	Salt string `json:"salt"` // its text
+	Salt string `json:"salt"` // the salt's text
 	Name string `json:"name,omitempty"`
-	// Makers are the tokens that had the key made, each with a number that grows.
+	// Makers holds the ids of the tokens that requested the key, each with a number that grows.
 	Makers map[string]int64 `json:"makers,omitempty"`
-	// IDs are those that clients gave the key, the newest last.
+	// IDs are the ids that clients gave the key, the newest last.
 	IDs []string `json:"ids,omitempty"`
 }
 
@@ -182,7 +181,7 @@ func (k appKey) isDefault() bool { return bytes.Equal(k.salt, did.LooseBytes(Def
 
 func (k appKey) noted(id string) bool { return slices.Contains(k.content.IDs, id) }
 
-// rows are the secrets and the keys of the caller's app.
+// rows reads and writes the rows of the secrets and keys of the caller's app.
 type rows struct {
 	store  *store.Store
 	caller *auth.Caller
@@ -192,18 +191,19 @@ func rowsOf(req *consent.Request) rows { return rows{req.Store, req.Caller} }
 
 func (r rows) app() string { return r.caller.App.Address() }
 
-// tag names a row by what must not stand in the clear. No row's canonical form begins with text.
+// tag returns the key of a row: a MAC, because the name must not be stored in the clear. No row's canonical form
+// begins with this text, so that a tag is never the MAC of a row.
 func tag(c *auth.Caller, what, app string, name []byte) []byte {
 	return c.Wallet.Keys().MAC(append([]byte("walletd "+what+" v1\x00"+app+"\x00"), name...))
 }
 
-// KeyTag names the row of an app's key for a salt.
+// KeyTag returns the tag of the row of an app's key for a salt.
 func KeyTag(c *auth.Caller, app string, salt []byte) []byte { return tag(c, "secret key", app, salt) }
 
-// Tag names the row of an app's secret.
+// Tag returns the tag of the row of an app's secret.
 func Tag(c *auth.Caller, app, name string) []byte { return tag(c, "secret", app, []byte(name)) }
 
-// secretKey returns an app's key for a salt; without a row if it is not in use here.
+// secretKey returns an app's key for a salt, with a zero row if none is stored.
 func (r rows) secretKey(ctx context.Context, salt string) (appKey, error) {
 	k := appKey{content: KeyContent{Salt: salt}, salt: did.LooseBytes(salt)}
 	row, err := r.store.SecretKey(ctx, r.caller.WalletID, KeyTag(r.caller, r.app(), k.salt))
@@ -227,7 +227,7 @@ func openKey(ctx context.Context, c *auth.Caller, row store.SecretKey) (appKey, 
 	return k, nil
 }
 
-// secretKeys returns all keys of an app, the default one first, whether it is in use or not.
+// secretKeys returns all keys of an app. The default key comes first, whether it is stored or not.
 func (r rows) secretKeys(ctx context.Context) ([]appKey, error) {
 	list, err := r.store.SecretKeys(ctx, r.caller.WalletID, r.app())
 	if err != nil {
@@ -250,7 +250,7 @@ func (r rows) secretKeys(ctx context.Context) ([]appKey, error) {
 	return keys, nil
 }
 
-// putKey returns the write that puts a key's content down.
+// putKey returns the write that stores a key's content.
 func (r rows) putKey(k appKey) (store.Write, error) {
 	row := k.row
 	if row.Tag == nil {
@@ -268,7 +268,7 @@ func (r rows) putKey(k appKey) (store.Write, error) {
 	return store.UpdateSecretKey(k.row, row), nil
 }
 
-// recordMaker returns the write that says that the caller's token had this key made just now.
+// recordMaker returns the write that stores that the caller's token has requested this key now.
 func (r rows) recordMaker(ctx context.Context, k appKey, name string) (store.Write, error) {
 	keys, err := r.secretKeys(ctx)
 	if err != nil {
@@ -293,9 +293,9 @@ func (r rows) recordMaker(ctx context.Context, k appKey, name string) (store.Wri
 	return r.putKey(k)
 }
 
-// MakeKey gives the key for a new secret storage: the app's encryptionKey for a salt, nil for
-// DefaultSalt. name is what the storage is to be called. The answer is {"key","name","recoveryKey"},
-// the key in base64. An owner says which app. Errors are those of Answer.
+// MakeKey requests the key of a new secret storage: the app's encryptionKey for a salt, or for DefaultSalt if salt is
+// nil. name is the name of the storage. The answer is {"key","name","recoveryKey"}, the key in base64. An owner
+// names the app; for an app, app may be zero. Errors are those of consent.Pipeline.Answer.
 func (s *Secrets) MakeKey(ctx context.Context, c *auth.Caller, app did.DID, salt *string, name string) (consent.Outcome, error) {
 	c, err := asApp(c, app)
 	if err != nil {
@@ -314,7 +314,8 @@ func (s *Secrets) MakeKey(ctx context.Context, c *auth.Caller, app did.DID, salt
 	return s.answer(ctx, c, secretStorageKey(), r.parsed())
 }
 
-// KeyInUse tells the person that an encryptionKey that is asked for is the key of a secret storage.
+// KeyInUse returns a sentence for the owner if a requested encryptionKey is the key of a secret storage (a
+// claims.KeyUse).
 func KeyInUse(ctx context.Context, req *consent.Request, c *consent.Claim) (string, error) {
 	if c.Account.Type != did.AccountType().String() {
 		return "", nil
@@ -326,5 +327,5 @@ func KeyInUse(ctx context.Context, req *consent.Request, c *consent.Claim) (stri
 	if err != nil {
 		return "", fmt.Errorf("looking for the key: %w", err)
 	}
-	return "With this salt it is the key of a secret storage: it opens all secrets in it.", nil
+	return "The key for this salt is the key of a secret storage. It opens all secrets in the storage.", nil
 }

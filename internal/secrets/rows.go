@@ -20,11 +20,11 @@ import (
 	"walletd/internal/store"
 )
 
-// maxSecrets is how many secrets an app may have in a wallet.
+// maxSecrets bounds the secrets of an app in a wallet.
 const maxSecrets = 10_000
 
-// Content is the sealed part of a secret's row: around the account data, as a homeserver
-// would hold it, which of the app's keys opens which copy in it.
+// Content is the sealed content of a secret's row: the account data, as a homeserver would store it, and which of the
+// app's keys opens which copy in it.
 type Content struct {
 	Name  string          `json:"name"`
 	Salt  string          `json:"salt"` // text
@@ -45,7 +45,7 @@ func (r rows) openSecret(ctx context.Context, row store.Secret) (openedSecret, e
 	return s, err
 }
 
-// secret returns the caller's app's secret of that name, and whether there is one.
+// secret returns the secret of the caller's app with a name, and whether there is one.
 func (r rows) secret(ctx context.Context, name string) (openedSecret, bool, error) {
 	row, err := r.store.Secret(ctx, r.caller.WalletID, Tag(r.caller, r.app(), name))
 	if errors.Is(err, store.ErrNotFound) {
@@ -58,7 +58,7 @@ func (r rows) secret(ctx context.Context, name string) (openedSecret, bool, erro
 	return s, err == nil, err
 }
 
-// open gives the plaintext of account data, with the app's key for a salt. The caller wipes it.
+// open returns the plaintext of the account data, decrypted with the app's key. The caller wipes it.
 func (s Content) open(r store.Receipt, w *keystore.Wallet, account store.Account) ([]byte, error) {
 	data, err := secretstorage.ParseSecret(s.Data, secretstorage.MaxPlaintext)
 	if err != nil {
@@ -67,8 +67,8 @@ func (s Content) open(r store.Receipt, w *keystore.Wallet, account store.Account
 	return w.OpenSecret(r, account, did.LooseBytes(s.Salt), data, s.Name, s.KeyID)
 }
 
-// checkOpens is what keeps a secret from being replaced by one that could not be opened: what is
-// about to be stored is opened with the key at hand, and compared with what was to be kept.
+// checkOpens keeps a secret from being replaced by one that could not be opened: it opens what is about to be stored
+// with the app's key, and compares it with the value of the request.
 func checkOpens(c *auth.Caller, r writeRequest, account store.Account) error {
 	data, err := secretstorage.ParseSecret(r.Data, secretstorage.MaxPlaintext)
 	if err != nil {
@@ -79,13 +79,13 @@ func checkOpens(c *auth.Caller, r writeRequest, account store.Account) error {
 		return err
 	}
 	if !hmac.Equal([]byte(hex.EncodeToString(sum)), []byte(r.Value)) {
-		return did.Refuse("bad_secret", "the secret was not sealed as it was given; nothing was changed")
+		return did.Refuse("bad_secret", "the sealed secret does not open to the value of the request; nothing was changed")
 	}
 	return nil
 }
 
-// putSecret returns the row that keeps a secret, in the place of old if there is one, and the
-// writes that store it and put the key it is sealed with in use.
+// putSecret returns the row of a secret, which replaces old if old is not zero, and the writes that store it and the
+// row of its key.
 func (r rows) putSecret(ctx context.Context, old store.Secret, content Content) (store.Secret, []store.Write, error) {
 	now := r.store.Now().Unix()
 	row := old
@@ -109,8 +109,8 @@ func (r rows) putSecret(ctx context.Context, old store.Secret, content Content) 
 	return row, []store.Write{put, use}, err
 }
 
-// NewSecret is a secret to be kept: its value, or account data with a copy under a key of the
-// app's. Match says which one it replaces.
+// NewSecret is a secret to store: its value, or account data with a copy under one of the app's keys. Match says which
+// secret it replaces.
 type NewSecret struct {
 	Name  string
 	Value []byte
@@ -118,19 +118,19 @@ type NewSecret struct {
 	Match Match
 }
 
-// Match says which revision (ETag) of a secret a request is about (RFC 9110, section 13.1). The zero
-// Match is none: there must be no secret.
+// Match says which revision (ETag) of a secret a request replaces or deletes (RFC 9110, section 13.1). The zero Match
+// requires that there is no secret.
 type Match struct {
-	Any    bool     // whichever there is
-	OneOf  []string // or one of these
-	NoneOf []string // and none of these
+	Any    bool     // any revision
+	OneOf  []string // or one of these revisions
+	NoneOf []string // and none of these revisions
 }
 
-// Replaces reports whether there must be a secret.
+// Replaces reports whether the match requires that there is a secret.
 func (m Match) Replaces() bool { return m.Any || len(m.OneOf) > 0 }
 
-// revision returns the one that is replaced as things stand: what no secret has if none of those that
-// are named is there, "" if there must be none.
+// revision returns the revision that the request replaces now: "" if there must be no secret, and a revision that no
+// secret has if the stored one does not match.
 func (m Match) revision(ctx context.Context, rows rows, name string) (string, error) {
 	switch {
 	case !m.Replaces():
@@ -152,7 +152,7 @@ func (m Match) revision(ctx context.Context, rows rows, name string) (string, er
 // Format keeps the value out of logs.
 func (NewSecret) Format(f fmt.State, _ rune) { fmt.Fprint(f, "NewSecret{…}") }
 
-// sealSecret completes a request with the account data to keep and the key that opens it.
+// sealSecret sets the account data of a request, and the key that opens it.
 func (rows rows) sealSecret(ctx context.Context, account store.Account, s NewSecret, r *writeRequest) error {
 	c := rows.caller
 	keys, err := rows.secretKeys(ctx)
@@ -169,7 +169,7 @@ func (rows rows) sealSecret(ctx context.Context, account store.Account, s NewSec
 	}
 	r.Salt, r.KeyID = k.content.Salt, ownKeyID(account, k.salt)
 	if n := len(k.content.IDs); n > 0 {
-		r.KeyID = k.content.IDs[n-1] // as the app's client calls the key
+		r.KeyID = k.content.IDs[n-1] // the id that the app's client gave the key
 	}
 	data, err := secretstorage.Secret{}.With(r.KeyID, sealed)
 	if err != nil {
@@ -180,8 +180,8 @@ func (rows rows) sealSecret(ctx context.Context, account store.Account, s NewSec
 	return err
 }
 
-// findUsableCopy finds a copy that one of the app's keys opens. The data is kept as it came, so that
-// clients read it as they wrote it.
+// findUsableCopy finds a copy that one of the app's keys opens. The account data is stored as it was sent, so that
+// clients read what they wrote.
 func findUsableCopy(c *auth.Caller, account store.Account, keys []appKey, s NewSecret, r *writeRequest) error {
 	data, err := secretstorage.ParseSecret(s.Raw, secretstorage.MaxPlaintext)
 	if did.CodeOf(err) == "not_found" {
@@ -201,18 +201,18 @@ func findUsableCopy(c *auth.Caller, account store.Account, keys []appKey, s NewS
 				r.Salt, r.KeyID, r.Value = k.content.Salt, id, hex.EncodeToString(sum)
 				r.Data, err = data.MarshalJSON()
 				return err
-			case did.CodeOf(err) == "salt_mismatch": // this account does not answer for the salt
+			case did.CodeOf(err) == "salt_mismatch": // another account has this salt
 			case did.CodeOf(err) == "":
 				return err
 			case did.CodeOf(err) != "bad_mac":
-				refused = err // a copy that cannot be of any key, or opens and is no such secret
+				refused = err // a copy that no key can open, or one that opens to something else
 			}
 		}
 	}
 	return refused
 }
 
-// ownKeyID is what an app's key is called where no client has named it: 32 letters and digits.
+// ownKeyID returns the id of an app's key that no client has named: 32 letters and digits.
 func ownKeyID(account store.Account, salt []byte) string {
 	sum := sha3.Sum256(append([]byte("walletd secret storage key v1\x00"+account.Address+"\x00"), salt...))
 	return base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding).EncodeToString(sum[:20])

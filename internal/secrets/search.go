@@ -15,15 +15,15 @@ import (
 	"walletd/internal/store"
 )
 
-// offered is one description of a question, or one that a client notes.
+// offered is one description of a key, in a request for a key or in NoteKey.
 type offered struct {
 	id          string
 	raw         json.RawMessage
 	description secretstorage.Description
 }
 
-// readOffer reads descriptions by their ids. Those that cannot be used do not spoil the others; if
-// none can, the first one's refusal is returned.
+// readOffer parses descriptions by their ids. It skips those that it cannot use; if it can use none, it returns the
+// refusal of the first.
 func readOffer(raw json.RawMessage) ([]offered, error) {
 	object, err := did.ParseObject(raw)
 	if err != nil {
@@ -52,15 +52,15 @@ func readOffer(raw json.RawMessage) ([]offered, error) {
 	return all, nil
 }
 
-// fit is a key that fits a description.
+// fit is a key that matches a description.
 type fit struct {
 	key    appKey
 	offer  offered
-	proved bool // by its check; otherwise the id was noted for the key
+	proved bool // the description's check proves it; otherwise the id is stored for the key
 }
 
-// rank puts what is answered first: the default key, then what is proved, then an id that was
-// noted (reference 11).
+// rank orders fits, the highest of which answers: the default key, then a proved one, then one whose id is stored
+// (reference 11).
 func (f fit) rank() int {
 	rank := 0
 	for i, is := range []bool{f.key.noted(f.offer.id), f.proved, f.key.isDefault()} {
@@ -71,8 +71,8 @@ func (f fit) rank() int {
 	return rank
 }
 
-// findFits looks what each key of an account may be: every description whose check it meets, and,
-// not proved, every one that has none.
+// findFits returns which keys match which descriptions: proved, if the description's check holds for the key, and
+// unproved, if the description has no check.
 func findFits(c *auth.Caller, account store.Account, keys []appKey, offers []offered) ([]fit, error) {
 	descriptions := make([]secretstorage.Description, len(offers))
 	for i, o := range offers {
@@ -82,7 +82,7 @@ func findFits(c *auth.Caller, account store.Account, keys []appKey, offers []off
 	for _, k := range keys {
 		results, err := c.Wallet.Keys().FitsDescriptions(account, k.salt, descriptions)
 		if did.CodeOf(err) != "" {
-			continue // a salt that this account does not answer for
+			continue // another account has this salt
 		}
 		if err != nil {
 			return nil, err
@@ -96,7 +96,7 @@ func findFits(c *auth.Caller, account store.Account, keys []appKey, offers []off
 	return all, nil
 }
 
-// best returns the fit to answer with: one that is proved, or whose id was noted for the key.
+// best returns the fit that answers, which is proved or whose id is stored for the key, and whether there is one.
 func best(all []fit) (fit, bool) {
 	all = slices.DeleteFunc(slices.Clone(all), func(f fit) bool { return !f.proved && !f.key.noted(f.offer.id) })
 	if len(all) == 0 {
@@ -105,12 +105,11 @@ func best(all []fit) (fit, bool) {
 	return slices.MaxFunc(all, func(a, b fit) int { return cmp.Compare(a.rank(), b.rank()) }), true
 }
 
-// FindKey answers which of the descriptions offered, by id, the app has the key of, with
-// {"keyId","key"}: never an id that was not offered, and never a key that does not fit. The keys
-// looked at are the default one and those the app had made here; a description without a check is
-// believed only for a key that was noted under its id. name is the secret that the key is wanted
-// for, for people. ErrNoKey, those of Answer, and the refusals of secretstorage if none of the
-// descriptions can be read.
+// FindKey requests the key that matches one of the descriptions, which keys holds by id. The answer is
+// {"keyId","key"}, with an id of keys and a key that matches its description. FindKey tries the default key and those
+// that the app has created here. A description without a check matches only a key that is stored under its id. name
+// is the secret that the key is for, which the owner is shown. Errors: ErrNoKey, those of consent.Pipeline.Answer, and
+// the refusals of package secretstorage if no description can be parsed.
 func (s *Secrets) FindKey(ctx context.Context, c *auth.Caller, app did.DID, keys json.RawMessage, name string) (consent.Outcome, error) {
 	c, err := asApp(c, app)
 	if err != nil {
@@ -126,11 +125,11 @@ func (s *Secrets) FindKey(ctx context.Context, c *auth.Caller, app did.DID, keys
 	return s.answer(ctx, c, secretStorageKey(), (&search{name: name, offers: offers}).parsed())
 }
 
-// search asks for whichever of the app's keys fits a description that is offered.
+// search is a request for whichever of the app's keys matches one of the descriptions.
 type search struct {
 	name   string
 	offers []offered
-	keys   []appKey // of the app, as they were read for its candidates
+	keys   []appKey // the app's keys, as candidates has read them
 }
 
 func (s *search) parsed() consent.Parsed {
@@ -147,7 +146,7 @@ func (s *search) candidates(ctx context.Context, req *consent.Request) (salts []
 	return salts, nil
 }
 
-// read finds the key that is answered with, which becomes what is asked for.
+// read finds the key that answers, and turns the claim into a request for it.
 func (s *search) read(ctx context.Context, req *consent.Request, c *consent.Claim) error {
 	keys := slices.DeleteFunc(slices.Clone(s.keys), func(k appKey) bool { return !slices.Contains(c.Candidates, k.content.Salt) })
 	found, err := findFits(req.Caller, req.Account, keys, s.offers)
@@ -164,10 +163,10 @@ func (s *search) read(ctx context.Context, req *consent.Request, c *consent.Clai
 	return r.read(ctx, req, c)
 }
 
-// NoteKey notes the id that a client gave a key of its app. The description's check says
-// which; one without a check is taken for the key that the caller's token had made last, if
-// nothing else has that id. It is not asked about, for nothing leaves, but a deny holds. Noting
-// the same again changes nothing. no_match if it is no key of the app's.
+// NoteKey stores the id that a client gave a key of its app. The description's check says which key. A description
+// without a check is taken for the key that the caller's token has created last, unless another key has the id.
+// NoteKey needs no approval, because it discloses nothing, but a rule can deny it. Storing the same id again changes
+// nothing. If the description matches no key of the app, the refusal is no_match.
 func (s *Secrets) NoteKey(ctx context.Context, c *auth.Caller, app did.DID, id string, keyInfo json.RawMessage) error {
 	c, err := asApp(c, app)
 	if err != nil {
@@ -205,7 +204,7 @@ func (s *Secrets) noteOnce(ctx context.Context, c *auth.Caller, o offered) error
 		case !other.noted(o.id) || string(other.salt) == string(k.salt):
 			continue
 		case !proved:
-			return auth.Invalid("the id is noted for another key, and this description has no check to prove that it moved")
+			return auth.Invalid("the id is stored for another key, and this description has no check that proves a change")
 		}
 		other.content.IDs = slices.DeleteFunc(slices.Clone(other.content.IDs), func(id string) bool { return id == o.id })
 		if err := put(other); err != nil {
@@ -227,7 +226,7 @@ func (s *Secrets) noteOnce(ctx context.Context, c *auth.Caller, o offered) error
 	return c.Record(ctx, e, writes...)
 }
 
-// described returns the key that a description is of, and whether its check proves that.
+// described returns the key that a description is for, and whether its check proves that.
 func (s *Secrets) described(ctx context.Context, c *auth.Caller, keys []appKey, o offered) (appKey, bool, error) {
 	account, err := s.auth.EnsureAccount(ctx, c, did.AccountType())
 	if err != nil {
@@ -241,13 +240,13 @@ func (s *Secrets) described(ctx context.Context, c *auth.Caller, keys []appKey, 
 		return f.key, f.proved, nil
 	}
 	var last appKey
-	for _, f := range found { // a description without a check: it may be any
+	for _, f := range found { // a description without a check may be for any key
 		if made := f.key.content.Makers[c.Token]; made > last.content.Makers[c.Token] {
 			last = f.key
 		}
 	}
 	if last.row.Tag == nil {
-		return last, false, did.Refuse("no_match", "the description is of no key of this app")
+		return last, false, did.Refuse("no_match", "the description matches no key of this app")
 	}
 	return last, false, nil
 }

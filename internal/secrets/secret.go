@@ -26,27 +26,26 @@ type Secrets struct {
 	store    *store.Store
 }
 
-// New returns the Secrets of a keystore, whose requests go through the pipeline; Types must be among
-// its types.
+// New returns the Secrets of a keystore, whose requests pass the pipeline p. Types must be among the types of p.
 func New(st *store.Store, a *auth.Auth, p *consent.Pipeline) *Secrets {
 	return &Secrets{auth: a, pipeline: p, store: st}
 }
 
-// ErrPrecondition: the secret is not as the caller's If-Match or If-None-Match says.
+// ErrPrecondition: the secret's revision is not the one of the caller's If-Match or If-None-Match.
 var ErrPrecondition = errors.New("the secret is not as you last saw it; read its ETag and try again")
 
-// asApp is the caller in the name of the app whose secrets it works on: an app in its own, an
-// owner in that of the app it names.
+// asApp returns the caller in the name of the app whose secrets the request is for: an app in its own name, an owner
+// in that of app.
 func asApp(c *auth.Caller, app did.DID) (*auth.Caller, error) {
 	switch {
 	case c.Role == auth.App && (app.IsZero() || app.Address() == c.App.Address()):
 		return c, nil
 	case c.Role == auth.App:
-		return nil, fmt.Errorf("%w: an app reaches its own secrets only", auth.ErrForbidden)
+		return nil, fmt.Errorf("%w: an app may use its own secrets only", auth.ErrForbidden)
 	case c.Role != auth.Owner:
 		return nil, fmt.Errorf("%w: secrets are for their app and for the wallet's owner", auth.ErrForbidden)
 	case app.IsZero():
-		return nil, auth.Invalid("say whose secrets: app")
+		return nil, auth.Invalid("the request must name the app whose secrets it is for")
 	}
 	requester := *c
 	requester.App = app
@@ -59,18 +58,19 @@ func (s *Secrets) answer(ctx context.Context, c *auth.Caller, t consent.Type, r 
 	return out, refuseFull(err)
 }
 
-// refuseFull is the refusal of an app that has as many secrets or keys as it may have.
+// refuseFull returns the refusal secrets_full if an app has as many secrets or keys as it may have, and any other
+// error as it is.
 func refuseFull(err error) error {
 	if errors.Is(err, store.ErrTooMany) && !errors.Is(err, consent.ErrTooMany) {
-		return did.Refuse("secrets_full", "the app has as many secrets or keys here as it may have; delete some")
+		return did.Refuse("secrets_full", "the app has the maximum number of secrets or keys in this wallet; delete some first")
 	}
 	return err
 }
 
-// secretRead is the claim for a secret that walletd keeps for the app.
+// secretRead is the claim for a secret that walletd stores for the app.
 func secretRead() consent.Type {
 	return consent.Type{
-		Name: "secret.read", Description: "Please give a secret.", OwnRoute: true, Reuse: true,
+		Name: "secret.read", Description: "Please disclose a secret.", OwnRoute: true, Reuse: true,
 		Parse: func(asked did.Object) (consent.Parsed, error) {
 			r, err := parseStored[readRequest](asked)
 			return r.parsed(), err
@@ -88,7 +88,7 @@ func (r readRequest) parsed() consent.Parsed { return consent.Parsed{Stored: r, 
 
 func (r readRequest) read(ctx context.Context, req *consent.Request, c *consent.Claim) error {
 	c.About = r.Name
-	c.Description = "Please give the secret " + show.Escape(r.Name) + "."
+	c.Description = "Please disclose the secret " + show.Escape(r.Name) + "."
 	c.Identity = map[string]string{"type": r.Type, "name": r.Name}
 	stored, found, err := rowsOf(req).secret(ctx, r.Name)
 	if err != nil {
@@ -113,8 +113,9 @@ func (r readRequest) read(ctx context.Context, req *consent.Request, c *consent.
 	return nil
 }
 
-// Read gives a secret of the caller's app, {"name","value","etag"}, or raw: its account data
-// as a homeserver would hold it. An owner says which app. ErrNotFound, and those of Answer.
+// Read requests a secret of the caller's app. The answer is {"name","value","etag"} or, if raw is set, its account
+// data as a homeserver would store it. An owner names the app. Errors: auth.ErrNotFound, and those of
+// consent.Pipeline.Answer.
 func (s *Secrets) Read(ctx context.Context, c *auth.Caller, app did.DID, name string, raw bool) (consent.Outcome, error) {
 	c, err := asApp(c, app)
 	if err != nil {
@@ -126,11 +127,11 @@ func (s *Secrets) Read(ctx context.Context, c *auth.Caller, app did.DID, name st
 	return s.answer(ctx, c, secretRead(), readRequest{secretRead().Name, name, raw}.parsed())
 }
 
-// secretWrite is the claim that a secret be kept, or deleted. What is written is in it as it
-// will be kept: sealed with the app's key.
+// secretWrite is the claim that a secret is stored or deleted. The claim holds the secret as it is stored: encrypted
+// with the app's key.
 func secretWrite() consent.Type {
 	return consent.Type{
-		Name: "secret.write", Description: "Please keep a secret.", OwnRoute: true, Reuse: true,
+		Name: "secret.write", Description: "Please store a secret.", OwnRoute: true, Reuse: true,
 		Parse: func(asked did.Object) (consent.Parsed, error) {
 			r, err := parseStored[writeRequest](asked)
 			return r.parsed(), err
@@ -141,12 +142,12 @@ func secretWrite() consent.Type {
 type writeRequest struct {
 	Type   string          `json:"type"`
 	Name   string          `json:"name"`
-	Match  string          `json:"match,omitempty"` // revision that is replaced; "": there is none
+	Match  string          `json:"match,omitempty"` // revision that is replaced; "" if there is none
 	Delete bool            `json:"delete,omitempty"`
 	Salt   string          `json:"salt,omitempty"` // of the key that opens it
 	KeyID  string          `json:"keyId,omitempty"`
 	Data   json.RawMessage `json:"data,omitempty"`
-	// Value names the plaintext without saying it: a MAC under the wallet's key, hex.
+	// Value identifies the plaintext without disclosing it: a MAC under the wallet's key, in hex.
 	Value string `json:"value,omitempty"`
 }
 
@@ -163,7 +164,7 @@ func (r writeRequest) read(ctx context.Context, req *consent.Request, c *consent
 	if err != nil {
 		return err
 	}
-	done := found && !r.Delete && bytes.Equal(stored.content.Data, r.Data) // collected twice
+	done := found && !r.Delete && bytes.Equal(stored.content.Data, r.Data) // collected before
 	switch {
 	case done:
 	case r.Delete && !found:
@@ -174,12 +175,12 @@ func (r writeRequest) read(ctx context.Context, req *consent.Request, c *consent
 	switch {
 	case r.Delete:
 		c.Description = "Please delete the secret " + show.Escape(r.Name) + "."
-		c.Unusual = append(c.Unusual, "It deletes a secret that is kept here.")
+		c.Unusual = append(c.Unusual, "It deletes a secret that is stored here.")
 	case r.Match != "":
 		c.Description = "Please replace the secret " + show.Escape(r.Name) + "."
-		c.Unusual = append(c.Unusual, "It replaces a secret that is kept here.")
+		c.Unusual = append(c.Unusual, "It replaces a secret that is stored here.")
 	default:
-		c.Description = "Please keep the secret " + show.Escape(r.Name) + "."
+		c.Description = "Please store the secret " + show.Escape(r.Name) + "."
 	}
 	row := stored.row
 	c.Prepare = func(ctx context.Context, _ string) ([]store.Write, error) {
@@ -207,9 +208,9 @@ func (r writeRequest) read(ctx context.Context, req *consent.Request, c *consent
 	return nil
 }
 
-// Write keeps a secret for the caller's app, sealed with the app's default key or as it came,
-// and answers {"name","etag"}. It is opened and compared before it replaces anything. An owner
-// says which app. ErrPrecondition, the refusals of secretstorage, and those of Answer.
+// Write requests to store a secret for the caller's app, encrypted with the app's default key or as it was sent. The
+// answer is {"name","etag"}. What is stored is opened and compared before it replaces anything. An owner names the
+// app. Errors: ErrPrecondition, the refusals of package secretstorage, and those of consent.Pipeline.Answer.
 func (s *Secrets) Write(ctx context.Context, c *auth.Caller, app did.DID, n NewSecret) (consent.Outcome, error) {
 	c, err := asApp(c, app)
 	if err != nil {
@@ -221,7 +222,8 @@ func (s *Secrets) Write(ctx context.Context, c *auth.Caller, app did.DID, n NewS
 	return s.answer(ctx, c, secretWrite(), n.parsed())
 }
 
-// parsed seals the secret when it is read, so that nothing is derived for an app that is denied.
+// parsed returns a claim that seals the secret only when it is read, so that no key is derived for an app that a
+// rule denies.
 func (s NewSecret) parsed() consent.Parsed {
 	return consent.Parsed{Read: func(ctx context.Context, req *consent.Request, c *consent.Claim) error {
 		r := writeRequest{Type: secretWrite().Name, Name: s.Name}
@@ -237,8 +239,8 @@ func (s NewSecret) parsed() consent.Parsed {
 	}}
 }
 
-// Delete deletes a secret of the caller's app, if it is the one that match names, and answers
-// {"name"}. An owner says which app. ErrPrecondition, and those of Answer.
+// Delete requests to delete a secret of the caller's app, if it is the one that match names. The answer is {"name"}. An
+// owner names the app. Errors: auth.ErrNotFound, ErrPrecondition, and those of consent.Pipeline.Answer.
 func (s *Secrets) Delete(ctx context.Context, c *auth.Caller, app did.DID, name string, match Match) (consent.Outcome, error) {
 	c, err := asApp(c, app)
 	if err != nil {
@@ -264,8 +266,8 @@ type View struct {
 	Created, Updated time.Time
 }
 
-// List lists what is kept for the caller's app; for an owner, what is kept for an app, or for
-// all of them if it names none. Names are not asked about, but a deny of secret.read holds.
+// List lists the secrets of the caller's app; for an owner, those of an app, or of all apps if app is zero. Listing
+// needs no approval, but a rule that denies secret.read denies it.
 func (s *Secrets) List(ctx context.Context, c *auth.Caller, app did.DID, p store.Page) ([]View, string, error) {
 	if c.Role != auth.Owner || !app.IsZero() {
 		var err error

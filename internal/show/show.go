@@ -1,6 +1,6 @@
-// Package show makes the texts of others fit to be shown. Whatever an app or an issuer sends is
-// hostile until it has passed one of these functions: a person must see what is there, and two
-// texts that differ must not look the same for a reason that can't be seen.
+// Package show makes untrusted text safe to display. Every text of an app or an issuer is hostile until it has
+// passed one of these functions: the reader must see what the text holds, and two texts that differ only in
+// invisible characters must not look the same.
 package show
 
 import (
@@ -10,15 +10,14 @@ import (
 	"unicode/utf8"
 )
 
-// Longest texts of an app that are shown, in runes.
+// The length at which a text of an app is cut, in runes.
 const (
 	MaxName        = 80
 	MaxDescription = 500
 )
 
-// Plain returns a text as one line that does nothing: control, bidirectional and other invisible
-// characters are removed, white space is folded to single blanks, and what is longer than limit
-// runes is cut with an ellipsis.
+// Plain returns a text as one line: it removes control, bidirectional and other invisible characters, folds white
+// space to single spaces, and cuts what is longer than limit runes with an ellipsis.
 func Plain(text string, limit int) string {
 	text = strings.Map(func(r rune) rune {
 		switch {
@@ -36,8 +35,8 @@ func Plain(text string, limit int) string {
 	return text
 }
 
-// Escape returns a salt or a name as it is: what a person could not see is written as an escape, so
-// that two that differ never look the same for that reason.
+// Escape returns a text with every invisible character written as an escape, so that two texts that differ only in
+// such characters do not look the same.
 func Escape(text string) string {
 	var b strings.Builder
 	for i, r := range text {
@@ -59,8 +58,8 @@ func Escape(text string) string {
 	return b.String()
 }
 
-// IsShowable reports whether a text can be shown whole: it is valid UTF-8 without control
-// characters other than tabs and ends of lines.
+// IsShowable reports whether a text can be displayed as it is: it is valid UTF-8, without control characters
+// other than tabs and ends of lines.
 func IsShowable(text string) bool {
 	if !utf8.ValidString(text) {
 		return false

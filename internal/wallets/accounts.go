@@ -12,7 +12,7 @@ import (
 	"walletd/internal/store"
 )
 
-// AccountOwner names whose account it is, for people.
+// AccountOwner returns the DID of the app that an account belongs to, or "the wallet itself", for display.
 func AccountOwner(a store.Account) string {
 	if a.App == "" {
 		return "the wallet itself"
@@ -20,7 +20,7 @@ func AccountOwner(a store.Account) string {
 	return did.Prefixed(a.App)
 }
 
-// AccountView is an account as its owner sees it. App is "" for the wallet's own.
+// AccountView is an account as the wallet's owner sees it. App is "" for the wallet's own account.
 type AccountView struct {
 	Address  string
 	App      string // did:abt:…
@@ -49,8 +49,7 @@ func (w *Wallets) Accounts(ctx context.Context, c *auth.Caller, p store.Page) ([
 	return views, next, nil
 }
 
-// CreateAccount derives an app's account of a type, or returns it if it is there, for the
-// wallet's owner.
+// CreateAccount derives an app's account of a type, or returns the one that exists, for the wallet's owner.
 func (w *Wallets) CreateAccount(ctx context.Context, c *auth.Caller, app did.DID, t did.Type) (AccountView, error) {
 	if err := c.RequireOwner(); err != nil {
 		return AccountView{}, err
@@ -61,9 +60,9 @@ func (w *Wallets) CreateAccount(ctx context.Context, c *auth.Caller, app did.DID
 	return viewAccount(a), err
 }
 
-// ImportAccount keeps an application's own secret key (the packages' form: 64 bytes for ed25519,
-// 32 for the others), for the wallet's owner. The account belongs to the application it is. The
-// words do not restore it.
+// ImportAccount stores an application's own secret key (in the packages' form: 64 bytes for ed25519, 32 for the
+// others), for the wallet's owner. The account belongs to the application whose key it is. The wallet's words do
+// not restore it.
 func (w *Wallets) ImportAccount(ctx context.Context, c *auth.Caller, secret []byte, t did.Type) (AccountView, error) {
 	if err := c.RequireOwner(); err != nil {
 		return AccountView{}, err
@@ -81,13 +80,13 @@ func (w *Wallets) ImportAccount(ctx context.Context, c *auth.Caller, secret []by
 	e.Account, e.App = a.Address, did.Prefixed(a.App)
 	err = c.Record(ctx, e, store.InsertAccount(a))
 	if errors.Is(err, store.ErrExists) {
-		return AccountView{}, fmt.Errorf("%w: the wallet holds this account", auth.ErrExists)
+		return AccountView{}, fmt.Errorf("%w: the wallet holds this account already", auth.ErrExists)
 	}
 	return viewAccount(a), err
 }
 
-// Derive returns the owner's own key for a salt, SHA3-256(seed ‖ salt) in base58btc: no app can
-// reach it. An owner's request is its own yes: recorded, then answered.
+// Derive returns the owner's own key for a salt, SHA3-256(seed ‖ salt) in base58btc, which no app can request. The
+// owner's request needs no approval: it is recorded, then answered.
 func (w *Wallets) Derive(ctx context.Context, c *auth.Caller, salt []byte) (string, error) {
 	if err := c.RequireOwner(); err != nil {
 		return "", err
@@ -96,7 +95,7 @@ func (w *Wallets) Derive(ctx context.Context, c *auth.Caller, salt []byte) (stri
 		return "", auth.Invalid("the salt is longer than %d bytes", policy.MaxSalt)
 	}
 	if isReserved(salt) {
-		return "", did.Refuse("salt_reserved", `salts that begin with "walletd/" are the wallet's own; choose another`)
+		return "", did.Refuse("salt_reserved", `salts that begin with "walletd/" are reserved for walletd; choose another`)
 	}
 	e := c.Event(ledger.KeyDerived)
 	e.Salt = ledger.Hex(salt)
@@ -112,7 +111,7 @@ func (w *Wallets) Derive(ctx context.Context, c *auth.Caller, salt []byte) (stri
 	return key.Base58(), nil
 }
 
-// isReserved reports whether a salt of the wallet's own key is kept for walletd itself: backups
+// isReserved reports whether a salt of the owner's own keys is reserved for walletd, which uses it for backups
 // (design section 10).
 func isReserved(salt []byte) bool {
 	const prefix = "walletd/"

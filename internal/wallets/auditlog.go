@@ -9,13 +9,13 @@ import (
 	"walletd/internal/ledger"
 )
 
-// Lock signs the ends of the records and locks the keystore on every replica, for an operator.
+// Lock signs the heads of the audit logs and locks the keystore on every replica, for an operator.
 func (w *Wallets) Lock(ctx context.Context, c *auth.Caller) error {
 	if err := c.RequireOperator(); err != nil {
 		return err
 	}
 	if err := w.ledger.SignHeads(ctx); err != nil {
-		w.log.Error().Err(err).Msg("signing the ends of the records before a lock")
+		w.log.Error().Err(err).Msg("signing the heads of the audit logs before a lock")
 	}
 	if err := w.keystore.Lock(ctx, c.Token); err != nil {
 		return fmt.Errorf("locking: %w", err)
@@ -24,8 +24,8 @@ func (w *Wallets) Lock(ctx context.Context, c *auth.Caller) error {
 	return nil
 }
 
-// auditedWallet returns the wallet whose record a caller may read: an owner its own, an operator the service's
-// (nil).
+// auditedWallet returns the wallet whose audit log a caller may read: an owner's own, or nil for the service's,
+// which an operator may read.
 func auditedWallet(c *auth.Caller) (*ledger.Wallet, error) {
 	switch c.Role {
 	case auth.Owner:
@@ -33,11 +33,11 @@ func auditedWallet(c *auth.Caller) (*ledger.Wallet, error) {
 	case auth.Operator:
 		return nil, nil
 	}
-	return nil, fmt.Errorf("%w: apps do not read the record", auth.ErrForbidden)
+	return nil, fmt.Errorf("%w: apps may not read the audit log", auth.ErrForbidden)
 }
 
-// AuditEntries lists entries after a number, oldest first: of an owner's wallet, or of the service for
-// an operator.
+// AuditEntries returns up to limit audit entries after a sequence number, oldest first: of an owner's wallet, or
+// of the service for an operator.
 func (w *Wallets) AuditEntries(ctx context.Context, c *auth.Caller, after int64, limit int) ([]ledger.Entry, error) {
 	wallet, err := auditedWallet(c)
 	if err != nil {
@@ -46,7 +46,7 @@ func (w *Wallets) AuditEntries(ctx context.Context, c *auth.Caller, after int64,
 	return w.ledger.Entries(ctx, wallet, after, limit)
 }
 
-// VerifyAuditLog checks the record that the caller may read (ledger.Verify).
+// VerifyAuditLog verifies the audit log that the caller may read (ledger.Verify).
 func (w *Wallets) VerifyAuditLog(ctx context.Context, c *auth.Caller) (ledger.Verification, error) {
 	wallet, err := auditedWallet(c)
 	if err != nil {
@@ -55,7 +55,7 @@ func (w *Wallets) VerifyAuditLog(ctx context.Context, c *auth.Caller) (ledger.Ve
 	return w.ledger.Verify(ctx, wallet)
 }
 
-// ExportAuditLog writes the record that the caller may read (ledger.Export).
+// ExportAuditLog writes the audit log that the caller may read to out (ledger.Export).
 func (w *Wallets) ExportAuditLog(ctx context.Context, c *auth.Caller, out io.Writer) error {
 	wallet, err := auditedWallet(c)
 	if err != nil {

@@ -7,15 +7,15 @@ import (
 	"walletd/internal/did"
 )
 
-// readCredential reads and verifies a credential (reference f.6): signed by its issuer over the
-// canonical JSON of all but the proof, and not expired.
+// readCredential parses and verifies a credential (reference f.6): its issuer must have signed the canonical JSON
+// of all but the proof, and it must not have expired.
 func readCredential(data json.RawMessage, now time.Time) (Holding, error) {
 	if len(data) > maxCredential {
 		return Holding{}, badCredential("the credential is larger than 60 KiB")
 	}
 	o, err := did.ParseObject(data)
 	if err != nil {
-		return Holding{}, badCredential("the credential is no object that all readers read alike")
+		return Holding{}, badCredential("the credential is not a JSON object without duplicate members")
 	}
 	stable, err := did.Stable(data)
 	if err != nil {
@@ -34,12 +34,12 @@ func readCredential(data json.RawMessage, now time.Time) (Holding, error) {
 	}
 	subject, err := did.ParseObject(o["credentialSubject"])
 	if err != nil {
-		return Holding{}, badCredential("the credential is about nobody")
+		return Holding{}, badCredential("the credential has no subject: credentialSubject must be an object")
 	}
 	about, _ := subject.Text("id")
 	owner, err := did.Parse(about)
 	if err != nil {
-		return Holding{}, badCredential("the credential is about nobody")
+		return Holding{}, badCredential("the credential has no subject: credentialSubject.id must be a DID")
 	}
 	h.Owner = owner.Address()
 	for name, into := range map[string]*time.Time{"issuanceDate": &h.Issued, "expirationDate": &h.Expires} {
@@ -48,7 +48,7 @@ func readCredential(data json.RawMessage, now time.Time) (Holding, error) {
 			continue
 		}
 		if *into, err = time.Parse(time.RFC3339, text); err != nil {
-			return Holding{}, badCredential(name + " is no time")
+			return Holding{}, badCredential(name + " is not a time in RFC 3339 format")
 		}
 	}
 	if h.IsExpired(now) {
@@ -57,9 +57,10 @@ func readCredential(data json.RawMessage, now time.Time) (Holding, error) {
 	return h, nil
 }
 
+// IsExpired reports whether the credential has expired at now.
 func (h Holding) IsExpired(now time.Time) bool { return !h.Expires.IsZero() && !now.Before(h.Expires) }
 
-// readIssuer checks that the credential's proof is its issuer's.
+// readIssuer verifies the credential's proof, and sets the issuer that made it.
 func (h *Holding) readIssuer(o did.Object) error {
 	issuer, err := did.ParseObject(o["issuer"])
 	if err != nil {
@@ -87,7 +88,7 @@ func (h *Holding) readIssuer(o did.Object) error {
 		return badCredential("the credential was not signed by its issuer")
 	}
 	if kind, _ := proof.Text("type"); kind != ProofType(by.Type().Key) {
-		return badCredential("the proof is of another type than its issuer's key")
+		return badCredential("the type of the proof does not match the issuer's key")
 	}
 	jws, _ := proof.Text("jws")
 	sig, err := did.DecodeBase64URL(jws)
@@ -109,7 +110,7 @@ func (h *Holding) readIssuer(o did.Object) error {
 	return nil
 }
 
-// ProofType is the name that proofs give to a key's signatures; "" where there is none.
+// ProofType returns the type that a proof has for signatures of a key type; "" if there is none.
 func ProofType(t did.KeyType) string {
 	switch t {
 	case did.Ed25519:
@@ -124,10 +125,10 @@ func ProofType(t did.KeyType) string {
 
 const (
 	maxNames = 32   // in a list of types or of DIDs
-	maxName  = 4096 // bytes of one
+	maxName  = 4096 // bytes of one name
 )
 
-// ReadNames reads a list of texts or of {"did": …}; a single text counts as a list of one.
+// ReadNames parses a list of texts or of {"did": …}; a single text counts as a list of one.
 func ReadNames(o did.Object, name string) ([]string, error) {
 	wrong := did.Malformed(name+" must be a list of at most 32 texts", nil)
 	raw, present := o[name]

@@ -6,11 +6,11 @@ import (
 	"walletd/internal/auth"
 )
 
-// ErrSeed: a seed that is imported has another length than 64 bytes.
-var ErrSeed = errors.New("a seed has 64 bytes")
+// ErrSeed: an imported seed does not have 64 bytes.
+var ErrSeed = errors.New("a seed must have 64 bytes")
 
-// WordsError is returned for words that are no BIP-39 phrase. Its text says why and repeats none of
-// them.
+// WordsError is returned for words that are not a BIP-39 phrase. Its text says why, and repeats none of the
+// words.
 type WordsError struct{ cause error }
 
 func (e *WordsError) Error() string { return e.cause.Error() }

@@ -20,13 +20,13 @@ const (
 	KindCredential = "credential"
 	KindAsset      = "asset"
 
-	// MaxHoldings is how many credentials and assets a wallet keeps: apps hand them out unasked.
+	// MaxHoldings bounds the credentials and assets of a wallet, because apps hand them out without being asked.
 	MaxHoldings = 500
 	// maxCredential bounds the text of a credential, in bytes.
 	maxCredential = 60 << 10
 )
 
-// Holding is a credential or an asset that the wallet holds: the sealed content of its row.
+// Holding is a credential or an asset of a wallet: the sealed content of its row.
 type Holding struct {
 	Kind       string    `json:"kind"`
 	DID        string    `json:"did"` // of the credential or asset, a bare address
@@ -38,28 +38,28 @@ type Holding struct {
 	Tag        string    `json:"tag,omitempty"`
 	Issued     time.Time `json:"issued,omitzero"`
 	Expires    time.Time `json:"expires,omitzero"`
-	From       string    `json:"from,omitempty"` // DID of the app that handed it out; "" if the owner put it in
+	From       string    `json:"from,omitempty"` // DID of the app that handed it out; "" if the owner stored it
 	Stored     time.Time `json:"stored"`
 	// Data is the credential in canonical JSON; nil for an asset.
 	Data json.RawMessage `json:"data,omitempty"`
 }
 
-// ID names the row. Another issuer, or another owner, has another row: nobody can put what they
-// issued in the place of what somebody else did.
+// ID returns the key of the row. The issuer and the owner are part of it, so that no issuer can replace what
+// another has issued.
 func (h Holding) ID() string {
 	sum := did.SHA3.Sum([]byte("walletd holding v1\x00"), []byte(h.Kind+"\x00"+h.Issuer+"\x00"+h.DID+"\x00"+h.Owner))
 	return hex.EncodeToString(sum[:16])
 }
 
-// Contents is the hash of all that is kept of it but for when that was, so that the same put in
-// again is the same.
+// Contents returns the hash of the holding without the time at which it was stored, so that storing the same
+// holding again does not change the hash.
 func (h Holding) Contents() (string, error) {
 	h.Stored = time.Time{}
 	return Contents(h)
 }
 
-// HoldingView is a credential or an asset as its owner sees it. Names and types are the issuer's
-// words, made plain.
+// HoldingView is a credential or an asset as the wallet's owner sees it. Names and types are the issuer's words,
+// made plain.
 type HoldingView struct {
 	ID         string    `json:"id"`
 	Kind       string    `json:"kind"` // "credential" or "asset"
@@ -76,6 +76,7 @@ type HoldingView struct {
 	Stored     time.Time `json:"storedAt"`
 }
 
+// View returns the holding as the wallet's owner sees it.
 func (h Holding) View() *HoldingView {
 	v := &HoldingView{
 		ID: h.ID(), Kind: h.Kind, DID: show.Plain(h.DID, show.MaxName), Owner: h.Owner, Issuer: h.Issuer, IssuerName: show.Plain(h.IssuerName, show.MaxName),
@@ -87,8 +88,8 @@ func (h Holding) View() *HoldingView {
 	return v
 }
 
-// AllHoldings returns what the caller's wallet holds, newest first. A row that somebody else wrote is
-// left out and goes on record.
+// AllHoldings returns all credentials and assets of the caller's wallet, newest first. It records a forged row and
+// leaves it out.
 func (w *Wallets) AllHoldings(ctx context.Context, c *auth.Caller) ([]Holding, error) {
 	var all []Holding
 	list := func(p store.Page) ([]store.Credential, string, error) { return w.store.Credentials(ctx, c.WalletID, p) }
@@ -101,7 +102,7 @@ func (w *Wallets) AllHoldings(ctx context.Context, c *auth.Caller) ([]Holding, e
 	return all, nil
 }
 
-// putHolding stores a holding, with its record.
+// putHolding stores a holding and appends that to the audit log.
 func (w *Wallets) putHolding(ctx context.Context, c *auth.Caller, h Holding) (HoldingView, error) {
 	h.Stored = time.Unix(w.store.Now().Unix(), 0).UTC()
 	row := store.Credential{Wallet: c.WalletID, ID: h.ID(), Created: h.Stored.Unix()}
@@ -113,7 +114,7 @@ func (w *Wallets) putHolding(ctx context.Context, c *auth.Caller, h Holding) (Ho
 	e.Created, e.Account = row.ID, h.Owner
 	err = c.Record(ctx, e, store.PutCredential(row, MaxHoldings))
 	if errors.Is(err, store.ErrTooMany) {
-		return HoldingView{}, auth.Invalid("the wallet holds %d credentials and assets already; delete some", MaxHoldings)
+		return HoldingView{}, auth.Invalid("the wallet holds %d credentials and assets, which is the maximum; delete some first", MaxHoldings)
 	}
 	return *h.View(), err
 }
@@ -137,8 +138,8 @@ func (w *Wallets) Holdings(ctx context.Context, c *auth.Caller, p store.Page) ([
 	return views, next, nil
 }
 
-// Holding returns one credential or asset, for its owner; data is the credential itself in
-// canonical JSON, nil for an asset.
+// Holding returns one credential or asset, for the wallet's owner. data is the credential itself in canonical
+// JSON, nil for an asset.
 func (w *Wallets) Holding(ctx context.Context, c *auth.Caller, id string) (v HoldingView, data json.RawMessage, err error) {
 	if err := c.RequireOwner(); err != nil {
 		return v, nil, err
@@ -154,7 +155,7 @@ func (w *Wallets) Holding(ctx context.Context, c *auth.Caller, id string) (v Hol
 	return *h.Content().View(), h.Content().Data, nil
 }
 
-// DeleteHolding forgets a credential or asset, for its owner. The record keeps its id.
+// DeleteHolding deletes a credential or asset, for the wallet's owner. The audit log keeps its id.
 func (w *Wallets) DeleteHolding(ctx context.Context, c *auth.Caller, id string) error {
 	if err := c.RequireOwner(); err != nil {
 		return err
@@ -164,7 +165,7 @@ func (w *Wallets) DeleteHolding(ctx context.Context, c *auth.Caller, id string) 
 	return notFoundOr(c.Record(ctx, e, store.DeleteCredential(c.WalletID, id)))
 }
 
-// notFoundOr is ErrNotFound for what the store did not find, and any other error, or nil, as it is.
+// notFoundOr returns auth.ErrNotFound for store.ErrNotFound, and any other error, or nil, as it is.
 func notFoundOr(err error) error {
 	if errors.Is(err, store.ErrNotFound) {
 		return auth.ErrNotFound
@@ -172,8 +173,8 @@ func notFoundOr(err error) error {
 	return err
 }
 
-// PutCredential keeps a credential for the wallet's owner, if it is genuine and about an account
-// that the wallet holds. The tag is the owner's own, "" for none.
+// PutCredential stores a credential for the wallet's owner, if it is genuine and its subject is an account of the
+// wallet. The tag is the owner's own, "" for none.
 func (w *Wallets) PutCredential(ctx context.Context, c *auth.Caller, data json.RawMessage, tag string) (HoldingView, error) {
 	if err := c.RequireOwner(); err != nil {
 		return HoldingView{}, err
@@ -191,16 +192,16 @@ func (w *Wallets) PutCredential(ctx context.Context, c *auth.Caller, data json.R
 	return w.putHolding(ctx, c, h)
 }
 
-// NewAsset is an asset of an account of the wallet. Who owns it on chain is checked by apps.
+// NewAsset describes an asset of an account of the wallet. Whether the account owns it on chain, apps check.
 type NewAsset struct {
 	Asset  did.DID
-	Owner  did.DID // an account that the wallet holds
-	Issuer did.DID // zero if not known; apps may ask for what certain ones issued
+	Owner  did.DID // an account of the wallet
+	Issuer did.DID // zero if unknown; apps may require certain issuers
 	Parent did.DID // zero if none
 	Tag    string
 }
 
-// PutAsset keeps an asset for the wallet's owner.
+// PutAsset stores an asset for the wallet's owner.
 func (w *Wallets) PutAsset(ctx context.Context, c *auth.Caller, n NewAsset) (HoldingView, error) {
 	if err := c.RequireOwner(); err != nil {
 		return HoldingView{}, err
@@ -224,36 +225,35 @@ func readTag(tag string) (string, error) {
 	return tag, nil
 }
 
-// holdsAccount refuses what belongs to somebody else's account.
+// holdsAccount returns the refusal account_not_held if the account is not the wallet's.
 func (w *Wallets) holdsAccount(ctx context.Context, c *auth.Caller, address string) error {
 	_, err := w.store.Account(ctx, c.WalletID, address)
 	if errors.Is(err, store.ErrNotFound) {
-		return did.Refuse("account_not_held", "it belongs to an account that this wallet does not hold")
+		return did.Refuse("account_not_held", "the credential or asset belongs to an account that this wallet does not hold")
 	}
 	return err
 }
 
-// StoreCredential keeps what a session's last reply hands over (DID Connect reference d.11): a
-// credential that is genuine and about the account of this session, or an asset of that account.
-// It is not asked about and is recorded; the same again changes nothing. Refusals:
-// credential_invalid.
+// StoreCredential stores the attachment of a session's last reply (DID Connect reference d.11): a genuine
+// credential whose subject is the account of this session, or an asset of that account. It needs no approval, and
+// is recorded. Storing the same attachment again changes nothing. Refusals: credential_invalid.
 func (w *Wallets) StoreCredential(ctx context.Context, c *auth.Caller, attachment json.RawMessage) (HoldingView, error) {
 	if c.Session == nil || c.Session.Account == "" {
 		return HoldingView{}, auth.ErrForbidden
 	}
 	o, err := did.ParseObject(attachment)
 	if err != nil {
-		return HoldingView{}, badCredential("what was handed over is no object that all readers read alike")
+		return HoldingView{}, badCredential("the attachment is not a JSON object without duplicate members")
 	}
 	if how, _ := o.Text("disposition"); how != "attachment" {
-		return HoldingView{}, badCredential("nothing was handed over as an attachment")
+		return HoldingView{}, badCredential("the reply's response is not an attachment")
 	}
 	h, err := readAttachment(o, c.Session.Account, w.store.Now())
 	if err != nil {
 		return HoldingView{}, err
 	}
 	if h.Owner != c.Session.Account {
-		return HoldingView{}, badCredential("it is about another account than the one of this session")
+		return HoldingView{}, badCredential("the credential's subject is not the account of this session")
 	}
 	if tag, _ := o.Text("tag"); len(tag) <= maxItem && show.IsShowable(tag) {
 		h.Tag = tag
@@ -274,23 +274,23 @@ func readAttachment(o did.Object, account string, now time.Time) (Holding, error
 	if asset, _ := o.Text("assetId"); asset != "" {
 		named, err := did.Parse(asset)
 		if err != nil {
-			return Holding{}, badCredential("the asset handed over has no valid address")
+			return Holding{}, badCredential("the asset in the attachment has no valid address")
 		}
 		return Holding{Kind: KindAsset, DID: named.Address(), Owner: account}, nil
 	}
 	if what, _ := o.Text("type"); what != "VerifiableCredential" {
-		return Holding{}, badCredential("this wallet keeps credentials and assets only")
+		return Holding{}, badCredential("this wallet stores credentials and assets only")
 	}
 	return readCredential(o["data"], now)
 }
 
 func badCredential(why string) error { return did.Refuse("credential_invalid", why) }
 
-// Contents is the hash, in hex, of what a claim would give.
+// Contents returns the hash, in hex, of the contents that an answer discloses.
 func Contents(of any) (string, error) {
 	text, err := did.MarshalStable(of)
 	if err != nil {
-		return "", fmt.Errorf("hashing what would be given: %w", err)
+		return "", fmt.Errorf("hashing the contents of the answer: %w", err)
 	}
 	return hex.EncodeToString(did.SHA3.Sum([]byte("walletd contents v1\x00"), text)), nil
 }

@@ -14,17 +14,18 @@ import (
 	"walletd/internal/store"
 )
 
-// maxItem is the most bytes of a profile item; an avatar has more, but an answer must stay below
-// the 100 kB that dApps read (reference d.5).
+// maxItem bounds a profile item in bytes. An avatar may have more, but an answer must stay below the 100 kB that
+// dApps read (reference d.5).
 const (
 	maxItem   = 1000
 	maxAvatar = 48 << 10
 )
 
-// Profile is what a person tells about themselves, by item; "did" is not among them.
+// Profile is what the owner has entered about themselves, by item. The item "did" is not among them.
 type Profile map[string]string
 
-// Check refuses what no app could ask for or would read. Items that are "" are left out.
+// Check refuses items that no app can request, and values that are too long or not showable. It removes empty
+// items.
 func (p Profile) Check() (Profile, error) {
 	clean := Profile{}
 	for item, value := range p {
@@ -48,7 +49,7 @@ func (p Profile) Check() (Profile, error) {
 	return clean, nil
 }
 
-// isPicture reports whether a text is a data url of a picture.
+// isPicture reports whether a text is the data url of an image.
 func isPicture(text string) bool {
 	kind, data, _ := strings.Cut(text, ";base64,")
 	format, picture := strings.CutPrefix(kind, "data:image/")
@@ -59,8 +60,7 @@ func isPicture(text string) bool {
 	return err == nil
 }
 
-// ProfileOf returns the profile of the caller's wallet and its version; without one both are
-// empty.
+// ProfileOf returns the profile of the caller's wallet and its version; both are zero if there is none.
 func (w *Wallets) ProfileOf(ctx context.Context, c *auth.Caller) (Profile, int64, error) {
 	row, err := w.store.Profile(ctx, c.WalletID)
 	if errors.Is(err, store.ErrNotFound) {
@@ -82,8 +82,7 @@ func (w *Wallets) Profile(ctx context.Context, c *auth.Caller) (Profile, error) 
 	return p, err
 }
 
-// SetProfile replaces the wallet's profile, for its owner. The record says which items it has,
-// not what they are.
+// SetProfile replaces the wallet's profile, for its owner. The audit entry names the items, and not their values.
 func (w *Wallets) SetProfile(ctx context.Context, c *auth.Caller, p Profile) (Profile, error) {
 	if err := c.RequireOwner(); err != nil {
 		return nil, err
@@ -93,7 +92,7 @@ func (w *Wallets) SetProfile(ctx context.Context, c *auth.Caller, p Profile) (Pr
 		return nil, err
 	}
 	_, version, err := w.ProfileOf(ctx, c)
-	if err != nil && !errors.Is(err, ledger.ErrForged) { // what somebody else put there is replaced
+	if err != nil && !errors.Is(err, ledger.ErrForged) { // a forged profile is replaced
 		return nil, err
 	}
 	row := store.Profile{Wallet: c.WalletID, Version: version + 1, Updated: w.store.Now().Unix()}
@@ -109,8 +108,8 @@ func (w *Wallets) SetProfile(ctx context.Context, c *auth.Caller, p Profile) (Pr
 	return p, c.Record(ctx, e, store.PutProfile(row))
 }
 
-// ProfileItems are the items that an app can ask for (DID Connect reference f.2). The first is
-// the account that answers; the others are what the wallet's profile says.
+// ProfileItems returns the items that an app can request (DID Connect reference f.2). The first is the account that
+// answers; the others are those of the wallet's profile.
 func ProfileItems() []string {
 	return []string{ItemDID, "fullName", "email", "phone", "signature", ItemAvatar, "birthday", "url"}
 }

@@ -15,8 +15,8 @@ import (
 	"walletd/internal/store"
 )
 
-// NewWallet asks for a wallet: of new words, or of those given, or of a raw seed. Words and seed
-// are wiped by CreateWallet.
+// NewWallet describes a wallet to create: from the given words or the given seed, or from new words if both are
+// nil. Create wipes both.
 type NewWallet struct {
 	Name  string
 	Words []byte // a BIP-39 phrase, or nil
@@ -26,16 +26,16 @@ type NewWallet struct {
 // Format keeps words and seed out of logs.
 func (NewWallet) Format(f fmt.State, _ rune) { fmt.Fprint(f, "NewWallet{…}") }
 
-// CreatedWallet is a wallet that was made. Words are set if they were made here, and are shown
-// this once; wipe them.
+// CreatedWallet is a wallet that was created. Words are set if they were generated; they are shown this once, and
+// the caller wipes them.
 type CreatedWallet struct {
 	Wallet    string
 	Words     derive.Words
-	Generated bool // Words were made here
+	Generated bool // Words were generated
 }
 
-// Create makes or imports a wallet, for an operator. The same seed makes the same wallet:
-// one that is there already is ErrExists.
+// Create creates or imports a wallet, for an operator. The same seed gives the same wallet; if it exists already,
+// the error is auth.ErrExists.
 func (w *Wallets) Create(ctx context.Context, c *auth.Caller, n NewWallet) (CreatedWallet, error) {
 	defer clear(n.Words)
 	defer clear(n.Seed)
@@ -77,7 +77,7 @@ func (w *Wallets) Create(ctx context.Context, c *auth.Caller, n NewWallet) (Crea
 	return created, nil
 }
 
-// ReadSeed returns the seed of the words or bytes given, or of new words.
+// ReadSeed returns the seed of the given words or bytes, or of new words, which it returns too.
 func (n NewWallet) ReadSeed() (CreatedWallet, derive.Seed, error) {
 	switch {
 	case n.Words != nil && n.Seed != nil:
@@ -98,7 +98,7 @@ func (n NewWallet) ReadSeed() (CreatedWallet, derive.Seed, error) {
 	default:
 		words, err := derive.NewWords()
 		if err != nil {
-			return CreatedWallet{}, derive.Seed{}, fmt.Errorf("drawing the words: %w", err)
+			return CreatedWallet{}, derive.Seed{}, fmt.Errorf("generating the words: %w", err)
 		}
 		return CreatedWallet{Words: words, Generated: true}, words.Seed(), nil
 	}
@@ -108,14 +108,14 @@ func (n NewWallet) ReadSeed() (CreatedWallet, derive.Seed, error) {
 type WalletView struct {
 	Wallet    string
 	Name      string
-	Owned     bool // has, or had, an owner's token
-	Strangers bool // signed requests of apps that are not known may ask
-	Rounds    int  // of encryptionKey; 1 is what every known app expects
-	Damaged   bool // its row does not open
+	Owned     bool // an owner's token was created once
+	Strangers bool // unregistered apps may send signed requests
+	Rounds    int  // of encryptionKey; existing apps expect 1
+	Damaged   bool // the row does not open
 	Created   time.Time
 }
 
-// List lists all wallets for an operator, its own for an owner.
+// List lists all wallets for an operator, and the caller's wallet for an owner.
 func (w *Wallets) List(ctx context.Context, c *auth.Caller, p store.Page) ([]WalletView, string, error) {
 	if c.Role == auth.Owner {
 		return []WalletView{viewWallet(c.Wallet.Row(), c.Wallet.Settings())}, "", nil
@@ -168,15 +168,15 @@ func (w *Wallets) Get(ctx context.Context, c *auth.Caller, id string) (WalletVie
 	return viewWallet(row.Wallet, settings), nil
 }
 
-// WalletChange changes a wallet's settings; nil leaves one as it is.
+// WalletChange holds new values of a wallet's settings; nil leaves a setting as it is.
 type WalletChange struct {
 	Name      *string
 	Strangers *bool
 	Rounds    *int
 }
 
-// Update changes the settings of the caller's wallet, for its owner. Other rounds than one
-// change every encryptionKey of the wallet (reference f.10).
+// Update changes the settings of the caller's wallet, for its owner. Changing the rounds changes every
+// encryptionKey of the wallet (reference f.10).
 func (w *Wallets) Update(ctx context.Context, c *auth.Caller, change WalletChange) (WalletView, error) {
 	if err := c.RequireOwner(); err != nil {
 		return WalletView{}, err
@@ -209,8 +209,8 @@ func (w *Wallets) Update(ctx context.Context, c *auth.Caller, change WalletChang
 	return viewWallet(c.Wallet.Row(), c.Wallet.Settings()), nil
 }
 
-// Delete removes a wallet and all that is its own but the record, for its owner, or an
-// operator while it has none. Without the words it is gone.
+// Delete deletes a wallet and all its rows but the audit log, for its owner, or for an operator while it has none.
+// Only the wallet's words can restore it.
 func (w *Wallets) Delete(ctx context.Context, c *auth.Caller, id string) error {
 	if err := w.auth.AuthorizeWallet(ctx, c, id); err != nil {
 		return err

@@ -1,5 +1,5 @@
-// Package wallets holds what a wallet is made of and its administration: wallets, accounts, the
-// profile, credentials and assets, and the audit log as its readers see it. Nothing here answers an app.
+// Package wallets administers wallets and their contents: accounts, the profile, credentials and assets, and access
+// to the audit log. Nothing in it answers an app.
 package wallets
 
 import (
@@ -20,7 +20,7 @@ type Wallets struct {
 	log      zerolog.Logger
 }
 
-// New returns the Wallets of a keystore. What goes wrong at a lock is logged.
+// New returns the Wallets of a keystore. It writes errors of signing heads at a lock to log.
 func New(st *store.Store, ks *keystore.Keystore, l *ledger.Ledger, a *auth.Auth, log zerolog.Logger) *Wallets {
 	return &Wallets{auth: a, store: st, keystore: ks, ledger: l, log: log}
 }
