@@ -283,11 +283,11 @@ func TestARestoreIsRefused(t *testing.T) {
 		"with other words":         {backup.Restoration{Words: []byte(zoo), File: b.File}, backup.ErrWallet, f.Wallet},
 		"with no words":            {backup.Restoration{File: b.File}, auth.ErrInput, "words"},
 		"with words that are none": {backup.Restoration{Words: []byte("zoo"), File: b.File}, auth.ErrInput, ""},
-		"cut":                      {backup.Restoration{Words: []byte(fixture.Words), File: b.File[:len(b.File)/2]}, backup.ErrInvalid, "cut off"},
-		"empty":                    {backup.Restoration{Words: []byte(fixture.Words), File: nil}, backup.ErrInvalid, "no backup"},
+		"cut":                      {backup.Restoration{Words: []byte(fixture.Words), File: b.File[:len(b.File)/2]}, backup.ErrInvalid, "truncated"},
+		"empty":                    {backup.Restoration{Words: []byte(fixture.Words), File: nil}, backup.ErrInvalid, "not a backup"},
 		"changed":                  {backup.Restoration{Words: []byte(fixture.Words), File: flipped}, backup.ErrInvalid, "changed"},
 		"under another name":       {backup.Restoration{Words: []byte(fixture.Words), File: renamed}, backup.ErrWallet, ""},
-		"some other secret":        {backup.Restoration{Words: []byte(fixture.Words), File: []byte(`{"encrypted":{"k":{"iv":"a","ciphertext":"a","mac":"a"}}}`)}, backup.ErrInvalid, "no backup of a wallet"},
+		"some other secret":        {backup.Restoration{Words: []byte(fixture.Words), File: []byte(`{"encrypted":{"k":{"iv":"a","ciphertext":"a","mac":"a"}}}`)}, backup.ErrInvalid, "not a backup of a wallet"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := try(tt.r)

@@ -14,20 +14,20 @@ import (
 	"walletd/internal/store"
 )
 
-// leased is a session that this goroutine may change, for as long as it has the lease.
+// leased is a session whose lease this goroutine has. Only its holder may change the session.
 type leased struct {
 	*Sessions
-	row     store.Session // as it is in the store
-	content content       // as it is to be in the store after the next write
+	row     store.Session // the row as it is in the store
+	content content       // the content that the next write stores
 
-	caller  *auth.Caller    // the wallet, open; of the open request if there is one
-	request *verified       // the open request
-	key     *rsa.PrivateKey // of the channel
-	channel *did.ChannelKey // of the channel, once the app has sent it
+	caller  *auth.Caller    // with the open wallet; the app of the current request if there is one
+	request *verified       // the current request
+	key     *rsa.PrivateKey // the key of the channel that was offered
+	channel *did.ChannelKey // the symmetric key of the channel, once the app has sent it
 }
 
-// restore reads the open request again as it was when it came: by the clock of then, since its own
-// life says nothing about how long a person may take (reference d.9).
+// restore verifies the current request again, with the time at which it arrived: its own expiry does not limit how
+// long the owner may take (reference d.9).
 func (l *leased) restore(ctx context.Context) error {
 	var err error
 	if l.key, err = decodeKey(l.content.Key); err != nil {
@@ -56,7 +56,7 @@ func (l *leased) expected() expected {
 	return expected{url: l.content.URL, app: l.row.App, now: l.Store.Now(), skew: l.content.Skew}
 }
 
-// setRequest makes v the open request, and its app the caller.
+// setRequest makes v the current request, and its app the caller.
 func (l *leased) setRequest(ctx context.Context, v verified) error {
 	return l.retryUnavailable(ctx, func() error {
 		c, err := l.Auth.SessionCaller(ctx, auth.Session{
@@ -72,7 +72,7 @@ func (l *leased) setRequest(ctx context.Context, v verified) error {
 	})
 }
 
-// close wipes what the session holds in memory.
+// close wipes the keys that the session has in memory.
 func (l *leased) close() {
 	l.caller.Close()
 	if l.channel != nil {
@@ -81,9 +81,8 @@ func (l *leased) close() {
 	clear(l.content.Key)
 }
 
-// Advance does what is due in a session, one thing after the other, until it waits for a person or
-// has ended. It may be called at any time: what is not due is not done, and what somebody else is
-// doing is store.ErrChanged.
+// Advance takes a session through its steps until it waits for the owner or has ended. It may be called at any time,
+// and does only what is due. If somebody else has the session's lease, the error is store.ErrChanged.
 func (s *Sessions) Advance(ctx context.Context, id string) error {
 	row, err := s.Store.Session(ctx, id)
 	if err != nil {
@@ -99,8 +98,8 @@ func (s *Sessions) Advance(ctx context.Context, id string) error {
 	return l.runLeased(ctx, l.advance)
 }
 
-// advance is the dispatcher: one thing after the other, until the session has ended or was given
-// back to wait for a person.
+// advance is the dispatcher: it takes one step after the other, until the session has ended, or its lease was returned
+// because it waits for the owner.
 func (l *leased) advance(ctx context.Context) error {
 	for l.row.Ended == 0 && l.row.Holder != "" {
 		if err := ctx.Err(); err != nil {
@@ -113,7 +112,7 @@ func (l *leased) advance(ctx context.Context) error {
 	return nil
 }
 
-// step looks at the row, does the one thing that is due, and writes the row.
+// step reads the row, takes the one step that is due, and writes the row.
 func (l *leased) step(ctx context.Context) error {
 	switch {
 	case l.row.Posting:
@@ -129,7 +128,7 @@ func (l *leased) step(ctx context.Context) error {
 	}
 }
 
-// end ends the session. What it no longer needs goes, its key first.
+// end ends the session, and wipes and removes the contents that an ended session does not need.
 func (l *leased) end(ctx context.Context, state State, e ending, also ...store.Write) error {
 	c := &l.content
 	clear(c.Key)
@@ -144,24 +143,23 @@ func (l *leased) end(ctx context.Context, state State, e ending, also ...store.W
 	}, also...)
 }
 
-// endUnknown ends a session that was found posting: nobody knows whether the app heard. What was being
-// declined is declined all the same.
+// endUnknown ends a session whose row says posting, so that it is not known whether the app received the answer. If
+// the post was a decline, the session ends as declined.
 func (l *leased) endUnknown(ctx context.Context) error {
 	if d := l.content.Declining; d != nil {
 		return l.end(ctx, Declined, *d)
 	}
-	return l.end(ctx, Unknown, ending{Text: "The answer was sent, and whether the app took it is not known. It is not sent again."})
+	return l.end(ctx, Unknown, ending{Text: "The answer was sent, and it is not known whether the app received it. It is not sent again."})
 }
 
 func (l *leased) expire(ctx context.Context) error {
 	if err := l.cancelApproval(ctx); err != nil {
 		return err
 	}
-	return l.end(ctx, Expired, ending{Text: "Nobody answered in time."})
+	return l.end(ctx, Expired, ending{Text: "Nobody decided in time."})
 }
 
-// cancelApproval ends the session's question to the person, if one waits. One that is gone, or that
-// somebody else wrote, is of no use anyway.
+// cancelApproval cancels the session's approval, if one waits. It ignores an approval that is missing or forged.
 func (l *leased) cancelApproval(ctx context.Context) error {
 	if l.row.Approval == "" {
 		return nil
@@ -173,7 +171,7 @@ func (l *leased) cancelApproval(ctx context.Context) error {
 	return err
 }
 
-// cancel ends the session because its owner says so.
+// cancel ends the session because the wallet's owner cancels it.
 func (l *leased) cancel(ctx context.Context) error {
 	if l.row.Posting {
 		return l.endUnknown(ctx)

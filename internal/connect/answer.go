@@ -17,7 +17,7 @@ import (
 	"walletd/internal/store"
 )
 
-// fetchRequest makes the session's first request (reference d.2), with the channel on offer.
+// fetchRequest fetches the session's first request (reference d.2), and offers the encrypted channel.
 func (l *leased) fetchRequest(ctx context.Context) error {
 	if l.key == nil {
 		key, err := l.keys.key(ctx, l.row.Wallet+" "+origin(l.content.URL))
@@ -28,7 +28,7 @@ func (l *leased) fetchRequest(ctx context.Context) error {
 	}
 	resp, err := l.Client.get(ctx, offering(l.content.URL, offer(l.key)))
 	if ctx.Err() != nil {
-		return ctx.Err() // we are being stopped; a restart asks again
+		return ctx.Err() // walletd is being stopped; a restart fetches the request again
 	}
 	if err != nil {
 		return l.refuse(ctx, l.unanswered(l.content.URL, err))
@@ -36,9 +36,9 @@ func (l *leased) fetchRequest(ctx context.Context) error {
 	return l.receive(ctx, resp)
 }
 
-// unanswered makes the refusal of an exchange without a reply, and tells the operator why there is
-// none. The owner hears one answer for every address that does not answer, is not there, or is
-// closed to the wallet: which names are of a network of the operator's is not theirs to find out.
+// unanswered returns the refusal of an exchange without a reply, and logs the reason for the operator. The owner gets
+// the same refusal for an address that does not answer, does not exist, or is blocked, so that an owner cannot probe
+// the operator's network.
 func (l *leased) unanswered(url string, err error) error {
 	l.Log.Info().Str("session", l.row.ID).Str("origin", origin(url)).Err(err).Msg("the app did not answer")
 	if b, ok := errors.AsType[*BlockedError](err); ok {
@@ -54,7 +54,7 @@ func (l *leased) unanswered(url string, err error) error {
 	return did.Refuse("app_unreachable", "the app could not be reached")
 }
 
-// receive reads a reply: the next request, or the session's end.
+// receive handles a reply: the next request, or the last reply of the session.
 func (l *leased) receive(ctx context.Context, resp response) error {
 	v, err := l.readReply(resp)
 	if err != nil && (v.final || endsSilently(err, l.content.Account != "")) {
@@ -64,7 +64,7 @@ func (l *leased) receive(ctx context.Context, resp response) error {
 		return l.receiveLast(ctx, v)
 	}
 	if v.challenge == "" && l.request != nil {
-		v = *l.request // what came is not authentic: the request before is declined, as its account
+		v = *l.request // the reply is not authentic: the previous request is declined, by its account
 	}
 	if m := readMember(v.connect.Token.Body["memberAppInfo"], ByApp); m != nil {
 		l.content.Member = m
@@ -76,7 +76,7 @@ func (l *leased) receive(ctx context.Context, resp response) error {
 		return l.declineFor(ctx, err)
 	}
 	if l.content.Steps++; l.content.Steps > maxSteps {
-		return l.decline(ctx, consent.DeclineAuth, ending{Code: "too_many_steps", Text: "The app asks again and again."})
+		return l.decline(ctx, consent.DeclineAuth, ending{Code: "too_many_steps", Text: "The app sent too many requests in one session."})
 	}
 	l.content.Name = show.Plain(l.caller.Name, maxName)
 	err = l.write(ctx, ledger.SessionAsked, "", func(row *store.Session) {
@@ -89,7 +89,7 @@ func (l *leased) receive(ctx context.Context, resp response) error {
 	return err
 }
 
-// sessionLimit is the check that the app of a first request has not too many sessions open.
+// sessionLimit returns the check that the app of a first request has not too many open sessions.
 func (l *leased) sessionLimit(v verified) []store.Write {
 	if l.row.App != "" {
 		return nil
@@ -99,8 +99,7 @@ func (l *leased) sessionLimit(v verified) []store.Write {
 	return []store.Write{store.CheckSessions(row, l.Limit, l.Store.Now().Unix())}
 }
 
-// readReply makes the checks of reference d.4 on a reply, and keeps in h.content what is needed to make
-// them again.
+// readReply makes the checks of reference d.4 on a reply, and sets in l.content what is needed to make them again.
 func (l *leased) readReply(resp response) (verified, error) {
 	w, err := readWire(resp)
 	if err != nil {
@@ -130,7 +129,7 @@ func (l *leased) readReply(resp response) (verified, error) {
 	return v, err
 }
 
-// requestConsent takes the open request to the pipeline.
+// requestConsent passes the current request to the pipeline.
 func (l *leased) requestConsent(ctx context.Context) error {
 	if l.RefuseUnsealed && !l.content.Sealed && onlySecrets(l.request.claims) {
 		return l.declineFor(ctx, did.Refuse("request_unsealed", "the request for a key did not come over the encrypted channel"))
@@ -139,13 +138,13 @@ func (l *leased) requestConsent(ctx context.Context) error {
 	return l.outcome(ctx, out, err)
 }
 
-// onlySecrets reports whether the app would have sealed a request, had it been left as it was
-// sent (reference e).
+// onlySecrets reports whether all claims of a request are for keys, in which case an app that uses the channel
+// encrypts the request (reference e).
 func onlySecrets(asked []json.RawMessage) bool {
 	return !slices.ContainsFunc(requests(asked), func(r delegation.ClaimRequest) bool { return r.Type != "keyPair" && r.Type != "encryptionKey" })
 }
 
-// collect asks the pipeline what the person decided.
+// collect collects the outcome of the session's approval from the pipeline.
 func (l *leased) collect(ctx context.Context) error {
 	out, err := l.Pipeline.Collect(ctx, l.caller, l.row.Approval, 0)
 	if errors.Is(err, auth.ErrNotFound) {
@@ -154,7 +153,7 @@ func (l *leased) collect(ctx context.Context) error {
 	return l.outcome(ctx, out, err)
 }
 
-// outcome goes on with what the pipeline says.
+// outcome acts on what the pipeline returned.
 func (l *leased) outcome(ctx context.Context, out consent.Outcome, err error) error {
 	switch {
 	case err == nil && out.Pending != nil:
@@ -175,25 +174,25 @@ func (l *leased) outcome(ctx context.Context, out consent.Outcome, err error) er
 	case errors.Is(err, consent.ErrAnswerChanged):
 		return l.retryConsent(ctx)
 	case errors.Is(err, consent.ErrTooMany):
-		return l.decline(ctx, consent.Busy, ending{Code: "busy", Text: "Too many questions are waiting for the person."})
+		return l.decline(ctx, consent.Busy, ending{Code: "busy", Text: "Too many requests wait for the owner's decision."})
 	case errors.Is(err, ledger.ErrForged):
-		return l.decline(ctx, consent.DeclineAuth, ending{Code: "forged", Text: "What the answer rests on was changed in the store by somebody else."})
+		return l.decline(ctx, consent.DeclineAuth, ending{Code: "forged", Text: "A row that the answer depends on was not written by this keystore."})
 	case errors.Is(err, consent.ErrDenied):
 		return l.decline(ctx, consent.DeclineAuth, ending{Code: "denied", Text: err.Error()})
 	default:
-		return l.declineFor(ctx, err) // the request is authentic: its app hears that it is not accepted
+		return l.declineFor(ctx, err) // the request is authentic, so its app is declined
 	}
 }
 
-// retryConsent takes the open request to the pipeline once more, because the person's question ended with an
-// answer that is not any more what was shown. The person sees a new question; the app only waits.
+// retryConsent passes the current request to the pipeline once more, because its approval was cancelled when the
+// answer changed. The owner sees a new approval; the app only waits.
 func (l *leased) retryConsent(ctx context.Context) error {
 	return l.write(ctx, ledger.SessionAsked, "changed", func(row *store.Session) {
 		row.State, row.Approval = string(Asked), ""
 	})
 }
 
-// refuse ends the session in silence.
+// refuse ends the session without a reply to the app.
 func (l *leased) refuse(ctx context.Context, err error) error {
 	refusal, ok := errors.AsType[*did.Refusal](err)
 	if !ok {
@@ -206,7 +205,7 @@ func (l *leased) refuse(ctx context.Context, err error) error {
 	return l.end(ctx, Refused, e)
 }
 
-// declineFor declines because of a refusal.
+// declineFor declines the request because of a refusal. Any other error it returns as it is.
 func (l *leased) declineFor(ctx context.Context, err error) error {
 	refusal, ok := errors.AsType[*did.Refusal](err)
 	if !ok {
@@ -215,10 +214,10 @@ func (l *leased) declineFor(ctx context.Context, err error) error {
 	return l.decline(ctx, consent.DeclineAuth, ending{Code: refusal.Code, Text: refusal.Reason})
 }
 
-// decline tells the app no, or busy, and ends the session, whatever the app says to that.
+// decline posts a decline, or busy, to the app and ends the session, whatever the app replies.
 func (l *leased) decline(ctx context.Context, action string, e ending) error {
 	if l.request == nil {
-		return l.end(ctx, Refused, e) // there is nobody to tell
+		return l.end(ctx, Refused, e) // there is no request to decline
 	}
 	reason := e.Code
 	if reason == "" {
@@ -240,18 +239,18 @@ func (l *leased) decline(ctx context.Context, action string, e ending) error {
 	return l.end(context.WithoutCancel(ctx), Declined, e)
 }
 
-// post sends an answer, once, and reads the reply.
+// post sends an answer once, and handles the reply.
 func (l *leased) post(ctx context.Context, a *auth.SignedAnswer) error {
 	resp, err := l.send(ctx, a, l.Client.post)
 	if errors.Is(err, errNotSent) {
 		return err
 	}
-	// What has been sent has been sent: its outcome is written though we are being stopped.
+	// The answer cannot be unsent, so its outcome is written even if walletd is being stopped.
 	ctx = context.WithoutCancel(ctx)
 	if _, lost := errors.AsType[*lostError](err); lost {
 		l.Log.Info().Str("session", l.row.ID).Str("origin", origin(l.request.url)).Err(err).Msg("the app did not reply to its answer")
 		if b, ok := errors.AsType[*BlockedError](err); ok && b.Rule == RuleTime {
-			return l.end(ctx, Unknown, ending{Code: "app_timeout", Text: "The answer was sent, and the app did not say in time whether it took it. It is not sent again."})
+			return l.end(ctx, Unknown, ending{Code: "app_timeout", Text: "The answer was sent, and the app did not reply in time. It is not sent again."})
 		}
 		return l.endUnknown(ctx)
 	}
@@ -261,16 +260,16 @@ func (l *leased) post(ctx context.Context, a *auth.SignedAnswer) error {
 	return l.receive(ctx, resp)
 }
 
-// errNotSent is what send wraps where it did not come to sending.
+// errNotSent is wrapped by send's error if nothing was sent.
 var errNotSent = errors.New("nothing was sent")
 
-// stopWait is how long a reply is waited for once we are being stopped.
+// stopWait is how long a reply is waited for while walletd is being stopped.
 const stopWait = 15 * time.Second
 
 var errStopped = errors.New("walletd was stopped")
 
-// send posts an answer (reference d.5) after the row says so, durably. The row then says posting,
-// and whoever finds it so does not post again.
+// send posts an answer (reference d.5). Before that it writes a row that says posting, durably. Whoever finds such a
+// row does not post again.
 func (l *leased) send(ctx context.Context, a *auth.SignedAnswer, post func(context.Context, string, []byte) (response, error)) (response, error) {
 	body, err := json.Marshal(struct {
 		UserPK   string `json:"userPk"`

@@ -14,28 +14,27 @@ import (
 
 const (
 	// keyBits is the largest common size whose text fits the 512 characters that Blocklet Server
-	// has for it (reference e).
+	// accepts (reference e).
 	keyBits = 1536
 	// keyLife is how long a key is offered to one app.
 	keyLife = 10 * time.Minute
-	// keysReady is how many keys wait for an app of their own. To make one takes 300 times as long
-	// as all the signatures of a login.
+	// keysReady is how many keys are generated ahead. Generating one takes 300 times as long as all
+	// the signatures of a login.
 	keysReady = 8
-	// keysServing bounds the apps whose key is kept for their next session.
+	// keysServing bounds the apps whose key is reused for their next session.
 	keysServing = 1024
 )
 
-// keys are the RSA keys that the encrypted channel is offered with. One key serves one app in one
-// wallet, for ten minutes; the session that uses it keeps it sealed in its row. Safe for
-// concurrent use.
+// keys holds the RSA keys with which the encrypted channel is offered. One key serves one app in one wallet, for ten
+// minutes; a session seals its key in its row. It is safe for concurrent use.
 type keys struct {
 	now   func() time.Time
 	ready chan *rsa.PrivateKey
-	turn  chan struct{} // held while a key is made: more at a time are no faster, and starve the rest
+	turn  chan struct{} // holds a value while a key is generated: generating two at a time is no faster, and starves other work
 
 	mu      sync.Mutex
 	serving map[string]served
-	only    *rsa.PrivateKey // serves everybody, if there is to be one key alone
+	only    *rsa.PrivateKey // serves all apps if single is set
 	single  bool
 }
 
@@ -44,18 +43,18 @@ type served struct {
 	ends time.Time
 }
 
-// newKeys returns keys, or with single one key for the whole process, which spares development
-// and one-session wallets the waiting.
+// newKeys returns keys. With single, one key serves the whole process, so that development and one-session wallets do
+// not wait for keys.
 func newKeys(now func() time.Time, single bool) *keys {
 	return &keys{now: now, single: single, ready: make(chan *rsa.PrivateKey, keysReady), turn: make(chan struct{}, 1), serving: make(map[string]served)}
 }
 
-// fill makes keys ahead of need until the context ends.
+// fill generates keys ahead until the context ends.
 func (k *keys) fill(ctx context.Context) {
 	for !k.single {
 		key, err := k.generate(ctx, nil)
 		if err != nil {
-			return // the context's end, or a broken source of randomness: then those who need one fail
+			return // the context ended, or the source of randomness failed: then key fails too
 		}
 		select {
 		case k.ready <- key:
@@ -65,8 +64,8 @@ func (k *keys) fill(ctx context.Context) {
 	}
 }
 
-// key returns the key to offer to an app, which the caller does not change. Where none is ready it
-// waits for one: the channel is never dropped.
+// key returns the key to offer to an app. The caller must not change it. If no key is ready, key waits for one: the
+// wallet always offers the channel.
 func (k *keys) key(ctx context.Context, app string) (*rsa.PrivateKey, error) {
 	k.mu.Lock()
 	now := k.now()
@@ -92,7 +91,7 @@ func (k *keys) key(ctx context.Context, app string) (*rsa.PrivateKey, error) {
 		return k.only, nil
 	}
 	if s, ok := k.serving[app]; ok && now.Before(s.ends) {
-		k.putBack(key) // another session of the app was first
+		k.putBack(key) // a concurrent session of the app was first
 		return s.key, nil
 	}
 	k.forget(now)
@@ -100,7 +99,7 @@ func (k *keys) key(ctx context.Context, app string) (*rsa.PrivateKey, error) {
 	return key, nil
 }
 
-// next returns a key that serves nobody yet.
+// next returns a key that serves no app yet.
 func (k *keys) next(ctx context.Context) (*rsa.PrivateKey, error) {
 	select {
 	case key := <-k.ready:
@@ -110,7 +109,7 @@ func (k *keys) next(ctx context.Context) (*rsa.PrivateKey, error) {
 	}
 }
 
-// generate makes a key, or takes one from instead while it waits for its turn.
+// generate generates a key, or takes one from instead while it waits for its turn.
 func (k *keys) generate(ctx context.Context, instead <-chan *rsa.PrivateKey) (*rsa.PrivateKey, error) {
 	select {
 	case k.turn <- struct{}{}:
@@ -122,12 +121,12 @@ func (k *keys) generate(ctx context.Context, instead <-chan *rsa.PrivateKey) (*r
 	}
 	key, err := rsa.GenerateKey(rand.Reader, keyBits)
 	if err != nil {
-		return nil, fmt.Errorf("making a key of the channel: %w", err)
+		return nil, fmt.Errorf("generating a key of the channel: %w", err)
 	}
 	return key, nil
 }
 
-// putBack gives an unused key back.
+// putBack returns an unused key to those that are ready.
 func (k *keys) putBack(key *rsa.PrivateKey) {
 	select {
 	case k.ready <- key:
@@ -135,7 +134,7 @@ func (k *keys) putBack(key *rsa.PrivateKey) {
 	}
 }
 
-// forget drops keys that serve no more, and any where there are too many.
+// forget drops expired keys, and any keys while there are too many.
 func (k *keys) forget(now time.Time) {
 	for app, s := range k.serving {
 		if !now.Before(s.ends) || len(k.serving) >= keysServing {
@@ -144,7 +143,7 @@ func (k *keys) forget(now time.Time) {
 	}
 }
 
-// encodeKey and decodeKey write a key for the row of its session, as PKCS #1.
+// encodeKey encodes a key for the row of its session, as PKCS #1; decodeKey decodes it.
 func encodeKey(key *rsa.PrivateKey) []byte { return x509.MarshalPKCS1PrivateKey(key) }
 
 func decodeKey(der []byte) (*rsa.PrivateKey, error) {
@@ -158,5 +157,5 @@ func decodeKey(der []byte) (*rsa.PrivateKey, error) {
 	return key, nil
 }
 
-// offer is the _ek_ of a key.
+// offer returns the value of _ek_ for a key.
 func offer(key *rsa.PrivateKey) string { return did.EncodeChannelPublicKey(&key.PublicKey) }

@@ -24,20 +24,20 @@ import (
 const (
 	maxReply = 1 << 20          // bytes
 	maxWait  = 30 * time.Second // from the first byte sent to the last received
-	// appWait is maxWait for an answer: some apps do what it is for before they reply to it.
+	// appWait is maxWait for an answer, because some apps act on the answer before they reply.
 	appWait   = 2 * time.Minute
 	maxHops   = 3 // redirects of a GET
 	maxHeader = 64 << 10
 	maxURL    = 16 << 10
 )
 
-// userAgent is what real dApps want to see: three numbers, at the very start (reference d.2).
+// userAgent has the form that dApps require: a name and three numbers at the very start (reference d.2).
 const userAgent = "ArcWallet/5.5.0"
 
-// ClientConfig says where a Client may go. The zero value is for the open internet.
+// ClientConfig says which addresses a Client may reach. The zero value permits the public internet.
 type ClientConfig struct {
-	// Allow opens networks that are closed otherwise: loopback and private ranges, for
-	// development. It never opens the addresses of metadata services.
+	// Allow permits networks that are blocked otherwise: loopback and private ranges, for
+	// development. It never permits the addresses of metadata services.
 	Allow []netip.Prefix
 	// AllowHTTP permits urls without TLS.
 	AllowHTTP bool
@@ -49,22 +49,21 @@ type ClientConfig struct {
 	// Language is sent as Accept-Language, and error texts follow it; "" means en-US. dApps know
 	// that and zh-CN.
 	Language string
-	// AppWait is how long an app may take to reply to an answer; zero is 2 minutes. Whatever else is
-	// requested has 30 seconds.
+	// AppWait is how long an app may take to reply to an answer; zero is 2 minutes. All other
+	// requests have 30 seconds.
 	AppWait time.Duration
 }
 
-// Client makes the requests of sessions: to urls that strangers wrote. It is safe for concurrent
-// use.
+// Client makes the requests of sessions, to untrusted urls. It is safe for concurrent use.
 type Client struct {
 	http      *http.Client
 	allowHTTP bool
 	language  string
-	wait      time.Duration // maxWait, but for tests
+	wait      time.Duration // maxWait, except in tests
 	appWait   time.Duration
 }
 
-// NewClient returns a client. Nothing of the environment changes where it goes: it uses no proxy.
+// NewClient returns a client. The environment does not affect it: it uses no proxy.
 func NewClient(c ClientConfig) *Client {
 	g := &guard{allow: c.Allow, resolver: c.Resolver}
 	if g.resolver == nil {
@@ -83,8 +82,8 @@ func NewClient(c ClientConfig) *Client {
 			MaxResponseHeaderBytes: maxHeader,
 			MaxIdleConns:           64,
 			MaxIdleConnsPerHost:    64, // one dApp may have as many sessions open
-			// Shorter than servers keep idle connections: a POST that meets one being closed
-			// would end as unknown.
+			// Shorter than servers keep idle connections: a POST on a connection that is being
+			// closed would end as unknown.
 			IdleConnTimeout: 3 * time.Second,
 		},
 		CheckRedirect: checkRedirect,
@@ -92,8 +91,7 @@ func NewClient(c ClientConfig) *Client {
 	return client
 }
 
-// checkRedirect lets a GET follow to its own origin. A POST follows nowhere: the redirect is its
-// reply.
+// checkRedirect lets a GET follow redirects within its origin. A POST follows none: the redirect is its reply.
 func checkRedirect(next *http.Request, via []*http.Request) error {
 	first := via[0]
 	if first.Method != http.MethodGet {
@@ -105,7 +103,7 @@ func checkRedirect(next *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// CheckURL returns a *BlockedError for a url the client would not even look up.
+// CheckURL returns a *BlockedError for a url whose name the client would not look up.
 func (c *Client) CheckURL(text string) error {
 	_, err := c.parse(text)
 	return err
@@ -126,33 +124,33 @@ func (c *Client) parse(text string) (*url.URL, error) {
 	return u, nil
 }
 
-// errSize is a reply that arrived, and is too large to be one.
+// errSize is the error for a reply that arrived and is too large.
 var errSize = blocked(RuleSize)
 
-// response is what came back, whole, whatever its status.
+// response is a whole HTTP response, whatever its status.
 type response struct {
 	status int
 	body   []byte
 }
 
-// lostError says that a request may have arrived though no reply did.
+// lostError says that a request may have arrived although no reply did.
 type lostError struct{ cause error }
 
 func (e *lostError) Error() string { return "the reply was lost: " + e.cause.Error() }
 func (e *lostError) Unwrap() error { return e.cause }
 
-// get makes a GET. RuleTime is an app that was reached, and did not answer in time.
+// get makes a GET. If the app was reached and did not answer in time, the error is a *BlockedError with RuleTime.
 func (c *Client) get(ctx context.Context, url string) (response, error) {
 	return c.do(ctx, http.MethodGet, url, nil, c.wait)
 }
 
-// post makes a POST of an answer in JSON, once: never again, whatever happens. Its error is a
-// *lostError if the request may have arrived.
+// post makes a POST of an answer in JSON, and never retries it. Its error is a *lostError if the request may have
+// arrived.
 func (c *Client) post(ctx context.Context, url string, body []byte) (response, error) {
 	return c.do(ctx, http.MethodPost, url, body, c.appWait)
 }
 
-// postDecline is post for what is no answer, and gives an app nothing to do.
+// postDecline is post for a decline, on which the app does not act before it replies.
 func (c *Client) postDecline(ctx context.Context, url string, body []byte) (response, error) {
 	return c.do(ctx, http.MethodPost, url, body, c.wait)
 }
@@ -172,7 +170,7 @@ func (c *Client) do(ctx context.Context, method, url string, body []byte, wait t
 		"Accept":          {"application/json"},
 	}}
 	if body != nil {
-		// Without GetBody the transport has no way to send it twice.
+		// Without GetBody the transport cannot send the body twice.
 		req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 		req.Header.Set("Content-Type", "application/json")
 	}
@@ -189,7 +187,7 @@ func (c *Client) do(ctx context.Context, method, url string, body []byte, wait t
 	return response{}, err
 }
 
-// exchange sends a request and reads its reply to the end.
+// exchange sends a request and reads the whole reply.
 func (c *Client) exchange(req *http.Request) (response, error) {
 	resp, err := c.http.Do(req)
 	if err != nil {

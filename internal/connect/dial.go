@@ -10,44 +10,43 @@ import (
 	"time"
 )
 
-// BlockedError says that the client went no further, and by which of its rules. It holds nothing
-// of what the other side sent.
+// BlockedError says which rule of the outgoing client blocked an exchange. It holds nothing that the other side sent.
 type BlockedError struct{ Rule Rule }
 
 // Rule is a rule of the outgoing client.
 type Rule string
 
-// The rules. The first ten are about the address a name stands for; an allowance of the operator
-// lifts them all but RuleMetadata.
+// The rules. The first ten are about the address that a name resolves to; ClientConfig.Allow lifts them all but
+// RuleMetadata.
 const (
 	RuleUnspecified Rule = "unspecified" // 0.0.0.0/8, ::
 	RuleLoopback    Rule = "loopback"
 	RulePrivate     Rule = "private" // RFC 1918, shared (RFC 6598), unique local
 	RuleLinkLocal   Rule = "link_local"
 	RuleMulticast   Rule = "multicast"
-	RuleReserved    Rule = "reserved" // documentation, benchmarks, what is not routed
+	RuleReserved    Rule = "reserved" // documentation, benchmarks, unrouted ranges
 	RuleMapped      Rule = "ipv4_in_ipv6"
 	RuleNAT64       Rule = "nat64"
-	RuleTunnel      Rule = "tunnel"   // 6to4 and Teredo, which hold an IPv4 address
-	RuleMetadata    Rule = "metadata" // where clouds keep credentials of their machines; never opened
+	RuleTunnel      Rule = "tunnel"   // 6to4 and Teredo, whose addresses hold an IPv4 address
+	RuleMetadata    Rule = "metadata" // metadata services, which hold credentials of cloud machines; never permitted
 
 	RuleScheme   Rule = "scheme"   // neither https nor, where allowed, http
 	RuleUserinfo Rule = "userinfo" // a name or password in the url
-	RuleURL      Rule = "url"      // no url to request
+	RuleURL      Rule = "url"      // not a url that can be requested
 	RuleRedirect Rule = "redirect" // to another origin, of a POST, or too often
-	RuleSize     Rule = "size"     // a reply over 1 MiB
-	RuleTime     Rule = "time"     // a reply that took longer than it may
+	RuleSize     Rule = "size"     // a reply larger than 1 MiB
+	RuleTime     Rule = "time"     // a reply that took too long
 )
 
 // Error names the rule.
 func (e *BlockedError) Error() string {
-	return "the wallet's client goes no further (rule: " + string(e.Rule) + ")"
+	return "the wallet's client is not allowed to make this request (rule: " + string(e.Rule) + ")"
 }
 
 func blocked(r Rule) error { return &BlockedError{r} }
 
-// special are the ranges of the IANA special-purpose registries, the narrower before the wider.
-// Outside 2000::/3 nothing of IPv6 is global unicast, which addressRule says by itself.
+// special holds the ranges of the IANA special-purpose registries, the narrower before the wider. addressRule refuses
+// IPv6 outside 2000::/3 itself, because nothing there is global unicast.
 var special = [...]struct {
 	prefix string
 	rule   Rule
@@ -85,8 +84,8 @@ var special = [...]struct {
 	{"ff00::/8", RuleMulticast},
 }
 
-// metadata are the addresses at which machines of the large clouds find their credentials. All of
-// 169.254.0.0/16 counts: new ones appear there.
+// metadata holds the addresses of the metadata services of large clouds. All of 169.254.0.0/16 is in it, because new
+// services appear there.
 var metadata = [...]string{
 	"169.254.0.0/16",
 	"100.100.100.200/32", // Alibaba
@@ -97,8 +96,8 @@ var metadata = [...]string{
 	"fd00:42::42/128",    // Scaleway
 }
 
-// addressRule returns the rule that forbids an address, "" if none does. What holds an IPv4
-// address, in whichever way, is judged by that too where metadata is concerned.
+// addressRule returns the rule that blocks an address, "" if none does. The check for metadata services also applies to
+// an IPv4 address inside an IPv6 address.
 func addressRule(a netip.Addr, allow []netip.Prefix) Rule {
 	a = a.WithZone("")
 	inner := embedded(a)
@@ -126,7 +125,7 @@ func contains(prefixes []netip.Prefix, a netip.Addr) bool {
 	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-// embedded returns the IPv4 address that an IPv6 address leads to, the zero Addr if none.
+// embedded returns the IPv4 address that an IPv6 address holds, the zero Addr if it holds none.
 func embedded(a netip.Addr) netip.Addr {
 	if !a.Is6() {
 		return netip.Addr{}
@@ -146,15 +145,15 @@ func embedded(a netip.Addr) netip.Addr {
 
 func in(prefix string, a netip.Addr) bool { return netip.MustParsePrefix(prefix).Contains(a) }
 
-// guard dials only where it may. A name is resolved once, and what was checked is what is dialled,
-// so that a name that changes its answer gains nothing.
+// guard dials only permitted addresses. It resolves a name once and dials the address that it checked, so that DNS
+// rebinding has no effect.
 type guard struct {
 	allow    []netip.Prefix
 	resolver *net.Resolver
 }
 
-// dial connects to the first address of a name that may be reached; others of its addresses are
-// passed over. If none may, the error is a *BlockedError with the rule of the first.
+// dial connects to the first permitted address of a name that answers. If no address is permitted, the error wraps the
+// *BlockedError of each address.
 func (g *guard) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -167,7 +166,7 @@ func (g *guard) dial(ctx context.Context, network, address string) (net.Conn, er
 	dialer := net.Dialer{Timeout: 10 * time.Second}
 	var errs []error
 	for _, a := range found {
-		// A resolver writes 10.0.0.1 as ::ffff:10.0.0.1. A literal that its author wrote so is refused.
+		// A resolver returns 10.0.0.1 as ::ffff:10.0.0.1. A literal that is written so in the url is refused.
 		if a.Is4In6() && !isMappedLiteral(host) {
 			a = a.Unmap()
 		}

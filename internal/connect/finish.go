@@ -13,14 +13,14 @@ import (
 	"walletd/internal/wallets"
 )
 
-// Longest texts of an app that are shown, in runes.
+// The length at which a text of an app is cut, in runes.
 const (
 	maxName = 80
 	maxText = 500
 )
 
-// receiveLast ends the session with the app's last reply (reference d.3). Of one that nothing proves the
-// text is shown and nothing used.
+// receiveLast ends the session with the app's last reply (reference d.3). Of an unconfirmed reply only the text is
+// shown, and nothing is used.
 func (l *leased) receiveLast(ctx context.Context, v verified) error {
 	body := v.connect.Token.Body
 	if l.row.App == "" {
@@ -51,7 +51,7 @@ func (l *leased) receiveLast(ctx context.Context, v verified) error {
 	if !errors.Is(err, store.ErrTooMany) {
 		return err
 	}
-	// As many links wait for their apps as may: whoever called may open this one later.
+	// Too many sessions wait for their apps' first replies: the owner may open the next link later.
 	e.Next = ""
 	if link, _ := body.Text("nextWorkflow"); isAbsolute(link) {
 		e.Workflow = link
@@ -59,8 +59,8 @@ func (l *leased) receiveLast(ctx context.Context, v verified) error {
 	return l.end(ctx, Done, e)
 }
 
-// storeCredential hands an attachment (reference d.11) to the wallet, which verifies and keeps it, or not: that
-// ends no session, and the code says so.
+// storeCredential has the wallet verify and store the reply's attachment (reference d.11). If the wallet refuses it,
+// e.Code says why, and the session ends as usual.
 func (l *leased) storeCredential(ctx context.Context, v verified, e *ending) error {
 	response, err := did.ParseObject(e.Response)
 	if err != nil {
@@ -90,9 +90,9 @@ func (l *leased) storeCredential(ctx context.Context, v verified, e *ending) err
 	return nil
 }
 
-// nextSession returns the writes that begin the workflow which the last reply names (reference d.10), as
-// a session of its own: its app is another, and its person sees it again. What is no deep link, or
-// one too many, is for a browser. Where no room is for one more session, the writes fail with
+// nextSession returns the writes that open the workflow of the last reply (reference d.10) as a session of its own,
+// with an app of its own, about which the owner is asked again. A workflow that is not a deep link, or that exceeds
+// maxChained, is left to a browser (ending.Workflow). If too many sessions are open, the writes fail with
 // store.ErrTooMany.
 func (l *leased) nextSession(body did.Object, e *ending) ([]store.Write, error) {
 	text, _ := body.Text("nextWorkflow")
@@ -114,7 +114,7 @@ func (l *leased) nextSession(body did.Object, e *ending) ([]store.Write, error) 
 	return []store.Write{store.CheckSessions(row, l.Limit, l.Store.Now().Unix()), store.InsertSession(row)}, nil
 }
 
-// nonEmpty returns a member that says something.
+// nonEmpty returns a member of a body, nil if it is missing, null or an empty object.
 func nonEmpty(body did.Object, name string) json.RawMessage {
 	raw := body[name]
 	if len(raw) == 0 || bytes.Equal(raw, []byte("{}")) || bytes.Equal(raw, []byte("null")) {

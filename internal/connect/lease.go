@@ -15,20 +15,19 @@ import (
 )
 
 const (
-	// leaseFor is how long a lease lasts unless it is renewed: what a replica that was killed had
-	// at work is taken up by another after that.
+	// leaseFor is how long a lease lasts unless it is renewed. After that, another replica continues
+	// the sessions of one that was killed.
 	leaseFor = 10 * time.Second
-	// renewEvery is how often a lease is renewed while its holder is at work.
+	// renewEvery is how often a holder renews its lease.
 	renewEvery = leaseFor / 4
-	// pauseFor is how long a session rests that cannot go on for a reason of its own.
+	// pauseFor is how long a session is paused after an error of its own.
 	pauseFor = time.Minute
-	// patience is how long what must not be lost is tried while the store is away.
+	// patience is how long a write that must not be lost is retried while the store is unavailable.
 	patience = 2 * time.Minute
 )
 
-// acquireLease takes a session that nobody holds. The wallet must be open: what is only locked is left as
-// it is. Errors: keystore.ErrLocked, store.ErrChanged where somebody holds it or it has ended,
-// ledger.ErrForged.
+// acquireLease acquires the lease of a session that nobody has. While the keystore is locked it leaves the session as it
+// is. Errors: keystore.ErrLocked, store.ErrChanged if the session is leased or has ended, ledger.ErrForged.
 func (s *Sessions) acquireLease(ctx context.Context, row store.Session) (*leased, error) {
 	c, err := s.Auth.SessionCaller(ctx, auth.Session{ID: row.ID, Wallet: row.Wallet})
 	if err != nil {
@@ -43,7 +42,7 @@ func (s *Sessions) acquireLease(ctx context.Context, row store.Session) (*leased
 	return s.openLeased(ctx, c, row)
 }
 
-// useLease takes a session that was opened with a lease.
+// useLease opens a session whose row was inserted with a lease of this process.
 func (s *Sessions) useLease(ctx context.Context, row store.Session) (*leased, error) {
 	c, err := s.Auth.SessionCaller(ctx, auth.Session{ID: row.ID, Wallet: row.Wallet})
 	if err != nil {
@@ -52,7 +51,7 @@ func (s *Sessions) useLease(ctx context.Context, row store.Session) (*leased, er
 	return s.openLeased(ctx, c, row)
 }
 
-// openLeased opens a row that is leased.
+// openLeased opens a leased row. After an error it returns the lease.
 func (s *Sessions) openLeased(ctx context.Context, c *auth.Caller, row store.Session) (*leased, error) {
 	l := &leased{Sessions: s, row: row, caller: c}
 	opened, err := ledger.Open[content](ctx, c.Wallet, row)
@@ -66,8 +65,8 @@ func (s *Sessions) openLeased(ctx context.Context, c *auth.Caller, row store.Ses
 	return l, nil
 }
 
-// runLeased does a thing with a session, whose lease it renews meanwhile, and gives it back. The
-// context that do gets ends with the lease.
+// runLeased calls do while it renews the session's lease, and then returns the lease. The context of do ends if the
+// lease is lost.
 func (l *leased) runLeased(ctx context.Context, do func(context.Context) error) error {
 	defer l.close()
 	work, stop := context.WithCancel(ctx)
@@ -87,8 +86,8 @@ func (l *leased) runLeased(ctx context.Context, do func(context.Context) error) 
 	return nil
 }
 
-// keepRenewing renews a lease until ctx ends, or the lease is lost. A store that is away takes no
-// lease: it gives none to others either.
+// keepRenewing renews a lease until ctx ends or the lease is lost. While the store is unavailable the lease is not lost,
+// because nobody else can acquire it either.
 func (s *Sessions) keepRenewing(ctx context.Context, id, holder string) {
 	tick := time.NewTicker(s.renewEvery)
 	defer tick.Stop()
@@ -104,9 +103,9 @@ func (s *Sessions) keepRenewing(ctx context.Context, id, holder string) {
 	}
 }
 
-// returnLease ends a lease, if it has not ended, and returns the error because of which, nil for none.
-// What says nothing about the session leaves it to be taken up at once; after anything else it
-// rests. Where the store is away, the lease runs out.
+// returnLease returns a lease that has not ended, and returns cause. After no error or a retriable one, the session may
+// be leased again at once; after any other error it is paused for pauseFor. If the store is unavailable, the lease
+// expires.
 func (s *Sessions) returnLease(ctx context.Context, row store.Session, cause error) error {
 	if row.Ended != 0 || row.Holder == "" {
 		return cause
@@ -119,7 +118,7 @@ func (s *Sessions) returnLease(ctx context.Context, row store.Session, cause err
 	return errors.Join(cause, s.Store.RenewSession(ctx, row.ID, row.Holder, until))
 }
 
-// releaseLease gives the session back in the middle of its work.
+// releaseLease returns the lease because the session waits for the owner.
 func (l *leased) releaseLease(ctx context.Context) error {
 	if err := l.Store.ReleaseSession(ctx, l.row.ID, l.row.Holder); err != nil {
 		return err
@@ -128,9 +127,9 @@ func (l *leased) releaseLease(ctx context.Context) error {
 	return nil
 }
 
-// write makes the row durable as h.content and the change say, with an entry on the wallet's
-// record. Nothing else of the session is in memory that the row does not hold. While the store is
-// away it is tried again; a try that did happen though nobody heard is found by its MAC.
+// write writes the row with l.content and the change, durably, and appends an entry to the wallet's audit log. The row
+// then holds all of the session's state. write retries while the store is unavailable; it recognises a write that
+// succeeded without a confirmation by the row's MAC.
 func (l *leased) write(ctx context.Context, kind ledger.Kind, reason string, change func(*store.Session), also ...store.Write) error {
 	for retrying := false; ; retrying = true {
 		next := l.row
@@ -152,14 +151,14 @@ func (l *leased) write(ctx context.Context, kind ledger.Kind, reason string, cha
 		case retrying || !bytes.Equal(now.MAC, l.row.MAC) || now.Holder != l.row.Holder:
 			return fmt.Errorf("writing the session: %w", err)
 		}
-		// The row is as it was: it is the keystore that changed, by a rotation or a lock.
+		// The row is unchanged, so the keystore changed, by a rotation or a lock.
 		if err := l.reopen(ctx); err != nil {
 			return err
 		}
 	}
 }
 
-// reread returns the row as it is now, and because, or why it cannot be read.
+// reread returns the row as it is now, and cause; if the row cannot be read, it returns the error of that instead.
 func (l *leased) reread(ctx context.Context, cause error) (row store.Session, err error) {
 	err = l.retryUnavailable(ctx, func() error {
 		row, err = l.Store.Session(ctx, l.row.ID)
@@ -171,7 +170,7 @@ func (l *leased) reread(ctx context.Context, cause error) (row store.Session, er
 	return row, cause
 }
 
-// reopen opens the wallet with the keystore as it is now.
+// reopen opens the wallet again, with the keystore as it is now.
 func (l *leased) reopen(ctx context.Context) error {
 	if l.request != nil {
 		return l.setRequest(ctx, *l.request)
@@ -185,8 +184,8 @@ func (l *leased) reopen(ctx context.Context) error {
 	return nil
 }
 
-// retryUnavailable does something with the store, again and again while it is away: what an app has done, or
-// may have, cannot be done over.
+// retryUnavailable retries do while the store is unavailable, for at most l.patience, because what an app has done
+// cannot be undone.
 func (l *leased) retryUnavailable(ctx context.Context, do func() error) error {
 	deadline := time.Now().Add(l.patience)
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
@@ -202,15 +201,15 @@ func (l *leased) retryUnavailable(ctx context.Context, do func() error) error {
 	}
 }
 
-// leaseEnd is the end of a lease that begins now.
+// leaseEnd returns the end of a lease that begins now, in unix seconds.
 func (s *Sessions) leaseEnd() int64 { return s.Store.Now().Add(leaseFor).Unix() }
 
-// isUnavailable tells errors of a store that may come back.
+// isUnavailable reports whether an error says that the store is unavailable and may be available later.
 func isUnavailable(err error) bool {
 	return errors.Is(err, store.ErrUnavailable) && !errors.Is(err, store.ErrClosed) || errors.Is(err, store.ErrFull)
 }
 
-// retriable tells errors that say nothing about the session: it can go on at once.
+// retriable reports whether an error is not about the session, so that the session can continue at once.
 func retriable(err error) bool {
 	return isUnavailable(err) || errors.Is(err, store.ErrChanged) || errors.Is(err, keystore.ErrLocked) ||
 		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)

@@ -14,20 +14,19 @@ import (
 // maxLink bounds a link in bytes: previousWorkflowData alone may have 8 KiB, encoded twice.
 const maxLink = 32 << 10
 
-// ErrLink is returned for a text that is no link of a DID Connect session.
+// ErrLink is returned for a text that is not the link of a DID Connect session.
 var ErrLink = errors.New("not a DID Connect link")
 
-// ParseLink returns the url that a deep link wants opened, in every variant of DID Connect
-// reference d.1: any host and scheme of the link itself, since nothing is ever sent there, the url
-// in it encoded once or twice, whatever else stands beside it left out. What pages open as the
-// address of a web wallet (reference o), with the deep link for its url, stands for that. The url is
-// absolute, http or https, and as the app wrote it; its fragment is dropped. Errors are ErrLink.
+// ParseLink returns the url in a deep link, in every variant of DID Connect reference d.1. The link may have any host
+// and scheme, because nothing is ever sent there; its url may be encoded once or twice; other parameters are ignored. The
+// link may also be the address of a web wallet with the deep link as its url (reference o). The result is absolute, http
+// or https, and as the app wrote it, without its fragment. Errors are ErrLink.
 func ParseLink(link string) (string, error) {
 	inner, _, err := parseLink(link)
 	return inner, err
 }
 
-// parseLink is ParseLink, and what the deep link says beside its url.
+// parseLink is ParseLink, and also returns the parameters of the deep link.
 func parseLink(link string) (inner string, beside url.Values, err error) {
 	action, query, err := readLink(link)
 	if err == nil && action == actionLogin {
@@ -41,7 +40,7 @@ func parseLink(link string) (inner string, beside url.Values, err error) {
 	}
 	inner = query.Get("url")
 	if !isAbsolute(inner) {
-		// Decoding what is absolute already would spoil a %25 of its own query.
+		// An absolute url is not decoded again: that would damage a %25 in its query.
 		if inner, err = url.PathUnescape(inner); err != nil || !isAbsolute(inner) {
 			return "", nil, fmt.Errorf("%w: its url is not an absolute http or https url", ErrLink)
 		}
@@ -51,11 +50,11 @@ func parseLink(link string) (inner string, beside url.Values, err error) {
 }
 
 const (
-	actionAuth  = "requestAuth" // of a deep link
-	actionLogin = "login"       // of a web wallet's address: its url is a deep link
+	actionAuth  = "requestAuth" // the action of a deep link
+	actionLogin = "login"       // the action of a web wallet's address, whose url is a deep link
 )
 
-// readLink reads a link that has one action and one url.
+// readLink parses a link, which must have one action and one url.
 func readLink(link string) (action string, query url.Values, err error) {
 	link = strings.TrimSpace(link)
 	if len(link) > maxLink {
@@ -77,18 +76,18 @@ func readLink(link string) (action string, query url.Values, err error) {
 	return query.Get("action"), query, nil
 }
 
-// member is the site that a person is on in a federated login, whose app is that of the group's main
-// site (reference d.3). Name and link are made plain.
+// member is the site that the owner is on in a federated login, in which the app is that of the group's main site
+// (reference d.3). Name and link are made plain.
 type member struct {
 	Name string `json:"name,omitempty"`
 	Link string `json:"link,omitempty"`
-	By   Party  `json:"by"` // who says so: the app, signed with the rest of its reply, or the link
+	By   Party  `json:"by"` // who says so: the app, in its signed reply, or the link
 }
 
-// maxMember bounds what is read of a member site, in bytes.
+// maxMember bounds memberAppInfo, in bytes.
 const maxMember = 16 << 10
 
-// readMember reads memberAppInfo; nil where it says nothing.
+// readMember parses memberAppInfo; nil if it names no site.
 func readMember(raw []byte, by Party) *member {
 	if len(raw) > maxMember {
 		return nil
@@ -106,14 +105,14 @@ func readMember(raw []byte, by Party) *member {
 	return m
 }
 
-// words are for the person; "" where there is no member site.
+// words returns a sentence for the owner; "" if there is no member site.
 func (m *member) words() string {
 	if m == nil {
 		return ""
 	}
 	who := "The app says"
 	if m.By == ByLink {
-		who = "The link says, and nobody confirms,"
+		who = "The link says, without proof,"
 	}
 	site := m.Name
 	switch {
@@ -122,10 +121,10 @@ func (m *member) words() string {
 	case m.Link != "":
 		site += " (" + m.Link + ")"
 	}
-	return who + " that you are at " + site + ", and log in through the app."
+	return who + " that you are on the site " + site + ", and log in through the app."
 }
 
-// linkMember reads the memberAppInfo beside a deep link's url: JSON in base64.
+// linkMember parses the parameter memberAppInfo of a deep link: JSON in base64.
 func linkMember(beside url.Values) *member {
 	text := beside.Get("memberAppInfo")
 	if len(text) > 2*maxMember {
@@ -139,8 +138,8 @@ func linkMember(beside url.Values) *member {
 	return readMember(raw, ByLink)
 }
 
-// isAbsolute reports whether a text is an http or https url with a host in ASCII, as browsers write
-// it: a person reads what is in Latin letters, and no other letters pass for them.
+// isAbsolute reports whether a text is an http or https url with a host in ASCII, as browsers write it, so that other
+// letters that look like Latin ones cannot imitate a host.
 func isAbsolute(text string) bool {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Opaque != "" || u.Hostname() == "" {
@@ -149,15 +148,14 @@ func isAbsolute(text string) bool {
 	return !strings.ContainsFunc(u.Host, func(r rune) bool { return r <= ' ' || r >= 0x7f })
 }
 
-// isDeepLink tells a next workflow that is a session of its own from a page to be opened in a
-// browser (reference d.10), as did-connect-js does.
+// isDeepLink reports whether the next workflow is a session, and not a page for a browser (reference d.10), by the rule of
+// did-connect-js.
 func isDeepLink(text string) bool {
 	return strings.HasPrefix(text, "https://abtwallet.io/i/") || strings.HasPrefix(text, "https://didwallet.io/i/")
 }
 
-// offering returns the url of a session's first request (reference d.2): everything the app wrote
-// stays, but a value of its own for _ek_, which is the page's box key, is replaced by ours, never
-// joined by it.
+// offering returns the url of a session's first request (reference d.2): the app's url with the wallet's _ek_. It replaces
+// a value that the app wrote for _ek_, which is the key of the page's box, and keeps everything else.
 func offering(inner, ek string) string {
 	base, query, _ := strings.Cut(inner, "?")
 	var parts []string
@@ -172,7 +170,7 @@ func offering(inner, ek string) string {
 	return base + "?" + strings.Join(parts, "&")
 }
 
-// origin returns scheme, host and port of an absolute url in one spelling; "" for another text.
+// origin returns scheme, host and port of an absolute url in canonical form; "" for any other text.
 func origin(text string) string {
 	u, err := url.Parse(text)
 	if err != nil || !isAbsolute(text) {

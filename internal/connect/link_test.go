@@ -175,7 +175,7 @@ func infos(t *testing.T, text string) string {
 	return url.QueryEscape(base64.StdEncoding.EncodeToString([]byte(text)))
 }
 
-// In a federated login the app is of the group's main site: where the person is is shown beside, as
+// In a federated login the app is of the group's main site: the site that the owner is on is shown too, as
 // what the app or the link says.
 func TestTheMemberSiteIsShown(t *testing.T) {
 	app := newFar(t, 1, did.Ed25519)
@@ -189,13 +189,13 @@ func TestTheMemberSiteIsShown(t *testing.T) {
 		unusual string
 	}{
 		"as the app says": {"", shop, "Shop <b>", "https://shop.example", ByApp,
-			"The app says that you are at Shop <b> (https://shop.example), and log in through the app."},
+			"The app says that you are on the site Shop <b> (https://shop.example), and log in through the app."},
 		"as the link says": {infos(t, `{"name":"Märkt","link":"https://m.example/"}`), nil, "Märkt", "https://m.example", ByLink,
-			"The link says, and nobody confirms, that you are at Märkt (https://m.example), and log in through the app."},
+			"The link says, without proof, that you are on the site Märkt (https://m.example), and log in through the app."},
 		"as the app says, whatever the link does": {infos(t, `{"name":"Evil"}`), shop, "Shop <b>", "https://shop.example", ByApp,
-			"The app says that you are at Shop <b> (https://shop.example), and log in through the app."},
-		"without a link":                  {infos(t, `{"name":"x"}`), nil, "x", "", ByLink, "The link says, and nobody confirms, that you are at x, and log in through the app."},
-		"without a name":                  {infos(t, `{"link":"https://x.example"}`), nil, "", "https://x.example", ByLink, "The link says, and nobody confirms, that you are at https://x.example, and log in through the app."},
+			"The app says that you are on the site Shop <b> (https://shop.example), and log in through the app."},
+		"without a link":                  {infos(t, `{"name":"x"}`), nil, "x", "", ByLink, "The link says, without proof, that you are on the site x, and log in through the app."},
+		"without a name":                  {infos(t, `{"link":"https://x.example"}`), nil, "", "https://x.example", ByLink, "The link says, without proof, that you are on the site https://x.example, and log in through the app."},
 		"not where there is none":         {"", map[string]any{"memberAppInfo": nil}, "", "", "", ""},
 		"not where it is nothing":         {infos(t, `null`), nil, "", "", "", ""},
 		"not where it is no object":       {infos(t, `[1]`), map[string]any{"memberAppInfo": "x"}, "", "", "", ""},
@@ -219,7 +219,7 @@ func TestTheMemberSiteIsShown(t *testing.T) {
 				t.Errorf("shown are %q and %q, %q, by %q", v.AppName, v.MemberName, v.MemberLink, v.MemberBy)
 			}
 			if unusual := f.approval(v.Approval).Unusual; (tt.unusual != "") != slices.Contains(unusual, tt.unusual) {
-				t.Errorf("the person is told %q", unusual)
+				t.Errorf("the owner is told %q", unusual)
 			}
 			f.approve(v.Approval, approvals.Choice{})
 			if v = f.advance(v.ID); v.State != Done {

@@ -16,11 +16,11 @@ import (
 
 const (
 	maxChallenge = 256 // bytes; apps send 32
-	// maxSkew is how far a clock may be from the app's before that is no longer skew (reference c.6).
+	// maxSkew is how far the app's clock may be from the wallet's (reference c.6).
 	maxSkew = 10 * time.Minute
 )
 
-// wire is a reply as it came (reference d.3).
+// wire is a reply as it was received (reference d.3).
 type wire struct {
 	AppPk     string `json:"appPk"`
 	AgentPk   string `json:"agentPk,omitempty"`
@@ -38,13 +38,13 @@ func (e *statusError) Unwrap() error {
 	return did.Refuse("app_http_error", strings.TrimSpace(fmt.Sprintf("the app answered with the HTTP status %d %s", e.code, http.StatusText(e.code))))
 }
 
-// readWire makes checks 1 and 2 of reference d.4. A status other than 200 is a *statusError; whatever
-// else is no reply is reply_unsigned: an HTML page, JSONP.
+// readWire makes checks 1 and 2 of reference d.4. For a status other than 200 the error is a *statusError; for anything
+// else that is not a reply, such as an HTML page or JSONP, it is reply_unsigned.
 func readWire(r response) (wire, error) {
 	if r.status != http.StatusOK {
 		return wire{}, &statusError{r.status}
 	}
-	unsigned := did.Refuse("reply_unsigned", "what the app answered is not a DID Connect reply")
+	unsigned := did.Refuse("reply_unsigned", "the app's response is not a DID Connect reply")
 	o, err := did.ParseObject(r.body)
 	if err != nil {
 		return wire{}, unsigned
@@ -74,14 +74,13 @@ func readWire(r response) (wire, error) {
 	return w, nil
 }
 
-// isEncrypted tells ciphertext from a token.
+// isEncrypted reports whether authInfo is ciphertext, and not a token.
 func (w wire) isEncrypted() bool {
 	return w.Version == "1.0.0" && strings.Count(w.AuthInfo, ".") != 2
 }
 
-// decrypt makes check 3: it unwraps the channel's key, where the reply brings one, and opens what is
-// sealed. Opening authenticates nothing. known is the key of an earlier reply, or nil; priv may be
-// nil. The key returned, if not nil, is the caller's to wipe.
+// decrypt makes check 3: it unwraps the channel's key, if the reply has one, and decrypts what is encrypted with it. This
+// authenticates nothing. priv may be nil. The caller wipes the returned key, if it is not nil.
 func (w wire) decrypt(priv *rsa.PrivateKey) (wire, *did.ChannelKey, error) {
 	var key *did.ChannelKey
 	if w.SharedKey != "" && priv != nil {
@@ -95,7 +94,7 @@ func (w wire) decrypt(priv *rsa.PrivateKey) (wire, *did.ChannelKey, error) {
 		return w, key, nil
 	}
 	if key == nil {
-		return wire{}, nil, did.Refuse("reply_sealed_without_key", "the reply is sealed, and came without a key to open it")
+		return wire{}, nil, did.Refuse("reply_sealed_without_key", "the reply is encrypted, and has no key to decrypt it")
 	}
 	token, err := key.Open(w.AuthInfo)
 	if err != nil {
@@ -106,42 +105,41 @@ func (w wire) decrypt(priv *rsa.PrivateKey) (wire, *did.ChannelKey, error) {
 	return w, key, nil
 }
 
-// expected is what a reply is held against.
+// expected is what a reply is checked against.
 type expected struct {
-	url  string // as opened; a request's own must have the same origin
-	app  string // address of the app of the session; "" before its first reply
+	url  string // the url that was requested; the url in a request must have the same origin
+	app  string // address of the session's app; "" before its first reply
 	now  time.Time
-	skew time.Duration // of the app's clock
+	skew time.Duration // of the app's clock against the wallet's
 }
 
-// verified is a reply that passed: a request, or the last one of its session.
+// verified is a reply that passed the checks: a request, or the last reply of its session.
 type verified struct {
 	connect delegation.Connect
 	origin  string
 
-	// Of a request.
+	// These are set for a request.
 	challenge string
 	url       string // where its answer goes
 	claims    []json.RawMessage
 
-	// Of a last reply.
+	// These are set for a last reply.
 	final bool
-	// unconfirmed: nothing proves who sent it (reference c.7). Its text may be shown; nothing else
-	// in it is to be used.
+	// unconfirmed says that nothing proves who sent the reply (reference c.7). Its text may be shown;
+	// nothing else in it may be used.
 	unconfirmed bool
 }
 
-// check makes checks 4 to 8 of reference d.4 on an opened reply, in their order. It refuses with
-// the code of the first that does not hold. Check 8 is the certificate's part alone; which types
-// of claims there are is for package claims. Beside the refusal of check 8 comes the whole request, beside
-// others at most what kind of reply it would be.
+// check makes checks 4 to 8 of reference d.4 on a decrypted reply, in their order, and returns the refusal of the first
+// that fails. Of check 8 it makes the part about the certificate; package claims knows the types of claims. With the
+// refusal of check 8 it returns the whole request; with other refusals, at most verified.final.
 func check(w wire, e expected) (verified, error) {
 	v, err := authenticate(w, e)
 	if err != nil {
 		return verified{final: looksLast(w)}, err
 	}
 	if e.app != "" && v.connect.App.Address() != e.app {
-		return verified{}, did.Refuse("app_changed", "another app answered in the middle of the session")
+		return verified{}, did.Refuse("app_changed", "another app replied in the middle of the session")
 	}
 	body := v.connect.Token.Body
 	v.origin = origin(e.url)
@@ -162,12 +160,12 @@ func check(w wire, e expected) (verified, error) {
 		return verified{}, malformed
 	}
 	if origin(v.url) != v.origin {
-		return verified{}, did.Refuse("url_origin_changed", "the app wants its answer sent to another site than the one that was opened")
+		return verified{}, did.Refuse("url_origin_changed", "the app asks for its answer at another site than the one that was opened")
 	}
 	return v, v.connect.Allow(requests(v.claims))
 }
 
-// authenticate is check 4.
+// authenticate makes check 4.
 func authenticate(w wire, e expected) (verified, error) {
 	r := delegation.Reply{AppPk: w.AppPk, AgentPk: w.AgentPk, AuthInfo: w.AuthInfo}
 	conn, err := delegation.VerifyReply(r, e.now.Add(e.skew))
@@ -184,8 +182,8 @@ func authenticate(w wire, e expected) (verified, error) {
 	return verified{connect: conn}, err
 }
 
-// looksLast tells what a reply that did not verify would be. An answer to it, a decline too, is
-// an answer to a session that the app may have ended.
+// looksLast reports whether a reply that does not verify has the form of a last reply. The app may then have ended the
+// session, so that even a decline must not be sent.
 func looksLast(w wire) bool {
 	token, err := did.ReadToken(w.AuthInfo)
 	if err != nil {
@@ -195,8 +193,8 @@ func looksLast(w wire) bool {
 	return last
 }
 
-// certificateHolds checks a certificate's times against the wallet's own clock: what was learnt
-// of an app's clock makes nothing valid that others signed.
+// certificateHolds checks a certificate's times against the wallet's own clock: the skew of an app's clock must not make
+// an expired certificate valid.
 func certificateHolds(conn delegation.Connect, now time.Time) error {
 	var list []struct{ Content string }
 	if err := json.Unmarshal(conn.Token.Body["verifiableClaims"], &list); err != nil || len(list) == 0 {
@@ -214,27 +212,27 @@ func certificateHolds(conn delegation.Connect, now time.Time) error {
 	return did.Refuse("delegation_bad_signature", "the app's certificate for its agent does not verify")
 }
 
-// requests reads as much of claims as a certificate can limit.
+// requests returns the parts of claims that a certificate can limit.
 func requests(claims []json.RawMessage) []delegation.ClaimRequest {
 	list := make([]delegation.ClaimRequest, len(claims))
 	for i, raw := range claims {
 		o, err := did.ParseObject(raw)
 		if err != nil {
-			continue // the empty type is in no certificate, and the pipeline refuses it
+			continue // no certificate lists the empty type, and the pipeline refuses the claim
 		}
 		list[i].Type, _ = o.Text("type")
 		if list[i].Type != "profile" {
 			continue
 		}
 		if json.Unmarshal(o["items"], &list[i].Items) != nil || len(list[i].Items) == 0 {
-			list[i].Items = []string{"fullName"} // what profile asks for if it names nothing
+			list[i].Items = []string{"fullName"} // the item that profile requests if it names none
 		}
 	}
 	return list
 }
 
-// learnSkew returns how far the app's clock is from ours, if nothing but that is wrong with its
-// first reply: it is bounded, and the reply is authentic by the app's own clock (reference c.6).
+// learnSkew returns how far the app's clock is ahead of the wallet's, and whether that explains the refusal of the app's
+// first reply. The skew is bounded, and the caller verifies the reply again with it (reference c.6).
 func learnSkew(w wire, e expected, refusal error) (time.Duration, bool) {
 	switch did.CodeOf(refusal) {
 	case "jwt_expired", "jwt_iat_future", "jwt_nbf_future":
@@ -253,9 +251,9 @@ func learnSkew(w wire, e expected, refusal error) (time.Duration, bool) {
 	return skew, skew.Abs() <= maxSkew
 }
 
-// endsSilently reports whether the refusal of a reply ends the session in silence. Otherwise it is declined:
-// what was asked is authentic, and the wallet says no (reference l). A certificate that fails is met
-// with silence only as long as nothing was said at all.
+// endsSilently reports whether the refusal of a reply ends the session without a message to the app. Otherwise the
+// request is authentic, and is declined (reference l). The refusal of a certificate ends the session silently only if
+// the wallet has not answered anything in it (started).
 func endsSilently(err error, started bool) bool {
 	if _, is := errors.AsType[*did.Refusal](err); !is {
 		return true

@@ -10,53 +10,53 @@ import (
 	"walletd/internal/store"
 )
 
-// State is where a session stands.
+// State is the state of a session.
 type State string
 
 // The states; from Done on the session has ended.
 const (
-	Asked     State = "asked"       // its link is being opened, or its app's request looked at
-	Waiting   State = store.Waiting // for the person
-	Answering State = "answering"   // the answer was sent, and the app is at work
-	Done      State = "done"        // the app took the answer
-	Declined  State = "declined"    // the person said no, or the wallet did: then with a code
-	Refused   State = "refused"     // the wallet stopped, and said nothing; with a code
-	Failed    State = "failed"      // the app said so; with its text
-	Expired   State = "expired"     // nobody answered in time
+	Asked     State = "asked"       // the link is being opened, or the app's request is being decided
+	Waiting   State = store.Waiting // an approval waits for the owner
+	Answering State = "answering"   // the answer was sent, and the app has not replied yet
+	Done      State = "done"        // the app accepted the answer
+	Declined  State = "declined"    // the owner rejected the request, or the wallet declined it, with a code
+	Refused   State = "refused"     // the wallet ended the session without a message to the app, with a code
+	Failed    State = "failed"      // the app's last reply says so, with its text
+	Expired   State = "expired"     // nobody decided in time
 	Unknown   State = "unknown"     // an answer was posted and its reply was lost
 )
 
-// content is what a row keeps sealed.
+// content is the sealed content of a session's row.
 type content struct {
-	URL     string        `json:"url"`               // as the link has it
-	Key     []byte        `json:"key,omitempty"`     // RSA, PKCS #1: what the channel was offered with; until the end
-	Skew    time.Duration `json:"skew,omitempty"`    // of the app's clock
-	Account string        `json:"account,omitempty"` // that answered; every later step answers from it
-	Name    string        `json:"name,omitempty"`    // what the app calls itself, made plain
-	Member  *member       `json:"member,omitempty"`  // the site that the person is on, in a federated login
-	Steps   int           `json:"steps,omitempty"`   // requests that came
+	URL     string        `json:"url"`               // the url in the link
+	Key     []byte        `json:"key,omitempty"`     // the RSA key with which the channel was offered, PKCS #1; nil after the end
+	Skew    time.Duration `json:"skew,omitempty"`    // of the app's clock against the wallet's
+	Account string        `json:"account,omitempty"` // the account that answered, from which every later step answers
+	Name    string        `json:"name,omitempty"`    // the app's own name for itself, made plain
+	Member  *member       `json:"member,omitempty"`  // the site that the owner is on, in a federated login
+	Steps   int           `json:"steps,omitempty"`   // requests received
 
-	// Of the request that is open.
-	Reply     *wire  `json:"reply,omitempty"` // as it came, but for the seal
-	Came      int64  `json:"came,omitempty"`  // when, in unix milliseconds
+	// These belong to the current request.
+	Reply     *wire  `json:"reply,omitempty"` // the request as it was received, decrypted
+	Came      int64  `json:"came,omitempty"`  // when it was received, in unix milliseconds
 	Sealed    bool   `json:"sealed,omitempty"`
-	SharedKey string `json:"sharedKey,omitempty"` // the newest that came, wrapped for Key
+	SharedKey string `json:"sharedKey,omitempty"` // the newest key of the channel that was received, wrapped for Key
 
-	// Sent is when what is being posted was sent, in unix seconds.
+	// Sent is when the current post was sent, in unix seconds.
 	Sent int64 `json:"sent,omitempty"`
-	// Declining says that what is being posted is no answer.
+	// Declining is set if the current post is a decline, to how the session ends after it.
 	Declining *ending `json:"declining,omitempty"`
 
 	End      ending `json:"end,omitzero"`
-	Previous string `json:"previous,omitempty"` // id of the session whose end this one followed from
-	Chained  int    `json:"chained,omitempty"`  // how many went before
+	Previous string `json:"previous,omitempty"` // id of the session whose last reply opened this one
+	Chained  int    `json:"chained,omitempty"`  // how many sessions came before in this way
 }
 
-// ending is what became of a session.
+// ending is how a session ended.
 type ending struct {
 	Code        string          `json:"code,omitempty"`
-	Text        string          `json:"text,omitempty"`   // the app's, made plain, of Done and Failed; else ours
-	Status      int             `json:"status,omitempty"` // of HTTP, with app_http_error
+	Text        string          `json:"text,omitempty"`   // the app's text, made plain, for Done and Failed; else the wallet's
+	Status      int             `json:"status,omitempty"` // the HTTP status, with app_http_error
 	Unconfirmed bool            `json:"unconfirmed,omitempty"`
 	Next        string          `json:"next,omitempty"` // id of the session that follows
 	Workflow    string          `json:"workflow,omitempty"`
@@ -64,7 +64,7 @@ type ending struct {
 	Cookies     json.RawMessage `json:"cookies,omitempty"`
 	Storages    json.RawMessage `json:"storages,omitempty"`
 	Response    json.RawMessage `json:"response,omitempty"`
-	Credential  string          `json:"credential,omitempty"` // id of one that came with it and is kept
+	Credential  string          `json:"credential,omitempty"` // id of a credential that came with the last reply and was stored
 }
 
 // Party is one side of a session.
@@ -74,38 +74,38 @@ type Party string
 const (
 	ByApp    Party = "app"
 	ByWallet Party = "wallet"
-	// ByLink is who made the link: anybody.
+	// ByLink is whoever made the link, which can be anybody.
 	ByLink Party = "link"
 )
 
-// View is a session as its owner sees it. What the app sent is hostile: Text and AppName are made
-// plain, the rest is data for whoever knows the app.
+// View is a session as its owner sees it. What the app sent is hostile: Text and AppName are made plain; Cookies,
+// Storages and Response are data for a program that knows the app.
 type View struct {
 	ID, Wallet string
 	State      State
-	Code       string // of Declined and Refused; of Done, why what came with the end was not kept
-	Text       string // what was said at the end
-	TextBy     Party  // who says that
-	AppStatus  int    // the HTTP status that the app answered with, where that is what went wrong
-	// Unconfirmed says that nothing proves that the app said it (DID Connect reference c.7).
+	Code       string // of Declined and Refused; of Done, why the attachment of the last reply was not stored
+	Text       string // the text at the end of the session
+	TextBy     Party  // whose text it is
+	AppStatus  int    // the HTTP status of the app's response, with app_http_error
+	// Unconfirmed says that nothing proves that the app sent the text (DID Connect reference c.7).
 	Unconfirmed bool
 	App         string // did:abt:…; "" before its first reply
-	AppName     string // what it calls itself
-	// MemberName and MemberLink are of the site that the person is on in a federated login, where
-	// App is of the group's main site, as MemberBy says: the app, or only the link.
+	AppName     string // the app's own name for itself
+	// MemberName and MemberLink are of the site that the owner is on in a federated login, in which
+	// App is that of the group's main site. MemberBy says who says so: the app, or only the link.
 	MemberName, MemberLink string
 	MemberBy               Party
 	Origin                 string
-	Account                string // that answered
-	Approval               string // id of the question that waits or was the last
+	Account                string // address of the account that answered
+	Approval               string // id of the approval that waits, or of the last one
 	Skew                   time.Duration
-	Previous               string // ids of the sessions before and after this one
+	Previous               string // ids of the sessions before and after this one, in a chain of workflows
 	Next                   string
 	// NextWorkflow and NextURL are for a browser: the wallet never opens them.
 	NextWorkflow, NextURL       string
 	Cookies, Storages, Response json.RawMessage
-	Credential                  string // id of a credential that came with the end
-	// Sent is since when the app is at work on the answer; zero in other states than Answering.
+	Credential                  string // id of a credential that came with the last reply
+	// Sent is when the answer was sent; zero in other states than Answering.
 	Sent                    time.Time
 	Created, Expires, Ended time.Time
 }
@@ -140,7 +140,7 @@ func view(row store.Session, c content) View {
 	return v
 }
 
-// newRow returns the row of a session that begins.
+// newRow returns the row of a new session.
 func (s *Sessions) newRow(c *auth.Caller, content content) (store.Session, error) {
 	now := s.Store.Now()
 	row := store.Session{
@@ -149,7 +149,7 @@ func (s *Sessions) newRow(c *auth.Caller, content content) (store.Session, error
 	return row, sealRow(c, &row, content)
 }
 
-// sealRow puts content into a row.
+// sealRow seals content into a row and sets the row's MAC.
 func sealRow(c *auth.Caller, row *store.Session, content content) (err error) {
 	if row.Sealed, err = c.Wallet.Seal(row, content); err != nil {
 		return err
@@ -158,9 +158,9 @@ func sealRow(c *auth.Caller, row *store.Session, content content) (err error) {
 	return nil
 }
 
-// record puts what became of a session on record together with the writes of its row. The caller is
-// the owner who opened it or the session's own. opened is the id of a session that is opened now, else
-// "": a repeated Idempotency-Key opens none, and is a *ledger.AlreadyCreatedError with the id of the earlier.
+// record appends an audit entry about a session together with the writes of its row. The caller is the owner who opens
+// the session, or the session's app. opened is the id of a session that is opened now, else "". If an Idempotency-Key is
+// repeated, the error is a *ledger.AlreadyCreatedError with the id of the session that it opened before.
 func record(ctx context.Context, c *auth.Caller, kind ledger.Kind, reason, opened string, writes ...store.Write) error {
 	e := c.Event(kind)
 	e.Reason = reason

@@ -9,21 +9,21 @@ import (
 )
 
 const (
-	// pollEvery is how often the store is looked at for what other replicas decided.
+	// pollEvery is how often Run asks the store for due sessions, which finds decisions of other replicas.
 	pollEvery = time.Second
-	// pollLimit is how many of the sessions that are due are looked at each time, the first of each
-	// wallet before the second of any.
+	// pollLimit is how many due sessions are read each time, the first of each wallet before the second
+	// of any.
 	pollLimit  = 512
 	sweepEvery = 10 * time.Minute
 )
 
-// Run moves all sessions on until the context ends: those just opened, those a restart left, those
-// whose person has decided, on whichever replica, and those whose time is over. It forgets what
-// ended long ago. It returns when what was at work has come to a rest; an answer that is being
-// posted is waited for.
+// Run advances all sessions until the context ends: those just opened, those that a restart left, those about which the
+// owner has decided on any replica, and those that have expired. It deletes sessions that ended long ago. When the
+// context ends, Run waits until every session at work has reached a state that can be continued later; it waits for
+// the reply to an answer that is being posted.
 func (s *Sessions) Run(ctx context.Context) error {
-	// Whatever a process before this one leased is given back before a session is begun here, or one
-	// that is at work would lose its lease.
+	// The leases of a previous process are released before this one leases any session, so that none of its own leases
+	// is released.
 	if !s.releaseAll(ctx) {
 		return nil
 	}
@@ -43,12 +43,12 @@ func (s *Sessions) Run(ctx context.Context) error {
 		case err != nil && ctx.Err() == nil:
 			failedAt = s.Store.Now()
 			if !failing {
-				s.Log.Error().Err(err).Msg("the store does not say which sessions are due; it is asked each second")
+				s.Log.Error().Err(err).Msg("the due sessions cannot be read; retrying each second")
 			}
 			failing = true
 		case failing:
 			failing = false
-			s.Log.Info().Msg("the store says again which sessions are due")
+			s.Log.Info().Msg("the due sessions can be read again")
 		}
 		select {
 		case <-ctx.Done():
@@ -60,7 +60,7 @@ func (s *Sessions) Run(ctx context.Context) error {
 	}
 }
 
-// sweep forgets what ended long ago.
+// sweep deletes sessions that ended long ago.
 func (s *Sessions) sweep(ctx context.Context) {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
@@ -71,13 +71,13 @@ func (s *Sessions) sweep(ctx context.Context) {
 		case <-tick.C:
 		}
 		if err := s.Store.SweepSessions(ctx, s.Store.Now().Add(-endedRetention).Unix()); err != nil && ctx.Err() == nil {
-			s.Log.Error().Err(err).Msg("forgetting old sessions")
+			s.Log.Error().Err(err).Msg("deleting old sessions")
 		}
 	}
 }
 
-// startDue begins what is due and has a worker. Where the store was away, leases that ran out are left
-// alone for as long as one lasts: their holders could not renew them.
+// startDue starts the due sessions for which there is a worker. For the length of a lease after the store was
+// unavailable at failedAt, it leaves expired leases alone, because their holders could not renew them.
 func (s *Sessions) startDue(ctx context.Context, failedAt time.Time) error {
 	now := s.Store.Now()
 	rows, err := s.Store.DueSessions(ctx, now.Unix(), pollLimit)
@@ -96,7 +96,7 @@ func (s *Sessions) startDue(ctx context.Context, failedAt time.Time) error {
 	return nil
 }
 
-// work advances a session that has a worker.
+// work acquires the lease of a session that has a worker, and advances the session.
 func (s *Sessions) work(ctx context.Context, row store.Session, acquire func(context.Context, store.Session) (*leased, error)) {
 	l, err := acquire(ctx, row)
 	switch {
@@ -108,12 +108,12 @@ func (s *Sessions) work(ctx context.Context, row store.Session, acquire func(con
 	}
 	s.workers.release(row.ID, err == nil)
 	if err != nil && ctx.Err() == nil && !retriable(err) {
-		s.Log.Error().Err(err).Str("session", row.ID).Str("code", did.CodeOf(err)).Msg("a session does not go on")
+		s.Log.Error().Err(err).Str("session", row.ID).Str("code", did.CodeOf(err)).Msg("a session cannot continue")
 	}
 }
 
-// releaseAll gives back what is leased, if no other process works on the store; while the store is
-// away it tries again each second. It reports whether it did before the context ended.
+// releaseAll releases all leases, if no other process works on the store. It retries each second while the store is
+// unavailable, and reports whether it succeeded before the context ended.
 func (s *Sessions) releaseAll(ctx context.Context) bool {
 	if !s.Alone {
 		return true
@@ -124,7 +124,7 @@ func (s *Sessions) releaseAll(ctx context.Context) bool {
 			return true
 		}
 		if !failing && ctx.Err() == nil {
-			s.Log.Error().Err(err).Msg("the leases of sessions that a restart left cannot be given back; it is tried again each second")
+			s.Log.Error().Err(err).Msg("the leases of the previous process cannot be released; retrying each second")
 		}
 		select {
 		case <-ctx.Done():

@@ -16,31 +16,31 @@ import (
 )
 
 var (
-	// ErrNotFound: the caller's wallet has no such session.
+	// ErrNotFound: the caller's wallet has no session with this id.
 	ErrNotFound = auth.ErrNotFound
-	// ErrTooMany: as many links wait for their apps' first replies as may.
+	// ErrTooMany: too many links wait for their apps' first replies.
 	ErrTooMany = errors.New("too many sessions are open; wait until some have ended")
-	// ErrBusy: the session is at work for longer than the caller was ready to wait.
-	ErrBusy = errors.New("the session is at work; try again in a minute")
+	// ErrBusy: another holder had the session's lease for as long as the caller waited.
+	ErrBusy = errors.New("the session is in use; try again in a minute")
 )
 
 // Times of a session.
 const (
-	// sessionLife is how long a session goes on without progress.
+	// sessionLife is how long a session lasts without progress.
 	sessionLife = 10 * time.Minute
-	// endedRetention is how long an ended session can be looked at.
+	// endedRetention is how long an ended session is stored.
 	endedRetention = 7 * 24 * time.Hour
 )
 
 const (
 	defaultLimit = 64
-	maxChained   = 8 // workflows that follow from one link
-	// maxSteps bounds the requests of a session: where a rule answers, nobody else would stop an app
-	// that never ends.
+	maxChained   = 8 // sessions that follow from one link
+	// maxSteps bounds the requests of a session. If a rule answers them, nothing else would stop an app
+	// that goes on requesting.
 	maxSteps = 32
 )
 
-// Config is what sessions need. Its first six fields must be set.
+// Config holds what Sessions needs. Its first six fields must be set.
 type Config struct {
 	Auth     *auth.Auth
 	Wallets  *wallets.Wallets
@@ -50,31 +50,31 @@ type Config struct {
 	Client   *Client
 
 	Log zerolog.Logger
-	// Limit is how many sessions of one app may be open in a wallet, beyond which the app is told
-	// busy; zero is 64.
+	// Limit is how many sessions of one app may be open in a wallet; for more, the app is told busy.
+	// Zero is 64.
 	Limit int64
-	// SingleKey makes one key of the channel serve the whole process: for --dev and --ephemeral,
-	// which would wait for keys otherwise.
+	// SingleKey uses one key of the channel for the whole process, so that --dev and --ephemeral do not
+	// wait for keys.
 	SingleKey bool
-	// RefuseUnsealed declines a keyPair or encryptionKey request that could have come over the
-	// channel and did not.
+	// RefuseUnsealed declines a keyPair or encryptionKey request that did not come over the encrypted
+	// channel.
 	RefuseUnsealed bool
-	// Alone says that no other process works on the store, so that whatever is held when Run
-	// starts is held by nobody.
+	// Alone says that no other process works on the store, so that Run may release all leases when it
+	// starts.
 	Alone bool
 }
 
-// Sessions are the DID Connect sessions of all wallets. Its methods may be called concurrently,
-// and by several processes on one store.
+// Sessions manages the DID Connect sessions of all wallets. Its methods may be called concurrently, and by several
+// processes on one store.
 type Sessions struct {
 	Config
 	keys    *keys
 	workers *workers
 
-	patience, renewEvery time.Duration // as the constants say, but for tests
+	patience, renewEvery time.Duration // the constants of these names, except in tests
 }
 
-// New returns the sessions of a store. They go on by themselves while Run runs.
+// New returns the sessions of a store. While Run runs, they advance by themselves.
 func New(c Config) *Sessions {
 	if c.Limit == 0 {
 		c.Limit = defaultLimit
@@ -84,10 +84,9 @@ func New(c Config) *Sessions {
 	}
 }
 
-// Open begins a session with the link that an app showed, for the wallet's owner. The link is
-// requested later, by Run or Advance. A repeated Idempotency-Key gives the session that was opened
-// with it. Errors: ErrLink, *BlockedError for a link the client would
-// not follow, ErrTooMany, claims.ErrForbidden, and the store's.
+// Open opens a session with the link that an app showed, for the wallet's owner. Run or Advance requests the link's url
+// later. For a repeated Idempotency-Key, Open returns the session that was opened with it. Errors: ErrLink,
+// *BlockedError for a url that the client would not request, ErrTooMany, auth.ErrForbidden, and the store's.
 func (s *Sessions) Open(ctx context.Context, owner *auth.Caller, link string) (View, error) {
 	if owner.Role != auth.Owner {
 		return View{}, auth.ErrForbidden
@@ -141,8 +140,8 @@ func (s *Sessions) Get(ctx context.Context, owner *auth.Caller, id string) (View
 	return view(row, opened.Content()), nil
 }
 
-// List lists the sessions of the caller's wallet, newest first, for its owner. Those that somebody
-// else wrote are left out; that is on record.
+// List lists the sessions of the caller's wallet, newest first, for its owner. It records forged rows and leaves them
+// out.
 func (s *Sessions) List(ctx context.Context, owner *auth.Caller, p store.Page) ([]View, string, error) {
 	if owner.Role != auth.Owner {
 		return nil, "", auth.ErrForbidden
@@ -161,9 +160,8 @@ func (s *Sessions) List(ctx context.Context, owner *auth.Caller, p store.Page) (
 	return views, next, nil
 }
 
-// Cancel ends a session, for its owner: the app is told that it was declined, if it has asked
-// anything. A session that has ended stays as it is. It waits for an exchange that is under way,
-// as long as ctx; then ErrBusy.
+// Cancel ends a session, for its owner. If the app has sent a request, it is declined. A session that has ended stays as
+// it is. Cancel waits for an exchange in progress until ctx ends; then the error is ErrBusy.
 func (s *Sessions) Cancel(ctx context.Context, owner *auth.Caller, id string) (View, error) {
 	for {
 		row, err := s.ownRow(ctx, owner, id)
@@ -175,7 +173,7 @@ func (s *Sessions) Cancel(ctx context.Context, owner *auth.Caller, id string) (V
 		}
 		l, err := s.acquireLease(ctx, row)
 		if err == nil {
-			// What has begun is brought to its end though the caller leaves.
+			// The cancellation is completed even if the caller stops waiting.
 			done := make(chan error, 1)
 			go func() { done <- l.runLeased(context.WithoutCancel(ctx), l.cancel) }()
 			select {

@@ -5,49 +5,49 @@ import (
 	"sync"
 )
 
-// How many sessions are at work at one time in this process. A session that waits for a person is
-// not at work; one that waits for its app's server is, for as long as that server may take. So each
-// wallet, each origin, and each wallet at one origin has a bound of its own, and a wallet that has no
-// session at work gets one begun in any case: nobody's silent server keeps anybody else waiting.
+// How many sessions this process works on at one time. A session that waits for the owner is not at work; one that
+// waits for its app's server is, for as long as that server may take. So each wallet, each origin, and each wallet at
+// one origin has a bound of its own, and a wallet without a session at work always gets a worker: an app's slow server
+// does not block other wallets.
 const (
 	perWallet       = 16
 	perOrigin       = 128
 	perWalletOrigin = 8
 	perProcess      = 256
 
-	// maxTurnedAway bounds the sessions whose origin is remembered while they wait for a worker.
+	// maxTurnedAway bounds the sessions whose origin is kept in memory while they wait for a worker.
 	maxTurnedAway = 4096
 )
 
-// workers are the sessions at work in this process. Safe for concurrent use.
+// workers holds the sessions that this process works on. It is safe for concurrent use.
 type workers struct {
 	mu       sync.Mutex
 	ctx      context.Context // of Run; nil while it does not run
 	running  sync.WaitGroup
 	sessions map[string]place // by id
 	active   map[place]int    // by wallet, by origin, and by both
-	// turnedAway holds the origins of sessions that found no worker, by id: it is known once a row
-	// was opened, which is not to be done each time that it is looked at.
+	// turnedAway holds the origins of sessions that found no worker, by id, so that their rows need not
+	// be opened again to find the origin.
 	turnedAway map[string]string
-	waiting    bool          // a session found no worker since a worker became free last
-	free       chan struct{} // says that a worker is free and somebody waits for one
+	waiting    bool          // a session has found no worker since one became free
+	free       chan struct{} // receives a value when a worker is free and a session waits for one
 }
 
-// place is where a session is at work.
+// place is the wallet and the origin of a session at work.
 type place struct{ wallet, origin string }
 
 func newWorkers() *workers {
 	return &workers{sessions: map[string]place{}, active: map[place]int{}, turnedAway: map[string]string{}, free: make(chan struct{}, 1)}
 }
 
-// start lets sessions begin, until stop, with a context that ends with ctx.
+// start lets acquire succeed until stop, and return ctx.
 func (w *workers) start(ctx context.Context) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.ctx = ctx
 }
 
-// stop lets no session begin any more, and returns when those at work have come to a rest.
+// stop makes acquire fail, and waits until all workers are released.
 func (w *workers) stop() {
 	w.mu.Lock()
 	w.ctx = nil
@@ -55,9 +55,9 @@ func (w *workers) stop() {
 	w.running.Wait()
 }
 
-// acquire takes a worker for a session, which leave gives back, and returns the context to work
-// with. It never waits: false if Run does not run, the session is at work already, or there is no
-// worker. The origin is "" where it is not known yet.
+// acquire acquires a worker for a session, which release releases, and returns the context to work with. It never waits:
+// it returns false if Run does not run, if the session is at work already, or if there is no worker. origin is "" if it
+// is not known yet.
 func (w *workers) acquire(id, wallet, origin string) (context.Context, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -77,8 +77,8 @@ func (w *workers) acquire(id, wallet, origin string) (context.Context, bool) {
 	return w.ctx, true
 }
 
-// setOrigin says where a session at work goes. It returns false if there is no worker for that; the
-// session is then to leave.
+// setOrigin sets the origin of a session at work. If there is no worker for the origin, it returns false, and the caller
+// releases the session.
 func (w *workers) setOrigin(id, origin string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -99,8 +99,8 @@ func (w *workers) setOrigin(id, origin string) bool {
 	return false
 }
 
-// release gives the worker of a session back. next says that another session may be begun at once
-// with it; otherwise that waits for the next look at the store.
+// release releases the worker of a session. With next, a session that waits for a worker may start at once; otherwise it
+// starts at the next poll of the store.
 func (w *workers) release(id string, next bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -142,7 +142,7 @@ func (w *workers) remove(id string) {
 	delete(w.sessions, id)
 }
 
-// counted are the counts that a session at work is part of.
+// counted returns the keys under which a session at work is counted.
 func (s place) counted() []place {
 	if s.origin == "" {
 		return []place{{s.wallet, ""}}

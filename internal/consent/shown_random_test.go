@@ -72,7 +72,7 @@ func wantShown(t *testing.T, seen approvals.ClaimView, given json.RawMessage, ch
 	if err != nil {
 		t.Fatal(err)
 	}
-	if strings.Contains(strings.Join(seen.Unusual, " "), "Whatever you answer") {
+	if strings.Contains(strings.Join(seen.Unusual, " "), "whatever you decide") {
 		t.Errorf("shown is %q, and given %s", seen.Unusual, given)
 	}
 	for _, item := range seen.Items {
@@ -157,7 +157,7 @@ func TestRandomChangesNeverChangeAnAnswer(t *testing.T) {
 				}
 			}
 		}
-		missing := did.CodeOf(err) == "credential_not_held" && strings.Contains(fmt.Sprint(v.Claims), "Whatever you answer")
+		missing := did.CodeOf(err) == "credential_not_held" && strings.Contains(fmt.Sprint(v.Claims), "whatever you decide")
 		switch {
 		case err == nil || missing:
 		case !errors.Is(err, consent.ErrAnswerChanged) || n == 0:
