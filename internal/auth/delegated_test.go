@@ -27,7 +27,7 @@ func TestADelegatedKey(t *testing.T) {
 	p := f.Pending(token, fixture.DelegatedClaim(salt, good))
 	v, err := f.Approvals.Get(t.Context(), f.As(f.Owner), p.ID)
 	if err != nil || v.Claims[0].Delegation == nil || v.Claims[0].Delegation.From != fromDID.String() || len(v.Claims[0].Unusual) != 2 {
-		t.Fatalf("the question shows %+v, %v", v.Claims, err)
+		t.Fatalf("the request shows %+v, %v", v.Claims, err)
 	}
 	if err := f.Approve(p.ID, approvals.Choice{Remember: &approvals.Remember{Until: "withdrawn"}}); err != nil {
 		t.Fatal(err)
@@ -51,7 +51,7 @@ func TestADelegatedKey(t *testing.T) {
 	t.Run("is asked about again without the delegation", func(t *testing.T) {
 		f.Pending(token, fixture.KeyClaim(salt))
 	})
-	t.Run("is refused once the delegation is withdrawn", func(t *testing.T) {
+	t.Run("is refused once the delegation is revoked", func(t *testing.T) {
 		list, _, err := f.Auth.Delegations(t.Context(), f.As(f.Owner), store.Page{})
 		if err != nil || len(list) != 1 {
 			t.Fatal(list, err)
@@ -69,7 +69,7 @@ func TestADelegationIsRefused(t *testing.T) {
 	application := did.Type{Role: did.RoleApplication, Key: did.Ed25519, Hash: did.SHA3}
 	f.Account(fixture.Another, application)
 	from, fromDID := fixture.Secret(t, fixture.Another, application)
-	server, stranger := fixture.App(t, fixture.Notes), fixture.NewPeer(t, 5)
+	server, other := fixture.App(t, fixture.Notes), fixture.NewPeer(t, 5)
 	token := f.AppToken(fixture.Notes)
 	f.SetPolicy(fixture.AllowAll)
 	role := func(role string, claims ...string) map[string]any {
@@ -77,17 +77,17 @@ func TestADelegationIsRefused(t *testing.T) {
 	}
 	at := func(iat, exp time.Time) map[string]any { return map[string]any{"iat": iat.Unix(), "exp": exp.Unix()} }
 	for name, c := range map[string]struct{ token, salt, code string }{
-		"for another server":             {fixture.Delegate(t, from, fromDID, stranger.DID, f.Clock, nil), fromDID.Address(), "delegation_agent_mismatch"},
+		"for another server":             {fixture.Delegate(t, from, fromDID, other.DID, f.Clock, nil), fromDID.Address(), "delegation_agent_mismatch"},
 		"that lists no encryptionKey":    {fixture.Delegate(t, from, fromDID, server, f.Clock, role("DIDConnectAgent", "profile")), fromDID.Address(), "delegation_claim_not_allowed"},
 		"of another role":                {fixture.Delegate(t, from, fromDID, server, f.Clock, role("DIDSpaceAgent", "encryptionKey")), fromDID.Address(), "delegation_role_missing"},
 		"that has expired":               {fixture.Delegate(t, from, fromDID, server, f.Clock, at(f.Clock.Add(-time.Hour), f.Clock.Add(-time.Minute))), fromDID.Address(), "delegation_expired"},
 		"that lasts too long":            {fixture.Delegate(t, from, fromDID, server, f.Clock, at(f.Clock, f.Clock.Add(24*time.Hour+time.Second))), fromDID.Address(), "delegation_lifetime"},
-		"of an account it does not hold": {fixture.Delegate(t, stranger.Key, stranger.DID, server, f.Clock, nil), stranger.DID.Address(), "account_not_held"},
+		"of an account it does not hold": {fixture.Delegate(t, other.Key, other.DID, server, f.Clock, nil), other.DID.Address(), "account_not_held"},
 		"with another salt":              {fixture.Delegate(t, from, fromDID, server, f.Clock, nil), fixture.Notes, "salt_mismatch"},
 		"with the account as a text":     {fixture.Delegate(t, from, fromDID, server, f.Clock, nil), fromDID.String(), "salt_mismatch"},
 		"that names another account":     {fixture.Delegate(t, from, fromDID, server, f.Clock, map[string]any{"from": fixture.Notes}), fromDID.Address(), "delegation_issuer_mismatch"},
-		"with the key of another":        {fixture.Delegate(t, from, fromDID, server, f.Clock, map[string]any{"userPk": stranger.PK()}), fromDID.Address(), "delegation_issuer_mismatch"},
-		"signed by another": {swapSignature(fixture.Delegate(t, from, fromDID, server, f.Clock, nil), fixture.Delegate(t, from, fromDID, stranger.DID, f.Clock, nil)),
+		"with the key of another":        {fixture.Delegate(t, from, fromDID, server, f.Clock, map[string]any{"userPk": other.PK()}), fromDID.Address(), "delegation_issuer_mismatch"},
+		"signed by another": {swapSignature(fixture.Delegate(t, from, fromDID, server, f.Clock, nil), fixture.Delegate(t, from, fromDID, other.DID, f.Clock, nil)),
 			fromDID.Address(), "delegation_bad_signature"},
 	} {
 		t.Run(name, func(t *testing.T) {

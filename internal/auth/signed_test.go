@@ -185,7 +185,7 @@ func TestASignedRequestWorksOnce(t *testing.T) {
 	})
 }
 
-func TestAStrangerIsNotAnswered(t *testing.T) {
+func TestAnUnregisteredAppIsNotAnswered(t *testing.T) {
 	f := fixture.New(t)
 	p := fixture.NewPeer(t, 7)
 	f.SetPolicy(fixture.AllowAll)
@@ -193,7 +193,7 @@ func TestAStrangerIsNotAnswered(t *testing.T) {
 	_, err := f.AskSigned(f.SignedRequest(p, "1", nil))
 	fixture.WantCode(t, err, "app_unknown")
 	if after := len(f.EventKinds()); after != before {
-		t.Errorf("a stranger made %d entries in the record", after-before)
+		t.Errorf("an unregistered app made %d entries in the audit log", after-before)
 	}
 	open := true
 	if _, err := f.Wallets.Update(t.Context(), f.As(f.Owner), wallets.WalletChange{Strangers: &open}); err != nil {
@@ -201,7 +201,7 @@ func TestAStrangerIsNotAnswered(t *testing.T) {
 	}
 	out, err := f.AskSigned(f.SignedRequest(p, "2", nil))
 	if err != nil || out.Pending == nil {
-		t.Fatalf("got %v and %v of a wallet open to strangers, want a question: * does not speak of strangers", out, err)
+		t.Fatalf("got %v and %v of a wallet open to unregistered apps, want a pending request: * does not apply to unregistered apps", out, err)
 	}
 	if err := f.Approve(out.Pending.ID, approvals.Choice{}); err != nil {
 		t.Fatal(err)
@@ -212,7 +212,7 @@ func TestAStrangerIsNotAnswered(t *testing.T) {
 			t.Errorf("got %v and %v, want the rule to answer", out, err)
 		}
 	})
-	t.Run("nor once it was withdrawn", func(t *testing.T) {
+	t.Run("nor once it was revoked", func(t *testing.T) {
 		if err := f.Pipeline.RevokeApp(t.Context(), f.As(f.Owner), p.DID); err != nil {
 			t.Fatal(err)
 		}
@@ -221,7 +221,7 @@ func TestAStrangerIsNotAnswered(t *testing.T) {
 	})
 }
 
-func TestASignedQuestionIsCollectedWithAFreshRequest(t *testing.T) {
+func TestASignedRequestIsCollectedWithANewSignedRequest(t *testing.T) {
 	f := fixture.New(t)
 	p, q := f.RegisteredPeer(7), f.RegisteredPeer(8)
 	out, err := f.AskSigned(f.SignedRequest(p, "ask", nil))
@@ -310,7 +310,7 @@ func TestAnAgentSpeaksForAnApp(t *testing.T) {
 	})
 }
 
-// One yes signs one challenge: that of whoever collects first.
+// One approval signs one challenge: that of whoever collects first.
 func TestTheFirstCollectionFixesTheChallenge(t *testing.T) {
 	f := fixture.New(t)
 	p := f.RegisteredPeer(7)

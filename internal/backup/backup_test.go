@@ -41,7 +41,7 @@ func place(t *testing.T) *fixture.Fixture {
 	return f
 }
 
-// furnished is a house whose wallet holds one of everything.
+// furnished is a fixture whose wallet holds one of everything.
 func furnished(t *testing.T) *fixture.Fixture {
 	t.Helper()
 	f := fixture.New(t)
@@ -116,7 +116,7 @@ func TestAWalletIsRestoredIntoAnEmptyStore(t *testing.T) {
 		t.Errorf("the backup holds %+v", b.View)
 	}
 	if kind, e := f.LastEvent(); kind != "backup.created" || e.By != "owner" {
-		t.Errorf("on record: %s %+v", kind, e)
+		t.Errorf("recorded: %s %+v", kind, e)
 	}
 	entries, err := f.Wallets.AuditEntries(t.Context(), f.As(f.Owner), 0, 200)
 	if err != nil {
@@ -131,7 +131,7 @@ func TestAWalletIsRestoredIntoAnEmptyStore(t *testing.T) {
 		t.Errorf("inspecting it with the words: %v %s", err, diff)
 	}
 	if kind, e := f.LastEvent(); kind != "backup.inspected" || e.By != "owner" {
-		t.Errorf("on record: %s %+v", kind, e)
+		t.Errorf("recorded: %s %+v", kind, e)
 	}
 	before := contentsOf(f)
 
@@ -200,7 +200,7 @@ func TestAWalletIsRestoredIntoAnEmptyStore(t *testing.T) {
 		n.SetPolicy(p.Rules...)
 		n.Answer(token, fixture.KeyClaim("diary"))
 	})
-	t.Run("refuses what was withdrawn, and knows no old token", func(t *testing.T) {
+	t.Run("refuses what was revoked, and knows no old token", func(t *testing.T) {
 		list, _, err := n.Auth.Delegations(t.Context(), n.As(n.Owner), store.Page{})
 		if err != nil || len(list) != 1 || list[0].Revoked.IsZero() {
 			t.Errorf("%+v, %v", list, err)
@@ -326,7 +326,7 @@ func TestARestoreIsRefused(t *testing.T) {
 	})
 }
 
-// What is deleted and restored in the same store goes on with the record that is there.
+// What is deleted and restored in the same store goes on with the audit log that is there.
 func TestAWalletIsRestoredWhereItWas(t *testing.T) {
 	f := furnished(t)
 	b := f.Backup()

@@ -18,7 +18,7 @@ import (
 	"walletd/internal/wallettest/fixture"
 )
 
-func TestAKeyPairIsMadeKeptAndGiven(t *testing.T) {
+func TestAKeyPairIsCreatedStoredAndDisclosed(t *testing.T) {
 	f := fixture.New(t)
 	token := f.AppToken(fixture.Notes)
 	f.SetPolicy(fixture.AllowAll)
@@ -57,7 +57,7 @@ func TestAKeyPairIsMadeKeptAndGiven(t *testing.T) {
 			t.Errorf("recorded %s %+v", kind, e)
 		}
 	})
-	t.Run("with the person's account at the new application", func(t *testing.T) {
+	t.Run("with the owner's account at the new application", func(t *testing.T) {
 		words, _ := derive.ParseWords(fixture.Words)
 		userKey, user, err := derive.Account(words.Seed(), derive.AppPath(app, 0), did.AccountType())
 		if err != nil {
@@ -70,14 +70,14 @@ func TestAKeyPairIsMadeKeptAndGiven(t *testing.T) {
 			t.Errorf("userPk is %s", got)
 		}
 	})
-	t.Run("once for one yes, also after a restart", func(t *testing.T) {
+	t.Run("once for each approval, also after a restart", func(t *testing.T) {
 		f.Restart()
 		again, err := f.Collect(token, p.ID)
 		if err != nil || fixture.Member(t, again.Answer, 0, "secret") != fixture.Member(t, out.Answer, 0, "secret") {
 			t.Errorf("another key came (%v)", err)
 		}
 	})
-	t.Run("and another for the next yes", func(t *testing.T) {
+	t.Run("and another for the next approval", func(t *testing.T) {
 		p := f.Pending(token, strings.Replace(fixture.PairClaim, "my-application", "another", 1))
 		if err := f.Approve(p.ID, approvals.Choice{}); err != nil {
 			t.Fatal(err)

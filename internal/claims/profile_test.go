@@ -42,7 +42,7 @@ func given(t *testing.T, a *consent.Answer) map[string]string {
 	return items
 }
 
-func TestThePersonChoosesTheItemsOfAProfile(t *testing.T) {
+func TestTheOwnerChoosesTheItemsOfAProfile(t *testing.T) {
 	f := fixture.New(t)
 	token := f.AppToken(fixture.Notes)
 	f.SetProfile(fixture.WholeProfile())
@@ -68,10 +68,10 @@ func TestThePersonChoosesTheItemsOfAProfile(t *testing.T) {
 				t.Error(diff)
 			}
 			if _, e := f.LastEvent(); len(e.Claims) != 1 || len(e.Claims[0].Items) != len(c.want) {
-				t.Errorf("the record says %+v was given", e.Claims)
+				t.Errorf("the audit log says %+v was given", e.Claims)
 			}
 		})
-		f.Clock = f.Clock.Add(1e9) // the next question is another row of another second
+		f.Clock = f.Clock.Add(1e9) // the next request is another row of another second
 	}
 	t.Run("an item that was not asked for is not offered", func(t *testing.T) {
 		p := f.Pending(token, asked)

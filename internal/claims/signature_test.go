@@ -98,7 +98,7 @@ func TestTheRecordedOracleIsRefused(t *testing.T) {
 	}
 }
 
-func TestTheRecordedSignaturesAreGivenOneByOne(t *testing.T) {
+func TestTheRecordedSignaturesAreApprovedOneByOne(t *testing.T) {
 	f := fixture.AtRecordedStart(t)
 	steps := fixture.Recorded(t, "session-signatures")
 	f.MustReplay(steps[0], "", approvals.Choice{})
@@ -233,7 +233,7 @@ func TestATextToSignIsShownWholeAndInert(t *testing.T) {
 	}
 }
 
-func TestAYesToASignatureIsNotRemembered(t *testing.T) {
+func TestAnApprovalOfASignatureIsNotRemembered(t *testing.T) {
 	f := fixture.New(t)
 	token := f.AppToken(fixture.Notes)
 	p := f.Pending(token, fixture.TextClaim("hello", "sha3"))

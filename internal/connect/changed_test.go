@@ -11,9 +11,9 @@ import (
 	"walletd/internal/wallets"
 )
 
-// What a session's answer would hold changes after the person saw it: they see a new question, and
+// What a session's answer would hold changes after the owner saw it: they see a new request, and
 // the app is given what that one shows.
-func TestAnAnswerThatChangedIsAskedAboutAnew(t *testing.T) {
+func TestAnAnswerThatChangedIsRequestedAgain(t *testing.T) {
 	fill := func(f *fixture, name string) {
 		t.Helper()
 		if _, err := f.wallets.SetProfile(t.Context(), f.as(f.owner), wallets.Profile{"fullName": name}); err != nil {
@@ -21,13 +21,13 @@ func TestAnAnswerThatChangedIsAskedAboutAnew(t *testing.T) {
 		}
 	}
 	for name, change := range map[string]func(t *testing.T, f *fixture, approval string){
-		"before the yes": func(t *testing.T, f *fixture, approval string) {
+		"before the approval": func(t *testing.T, f *fixture, approval string) {
 			fill(f, "Alice")
 			if _, err := f.pipeline.Approve(t.Context(), f.as(f.owner), approval, approvals.Choice{}); !errors.Is(err, consent.ErrAnswerChanged) {
 				t.Fatalf("got %v", err)
 			}
 		},
-		"after the yes": func(t *testing.T, f *fixture, approval string) {
+		"after the approval": func(t *testing.T, f *fixture, approval string) {
 			f.approve(approval, approvals.Choice{})
 			fill(f, "Alice")
 		},
@@ -47,7 +47,7 @@ func TestAnAnswerThatChangedIsAskedAboutAnew(t *testing.T) {
 				t.Fatalf("the app was answered %d times", posts)
 			}
 			if items := f.approval(v.Approval).Claims[0].Items; len(items) != 1 || items[0].Value != "Alice" {
-				t.Errorf("the new question shows %+v", items)
+				t.Errorf("the new request shows %+v", items)
 			}
 			f.approve(v.Approval, approvals.Choice{})
 			if v = f.advance(v.ID); v.State != Done {

@@ -102,7 +102,7 @@ func TestAnAnswerThatNeverLeftIsNotPostedEither(t *testing.T) {
 	}
 }
 
-// Killed after the pipeline has decided, and put that on record, before the row says so: what it
+// Killed after the pipeline has decided, and recorded that, before the row says so: what it
 // said is asked for once more.
 func TestKilledBetweenTheDecisionAndTheRow(t *testing.T) {
 	app := newFar(t, 1, did.Ed25519)
@@ -112,14 +112,14 @@ func TestKilledBetweenTheDecisionAndTheRow(t *testing.T) {
 		do    func(ctx context.Context, l *leased) error
 		ends  State
 	}{
-		{"as it asks the person", func(f *fixture, id string) { f.step(id) }, func(ctx context.Context, l *leased) error {
+		{"as it asks the owner", func(f *fixture, id string) { f.step(id) }, func(ctx context.Context, l *leased) error {
 			out, err := l.Pipeline.Answer(ctx, l.caller, l.request.claims)
 			if err == nil && out.Pending == nil {
 				err = errors.New("nobody was asked")
 			}
 			return err
 		}, Done},
-		{"as it collects a yes", func(f *fixture, id string) { f.approve(f.advance(id).Approval, approvals.Choice{}) }, func(ctx context.Context, l *leased) error {
+		{"as it collects an approval", func(f *fixture, id string) { f.approve(f.advance(id).Approval, approvals.Choice{}) }, func(ctx context.Context, l *leased) error {
 			out, err := l.Pipeline.Collect(ctx, l.caller, l.row.Approval, 0)
 			if err == nil && out.Answer == nil {
 				err = errors.New("nothing was collected")
@@ -157,7 +157,7 @@ func TestKilledBetweenTheDecisionAndTheRow(t *testing.T) {
 			}
 			waiting, _, err := f.approvals.List(t.Context(), f.as(f.owner), "all", store.Page{})
 			if err != nil || len(waiting) != 1 {
-				t.Errorf("the person was asked %d times, %v", len(waiting), err)
+				t.Errorf("the owner was asked %d times, %v", len(waiting), err)
 			}
 			if gets, posts := s.counts(); gets != 1 || posts != 1 {
 				t.Errorf("%d requests, %d answers", gets, posts)
@@ -287,7 +287,7 @@ func TestCancel(t *testing.T) {
 		t.Errorf("the app was told %s", s.action(0))
 	}
 	if a := f.approval(question); a.Status != "cancelled" {
-		t.Errorf("its question is %s", a.Status)
+		t.Errorf("its request is %s", a.Status)
 	}
 	if again := cancel(v.ID); again.Code != "cancelled" {
 		t.Errorf("cancelled twice: %+v", again)
@@ -415,13 +415,13 @@ func TestAForgedRowIsNotUsed(t *testing.T) {
 				t.Errorf("listed %v, %v", list, err)
 			}
 			if !strings.Contains(f.kinds(), "row.forged") {
-				t.Errorf("the record does not say so: %s", f.kinds())
+				t.Errorf("the audit log does not say so: %s", f.kinds())
 			}
 		})
 	}
 }
 
-func TestAForgedYesIsNotUsed(t *testing.T) {
+func TestAForgedApprovalIsNotUsed(t *testing.T) {
 	app := newFar(t, 1, did.Ed25519)
 	s := &script{t: t, replies: []says{app.asks(), app.ends(nil)}}
 	f := newFixture(t, s)

@@ -172,7 +172,7 @@ func (f *far) delegates(to *far, change map[string]any) string {
 	return f.token(vectorStart, all)
 }
 
-// through opens a session and says yes to whatever it asks, until it has ended.
+// through opens a session and approves whatever it asks, until it has ended.
 func (f *fixture) through(url string) View {
 	f.t.Helper()
 	v := f.begin(url)
@@ -186,7 +186,7 @@ func (f *fixture) through(url string) View {
 	return v
 }
 
-// hostile is what an app replies, and what becomes of the session in which a person says yes to
+// hostile is what an app replies, and what becomes of the session in which the owner approves
 // whatever is asked.
 type hostile struct {
 	name    string
@@ -432,7 +432,7 @@ func TestEndlessSteps(t *testing.T) {
 	}
 }
 
-// An app must not log its visitors in elsewhere: a link that it hands over is a stranger's, whatever
+// An app must not log its visitors in elsewhere: a link that it hands over can be anybody's, whatever
 // rule there is for the app that the link leads to.
 func TestAWorkflowThatFollowsIsAskedAbout(t *testing.T) {
 	evil, bank := newFar(t, 1, did.Ed25519), newFar(t, 2, did.Ed25519)
@@ -450,10 +450,10 @@ func TestAWorkflowThatFollowsIsAskedAbout(t *testing.T) {
 		t.Fatalf("%d answers, and it is %s", posts, v.State)
 	}
 	if a := f.approval(v.Approval); len(a.Unusual) == 0 {
-		t.Errorf("the person is not told that another app led here: %+v", a)
+		t.Errorf("the owner is not told that another app opened the session: %+v", a)
 	}
 	f.approve(v.Approval, approvals.Choice{})
 	if v = f.advance(v.ID); v.State != Done {
-		t.Errorf("after a yes it is %+v", v)
+		t.Errorf("after an approval it is %+v", v)
 	}
 }

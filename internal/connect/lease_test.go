@@ -76,7 +76,7 @@ func TestALeaseIsRenewed(t *testing.T) {
 	}
 	row, err := f.store.Session(t.Context(), v.ID)
 	if err != nil || row.Holder != "" || row.HeldUntil != 0 {
-		t.Errorf("who waits for a person is held by %q until %d, %v", row.Holder, row.HeldUntil, err)
+		t.Errorf("who waits for the owner is held by %q until %d, %v", row.Holder, row.HeldUntil, err)
 	}
 }
 

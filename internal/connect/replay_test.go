@@ -153,7 +153,7 @@ type replayed struct {
 	code  string // of the last session
 	text  string
 	setUp func(*testing.T, *fixture, *recording)
-	// decide answers a question; nil approves with the numbers that were recorded.
+	// decide answers a request; nil approves with the numbers that were recorded.
 	decide func(f *fixture, v View) bool
 	check  func(*testing.T, *fixture, View) // looks at how the last one ended
 }

@@ -26,7 +26,7 @@ func (f *fixture) at(c *Client) {
 
 // Which addresses and names are of a network that is closed to the wallet is not the owner's to find
 // out: whatever is not reached is told alike. The log has why.
-func TestWhatIsNotReachedIsToldAlike(t *testing.T) {
+func TestEveryUnreachableAppIsReportedAlike(t *testing.T) {
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -69,7 +69,7 @@ func (f *fixture) of(owner string, do func()) {
 
 // A wallet whose links all lead to a server that says nothing keeps no other wallet waiting, nor its
 // own sessions elsewhere, whether the links came before Run, as after a restart, or since.
-func TestASilentServerKeepsNobodyElseWaiting(t *testing.T) {
+func TestASlowServerBlocksNobodyElse(t *testing.T) {
 	for _, before := range []bool{false, true} {
 		t.Run(fmt.Sprintf("links that came before Run: %v", before), func(t *testing.T) {
 			app := newFar(t, 1, did.Ed25519)

@@ -15,7 +15,7 @@ import (
 	"walletd/internal/wallettest/fixture"
 )
 
-func TestTheSameQuestion(t *testing.T) {
+func TestTheSameRequest(t *testing.T) {
 	f := fixture.New(t)
 	token := f.AppToken(fixture.Notes)
 	first := f.Pending(token, fixture.KeyClaim("diary"))
@@ -23,7 +23,7 @@ func TestTheSameQuestion(t *testing.T) {
 		t.Errorf("asked twice: %v and %v", first, again)
 	}
 	if other := f.Pending(token, fixture.KeyClaim("letters")); other.ID == first.ID || other.Code == first.Code {
-		t.Error("another question is taken for the same")
+		t.Error("another request is taken for the same")
 	}
 	if _, err := f.Pipeline.Reject(t.Context(), f.As(f.Owner), first.ID); err != nil {
 		t.Fatal(err)
@@ -38,7 +38,7 @@ func TestTheSameQuestion(t *testing.T) {
 	}
 }
 
-func TestBudgetOfQuestions(t *testing.T) {
+func TestBudgetOfWaitingRequests(t *testing.T) {
 	f := fixture.New(t)
 	token := f.AppToken(fixture.Notes)
 	for i := range consent.WaitingPerApp {
@@ -51,17 +51,17 @@ func TestBudgetOfQuestions(t *testing.T) {
 	f.Pending(token, fixture.KeyClaim("one more"))
 }
 
-func TestAYesIsCollected(t *testing.T) {
+func TestAnApprovalIsCollected(t *testing.T) {
 	f := fixture.New(t)
-	token, stranger := f.AppToken(fixture.Notes), f.AppToken(fixture.Notes)
+	token, other := f.AppToken(fixture.Notes), f.AppToken(fixture.Notes)
 	p := f.Pending(token, fixture.KeyClaim("diary"))
 	if out, err := f.Collect(token, p.ID); err != nil || out.Pending == nil {
-		t.Errorf("got %v and %v before the yes, want it pending", out, err)
+		t.Errorf("got %v and %v before the approval, want it pending", out, err)
 	}
 	if err := f.Approve(p.ID, approvals.Choice{}); err != nil {
 		t.Fatal(err)
 	}
-	_, err := f.Collect(stranger, p.ID)
+	_, err := f.Collect(other, p.ID)
 	fixture.WantErr(t, err, auth.ErrNotFound)
 	out, err := f.Collect(token, p.ID)
 	if err != nil || out.Answer == nil {
@@ -79,9 +79,9 @@ func TestAYesIsCollected(t *testing.T) {
 		_, err := f.Collect(token, p.ID)
 		fixture.WantErr(t, err, consent.ErrExpired)
 	})
-	t.Run("but is asked anew after that", func(t *testing.T) {
+	t.Run("but is asked again after that", func(t *testing.T) {
 		if again := f.Pending(token, fixture.KeyClaim("diary")); again.ID == p.ID {
-			t.Error("one yes stood for two questions")
+			t.Error("one approval stood for two requests")
 		}
 	})
 	t.Run("not once a rule denies it", func(t *testing.T) {
@@ -95,7 +95,7 @@ func TestAYesIsCollected(t *testing.T) {
 	})
 }
 
-func TestAQuestionNobodyAnswersExpires(t *testing.T) {
+func TestARequestNobodyDecidesExpires(t *testing.T) {
 	f := fixture.New(t)
 	token := f.AppToken(fixture.Notes)
 	p := f.Pending(token, fixture.KeyClaim("diary"))

@@ -24,7 +24,7 @@ func (w watched) Done() <-chan struct{} {
 	return w.Context.Done()
 }
 
-func TestWaitingForThePerson(t *testing.T) {
+func TestWaitingForTheOwner(t *testing.T) {
 	// waits collects with a long wait, and calls meanwhile once it waits with the wallet closed.
 	waits := func(t *testing.T, f *fixture.Fixture, token, id string, meanwhile func()) (consent.Outcome, error) {
 		t.Helper()
@@ -87,7 +87,7 @@ func TestWaitingForThePerson(t *testing.T) {
 		c := f.As(token)
 		out, err := f.Pipeline.Collect(t.Context(), c, asked.ID, time.Nanosecond)
 		if err != nil || out.Pending == nil {
-			t.Fatalf("got %+v, %v, want the question", out, err)
+			t.Fatalf("got %+v, %v, want the pending request", out, err)
 		}
 		if c.Wallet.Keys() != nil {
 			t.Error("the wallet is open")

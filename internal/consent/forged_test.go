@@ -10,7 +10,7 @@ import (
 	"walletd/internal/wallettest/fixture"
 )
 
-func TestForgedRowsAreOnTheRecordOfTheirWallet(t *testing.T) {
+func TestForgedRowsAreInTheAuditLogOfTheirWallet(t *testing.T) {
 	f := fixture.New(t)
 	bob, err := f.Wallets.Create(t.Context(), f.As(f.Operator), wallets.NewWallet{Name: "bob"})
 	if err != nil {
@@ -35,7 +35,7 @@ func TestForgedRowsAreOnTheRecordOfTheirWallet(t *testing.T) {
 	apps()
 	for i, owner := range owners {
 		if rows := f.ForgedRows(owner); len(rows) != 1 || rows[0] != "apps "+fixture.Notes {
-			t.Errorf("wallet %d: %q on record, want the app's row once", i, rows)
+			t.Errorf("wallet %d: %q recorded, want the app's row once", i, rows)
 		}
 	}
 	t.Run("again when they are forged again", func(t *testing.T) {
@@ -43,12 +43,12 @@ func TestForgedRowsAreOnTheRecordOfTheirWallet(t *testing.T) {
 		apps()
 		apps()
 		if rows := f.ForgedRows(f.Owner); len(rows) != 2 {
-			t.Errorf("%q on record, want both forgeries", rows)
+			t.Errorf("%q recorded, want both forgeries", rows)
 		}
 	})
 }
 
-func TestForgedAccountsAreOnRecord(t *testing.T) {
+func TestForgedAccountsAreRecorded(t *testing.T) {
 	for name, change := range map[string]string{
 		"given to another app": `update accounts set app = '` + fixture.Another + `' where app = '` + fixture.Notes + `'`,
 		"with other content":   `update accounts set sealed = zeroblob(120) where app = '` + fixture.Notes + `'`,
@@ -83,7 +83,7 @@ func TestAMadeUpTokenIsNotListed(t *testing.T) {
 		}
 	}
 	if rows := f.ForgedRows(f.Owner); len(rows) != 1 || rows[0] != "tokens made-up" {
-		t.Errorf("%q on record", rows)
+		t.Errorf("%q recorded", rows)
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 	"walletd/internal/wallettest/fixture"
 )
 
-func TestAGrantRemembersAYes(t *testing.T) {
+func TestAGrantRemembersAnApproval(t *testing.T) {
 	f := fixture.New(t)
 	token := f.AppToken(fixture.Notes)
 	remember := func(t *testing.T, salt string, r approvals.Remember) {
@@ -63,7 +63,7 @@ func TestAGrantRemembersAYes(t *testing.T) {
 		f.Clock = f.Clock.Add(time.Minute)
 		f.Pending(token, fixture.KeyClaim("while"))
 	})
-	t.Run("until it is withdrawn", func(t *testing.T) {
+	t.Run("until it is revoked", func(t *testing.T) {
 		remember(t, "until", approvals.Remember{Until: "withdrawn"})
 		f.Answer(token, fixture.KeyClaim("until"))
 		f.Restart()

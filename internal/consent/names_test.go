@@ -49,8 +49,8 @@ func TestWhoIsAskingIsNamed(t *testing.T) {
 	})
 }
 
-// A withdrawn app may ask in a session, whose link the person opened; the person is told.
-func TestAWithdrawnAppInASessionIsSaidToBe(t *testing.T) {
+// A revoked app may ask in a session, whose link the owner opened; the owner is told.
+func TestARevokedAppInASessionIsShownAsRevoked(t *testing.T) {
 	f := fixture.New(t)
 	p := f.RegisteredPeer(7)
 	f.SetPolicy(fixture.AllowAll, policy.Rule{App: p.DID.String(), Claim: policy.Any, Decision: policy.Allow})
@@ -66,7 +66,7 @@ func TestAWithdrawnAppInASessionIsSaidToBe(t *testing.T) {
 	defer c.Close()
 	out, err := f.Pipeline.Answer(t.Context(), c, fixture.Raw(fixture.KeyClaim("diary")))
 	if err != nil || out.Pending == nil {
-		t.Fatalf("got %v, %v, want a question", out, err)
+		t.Fatalf("got %v, %v, want a pending request", out, err)
 	}
 	v, err := f.Approvals.Get(t.Context(), f.As(f.Owner), out.Pending.ID)
 	if err != nil || len(v.Unusual) == 0 || v.Unusual[0] != "You revoked this app. An approval registers it again." {
@@ -78,6 +78,6 @@ func TestAWithdrawnAppInASessionIsSaidToBe(t *testing.T) {
 		t.Fatal(err)
 	}
 	if out, err := f.AskSigned(f.SignedRequest(p, "2", nil)); err != nil || out.Answer == nil {
-		t.Errorf("after the yes: %v, %v", out, err)
+		t.Errorf("after the approval: %v, %v", out, err)
 	}
 }

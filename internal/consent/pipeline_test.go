@@ -56,7 +56,7 @@ func TestAnswersOfDifferentAppsDiffer(t *testing.T) {
 	}
 }
 
-func TestNothingIsGivenWithoutARecord(t *testing.T) {
+func TestNothingIsDisclosedWithoutAnAuditEntry(t *testing.T) {
 	f := fixture.New(t)
 	token := f.AppToken(fixture.Notes)
 	f.SetPolicy(fixture.AllowAll)
@@ -129,7 +129,7 @@ func TestTheStrictestDecisionHoldsForAll(t *testing.T) {
 		policy.Rule{App: fixture.Notes, Claim: "encryptionKey", Salt: text("yes"), Decision: policy.Allow},
 	)
 	if out, err := f.Ask(token, fixture.KeyClaim("yes"), fixture.KeyClaim("perhaps")); err != nil || out.Pending == nil {
-		t.Errorf("got %v and %v, want a question", out, err)
+		t.Errorf("got %v and %v, want a pending request", out, err)
 	}
 	_, err := f.Ask(token, fixture.KeyClaim("perhaps"), fixture.KeyClaim("no"), fixture.KeyClaim("yes"))
 	fixture.WantErr(t, err, consent.ErrDenied)
@@ -173,7 +173,7 @@ func TestAnAccountOfAnotherAppIsNeverDecidedByRule(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(v.Claims[0].Unusual) == 0 || !strings.Contains(v.Claims[0].Unusual[0], fixture.Another) {
-		t.Errorf("the question does not say whose account it is: %q", v.Claims[0].Unusual)
+		t.Errorf("the request does not say whose account it is: %q", v.Claims[0].Unusual)
 	}
 	_, err = f.Ask(token, `{"type":"authPrincipal","target":"`+theirs.Address+`"}`, fixture.KeyClaim("diary"))
 	fixture.WantCode(t, err, "delegation_missing")
@@ -203,7 +203,7 @@ func TestLockedKeystoreGivesNothing(t *testing.T) {
 	f.Unlock()
 	f.Answer(token, fixture.KeyClaim("diary"))
 	if err := f.Approve(p.ID, approvals.Choice{}); err != nil {
-		t.Errorf("a question that waited over a lock cannot be answered: %v", err)
+		t.Errorf("a request that waited over a lock cannot be answered: %v", err)
 	}
 }
 
@@ -230,7 +230,7 @@ func TestRolesAreKeptApart(t *testing.T) {
 		"an owner making a wallet":          second(f.Wallets.Create(ctx, owner, wallets.NewWallet{})),
 		"an operator deleting an owned one": f.Wallets.Delete(ctx, f.As(f.Operator), f.Wallet),
 		"an owner locking":                  f.Wallets.Lock(ctx, owner),
-		"an app reading the record":         second(f.Wallets.AuditEntries(ctx, app, 0, 10)),
+		"an app reading the audit log":         second(f.Wallets.AuditEntries(ctx, app, 0, 10)),
 		"an operator naming an app":         second(f.Auth.NameApp(ctx, operator, app.App, "x")),
 		"an operator importing an account":  second(f.Wallets.ImportAccount(ctx, operator, make([]byte, 64), did.AccountType())),
 		"an operator revoking an app":       f.Pipeline.RevokeApp(ctx, operator, app.App),
@@ -253,7 +253,7 @@ func TestDerive(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The BIP-39 seed of the words (accounts.json), hashed beside the house.
+	// The BIP-39 seed of the words (accounts.json), hashed without the code under test.
 	seed := fixture.MustHex(t, "5eb00bbddcf069084889a8ab9155568165f5c453ccb85e70811aaed6f6da5fc19a5ac40b389cd370d086206dec8aa6c43daea6690f20ad3d8d48b2d2ce9e38e4")
 	if want := did.EncodeBase58(did.SHA3.Sum(seed, []byte("salt"))); got != want {
 		t.Errorf("got %s, want %s", got, want)
@@ -301,6 +301,6 @@ func TestAPolicyIsTestedAsThingsStand(t *testing.T) {
 		t.Fatal(err)
 	}
 	if v := test(fixture.Another, "diary"); v.Decision != policy.Ask {
-		t.Errorf("for a stranger, * being for known apps: %+v", v)
+		t.Errorf("for an unregistered app, * being for registered apps: %+v", v)
 	}
 }

@@ -17,15 +17,15 @@ import (
 
 func text(s string) *string { return &s }
 
-func TestAnAllowSpeaksOfKnownAppsOnly(t *testing.T) {
+func TestAnAllowAppliesToRegisteredAppsOnly(t *testing.T) {
 	f := fixture.New(t)
 	f.AllowUnregistered()
 	p := fixture.NewPeer(t, 7)
 	f.SetPolicy(policy.Rule{App: p.DID.String(), Claim: policy.Any, Decision: policy.Allow})
 	if out, err := f.AskSigned(f.SignedRequest(p, "1", nil)); err != nil || out.Pending == nil {
-		t.Errorf("got %v and %v of a stranger that a rule names, want a question", out, err)
+		t.Errorf("got %v and %v of an unregistered app that a rule names, want a pending request", out, err)
 	}
-	t.Run("also when the row of its withdrawal is deleted", func(t *testing.T) {
+	t.Run("also when the row of its revocation is deleted", func(t *testing.T) {
 		if _, err := f.Auth.NameApp(t.Context(), f.As(f.Owner), p.DID, "known"); err != nil {
 			t.Fatal(err)
 		}
@@ -37,7 +37,7 @@ func TestAnAllowSpeaksOfKnownAppsOnly(t *testing.T) {
 		}
 		f.Exec(`delete from apps`)
 		if out, err := f.AskSigned(f.SignedRequest(p, "3", nil)); err != nil || out.Pending == nil {
-			t.Errorf("got %v and %v, want a question", out, err)
+			t.Errorf("got %v and %v, want a pending request", out, err)
 		}
 	})
 	t.Run("but a deny of anybody it names", func(t *testing.T) {
@@ -47,7 +47,7 @@ func TestAnAllowSpeaksOfKnownAppsOnly(t *testing.T) {
 	})
 }
 
-// A wallet that is made again from its words counts its versions anew; its rules are not those of
+// A wallet that is restored from its words counts its versions from the start; its rules are not those of
 // before.
 func TestAPolicyDiesWithItsWallet(t *testing.T) {
 	f := fixture.New(t)
@@ -92,7 +92,7 @@ func TestAPolicyTestKnowsEveryType(t *testing.T) {
 		"authPrincipal", "encryptionKey", "profile", "signature", "agreement", "verifiableCredential", "asset", "assetOrVC", "keyPair", "prepareTx",
 		"secretStorageKey", "secret.read", "secret.write",
 	}
-	never := map[string]bool{"agreement": true, "keyPair": true} // only a person decides these
+	never := map[string]bool{"agreement": true, "keyPair": true} // only the owner decides these
 	for _, decision := range []policy.Decision{policy.Deny, policy.Allow, policy.Ask} {
 		f := fixture.New(t)
 		f.AppToken(fixture.Notes)

@@ -18,7 +18,7 @@ func TestAJTIIsUsedUpWhateverCameOfIt(t *testing.T) {
 	if err != nil || question.Pending == nil {
 		t.Fatal(question, err)
 	}
-	t.Run("by a repeated question", func(t *testing.T) {
+	t.Run("by a repeated request", func(t *testing.T) {
 		again := ask("again", "diary")
 		if out, err := f.AskSigned(again); err != nil || out.Pending == nil || out.Pending.ID != question.Pending.ID {
 			t.Fatal(out, err)
@@ -37,13 +37,13 @@ func TestAJTIIsUsedUpWhateverCameOfIt(t *testing.T) {
 		out, err := f.CollectSigned(poll, question.Pending.ID)
 		fixture.WantCode(t, err, "jti_replayed")
 		if out.Answer != nil {
-			t.Error("the poll that was answered before the yes collects the key")
+			t.Error("the poll that was answered before the approval collects the key")
 		}
 		if out, err := f.CollectSigned(f.SignedRequest(p, "fresh", map[string]any{"approval": question.Pending.ID}), question.Pending.ID); err != nil || out.Answer == nil {
 			t.Errorf("a fresh request: %v, %v", out, err)
 		}
 	})
-	t.Run("by a question that was rejected just before", func(t *testing.T) {
+	t.Run("by a request that was rejected just before", func(t *testing.T) {
 		out, err := f.AskSigned(ask("letters", "letters"))
 		if err != nil || out.Pending == nil {
 			t.Fatal(out, err)
@@ -59,7 +59,7 @@ func TestAJTIIsUsedUpWhateverCameOfIt(t *testing.T) {
 		fixture.WantCode(t, err, "jti_replayed")
 		f.SetPolicy()
 	})
-	t.Run("by a question over the budget", func(t *testing.T) {
+	t.Run("by a request over the budget", func(t *testing.T) {
 		for i := range consent.WaitingPerApp {
 			if _, err := f.AskSigned(ask("many "+string(rune('a'+i)), "many "+string(rune('a'+i)))); err != nil {
 				t.Fatal(err)

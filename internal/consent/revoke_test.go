@@ -16,7 +16,7 @@ import (
 	"walletd/internal/wallettest/fixture"
 )
 
-func TestAWithdrawnAppHasNoTokenLeft(t *testing.T) {
+func TestARevokedAppHasNoTokenLeft(t *testing.T) {
 	f := fixture.New(t)
 	f.SetPolicy(fixture.AllowAll)
 	oldest := f.AppToken(fixture.Notes)
@@ -31,10 +31,10 @@ func TestAWithdrawnAppHasNoTokenLeft(t *testing.T) {
 	fixture.WantErr(t, err, auth.ErrUnauthorized)
 }
 
-// What ends a question ends the yes that was not collected, for good: taking the withdrawal back
+// What ends a request ends the approval that was not collected, for good: taking the revocation back
 // does not bring it back.
-func TestAnUncollectedYesEndsWithWhatWasWithdrawn(t *testing.T) {
-	yes := func(t *testing.T, f *fixture.Fixture, token string, claims ...string) *consent.Pending {
+func TestAnUncollectedApprovalIsCancelledByARevocation(t *testing.T) {
+	approvedRequest := func(t *testing.T, f *fixture.Fixture, token string, claims ...string) *consent.Pending {
 		t.Helper()
 		p := f.Pending(token, claims...)
 		if err := f.Approve(p.ID, approvals.Choice{}); err != nil {
@@ -62,19 +62,19 @@ func TestAnUncollectedYesEndsWithWhatWasWithdrawn(t *testing.T) {
 		fixture.WantErr(t, err, consent.ErrRejected)
 		v, err := f.Approvals.Get(t.Context(), f.As(f.Owner), out.Pending.ID)
 		if err != nil || v.Status != store.Cancelled {
-			t.Errorf("the yes is %s, %v", v.Status, err)
+			t.Errorf("the approval is %s, %v", v.Status, err)
 		}
 	})
 	t.Run("a deny that is taken back", func(t *testing.T) {
 		f := fixture.New(t)
 		token := f.AppToken(fixture.Notes)
-		ended, other := yes(t, f, token, fixture.KeyClaim("diary")), yes(t, f, token, `{"type":"authPrincipal"}`)
+		ended, other := approvedRequest(t, f, token, fixture.KeyClaim("diary")), approvedRequest(t, f, token, `{"type":"authPrincipal"}`)
 		f.SetPolicy(policy.Rule{App: fixture.Notes, Claim: "encryptionKey", Decision: policy.Deny})
 		f.SetPolicy()
 		_, err := f.Collect(token, ended.ID)
 		fixture.WantErr(t, err, consent.ErrRejected)
 		if out, err := f.Collect(token, other.ID); err != nil || out.Answer == nil {
-			t.Errorf("a yes that the deny did not match: %v, %v", out, err)
+			t.Errorf("an approval that the deny did not match: %v, %v", out, err)
 		}
 	})
 	t.Run("a delegation", func(t *testing.T) {
@@ -82,7 +82,7 @@ func TestAnUncollectedYesEndsWithWhatWasWithdrawn(t *testing.T) {
 		token := f.AppToken(fixture.Notes)
 		f.Account(fixture.Notes, did.AccountType())
 		from, account := fixture.Secret(t, fixture.Notes, did.AccountType())
-		p := yes(t, f, token, fixture.DelegatedClaim(account.Address(), fixture.Delegate(t, from, account, fixture.App(t, fixture.Notes), f.Clock, nil)))
+		p := approvedRequest(t, f, token, fixture.DelegatedClaim(account.Address(), fixture.Delegate(t, from, account, fixture.App(t, fixture.Notes), f.Clock, nil)))
 		list, _, err := f.Auth.Delegations(t.Context(), f.As(f.Owner), store.Page{})
 		if err != nil || len(list) != 1 {
 			t.Fatal(list, err)
@@ -96,21 +96,21 @@ func TestAnUncollectedYesEndsWithWhatWasWithdrawn(t *testing.T) {
 	t.Run("a token, and no other's", func(t *testing.T) {
 		f := fixture.New(t)
 		token, spare := f.AppToken(fixture.Notes), f.AppToken(fixture.Notes)
-		ended, other := yes(t, f, token, fixture.KeyClaim("diary")), yes(t, f, spare, fixture.KeyClaim("diary"))
+		ended, other := approvedRequest(t, f, token, fixture.KeyClaim("diary")), approvedRequest(t, f, spare, fixture.KeyClaim("diary"))
 		if err := f.Pipeline.RevokeToken(t.Context(), f.As(f.Owner), f.As(token).Token); err != nil {
 			t.Fatal(err)
 		}
 		if v, err := f.Approvals.Get(t.Context(), f.As(f.Owner), ended.ID); err != nil || v.Status != store.Cancelled {
-			t.Errorf("the yes is %s, %v", v.Status, err)
+			t.Errorf("the approval is %s, %v", v.Status, err)
 		}
 		if out, err := f.Collect(spare, other.ID); err != nil || out.Answer == nil {
-			t.Errorf("the other token's yes: %v, %v", out, err)
+			t.Errorf("the other token's approval: %v, %v", out, err)
 		}
 	})
 	t.Run("also while it is being collected", func(t *testing.T) {
 		f := fixture.New(t)
 		token := f.AppToken(fixture.Notes)
-		p := yes(t, f, token, fixture.KeyClaim("diary"))
+		p := approvedRequest(t, f, token, fixture.KeyClaim("diary"))
 		c := f.As(token) // has read the wallet …
 		f.SetPolicy(policy.Rule{App: fixture.Notes, Claim: policy.Any, Decision: policy.Deny})
 		f.SetPolicy() // … as it no longer is
@@ -122,9 +122,9 @@ func TestAnUncollectedYesEndsWithWhatWasWithdrawn(t *testing.T) {
 	})
 }
 
-// A request that was read before a withdrawal and goes on after it is refused.
-func TestWhatIsUnderWayEndsWithWhatWasWithdrawn(t *testing.T) {
-	t.Run("a question of a token", func(t *testing.T) {
+// A request that was read before a revocation and goes on after it is refused.
+func TestARequestUnderWayIsCancelledByARevocation(t *testing.T) {
+	t.Run("a request of a token", func(t *testing.T) {
 		f := fixture.New(t)
 		token, spare := f.AppToken(fixture.Notes), f.AppToken(fixture.Notes)
 		c := f.As(token)
@@ -134,11 +134,11 @@ func TestWhatIsUnderWayEndsWithWhatWasWithdrawn(t *testing.T) {
 		out, err := f.Pipeline.Answer(t.Context(), c, fixture.Raw(fixture.KeyClaim("diary")))
 		fixture.WantErr(t, err, auth.ErrUnauthorized)
 		if out.Pending != nil {
-			t.Error("the question waits")
+			t.Error("the request waits")
 		}
 		f.Pending(spare, fixture.KeyClaim("diary"))
 	})
-	t.Run("a question of an app that signs", func(t *testing.T) {
+	t.Run("a request of an app that signs", func(t *testing.T) {
 		f := fixture.New(t)
 		p := f.RegisteredPeer(7)
 		c, asked, err := f.Auth.AuthenticateSigned(t.Context(), f.SignedRequest(p, "1", nil))
@@ -167,7 +167,7 @@ func TestWhatIsUnderWayEndsWithWhatWasWithdrawn(t *testing.T) {
 			t.Error("the key was given")
 		}
 	})
-	t.Run("a yes, when the question was put in the database afterwards", func(t *testing.T) {
+	t.Run("an approval, when the request was put in the database afterwards", func(t *testing.T) {
 		f := fixture.New(t)
 		token := f.AppToken(fixture.Notes)
 		p := f.Pending(token, fixture.KeyClaim("diary"))
@@ -188,7 +188,7 @@ func TestWhatIsUnderWayEndsWithWhatWasWithdrawn(t *testing.T) {
 }
 
 // Questions that come while their token is revoked don't wait for an answer that would be of no use.
-func TestNoQuestionOutlivesItsToken(t *testing.T) {
+func TestNoRequestOutlivesItsToken(t *testing.T) {
 	f := fixture.New(t)
 	for round := range 15 {
 		token := f.Token(f.Owner, auth.NewToken{Role: auth.App, Wallet: f.Wallet, App: fixture.Notes})
@@ -211,16 +211,16 @@ func TestNoQuestionOutlivesItsToken(t *testing.T) {
 		all.Wait()
 		views, _, err := f.Approvals.List(t.Context(), f.As(f.Owner), store.Pending, store.Page{})
 		if err != nil || len(views) != 0 {
-			t.Fatalf("round %d: %d questions of a revoked token wait, %v", round, len(views), err)
+			t.Fatalf("round %d: %d requests of a revoked token wait, %v", round, len(views), err)
 		}
 	}
 }
 
-// A yes that is remembered and a withdrawal at the same time: if both went through, no grant is left.
-func TestNoGrantOutlivesAWithdrawalAtTheSameTime(t *testing.T) {
+// An approval that is remembered and a revocation at the same time: if both went through, no grant is left.
+func TestNoGrantOutlivesAConcurrentRevocation(t *testing.T) {
 	f := fixture.New(t)
 	name := fixture.App(t, fixture.Notes)
-	for kind, withdraw := range map[string]func(owner *auth.Caller, token string) error{
+	for kind, revoke := range map[string]func(owner *auth.Caller, token string) error{
 		"of a token": func(owner *auth.Caller, token string) error { return f.Pipeline.RevokeToken(t.Context(), owner, token) },
 		"of an app":  func(owner *auth.Caller, _ string) error { return f.Pipeline.RevokeApp(t.Context(), owner, name) },
 		"by a deny": func(owner *auth.Caller, _ string) error {
@@ -241,13 +241,13 @@ func TestNoGrantOutlivesAWithdrawalAtTheSameTime(t *testing.T) {
 					}
 				})
 				both.Go(func() {
-					if err := withdraw(b, token.ID); err != nil {
+					if err := revoke(b, token.ID); err != nil {
 						t.Error(err)
 					}
 				})
 				both.Wait()
 				if n := f.Grants(); n != 0 {
-					t.Fatalf("round %d: %d grants outlived their withdrawal", i, n)
+					t.Fatalf("round %d: %d grants outlived their revocation", i, n)
 				}
 			}
 		})
@@ -255,8 +255,8 @@ func TestNoGrantOutlivesAWithdrawalAtTheSameTime(t *testing.T) {
 }
 
 // An app that uses a counted grant without pause cannot hold off its end.
-func TestAWithdrawalGoesThroughWhateverTheAppDoes(t *testing.T) {
-	for kind, withdraw := range map[string]func(f *fixture.Fixture, owner *auth.Caller, token, grant string) error{
+func TestARevocationSucceedsWhateverTheAppDoes(t *testing.T) {
+	for kind, revoke := range map[string]func(f *fixture.Fixture, owner *auth.Caller, token, grant string) error{
 		"of a token": func(f *fixture.Fixture, owner *auth.Caller, token, _ string) error {
 			return f.Pipeline.RevokeToken(t.Context(), owner, token)
 		},
@@ -313,7 +313,7 @@ func TestAWithdrawalGoesThroughWhateverTheAppDoes(t *testing.T) {
 				for range given {
 				}
 			}()
-			if err := withdraw(f, owner, token.ID, grants[0].ID); err != nil {
+			if err := revoke(f, owner, token.ID, grants[0].ID); err != nil {
 				t.Error(err)
 			}
 			close(stop)

@@ -35,7 +35,7 @@ func TestASaltOfAnotherDIDIsNeverDecidedByRule(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			out, err := f.Ask(token, fixture.KeyClaim(salt))
 			if err != nil || out.Pending == nil {
-				t.Fatalf("got %v and %v, want a question", out, err)
+				t.Fatalf("got %v and %v, want a pending request", out, err)
 			}
 			f.Pipeline.Reject(t.Context(), f.As(f.Owner), out.Pending.ID)
 		})
@@ -49,7 +49,7 @@ func TestASaltOfAnotherDIDIsNeverDecidedByRule(t *testing.T) {
 	} {
 		t.Run("but a rule decides about "+name, func(t *testing.T) { f.Answer(token, fixture.KeyClaim(salt)) })
 	}
-	t.Run("and a yes to it cannot be remembered", func(t *testing.T) {
+	t.Run("and an approval of it cannot be remembered", func(t *testing.T) {
 		p := f.Pending(token, fixture.KeyClaim(theirs.Address+""), fixture.KeyClaim("x"))
 		fixture.WantErr(t, f.Approve(p.ID, approvals.Choice{Remember: &approvals.Remember{Times: 3}}), approvals.ErrChoice)
 	})
@@ -92,7 +92,7 @@ func TestASaltThatIsTheTextOfAnotherDIDIsNeverDecidedByRule(t *testing.T) {
 			}
 			out, err := f.Ask(token, string(claim))
 			if err != nil || out.Pending == nil {
-				t.Fatalf("got %v and %v, want a question", out, err)
+				t.Fatalf("got %v and %v, want a pending request", out, err)
 			}
 			f.Pipeline.Reject(t.Context(), f.As(f.Owner), out.Pending.ID)
 		})

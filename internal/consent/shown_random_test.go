@@ -112,7 +112,7 @@ func wantShown(t *testing.T, seen approvals.ClaimView, given json.RawMessage, ch
 	}
 }
 
-// Whatever changes between the question, the yes and the collection, what is collected is what was
+// Whatever changes between the request, the approval and the collection, what is collected is what was
 // shown, or nothing is; and without a change it is collected.
 func TestRandomChangesNeverChangeAnAnswer(t *testing.T) {
 	seed := rand.Uint64()

@@ -17,7 +17,7 @@ import (
 	"walletd/internal/wallettest/fixture"
 )
 
-func TestAYesIsToWhatWasShown(t *testing.T) {
+func TestAnApprovalIsForWhatWasShown(t *testing.T) {
 	tests := whatChanges()
 	for _, typ := range append(claims.Types(secrets.KeyInUse), secrets.Types()...) {
 		name := typ.Name
@@ -28,15 +28,15 @@ func TestAYesIsToWhatWasShown(t *testing.T) {
 	for typ, list := range tests {
 		for _, c := range list {
 			t.Run(typ+"/"+c.name, func(t *testing.T) {
-				t.Run("between the question and the yes", c.beforeTheYes)
-				t.Run("between the yes and the collection", c.afterTheYes)
+				t.Run("between the request and the approval", c.beforeApproval)
+				t.Run("between the approval and the collection", c.afterApproval)
 				t.Run("during the collection", c.during)
 			})
 		}
 	}
 }
 
-// begin puts the question, in a house of its own.
+// begin puts the request, in a fixture of its own.
 func (c changing) begin(t *testing.T) (*fixture.Fixture, fixture.Repeatable, func(), string) {
 	t.Helper()
 	f := fixture.AtRecordedStart(t)
@@ -46,7 +46,7 @@ func (c changing) begin(t *testing.T) (*fixture.Fixture, fixture.Repeatable, fun
 	asks, change := c.setup(t, f)
 	out, err := asks.Ask()
 	if err != nil || out.Pending == nil {
-		t.Fatalf("got %v and %v, want a question", out, err)
+		t.Fatalf("got %v and %v, want a pending request", out, err)
 	}
 	return f, asks, change, out.Pending.ID
 }
@@ -59,7 +59,7 @@ func wantNothing(t *testing.T, out consent.Outcome, err, want error) {
 	}
 }
 
-func (c changing) beforeTheYes(t *testing.T) {
+func (c changing) beforeApproval(t *testing.T) {
 	f, asks, change, id := c.begin(t)
 	change()
 	if err := f.Approve(id, approvals.Choice{}); c.refused != nil && err == nil {
@@ -71,7 +71,7 @@ func (c changing) beforeTheYes(t *testing.T) {
 	}
 	fixture.WantErr(t, f.Approve(id, approvals.Choice{}), consent.ErrAnswerChanged) // and it stays so
 	if v := f.Approval(id); v.Status != store.Cancelled {
-		t.Errorf("the question is %s", v.Status)
+		t.Errorf("the request is %s", v.Status)
 	}
 	out, err := asks.Collect(id)
 	wantNothing(t, out, err, consent.ErrAnswerChanged)
@@ -87,7 +87,7 @@ func (c changing) beforeTheYes(t *testing.T) {
 	}
 }
 
-func (c changing) afterTheYes(t *testing.T) {
+func (c changing) afterApproval(t *testing.T) {
 	f, asks, change, id := c.begin(t)
 	if err := f.Approve(id, approvals.Choice{}); err != nil {
 		t.Fatal(err)
@@ -171,8 +171,8 @@ func TestWhatDoesNotChangeIsCollected(t *testing.T) {
 	}
 }
 
-// A yes makes the app and its delegation known, for the other questions that wait too.
-func TestWhatAYesChangesItselfIsNoChange(t *testing.T) {
+// An approval registers the app and its delegation, for the other requests that wait too.
+func TestWhatAnApprovalChangesItselfIsNoChange(t *testing.T) {
 	t.Run("of an app that was never asked about", func(t *testing.T) {
 		f := fixture.New(t)
 		token := f.AppToken(fixture.Notes)
@@ -194,7 +194,7 @@ func TestWhatAYesChangesItselfIsNoChange(t *testing.T) {
 			t.Errorf("shown is %q", v.Unusual)
 		}
 	})
-	t.Run("of a stranger", func(t *testing.T) {
+	t.Run("of an unregistered app", func(t *testing.T) {
 		f := fixture.New(t)
 		f.AllowUnregistered()
 		p := fixture.NewPeer(t, 7)
@@ -227,7 +227,7 @@ func TestWhatAYesChangesItselfIsNoChange(t *testing.T) {
 			}
 		}
 	})
-	t.Run("but an app that the owner withdrew is shown so", func(t *testing.T) {
+	t.Run("but an app that the owner revoked is shown so", func(t *testing.T) {
 		f := fixture.New(t)
 		token := f.AppToken(fixture.Notes)
 		p := f.Pending(token, fixture.KeyClaim("a"))
@@ -282,17 +282,17 @@ func TestAChosenAccountChangesNothingElse(t *testing.T) {
 		}
 		fixture.WantErr(t, f.Approve(p.ID, approvals.Choice{Account: mine}), approvals.ErrChoice)
 		if err := f.Approve(p.ID, approvals.Choice{}); err != nil {
-			t.Errorf("the question does not wait any more: %v", err)
+			t.Errorf("the request does not wait any more: %v", err)
 		}
 	})
 }
 
-func TestAQuestionAskedAgainIsShownAsItIsNow(t *testing.T) {
+func TestARepeatedRequestIsShownAsItIsNow(t *testing.T) {
 	f := fixture.New(t)
 	token := f.AppToken(fixture.Notes)
 	first := f.Pending(token, profileClaim)
 	if again := f.Pending(token, profileClaim); again.ID != first.ID {
-		t.Error("the same question is asked twice")
+		t.Error("the same request is asked twice")
 	}
 	f.SetProfile(fixture.WholeProfile())
 	second := f.Pending(token, profileClaim)
@@ -300,14 +300,14 @@ func TestAQuestionAskedAgainIsShownAsItIsNow(t *testing.T) {
 		t.Errorf("shown is %+v", f.Approval(second.ID).Claims)
 	}
 	if v := f.Approval(first.ID); v.Status != store.Cancelled {
-		t.Errorf("the first question is %s", v.Status)
+		t.Errorf("the first request is %s", v.Status)
 	}
 	_, err := f.Collect(token, first.ID)
 	fixture.WantErr(t, err, consent.ErrAnswerChanged)
 }
 
-// A yes serves a client of secret storage for as long as it gives what was shown.
-func TestAYesToASecretIsToThatSecret(t *testing.T) {
+// An approval serves a client of secret storage for as long as it gives what was shown.
+func TestAnApprovalOfASecretIsForThatSecret(t *testing.T) {
 	f := fixture.New(t)
 	token := f.AppToken(fixture.Notes)
 	f.SetPolicy(policy.Rule{App: policy.Any, Claim: "secret.write", Decision: policy.Allow})
@@ -329,14 +329,14 @@ func TestAYesToASecretIsToThatSecret(t *testing.T) {
 	out, err = f.WriteSecret(token, "diary", "two", tag)
 	fixture.OwnRouteBody(t, out, err)
 	if out, err = f.ReadSecret(token, "diary"); err != nil || out.Pending == nil || out.Pending.ID == id {
-		t.Errorf("the yes to one secret serves another: %v, %v", out, err)
+		t.Errorf("the approval of one secret serves another: %v, %v", out, err)
 	}
 	_, err = f.Collect(token, id)
 	fixture.WantErr(t, err, consent.ErrAnswerChanged)
 }
 
 // An approval of an earlier version does not say what was shown.
-func TestAnApprovalOfAnEarlierVersionIsAskedAnew(t *testing.T) {
+func TestAnApprovalOfAnEarlierVersionIsRequestedAgain(t *testing.T) {
 	for _, state := range []string{store.Pending, store.Approved} {
 		t.Run(state, func(t *testing.T) {
 			f := fixture.New(t)
@@ -373,8 +373,8 @@ func TestAnApprovalOfAnEarlierVersionIsAskedAnew(t *testing.T) {
 	}
 }
 
-// The record holds one digest of what was asked and shown: with the question, the yes and the answer.
-func TestWhatWasShownIsOnRecord(t *testing.T) {
+// The audit log holds one digest of what was asked and shown: with the request, the approval and the answer.
+func TestWhatWasShownIsRecorded(t *testing.T) {
 	f := fixture.New(t)
 	token := f.AppToken(fixture.Notes)
 	p := f.Pending(token, profileClaim)
@@ -382,13 +382,13 @@ func TestWhatWasShownIsOnRecord(t *testing.T) {
 	if err := f.Approve(p.ID, approvals.Choice{}); err != nil {
 		t.Fatal(err)
 	}
-	_, yes := f.LastEvent()
+	_, approved := f.LastEvent()
 	if _, err := f.Collect(token, p.ID); err != nil {
 		t.Fatal(err)
 	}
 	_, given := f.LastEvent()
-	if len(asked.Digest) != 64 || yes.Digest != asked.Digest || given.Digest != asked.Digest {
-		t.Errorf("recorded %q, %q and %q", asked.Digest, yes.Digest, given.Digest)
+	if len(asked.Digest) != 64 || approved.Digest != asked.Digest || given.Digest != asked.Digest {
+		t.Errorf("recorded %q, %q and %q", asked.Digest, approved.Digest, given.Digest)
 	}
 	f.SetProfile(fixture.WholeProfile())
 	f.Pending(token, profileClaim)

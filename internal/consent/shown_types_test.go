@@ -23,10 +23,10 @@ const (
 	agreeClaim = `{"type":"agreement","uri":"https://dapp.example.test/terms","digest":"A1B2C3D4E5F60718A1B2C3D4E5F60718"}`
 )
 
-// changing is a claim whose answer changes while its question waits.
+// changing is a claim whose answer changes while its request waits.
 type changing struct {
 	name string
-	// setup makes what is shown, and returns the question and the change.
+	// setup makes what is shown, and returns the request and the change.
 	setup func(t *testing.T, f *fixture.Fixture) (fixture.Repeatable, func())
 	// refused is what a collection is told, where that is more exact than ErrAnswerChanged, and
 	// nothing is given either.

@@ -22,8 +22,8 @@ import (
 	"walletd/internal/wallettest/fixture"
 )
 
-func TestTheDatabaseCannotSayYes(t *testing.T) {
-	t.Run("by turning a question into a yes", func(t *testing.T) {
+func TestTheDatabaseCannotApprove(t *testing.T) {
+	t.Run("by turning a request into an approval", func(t *testing.T) {
 		f := fixture.New(t)
 		token := f.AppToken(fixture.Notes)
 		p := f.Pending(token, fixture.KeyClaim("diary"))
@@ -32,7 +32,7 @@ func TestTheDatabaseCannotSayYes(t *testing.T) {
 		fixture.WantErr(t, err, ledger.ErrForged)
 		f.WantForgeryRecorded()
 	})
-	t.Run("by turning a no into a yes", func(t *testing.T) {
+	t.Run("by turning a rejection into an approval", func(t *testing.T) {
 		f := fixture.New(t)
 		token := f.AppToken(fixture.Notes)
 		p := f.Pending(token, fixture.KeyClaim("diary"))
@@ -43,7 +43,7 @@ func TestTheDatabaseCannotSayYes(t *testing.T) {
 		_, err := f.Collect(token, p.ID)
 		fixture.WantErr(t, err, ledger.ErrForged)
 	})
-	t.Run("by letting a yes live longer", func(t *testing.T) {
+	t.Run("by letting an approval live longer", func(t *testing.T) {
 		f := fixture.New(t)
 		token := f.AppToken(fixture.Notes)
 		p := f.Pending(token, fixture.KeyClaim("diary"))
@@ -54,7 +54,7 @@ func TestTheDatabaseCannotSayYes(t *testing.T) {
 		_, err := f.Collect(token, p.ID)
 		fixture.WantErr(t, err, ledger.ErrForged)
 	})
-	t.Run("by putting another question under a yes", func(t *testing.T) {
+	t.Run("by putting another request under an approval", func(t *testing.T) {
 		f := fixture.New(t)
 		token := f.AppToken(fixture.Notes)
 		p, other := f.Pending(token, fixture.KeyClaim("diary")), f.Pending(token, fixture.KeyClaim("letters"))
@@ -88,7 +88,7 @@ func TestTheDatabaseCannotSayYes(t *testing.T) {
 				found = found || kind == "row.forged"
 			}
 			if !found {
-				t.Error("the forged grant is not on record")
+				t.Error("the forged grant is not recorded")
 			}
 		})
 	}
@@ -272,7 +272,7 @@ func TestAStolenDatabaseHoldsNoSecret(t *testing.T) {
 	}
 }
 
-func TestTheRecordIsAChain(t *testing.T) {
+func TestTheAuditLogIsAChain(t *testing.T) {
 	setup := func(t *testing.T) (*fixture.Fixture, string) {
 		f := fixture.New(t)
 		token := f.AppToken(fixture.Notes)
@@ -328,7 +328,7 @@ func TestTheRecordIsAChain(t *testing.T) {
 			}
 		})
 	}
-	t.Run("and a chain made anew does not fit a head that was logged", func(t *testing.T) {
+	t.Run("and a chain made again does not fit a head that was logged", func(t *testing.T) {
 		f, token := setup(t)
 		heads, err := f.Store.Heads(t.Context(), f.Wallet, 0, 10)
 		if err != nil || len(heads) != 1 {
@@ -394,7 +394,7 @@ func TestAFullDiskGivesNothing(t *testing.T) {
 		}
 	}
 	if recorded != given+1 {
-		t.Errorf("%d keys were given, %d are on record", given+1, recorded)
+		t.Errorf("%d keys were given, %d are recorded", given+1, recorded)
 	}
 	f.Answer(token, fixture.KeyClaim("diary"))
 }

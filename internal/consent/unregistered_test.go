@@ -15,7 +15,7 @@ import (
 	"walletd/internal/wallettest/fixture"
 )
 
-func stranger32(t *testing.T, i int) fixture.Peer {
+func unregisteredPeer(t *testing.T, i int) fixture.Peer {
 	t.Helper()
 	key, err := did.SecretKeyFromSeed(did.Ed25519, fmt.Appendf(nil, "%032d", i))
 	if err != nil {
@@ -28,7 +28,7 @@ func stranger32(t *testing.T, i int) fixture.Peer {
 	return fixture.Peer{Key: key, DID: d}
 }
 
-func TestARefusedStrangerLeavesNothingBehind(t *testing.T) {
+func TestARefusedUnregisteredAppLeavesNothingBehind(t *testing.T) {
 	f := fixture.New(t)
 	f.SetPolicy(fixture.AllowAll)
 	f.AllowUnregistered()
@@ -40,7 +40,7 @@ func TestARefusedStrangerLeavesNothingBehind(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := f.Footprint()
-			_, err := f.AskSigned(f.SignedRequest(stranger32(t, 1), name, map[string]any{"requestedClaims": fixture.Raw(claim)}))
+			_, err := f.AskSigned(f.SignedRequest(unregisteredPeer(t, 1), name, map[string]any{"requestedClaims": fixture.Raw(claim)}))
 			if did.CodeOf(err) == "" {
 				t.Errorf("got %v, want a refusal", err)
 			}
@@ -52,16 +52,16 @@ func TestARefusedStrangerLeavesNothingBehind(t *testing.T) {
 	t.Run("over the budget", func(t *testing.T) {
 		before := f.Footprint()
 		for i := range consent.WaitingPerWallet {
-			if out, err := f.AskSigned(f.SignedRequest(stranger32(t, i), "1", nil)); err != nil || out.Pending == nil {
+			if out, err := f.AskSigned(f.SignedRequest(unregisteredPeer(t, i), "1", nil)); err != nil || out.Pending == nil {
 				t.Fatal(out, err)
 			}
 		}
 		full := f.Footprint()
 		if full.Accounts != before.Accounts+consent.WaitingPerWallet {
-			t.Errorf("%d questions made %d accounts", consent.WaitingPerWallet, full.Accounts-before.Accounts)
+			t.Errorf("%d requests made %d accounts", consent.WaitingPerWallet, full.Accounts-before.Accounts)
 		}
 		for i := range 10 {
-			_, err := f.AskSigned(f.SignedRequest(stranger32(t, consent.WaitingPerWallet+i), "1", nil))
+			_, err := f.AskSigned(f.SignedRequest(unregisteredPeer(t, consent.WaitingPerWallet+i), "1", nil))
 			fixture.WantErr(t, err, consent.ErrTooMany)
 		}
 		if after := f.Footprint(); after != full {
@@ -70,7 +70,7 @@ func TestARefusedStrangerLeavesNothingBehind(t *testing.T) {
 	})
 }
 
-func TestAnAccountIsKeptWithTheQuestionThatNeedsIt(t *testing.T) {
+func TestAnAccountIsStoredWithTheRequestThatNeedsIt(t *testing.T) {
 	f := fixture.New(t)
 	f.AllowUnregistered()
 	p := fixture.NewPeer(t, 7)

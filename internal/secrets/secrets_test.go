@@ -24,14 +24,14 @@ import (
 
 const matrixApp = "zNKpPiDfyQ5h7LWfhsYHaxdizUx7ung399sm"
 
-func TestAStorageKeyIsOnRecordBeforeItIsGiven(t *testing.T) {
+func TestAStorageKeyIsRecordedBeforeItIsDisclosed(t *testing.T) {
 	f := fixture.New(t)
 	f.SetPolicy(fixture.AllowSecrets()...)
 	app := f.AppToken(matrixApp)
 	f.StorageKeyOf(app, "element")
 	kind, e := f.LastEvent()
 	if kind != "claim.allowed" || len(e.Claims) != 1 || e.Claims[0].Type != "secretStorageKey" || *e.Claims[0].Salt != "656c656d656e74" || e.Rule != 1 {
-		t.Errorf("the record says %s %+v", kind, e)
+		t.Errorf("the audit log says %s %+v", kind, e)
 	}
 	_, err := f.FindKey(app, map[string]secretstorage.Key{"x": f.StorageKeyOf(f.AppToken(fixture.NewPeer(t, 1).DID.String()), "element")})
 	fixture.WantErr(t, err, secrets.ErrNoKey)
@@ -46,7 +46,7 @@ func TestAStorageKeyIsOnRecordBeforeItIsGiven(t *testing.T) {
 	}
 }
 
-func TestNothingOfSecretsIsGivenWithoutARecord(t *testing.T) {
+func TestNoSecretIsDisclosedWithoutAnAuditEntry(t *testing.T) {
 	f := fixture.New(t)
 	f.SetPolicy(fixture.AllowSecrets()...)
 	app := f.AppToken(matrixApp)
@@ -78,7 +78,7 @@ func TestNothingOfSecretsIsGivenWithoutARecord(t *testing.T) {
 	}
 }
 
-func TestAYesServesTheFlowForTwoMinutes(t *testing.T) {
+func TestAnApprovalServesTheFlowForTwoMinutes(t *testing.T) {
 	f := fixture.New(t)
 	app := f.AppToken(matrixApp)
 	out, err := f.MakeKey(app, nil)
@@ -108,7 +108,7 @@ func TestAYesServesTheFlowForTwoMinutes(t *testing.T) {
 	fixture.WantErr(t, err, consent.ErrDenied)
 }
 
-func TestAYesOfTheDatabaseServesNothing(t *testing.T) {
+func TestAnApprovalOfTheDatabaseServesNothing(t *testing.T) {
 	f := fixture.New(t)
 	app := f.AppToken(matrixApp)
 	out, err := f.MakeKey(app, nil)
@@ -170,7 +170,7 @@ func TestSecretsOfAThief(t *testing.T) {
 				t.Error("nothing was noticed")
 			}
 			if events := strings.Join(f.EventKinds(), " "); !strings.Contains(events, "row.forged") {
-				t.Errorf("it is not on record: %s", events)
+				t.Errorf("it is not recorded: %s", events)
 			}
 		})
 	}
@@ -183,7 +183,7 @@ func TestSecretsOfAThief(t *testing.T) {
 		_, err := f.FindKey(app, map[string]secretstorage.Key{"x": key})
 		fixture.WantErr(t, err, secrets.ErrNoKey)
 		if events := strings.Join(f.EventKinds(), " "); !strings.Contains(events, "row.forged") {
-			t.Errorf("it is not on record: %s", events)
+			t.Errorf("it is not recorded: %s", events)
 		}
 	})
 }

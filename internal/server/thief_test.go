@@ -38,7 +38,7 @@ func forgeries(t *testing.T, w *wallettest.Wallet) int {
 	return strings.Count(string(w.Do("GET", w.Path("/audit?limit=200"), w.Owner, nil).Must(200).Body), `"kind":"row.forged"`)
 }
 
-func TestTheDatabaseCannotSayYes(t *testing.T) {
+func TestTheDatabaseCannotApprove(t *testing.T) {
 	t.Parallel()
 	t.Run("an approval turned to approved gives nothing", func(t *testing.T) {
 		t.Parallel()

@@ -10,7 +10,7 @@ import (
 )
 
 // Every head of a chain is signed with one key, whatever becomes of the root key.
-func TestTheRecordFitsAfterTheRootKeyIsRotated(t *testing.T) {
+func TestTheAuditLogVerifiesAfterTheRootKeyIsRotated(t *testing.T) {
 	f := fixture.New(t)
 	f.SetPolicy(fixture.AllowAll)
 	token := f.AppToken(fixture.Notes)

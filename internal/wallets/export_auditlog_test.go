@@ -21,7 +21,7 @@ func exportedHouse(t *testing.T) *fixture.Fixture {
 	return f
 }
 
-func TestTheExportedRecordIsAsDescribed(t *testing.T) {
+func TestTheExportedAuditLogIsAsDescribed(t *testing.T) {
 	f := exportedHouse(t)
 	rows, err := f.Store.Records(t.Context(), f.Wallet, 0, 100)
 	if err != nil {

@@ -161,7 +161,7 @@ func TestTheFiltersOfACredential(t *testing.T) {
 	})
 }
 
-func TestWhatIsNotHeldIsDeclinedOnceThePersonClosedTheQuestion(t *testing.T) {
+func TestWhatIsNotHeldIsDeclinedOnceTheOwnerClosedTheApproval(t *testing.T) {
 	f := fixture.New(t)
 	token := f.AppToken(fixture.Notes)
 	f.SetPolicy(fixture.AllowAll)
