@@ -54,7 +54,7 @@ func (bk *Backups) Create(ctx context.Context, c *auth.Caller, withoutRecord boo
 	defer bk.busy.Unlock()
 	e := c.Event(ledger.BackupCreated)
 	if withoutRecord {
-		e.Reason = "without the record"
+		e.Reason = "without the audit log"
 	}
 	receipt, err := c.Commit(ctx, ledger.Change{Event: e})
 	if err != nil {

@@ -230,7 +230,7 @@ func TestRolesAreKeptApart(t *testing.T) {
 		"an owner making a wallet":          second(f.Wallets.Create(ctx, owner, wallets.NewWallet{})),
 		"an operator deleting an owned one": f.Wallets.Delete(ctx, f.As(f.Operator), f.Wallet),
 		"an owner locking":                  f.Wallets.Lock(ctx, owner),
-		"an app reading the audit log":         second(f.Wallets.AuditEntries(ctx, app, 0, 10)),
+		"an app reading the audit log":      second(f.Wallets.AuditEntries(ctx, app, 0, 10)),
 		"an operator naming an app":         second(f.Auth.NameApp(ctx, operator, app.App, "x")),
 		"an operator importing an account":  second(f.Wallets.ImportAccount(ctx, operator, make([]byte, 64), did.AccountType())),
 		"an operator revoking an app":       f.Pipeline.RevokeApp(ctx, operator, app.App),

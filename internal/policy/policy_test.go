@@ -142,8 +142,8 @@ func TestDecide(t *testing.T) {
 		"lets the grant for this very delegation cross":         {Policy{}, grant(func(g *Grant) { g.Delegation = "d1" }), crossing, Allow},
 		"denies by rule what crosses accounts":                  {deny, grant(func(g *Grant) { g.Delegation = "d1" }), crossing, Deny},
 		"asks for a salt of another DID whatever was granted":   {allow, grant(plainly), with(func(f *Fact) { f.AlwaysAsk = "salt of another" }), Ask},
-		"asks the owner for the number on the page":              {allow, grant(plainly), with(func(f *Fact) { f.MFA = true }), Ask},
-		"asks the owner for the number even for a delegation":    {allow, grant(func(g *Grant) { g.Delegation = "d1" }), with(func(f *Fact) { f.AlwaysAsk, f.Delegation, f.MFA = "x", "d1", true }), Ask},
+		"asks the owner for the number on the page":             {allow, grant(plainly), with(func(f *Fact) { f.MFA = true }), Ask},
+		"asks the owner for the number even for a delegation":   {allow, grant(func(g *Grant) { g.Delegation = "d1" }), with(func(f *Fact) { f.AlwaysAsk, f.Delegation, f.MFA = "x", "d1", true }), Ask},
 		"does not spend a delegation's grant without it":        {Policy{}, grant(func(g *Grant) { g.Delegation = "d1" }), f, Ask},
 	} {
 		t.Run(name, func(t *testing.T) {
