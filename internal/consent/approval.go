@@ -15,8 +15,8 @@ import (
 )
 
 // requestApproval stores an approval that waits for the owner. If an approval of the same request waits
-// already, it returns that one; if the owner rejected the same request within rejectedLife, the error is
-// ErrRejected.
+// already, it returns that one; if the owner rejected a request for the same things, or several requests of
+// the app in a row, the error is a *RejectedError.
 func (p *Pipeline) requestApproval(ctx context.Context, req *Request, v verdict) (Outcome, error) {
 	digest, err := req.digest()
 	if err != nil {
@@ -27,7 +27,7 @@ func (p *Pipeline) requestApproval(ctx context.Context, req *Request, v verdict)
 		return Outcome{}, err
 	}
 	if earlier, found, err := p.findPending(ctx, req, digest); err != nil || found {
-		if found || req.registered && errors.Is(err, ErrRejected) {
+		if found {
 			if replayed := p.auth.ConsumeNonce(ctx, req.Caller); replayed != nil {
 				return Outcome{}, replayed
 			}
@@ -45,6 +45,7 @@ func (p *Pipeline) requestApproval(ctx context.Context, req *Request, v verdict)
 	for _, c := range req.claims {
 		content.Claims = append(content.Claims, c.view())
 	}
+	subjects := approvals.NewSubjects(content.Claims, content.Shown)
 	row := store.Approval{
 		ID: store.NewID(), Wallet: req.Caller.WalletID, App: req.Caller.App.Address(), Agent: req.Caller.Agent.Address(), Asker: req.Caller.RequesterID,
 		State: store.Pending, Digest: digest, Created: req.Now.Unix(), Expires: req.Now.Add(p.approvalLife).Unix(),
@@ -56,14 +57,21 @@ func (p *Pipeline) requestApproval(ctx context.Context, req *Request, v verdict)
 	budget := store.Budget{PerApp: approvals.PerApp, PerWallet: approvals.PerWallet, Now: req.Now.Unix()}
 	e := req.event(ledger.ClaimAsked, v)
 	e.Approval, e.Digest = row.ID, shown.Digest(digest)
-	for try := 0; ; try++ {
+	for try, waited := 0, int64(-1); ; try++ {
+		waiting, err := req.checkEarlier(ctx, subjects)
+		if err != nil {
+			return Outcome{}, p.consumed(ctx, req, err)
+		}
 		row.Code = approvals.NewCode()
 		row.MAC = req.Caller.Wallet.MAC(row)
-		_, err := req.record(ctx, e, store.InsertApproval(row, budget))
+		_, err = req.record(ctx, e, store.CheckWaiting(row.Wallet, row.App, req.Now.Unix(), waiting), store.InsertApproval(row, budget))
 		switch {
 		case err == nil:
 			return Outcome{Pending: pending(row)}, nil
-		case errors.Is(err, store.ErrCodeTaken) && try < 10:
+		case errors.Is(err, store.ErrCodeTaken) && try < 2*approvals.PerApp:
+			continue
+		case errors.Is(err, store.ErrChanged) && waiting != waited && try < 2*approvals.PerApp:
+			waited = waiting // another request of the app was stored meanwhile, or one was decided
 			continue
 		case errors.Is(err, store.ErrWaiting):
 			if earlier, found, err := p.findPending(ctx, req, digest); err != nil || found {
@@ -71,20 +79,26 @@ func (p *Pipeline) requestApproval(ctx context.Context, req *Request, v verdict)
 			}
 			return Outcome{}, err
 		case errors.Is(err, store.ErrTooMany):
-			if req.registered {
-				if err := p.auth.ConsumeNonce(ctx, req.Caller); err != nil {
-					return Outcome{}, err
-				}
-			}
-			return Outcome{}, ErrTooMany
+			return Outcome{}, p.consumed(ctx, req, ErrTooMany)
 		default:
 			return Outcome{}, err
 		}
 	}
 }
 
-// findPending returns the approval of the same request that still waits, and whether there is one. If the
-// owner rejected the same request within rejectedLife, the error is ErrRejected. If the answer has changed
+// consumed consumes the nonce of a registered app's request that is refused, so that it cannot be sent again
+// when it would be stored. It returns the refusal, or that the nonce was consumed before.
+func (p *Pipeline) consumed(ctx context.Context, req *Request, refusal error) error {
+	if !req.registered {
+		return refusal
+	}
+	if err := p.auth.ConsumeNonce(ctx, req.Caller); err != nil {
+		return err
+	}
+	return refusal
+}
+
+// findPending returns the approval of the same request that still waits, and whether there is one. If the answer has changed
 // since the owner was shown the waiting approval, findPending cancels it, so that the caller stores a new
 // one.
 func (p *Pipeline) findPending(ctx context.Context, req *Request, digest []byte) (*Pending, bool, error) {
@@ -99,20 +113,18 @@ func (p *Pipeline) findPending(ctx context.Context, req *Request, digest []byte)
 	if err != nil {
 		return nil, false, err
 	}
-	switch {
-	case row.State == store.Pending && req.Now.Unix() < row.Expires:
-		shown, err := req.computeShown(ctx)
-		if err != nil {
-			return nil, false, err
-		}
-		if a.Content().Shown.Matches(shown, "") {
-			return pending(row), true, nil
-		}
-		if err := p.cancelChanged(ctx, req.Caller, row); !errors.Is(err, ErrAnswerChanged) {
-			return nil, false, err
-		}
-	case row.State == store.Rejected && req.Now.Sub(time.Unix(row.Decided, 0)) < rejectedLife:
-		return nil, false, ErrRejected
+	if row.State != store.Pending || req.Now.Unix() >= row.Expires {
+		return nil, false, nil
+	}
+	shown, err := req.computeShown(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	if a.Content().Shown.Matches(shown, "") {
+		return pending(row), true, nil
+	}
+	if err := p.cancelChanged(ctx, req.Caller, row); !errors.Is(err, ErrAnswerChanged) {
+		return nil, false, err
 	}
 	return nil, false, nil
 }

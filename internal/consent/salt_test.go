@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"walletd/internal/approvals"
 	"walletd/internal/did"
@@ -38,6 +39,7 @@ func TestASaltOfAnotherDIDIsNeverDecidedByRule(t *testing.T) {
 				t.Fatalf("got %v and %v, want a pending request", out, err)
 			}
 			f.Pipeline.Reject(t.Context(), f.As(f.Owner), out.Pending.ID)
+			f.Clock = f.Clock.Add(25 * time.Hour) // rejections in a row make the next request wait
 		})
 	}
 	for name, salt := range map[string]string{
@@ -95,6 +97,7 @@ func TestASaltThatIsTheTextOfAnotherDIDIsNeverDecidedByRule(t *testing.T) {
 				t.Fatalf("got %v and %v, want a pending request", out, err)
 			}
 			f.Pipeline.Reject(t.Context(), f.As(f.Owner), out.Pending.ID)
+			f.Clock = f.Clock.Add(25 * time.Hour) // rejections in a row make the next request wait
 		})
 	}
 	for name, salt := range written(mine) {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
+	"time"
 
 	"walletd/api"
 	"walletd/internal/approvals"
@@ -205,6 +207,12 @@ func problemOf(err error) (problem, bool) {
 	}
 	if e, ok := errors.AsType[*connect.BlockedError](err); ok {
 		return newProblem(422, "address_blocked", "The wallet does not go to that address (rule: "+string(e.Rule)+"). Its operator can allow networks and http for development."), true
+	}
+	if e, ok := errors.AsType[*consent.RejectedError](err); ok {
+		wait := max(time.Second, time.Until(e.Until).Round(time.Second))
+		p := newProblem(403, "rejected", fmt.Sprintf("The owner rejected this. Ask again in %s at the earliest.", wait))
+		p.retry = int(wait / time.Second)
+		return p, true
 	}
 	for _, r := range refusals() {
 		if !errors.Is(err, r.is) || r.code == "json_malformed" && did.CodeOf(err) != "" {

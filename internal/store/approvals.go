@@ -66,6 +66,7 @@ var (
 	pendingApprovals     = reads[Approval]("pending approvals")
 	collectableApprovals = reads[Approval]("collectable approvals")
 	findApproval         = reads[Approval]("find approval")
+	recentApprovals      = reads[Approval]("recent approvals")
 	insertApproval       = writes[Approval]("insert approval")
 	decideApproval       = updates[Approval]("decide approval")
 	withdrawApproval     = updates[Approval]("withdraw approval")
@@ -107,6 +108,12 @@ func (s *Store) CollectableApprovals(ctx context.Context, wallet string, after i
 // (unix seconds) or later, of one second the one that waits; or ErrNotFound.
 func (s *Store) FindApproval(ctx context.Context, wallet, app string, digest []byte, since int64) (Approval, error) {
 	return one(ctx, s, findApproval, wallet, app, digest, since)
+}
+
+// RecentApprovals reads the approvals of an app made at since (unix seconds) or later, the newest first, at
+// most 200.
+func (s *Store) RecentApprovals(ctx context.Context, wallet, app string, since int64) ([]Approval, error) {
+	return many(ctx, s, recentApprovals, wallet, app, since)
 }
 
 // Waiting counts the approvals that wait at the time now (unix seconds).

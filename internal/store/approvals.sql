@@ -20,6 +20,10 @@ select {approvals} from approvals
 where wallet = $1 and app = $2 and digest = $3 and created >= $4
 order by created desc, case when state = 'pending' then 0 else 1 end, id desc limit 1
 
+-- name: recent approvals
+select {approvals} from approvals
+where wallet = $1 and app = $2 and created >= $3 order by created desc, id desc limit 200
+
 -- name: waiting
 select coalesce(sum(case when app = $2 then 1 else 0 end), 0), count(*) from approvals
 where wallet = $1 and state = 'pending' and expires > $3
