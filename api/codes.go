@@ -47,7 +47,7 @@ const (
 	CodeNoUsableCopy                Code = "no_usable_copy"                  // 422: No copy opens with a key of the app.
 	CodeDenied                      Code = "denied"                          // 403: A rule denies it.
 	CodeRejected                    Code = "rejected"                        // 403: The person said no.
-	CodeAppUnknown                  Code = "app_unknown"                     // 403: The app has no token here and was never approved.
+	CodeAppUnknown                  Code = "app_unknown"                     // 403: The wallet's owner revoked the app.
 	CodeExpired                     Code = "expired"                         // 410: Not answered, or not collected, in time.
 	CodeChanged                     Code = "changed"                         // 409: What the answer would hold is not what the person was shown.
 	CodeAlreadyDecided              Code = "already_decided"                 // 409: Somebody answered it first.
@@ -66,7 +66,7 @@ const (
 	CodeSlotsMissing                Code = "slots_missing"                   // 409: Rotation needs the secret of every passphrase slot, or dropMissing.
 	CodePassphraseShort             Code = "passphrase_short"                // 409: A new passphrase of 8 to 11 characters, which acceptShort did not confirm.
 	CodeAudMissing                  Code = "aud_missing"                     // 400: A signed request says which wallet it is for.
-	CodeAudMismatch                 Code = "aud_mismatch"                    // 403: It is for another wallet.
+	CodeAudMismatch                 Code = "aud_mismatch"                    // 403: No wallet here that knows the app has that address.
 	CodeURLPresent                  Code = "url_present"                     // 400: It is a session's request: its answer belongs to that url.
 	CodeJTIMissing                  Code = "jti_missing"                     // 400: A signed request has a jti.
 	CodeJTIInvalid                  Code = "jti_invalid"                     // 400: A jti is 1 to 128 characters.

@@ -18,6 +18,13 @@ type Policy struct {
 	Rules []Rule `json:"rules"` // at most 200
 }
 
+// StoredPolicy is a policy that was saved.
+type StoredPolicy struct {
+	Policy
+	// Warnings say where a rule allows by one name a key that another rule denies by another.
+	Warnings []string `json:"warnings,omitempty"`
+}
+
 // Rule is one line of a policy. Salt or SaltHex, if one is there, holds it to one salt.
 type Rule struct {
 	App      string    `json:"app"`               // DID, or "*" for every app that is known

@@ -233,7 +233,7 @@ func refused(t *testing.T, s *service, p peers) {
 		{"a request that lives too long", bySignature, c.ask(s, input{"authInfo": input{"exp": "4102444800"}}), 403, "jwt_lifetime"},
 		{"a request sent twice", bySignature, c.ask(s, input{"body": used}), 409, "jti_replayed"},
 		{"a request with a token besides", bySignature, c.ask(s, input{"token": c.Token}), 400, "two_credentials"},
-		{"a stranger", bySignature, c.ask(s, input{"appSecret": newSecret(t)}), 403, "app_unknown"},
+		{"a stranger", bySignature, c.ask(s, input{"appSecret": newSecret(t)}), 403, "aud_mismatch"},
 		{"an agent certified for another claim", bySignature, c.ask(s, input{"delegated": true, "certified": []string{"signature"}}), 403, "delegation_claim_not_allowed"},
 	} {
 		t.Run(r.name, func(t *testing.T) {

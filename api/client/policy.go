@@ -14,8 +14,8 @@ func (w *Wallet) Policy(ctx context.Context) (api.Policy, error) {
 // SetPolicy replaces the rules with an api.Policy, or with a json.RawMessage, which is sent as it is
 // so that the service checks all of it. A rule that denies ends the grants, the waiting approvals and
 // the uncollected answers that it matches.
-func (w *Wallet) SetPolicy(ctx context.Context, policy any) (api.Policy, error) {
-	return inWallet[api.Policy](ctx, w, request{method: "PUT", path: "/policy", body: policy})
+func (w *Wallet) SetPolicy(ctx context.Context, policy any) (api.StoredPolicy, error) {
+	return inWallet[api.StoredPolicy](ctx, w, request{method: "PUT", path: "/policy", body: policy})
 }
 
 // TestPolicy says what would be decided about a claim, and why. Nothing is issued or recorded.

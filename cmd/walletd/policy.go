@@ -65,7 +65,12 @@ func (cmd *policySetCmd) Run(ctx context.Context, c *client.Client, out *console
 		return err
 	}
 	p, err := c.Wallet(cmd.Wallet).SetPolicy(ctx, rules)
-	return show(out, p, err, out.printPolicy)
+	return show(out, p, err, func(p api.StoredPolicy) {
+		out.printPolicy(p.Policy)
+		for _, warning := range p.Warnings {
+			out.notef("Note: %s\n", warning)
+		}
+	})
 }
 
 type policyTestCmd struct {

@@ -11,6 +11,7 @@ import (
 
 	"walletd/internal/delegation"
 	"walletd/internal/did"
+	"walletd/internal/keystore"
 	"walletd/internal/store"
 )
 
@@ -85,6 +86,16 @@ func (a *Auth) AuthenticateSigned(ctx context.Context, r SignedRequest) (*Caller
 	signed.nonce.Wallet, signed.nonce.Issuer = row.Wallet.ID, c.App.Address()
 	if err := a.open(c, row); err != nil {
 		return nil, nil, err
+	}
+	if !c.Wallet.Settings().Strangers {
+		standing, err := a.Standing(ctx, c)
+		if err == nil && standing == Unregistered {
+			err = noAudience()
+		}
+		if err != nil {
+			c.Close()
+			return nil, nil, err
+		}
 	}
 	var asked []json.RawMessage
 	if raw, present := body["requestedClaims"]; present {
@@ -183,10 +194,9 @@ func audienceOf(body did.Object) (string, error) {
 // findAudience returns the wallet that aud names: by its own address, or by the app's account in it. Another app's
 // account names no wallet to this app.
 func (a *Auth) findAudience(ctx context.Context, c *Caller, aud string) (store.CallerRow, error) {
-	mismatch := did.Refuse("aud_mismatch", "aud names no wallet here, nor an account of this app in one")
 	named, err := did.Parse(aud)
 	if err != nil {
-		return store.CallerRow{}, mismatch
+		return store.CallerRow{}, noAudience()
 	}
 	read := func(wallet string) (store.CallerRow, error) {
 		return a.store.SignedCaller(ctx, wallet, c.App.Address(), did.AccountType().String(), a.store.Now().Unix())
@@ -196,7 +206,10 @@ func (a *Auth) findAudience(ctx context.Context, c *Caller, aud string) (store.C
 		var account store.Account
 		account, err = a.store.AppAccount(ctx, c.App.Address(), named.Address())
 		if errors.Is(err, store.ErrNotFound) {
-			return store.CallerRow{}, mismatch
+			if !a.keystore.Unlocked(0) { // as it would be for a wallet that is here
+				return store.CallerRow{}, keystore.ErrLocked
+			}
+			return store.CallerRow{}, noAudience()
 		}
 		if err == nil {
 			row, err = read(account.Wallet)
@@ -206,6 +219,12 @@ func (a *Auth) findAudience(ctx context.Context, c *Caller, aud string) (store.C
 		return store.CallerRow{}, fmt.Errorf("looking for the wallet: %w", err)
 	}
 	return row, nil
+}
+
+// noAudience refuses a request whose aud names no wallet here, and one of an app that the wallet does not know:
+// a stranger must not learn which wallets are here.
+func noAudience() error {
+	return did.Refuse("aud_mismatch", "aud names no wallet here that knows this app, nor an account of this app in one; the wallet's owner registers an app by creating a token for it")
 }
 
 // appName returns the name that an app gives itself in its signed body.

@@ -191,7 +191,7 @@ func TestAnUnregisteredAppIsNotAnswered(t *testing.T) {
 	f.SetPolicy(fixture.AllowAll)
 	before := len(f.EventKinds())
 	_, err := f.AskSigned(f.SignedRequest(p, "1", nil))
-	fixture.WantCode(t, err, "app_unknown")
+	fixture.WantCode(t, err, "aud_mismatch")
 	if after := len(f.EventKinds()); after != before {
 		t.Errorf("an unregistered app made %d entries in the audit log", after-before)
 	}

@@ -58,7 +58,9 @@ func readEncryptionKey(ctx context.Context, req *consent.Request, c *consent.Cla
 	req.NoteUnsealed(c)
 	if token == "" {
 		// An account that is not the app's own answers only with a delegation (reference f.10, rule 3).
-		if !req.Owns(req.Account) {
+		if _, own, err := req.Answering(); err != nil {
+			return err
+		} else if !own {
 			return did.Refuse("delegation_missing", "this account belongs to another app; the request needs a delegation from it")
 		}
 	} else if err := req.ReadDelegation(ctx, c, token); err != nil {

@@ -90,9 +90,9 @@ func parseMessage(asked did.Object) (m message, err error) {
 
 func (m message) read(_ context.Context, req *consent.Request, c *consent.Claim) error {
 	c.Once = "each signature needs an approval of its own"
-	account, err := did.Parse(req.Account.Address)
+	account, _, err := req.Answering()
 	if err != nil {
-		return fmt.Errorf("reading the account: %w", err)
+		return err
 	}
 	if err := m.checkMethod(account); err != nil {
 		return err

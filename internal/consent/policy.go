@@ -169,8 +169,8 @@ func (p *Pipeline) TestPolicy(ctx context.Context, c *auth.Caller, r policy.Rule
 	if denied, is := errors.AsType[*denial](err); is {
 		return denied.Verdict, nil
 	}
-	if did.CodeOf(err) == "app_unknown" {
-		return policy.Verdict{Decision: policy.Deny, Reason: "the app has no token in the wallet and was never approved"}, nil
+	if code := did.CodeOf(err); errors.Is(err, errUnregistered) || code == "app_unknown" {
+		return policy.Verdict{Decision: policy.Deny, Reason: errUnregistered.Error()}, nil
 	}
 	if err != nil {
 		return policy.Verdict{}, err

@@ -30,14 +30,15 @@ type Request struct {
 	Store   *store.Store
 	Wallets *wallets.Wallets
 
-	pipeline      *Pipeline
-	registered    bool // the app has a token in the wallet, or the owner has approved it
-	newAccount    bool // Account is new: it is stored together with the outcome
-	claims        []*Claim
-	choice        approvals.Choice
-	unusual       []string
-	untilApproved []string         // those of unusual that an approval removes
-	shown         *approvals.Shown // what the owner is shown; nil until it is computed
+	pipeline       *Pipeline
+	registered     bool    // the app has a token in the wallet, or the owner has approved it
+	notHeldAccount did.DID // the account asked for, if the wallet does not hold it; no answer is made then
+	newAccount     bool    // Account is new: it is stored together with the outcome
+	claims         []*Claim
+	choice         approvals.Choice
+	unusual        []string
+	untilApproved  []string         // those of unusual that an approval removes
+	shown          *approvals.Shown // what the owner is shown; nil until it is computed
 }
 
 // newRequest returns a request of claims that were parsed.
@@ -129,12 +130,15 @@ func (req *Request) checkRequester(ctx context.Context) error {
 	case standing == auth.Revoked:
 		return did.Refuse("app_unknown", "the wallet's owner revoked this app; the owner registers it again by creating a token for it or naming it")
 	case standing == auth.Unregistered && !req.Caller.Wallet.Settings().Strangers:
-		return did.Refuse("app_unknown", "this app has no token in the wallet and was never approved; the wallet's owner can create a token for it")
+		return errUnregistered
 	case standing == auth.Unregistered:
 		req.noteUntilApproved("This app is not registered in the wallet.")
 	}
 	return nil
 }
+
+// errUnregistered: only the test of a policy gets it, because an unregistered app finds no wallet (auth).
+var errUnregistered = errors.New("the app has no token in the wallet and was never approved")
 
 // denial says that a rule denies a request. It is recorded before an app gets it (Refuse).
 type denial struct {
@@ -234,14 +238,15 @@ func (req *Request) findPrincipal(ctx context.Context, c *Claim, p Principal) (e
 		return err
 	}
 	req.Account, err = req.HeldAccount(ctx, wanted)
-	if did.CodeOf(err) == "account_not_held" && !p.Target.IsZero() && req.Caller.Session != nil {
+	if did.CodeOf(err) == "account_not_held" && !p.Target.IsZero() {
 		return req.noteAccountNotHeld(ctx, c, wanted)
 	}
 	return err
 }
 
-// noteAccountNotHeld makes the owner close a session's request for an account that the wallet does not hold.
-// The app is declined only then, so that a page cannot find out which accounts the wallet holds.
+// noteAccountNotHeld makes the owner close a request for an account that the wallet does not hold. The app is
+// declined only then, so that it cannot find out which accounts the wallet holds; until then the claims are
+// read as if the account were there (Answering).
 func (req *Request) noteAccountNotHeld(ctx context.Context, c *Claim, wanted did.DID) (err error) {
 	if req.Account, req.newAccount, err = req.pipeline.auth.FindAccount(ctx, req.Caller, did.AccountType()); err != nil {
 		return err
@@ -249,6 +254,7 @@ func (req *Request) noteAccountNotHeld(ctx context.Context, c *Claim, wanted did
 	if req.Account.Address == wanted.Address() {
 		return nil // the app's own account, which is created for this request
 	}
+	req.notHeldAccount = wanted
 	c.NotHeld = did.Refuse("account_not_held", "this wallet does not hold the account asked for")
 	c.RequireAsk("the wallet does not hold the account asked for")
 	c.Unusual = append(c.Unusual, "Asks to log in as "+wanted.Address()+", an account that the wallet does not hold. The app is declined whatever you decide.")
@@ -271,6 +277,19 @@ func (req *Request) HeldAccount(ctx context.Context, account did.DID) (store.Acc
 // Owns reports whether an account is the app's own (design section 7): one derived for the app or, if the
 // wallet stores an application's own key, the application itself.
 func (req *Request) Owns(a store.Account) bool { return a.App == req.Caller.App.Address() }
+
+// Answering returns the account that answers, as the app asked for it, and whether it is the app's own. A claim is
+// refused for what it says, and for nothing else that would tell whether the wallet holds the account.
+func (req *Request) Answering() (account did.DID, own bool, err error) {
+	if !req.notHeldAccount.IsZero() {
+		return req.notHeldAccount, false, nil
+	}
+	account, err = did.Parse(req.Account.Address)
+	if err != nil {
+		return account, false, fmt.Errorf("reading the account: %w", err)
+	}
+	return account, req.Owns(req.Account), nil
+}
 
 // Signer returns the DID that signed the request: the agent of a delegated app, or the app.
 func (req *Request) Signer() did.DID {

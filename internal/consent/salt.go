@@ -34,7 +34,9 @@ func (req *Request) noteOwner(ctx context.Context, c *Claim) error {
 
 // saltOwner returns the address if the claim's salt is the address of a DID other than the app's own, else
 // "". The salt may have any prefix, did:abt: or another, and any text: what counts is its bytes, 26 with a
-// valid checksum, or the 20 of an account that the wallet holds.
+// valid checksum, or 20 that are written as an Ethereum address, in hex or base58. Whether the wallet holds
+// that account makes no difference, so that an app cannot find out. 20 characters of plain text are an ordinary
+// salt, unless the wallet holds an account of those bytes.
 func (req *Request) saltOwner(ctx context.Context, c *Claim) (string, error) {
 	candidates := [][]byte{c.salt}
 	// The bytes are read as text too: a DID written in hex, or with a NUL after it, is the same salt.
@@ -51,14 +53,16 @@ func (req *Request) saltOwner(ctx context.Context, c *Claim) (string, error) {
 			}
 			address = d.Address()
 		case 20:
-			held, err := req.ethereumAccount(ctx, [20]byte(b))
-			if err != nil {
-				return "", err
+			if strings.HasSuffix(c.saltText, string(b)) { // plain text
+				held, err := req.ethereumAccount(ctx, [20]byte(b))
+				if err != nil {
+					return "", err
+				}
+				if held == "" {
+					continue
+				}
 			}
-			if held == "" {
-				continue
-			}
-			address = held
+			address = did.FromEthereumBytes([20]byte(b)).Address()
 		default:
 			continue
 		}

@@ -50,10 +50,11 @@ func ethereum(t *testing.T) (secret []byte, salt string) {
 
 // unchanging says of each type of claim, of which nothing can change, why.
 var unchanging = map[string]string{
-	"signature": "the request holds the text, and the app's account never changes",
-	"agreement": "the request holds the digest, and the app's account never changes",
-	"keyPair":   "the key follows from the wallet's seed and the approval's id",
-	"prepareTx": "it is refused, always",
+	"signature":        "the request holds the text, and the app's account never changes",
+	"agreement":        "the request holds the digest, and the app's account never changes",
+	"keyPair":          "the key follows from the wallet's seed and the approval's id",
+	"prepareTx":        "it is refused, always",
+	"secretStorageKey": "the request holds the salt, and the app's account never changes",
 }
 
 // whatChanges is, for each type of claim, everything that its answer is made of and that can change.
@@ -95,16 +96,6 @@ func whatChanges() map[string][]changing {
 					out, err := f.MakeKey(token, nil)
 					fixture.OwnRouteBody(t, out, err)
 				}
-			}},
-			{name: "the salt is the address of an account by now", setup: func(t *testing.T, f *fixture.Fixture) (fixture.Repeatable, func()) {
-				secret, salt := ethereum(t)
-				return f.ByToken(fixture.KeyClaim(salt)), func() { f.ImportEthereum(secret) }
-			}},
-		},
-		"secretStorageKey": {
-			{name: "the salt is the address of an account by now", setup: func(t *testing.T, f *fixture.Fixture) (fixture.Repeatable, func()) {
-				secret, salt := ethereum(t)
-				return f.BySecrets(func(token string) (consent.Outcome, error) { return f.MakeKey(token, &salt) }), func() { f.ImportEthereum(secret) }
 			}},
 		},
 		"secret.read": {

@@ -170,7 +170,7 @@ func TestTheDatabaseCannotApprove(t *testing.T) {
 		f.SetPolicy(fixture.AllowAll)
 		f.Exec(`update apps set app = ?`, p.DID.Address())
 		_, err := f.AskSigned(f.SignedRequest(p, "1", nil))
-		fixture.WantCode(t, err, "app_unknown")
+		fixture.WantCode(t, err, "aud_mismatch")
 		f.WantForgeryRecorded()
 	})
 	t.Run("by approving a delegation", func(t *testing.T) {

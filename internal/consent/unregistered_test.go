@@ -35,7 +35,6 @@ func TestARefusedUnregisteredAppLeavesNothingBehind(t *testing.T) {
 	for name, claim := range map[string]string{
 		"for a claim that is not answered":           `{"type":"prepareTx"}`,
 		"for a delegation that is none":              `{"type":"encryptionKey","salt":"a","delegation":"x.y.z"}`,
-		"for an account that is not held":            `{"type":"authPrincipal","target":"` + fixture.Another + `"}`,
 		"for a claim that is refused once it is met": `{"type":"encryptionKey"}`,
 	} {
 		t.Run(name, func(t *testing.T) {

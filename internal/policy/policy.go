@@ -162,10 +162,45 @@ func (p Policy) match(f Fact) (rule int, d Decision) {
 // Denies returns the verdict of the first rule that matches a claim, and whether that rule denies it. It reads
 // only the requester, the claim's type and its salt from the fact, so that nothing has to be looked up or
 // derived first.
+//
+// The keys of an encryptionKey and of a secretStorageKey claim for a salt are the same bytes. So a rule that denies
+// one of them for a salt denies the other for it too, whatever allows that one.
 func (p Policy) Denies(f Fact) (Verdict, bool) {
-	rule, d := p.match(f)
-	if rule == 0 || d != Deny {
+	if rule, d := p.match(f); rule > 0 && d == Deny {
+		return denied(rule), true
+	}
+	if f.Claim = sameKey[f.Claim]; f.Claim == "" {
 		return Verdict{}, false
 	}
-	return Verdict{Decision: Deny, Rule: rule, Reason: fmt.Sprintf("denied by rule %d", rule)}, true
+	if rule, d := p.match(f); rule > 0 && d == Deny && p.Rules[rule-1].Claim == f.Claim && p.Rules[rule-1].hasSalt() {
+		return denied(rule), true
+	}
+	return Verdict{}, false
+}
+
+func denied(rule int) Verdict {
+	return Verdict{Decision: Deny, Rule: rule, Reason: fmt.Sprintf("denied by rule %d", rule)}
+}
+
+// sameKey names for a claim type the other one whose key for a salt is the same.
+var sameKey = map[string]string{"encryptionKey": "secretStorageKey", "secretStorageKey": "encryptionKey"}
+
+func (r Rule) hasSalt() bool { return r.Salt != nil || r.SaltHex != nil }
+
+// Warnings says, a sentence each, where a rule allows an app a key by one name that a rule denies by another. A
+// deny for a salt is no such case, because it holds under both names.
+func (p Policy) Warnings() []string {
+	var all []string
+	for i, allow := range p.Rules {
+		other := sameKey[allow.Claim]
+		if allow.Decision != Allow || other == "" {
+			continue
+		}
+		for j, deny := range p.Rules {
+			if deny.Decision == Deny && deny.Claim == other && !deny.hasSalt() && (deny.App == allow.App || deny.App == Any || allow.App == Any) {
+				all = append(all, fmt.Sprintf("Rule %d allows as %s the keys that rule %d denies as %s: for the same salt they are the same key.", i+1, allow.Claim, j+1, deny.Claim))
+			}
+		}
+	}
+	return all
 }

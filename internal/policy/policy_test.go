@@ -153,3 +153,40 @@ func TestDecide(t *testing.T) {
 		})
 	}
 }
+
+// A key is the same by both of its names, so a deny for a salt holds under both.
+func TestADenyOfAKeyHoldsUnderBothItsNames(t *testing.T) {
+	rule := func(claim string, salt *string, d Decision) Rule {
+		return Rule{App: Any, Claim: claim, Salt: salt, Decision: d}
+	}
+	fact := func(claim, salt string) Fact {
+		f := salted(t, notes, salt)
+		f.Claim = claim
+		return f
+	}
+	const key, storage = "encryptionKey", "secretStorageKey"
+	for name, c := range map[string]struct {
+		rules    []Rule
+		claim    string
+		salt     string
+		denied   bool
+		warnings int
+	}{
+		"a denied encryption key is no storage key": {[]Rule{rule(storage, nil, Allow), rule(key, text("zoo"), Deny)}, storage, "zoo", true, 0},
+		"by its bytes": {[]Rule{rule(storage, nil, Allow), rule(key, text("zoo"), Deny)}, storage, "0x0a9a", true, 0},
+		"an allow of everything that stands before wins": {[]Rule{rule(Any, nil, Allow), rule(storage, text("zoo"), Deny)}, key, "zoo", false, 0},
+		"a denied storage key is no encryption key":      {[]Rule{rule(key, nil, Allow), rule(storage, text("zoo"), Deny)}, key, "zoo", true, 0},
+		"another salt's is":                              {[]Rule{rule(storage, nil, Allow), rule(key, text("zoo"), Deny)}, storage, "letters", false, 0},
+		"a deny of all by one name leaves the other":     {[]Rule{rule(storage, nil, Allow), rule(key, nil, Deny)}, storage, "zoo", false, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := Policy{Rules: c.rules}
+			if _, is := p.Denies(fact(c.claim, c.salt)); is != c.denied {
+				t.Errorf("denied: %v", is)
+			}
+			if got := p.Warnings(); len(got) != c.warnings {
+				t.Errorf("warnings: %q", got)
+			}
+		})
+	}
+}

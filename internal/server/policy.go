@@ -21,12 +21,12 @@ func (s *Server) policy(ctx context.Context, c *call, _ none) (api.Policy, error
 	return policyOf(p), err
 }
 
-func (s *Server) setPolicy(ctx context.Context, c *call, in api.Policy) (api.Policy, error) {
+func (s *Server) setPolicy(ctx context.Context, c *call, in api.Policy) (api.StoredPolicy, error) {
 	rules := each(in.Rules, func(r api.Rule) policy.Rule {
 		return policy.Rule{App: r.App, Claim: string(r.Claim), Salt: r.Salt, SaltHex: r.SaltHex, Decision: policy.Decision(r.Decision), Off: r.Off}
 	})
 	p, err := s.pipeline.SetPolicy(ctx, c.caller, policy.Policy{Rules: rules})
-	return policyOf(p), err
+	return api.StoredPolicy{Policy: policyOf(p), Warnings: p.Warnings()}, err
 }
 
 func (s *Server) testPolicy(ctx context.Context, c *call, in api.PolicyTest) (api.PolicyVerdict, error) {

@@ -183,7 +183,7 @@ func TestStrangersDoNotAskUnderAnyRule(t *testing.T) {
 	w := wallettest.New(t)
 	w.Rules(everything)
 	stranger := w.Stranger("Stranger", did.Ed25519)
-	stranger.AskSigned(notesKey).Refused(403, "app_unknown")
+	stranger.AskSigned(notesKey).Refused(403, "aud_mismatch")
 
 	// A wallet that its owner opened to strangers asks about them, and the * rule is not theirs.
 	w.Do("PATCH", w.Path(""), w.Owner, members{"strangers": true}).Must(200)

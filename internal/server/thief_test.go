@@ -141,7 +141,7 @@ func TestTheDatabaseCannotApprove(t *testing.T) {
 		notes, stranger := w.App("Notes"), w.Stranger("Stranger", did.Ed25519)
 		w.Do("PUT", w.Path("/apps/"+notes.DID.String()), w.Owner, members{"name": "Notes"}).Must(200)
 		thief(t, w, `insert into apps select wallet, $1, state, sealed, created, mac from apps`, stranger.DID.Address())
-		stranger.AskSigned(notesKey).Refused(403, "app_unknown")
+		stranger.AskSigned(notesKey).Refused(403, "aud_mismatch")
 	})
 }
 
