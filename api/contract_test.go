@@ -174,7 +174,7 @@ var types = []any{
 	api.NewWallet{}, api.CreatedWallet{}, api.Wallet{}, api.WalletSettings{}, api.DeleteWallet{}, api.Account{}, api.NewAccount{}, api.Derive{}, api.DerivedKey{},
 	api.Profile{}, api.Credential{}, api.CredentialWhole{}, api.NewCredential{},
 	api.NewBackup{}, api.Inspection{}, api.Restoration{}, api.BackupView{}, api.RestoredWallet{},
-	api.Policy{}, api.Rule{}, api.PolicyTest{}, api.PolicyVerdict{}, api.Grant{}, api.AppEntry{}, api.AppName{}, api.Delegation{},
+	api.Policy{}, api.Rule{}, api.PolicyTest{}, api.PolicyVerdict{}, api.StoredPolicy{}, api.Grant{}, api.AppEntry{}, api.AppName{}, api.Delegation{},
 	api.Record{}, api.Head{}, api.Verification{}, api.BadEntry{}, api.NewToken{}, api.CreatedToken{}, api.Token{},
 	api.SlotSecret{}, api.Slot{}, api.Keystore{}, api.NewSlot{}, api.AddSlot{}, api.CreatedSlot{}, api.RemoveSlot{}, api.Rotation{},
 	api.MakeStorageKey{}, api.MadeStorageKey{}, api.FindStorageKey{}, api.FoundStorageKey{}, api.NoteStorageKey{}, api.KeyDescription{},

@@ -41,6 +41,13 @@ func (con *console) printPolicy(p api.Policy) {
 	}
 }
 
+func (con *console) printStoredPolicy(p api.StoredPolicy) {
+	con.printPolicy(p.Policy)
+	for _, warning := range p.Warnings {
+		con.notef("Note: %s\n", warning)
+	}
+}
+
 type policyShowCmd struct {
 	asOwner
 	walletFlag
@@ -65,12 +72,7 @@ func (cmd *policySetCmd) Run(ctx context.Context, c *client.Client, out *console
 		return err
 	}
 	p, err := c.Wallet(cmd.Wallet).SetPolicy(ctx, rules)
-	return show(out, p, err, func(p api.StoredPolicy) {
-		out.printPolicy(p.Policy)
-		for _, warning := range p.Warnings {
-			out.notef("Note: %s\n", warning)
-		}
-	})
+	return show(out, p, err, out.printStoredPolicy)
 }
 
 type policyTestCmd struct {
@@ -111,6 +113,6 @@ func (cmd *policyConfirmCmd) Run(ctx context.Context, c *client.Client, out *con
 			p.Rules[i].Off = false
 		}
 	}
-	p, err = wallet.SetPolicy(ctx, p)
-	return show(out, p, err, out.printPolicy)
+	stored, err := wallet.SetPolicy(ctx, p)
+	return show(out, stored, err, out.printStoredPolicy)
 }

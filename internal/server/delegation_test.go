@@ -152,7 +152,7 @@ func TestSalts(t *testing.T) {
 	curve := members{"type": "authPrincipal", "targetType": members{"key": "secp256k1"}}
 	notes.Ask(curve, wallettest.EncryptionKey("0x"+hex.EncodeToString(append(pk, "notes"...)))).Refused(403, "salt_mismatch")
 	notes.Ask(curve, wallettest.EncryptionKey("notes")).Must(200)
-	notes.Ask(members{"type": "authPrincipal", "target": other.DID.String()}, wallettest.EncryptionKey("notes")).Refused(403, "account_not_held")
+	notes.Ask(members{"type": "authPrincipal", "target": other.DID.String()}, wallettest.EncryptionKey("notes")).Refused(403, "delegation_missing") // as for an account that is held
 	theirs := other.Ask(notesKey...).Text("userDid")
 	notes.Ask(members{"type": "authPrincipal", "target": theirs}, wallettest.EncryptionKey("notes")).Refused(403, "delegation_missing")
 	notes.Ask(members{"type": "authPrincipal", "target": theirs}).Must(202) // never by rule
