@@ -1,7 +1,9 @@
 package wallets
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"walletd/internal/did"
@@ -60,15 +62,16 @@ func readCredential(data json.RawMessage, now time.Time) (Holding, error) {
 // IsExpired reports whether the credential has expired at now.
 func (h Holding) IsExpired(now time.Time) bool { return !h.Expires.IsZero() && !now.Before(h.Expires) }
 
-// readIssuer verifies the credential's proof, and sets the issuer that made it.
+// readIssuer verifies that the credential's issuer signed it, and sets the issuer. A credential that others have
+// counter-signed has a list of proofs; what the others state is for the apps that ask for it.
 func (h *Holding) readIssuer(o did.Object) error {
 	issuer, err := did.ParseObject(o["issuer"])
 	if err != nil {
 		return badCredential("the credential has no issuer")
 	}
-	proof, err := did.ParseObject(o["proof"])
+	proofs, err := readProofs(o["proof"])
 	if err != nil {
-		return badCredential("the credential has no proof")
+		return err
 	}
 	id, _ := issuer.Text("id")
 	by, err := did.Parse(id)
@@ -80,21 +83,6 @@ func (h *Holding) readIssuer(o did.Object) error {
 	if err != nil || by.CheckPublicKey(pk) != nil {
 		return badCredential("the issuer's key is not its DID's")
 	}
-	signer, _ := proof.Text("signer")
-	if signedBy, err := did.Parse(signer); err != nil || signedBy != by {
-		return badCredential("the credential was not signed by its issuer")
-	}
-	if signerPK, _ := proof.Text("pk"); signerPK != pkText {
-		return badCredential("the credential was not signed by its issuer")
-	}
-	if kind, _ := proof.Text("type"); kind != ProofType(by.Type().Key) {
-		return badCredential("the type of the proof does not match the issuer's key")
-	}
-	jws, _ := proof.Text("jws")
-	sig, err := did.DecodeBase64URL(jws)
-	if err != nil {
-		return badCredential("the signature of the credential cannot be read")
-	}
 	unsigned := map[string]json.RawMessage{}
 	for name, raw := range o {
 		if name != "proof" && name != "signature" {
@@ -102,11 +90,82 @@ func (h *Holding) readIssuer(o did.Object) error {
 		}
 	}
 	text, err := did.MarshalStable(unsigned)
-	if err != nil || !did.VerifyBytes(by.Type().Key, pk, by.Type().Hash.Sum(text), sig) {
+	if err != nil {
+		return badCredential("the credential cannot be written in canonical form")
+	}
+	hash := by.Type().Hash.Sum(text)
+	refusal := badCredential("the credential was not signed by its issuer")
+	for _, proof := range proofs {
+		if !isBy(proof, by, pk) {
+			continue
+		}
+		if refusal = checkProof(proof, by, pk, hash); refusal == nil {
+			h.Issuer = by.Address()
+			h.IssuerName, _ = issuer.Text("name")
+			return nil
+		}
+	}
+	return refusal
+}
+
+// maxProofs bounds the proofs of a credential, before any signature is verified.
+const maxProofs = 16
+
+// readProofs parses the proof of a credential, or the list of them.
+func readProofs(raw json.RawMessage) ([]did.Object, error) {
+	var list []json.RawMessage
+	if len(raw) == 0 || raw[0] != '[' {
+		list = append(list, raw)
+	} else if err := json.Unmarshal(raw, &list); err != nil || len(list) == 0 || len(list) > maxProofs {
+		return nil, badCredential(fmt.Sprintf("the proof of a credential is an object, or a list of at most %d", maxProofs))
+	}
+	proofs := make([]did.Object, len(list))
+	for i, one := range list {
+		var err error
+		if proofs[i], err = did.ParseObject(one); err != nil {
+			return nil, badCredential("the credential has no proof")
+		}
+	}
+	return proofs, nil
+}
+
+// isBy reports whether a proof says that the issuer made it. @arcblock/vc up to 1.28.6 wrote neither signer nor pk,
+// and means the issuer's.
+func isBy(proof did.Object, issuer did.DID, pk []byte) bool {
+	signer, err := proof.OptionalText("signer", maxItem)
+	if err != nil {
+		return false
+	}
+	if signer != "" {
+		if by, err := did.Parse(signer); err != nil || by != issuer {
+			return false
+		}
+	}
+	text, err := proof.OptionalText("pk", maxItem)
+	if err != nil {
+		return false
+	}
+	if text != "" {
+		if key, err := did.DecodePublicKey(text); err != nil || !bytes.Equal(key, pk) {
+			return false
+		}
+	}
+	return true
+}
+
+// checkProof verifies the issuer's proof over the hash of the credential without its proofs.
+func checkProof(proof did.Object, issuer did.DID, pk, hash []byte) error {
+	if kind, _ := proof.Text("type"); kind != ProofType(issuer.Type().Key) {
+		return badCredential("the type of the proof does not match the issuer's key")
+	}
+	jws, _ := proof.Text("jws")
+	sig, err := did.DecodeBase64URL(jws)
+	if err != nil {
+		return badCredential("the signature of the credential cannot be read")
+	}
+	if !did.VerifyBytes(issuer.Type().Key, pk, hash, sig) {
 		return badCredential("the credential was not signed by its issuer")
 	}
-	h.Issuer = by.Address()
-	h.IssuerName, _ = issuer.Text("name")
 	return nil
 }
 

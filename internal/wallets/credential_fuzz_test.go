@@ -2,6 +2,7 @@ package wallets_test
 
 import (
 	"encoding/json"
+	"os"
 	"testing"
 	"time"
 	"walletd/internal/did"
@@ -19,6 +20,14 @@ func FuzzReadCredential(f *testing.F) {
 		f.Fatal("no credential to begin with")
 	}
 	f.Add([]byte(v.Credential))
+	file, err := os.ReadFile("testdata/credentials.json")
+	var all map[string]json.RawMessage
+	if err != nil || json.Unmarshal(file, &all) != nil || len(all) < 4 {
+		f.Fatal("no credentials of the official package to begin with", err)
+	}
+	for _, one := range all {
+		f.Add([]byte(one))
+	}
 	f.Add([]byte(`{"id":"z1","type":"x","issuer":{},"proof":{}}`))
 	now := time.Unix(1767225600, 0)
 	f.Fuzz(func(t *testing.T, data []byte) {
