@@ -235,8 +235,9 @@ func (w *Wallets) holdsAccount(ctx context.Context, c *auth.Caller, address stri
 }
 
 // StoreCredential stores the attachment of a session's last reply (DID Connect reference d.11): a genuine
-// credential whose subject is the account of this session, or an asset of that account. It needs no approval, and
-// is recorded. Storing the same attachment again changes nothing. Refusals: credential_invalid.
+// credential whose subject is an account of the wallet, or an asset of this session's account. The subject may be
+// another account than the session's: an app that is launched hands the owner's passport to the account that its
+// keyPair claim has just created. It needs no approval, and is recorded. Storing the same attachment again changes nothing. Refusals: credential_invalid.
 func (w *Wallets) StoreCredential(ctx context.Context, c *auth.Caller, attachment json.RawMessage) (HoldingView, error) {
 	if c.Session == nil || c.Session.Account == "" {
 		return HoldingView{}, auth.ErrForbidden
@@ -252,8 +253,10 @@ func (w *Wallets) StoreCredential(ctx context.Context, c *auth.Caller, attachmen
 	if err != nil {
 		return HoldingView{}, err
 	}
-	if h.Owner != c.Session.Account {
-		return HoldingView{}, badCredential("the credential's subject is not the account of this session")
+	if err := w.holdsAccount(ctx, c, h.Owner); did.CodeOf(err) != "" {
+		return HoldingView{}, badCredential("the credential's subject is not an account of this wallet")
+	} else if err != nil {
+		return HoldingView{}, err
 	}
 	if tag, _ := o.Text("tag"); len(tag) <= maxItem && show.IsShowable(tag) {
 		h.Tag = tag

@@ -264,14 +264,22 @@ func TestWhatASessionHandsOver(t *testing.T) {
 			t.Errorf("%+v, %v", v, err)
 		}
 	})
+	t.Run("can be about another account of the wallet", func(t *testing.T) {
+		issuer := fixture.NewPeer(t, 7)
+		other := f.AccountAddress(fixture.Notes)
+		v, err := f.Wallets.StoreCredential(t.Context(), session, json.RawMessage(`{"disposition":"attachment","type":"VerifiableCredential","data":`+string(issuer.Issue(t, "z2iPassport", other, ""))+`}`))
+		if err != nil || v.Owner != other || other == fixture.Alice {
+			t.Errorf("%+v, %v", v, err)
+		}
+	})
 	for name, change := range map[string]func(whole, data map[string]any){
-		"about another account":       func(_, data map[string]any) { data["credentialSubject"].(map[string]any)["id"] = fixture.Another },
-		"with a name changed":         func(_, data map[string]any) { data["issuer"].(map[string]any)["name"] = "Another" },
-		"with a member more":          func(_, data map[string]any) { data["more"] = 1 },
-		"with another issuer's DID":   func(_, data map[string]any) { data["issuer"].(map[string]any)["id"] = fixture.Another },
-		"without a proof":             func(_, data map[string]any) { delete(data, "proof") },
-		"with a proof by another":     func(_, data map[string]any) { data["proof"].(map[string]any)["signer"] = fixture.Another },
-		"with a proof of another key": func(_, data map[string]any) { data["proof"].(map[string]any)["type"] = "Secp256k1Signature" },
+		"about an account of nobody here": func(_, data map[string]any) { data["credentialSubject"].(map[string]any)["id"] = fixture.Another },
+		"with a name changed":             func(_, data map[string]any) { data["issuer"].(map[string]any)["name"] = "Another" },
+		"with a member more":              func(_, data map[string]any) { data["more"] = 1 },
+		"with another issuer's DID":       func(_, data map[string]any) { data["issuer"].(map[string]any)["id"] = fixture.Another },
+		"without a proof":                 func(_, data map[string]any) { delete(data, "proof") },
+		"with a proof by another":         func(_, data map[string]any) { data["proof"].(map[string]any)["signer"] = fixture.Another },
+		"with a proof of another key":     func(_, data map[string]any) { data["proof"].(map[string]any)["type"] = "Secp256k1Signature" },
 		"with a signature cut short": func(_, data map[string]any) {
 			p := data["proof"].(map[string]any)
 			p["jws"] = p["jws"].(string)[:40]
