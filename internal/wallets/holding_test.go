@@ -266,7 +266,7 @@ func TestWhatASessionHandsOver(t *testing.T) {
 	})
 	t.Run("can be about another account of the wallet", func(t *testing.T) {
 		issuer := fixture.NewPeer(t, 7)
-		other := f.AccountAddress(fixture.Notes)
+		other := f.AccountAddress(fixture.Another)
 		v, err := f.Wallets.StoreCredential(t.Context(), session, json.RawMessage(`{"disposition":"attachment","type":"VerifiableCredential","data":`+string(issuer.Issue(t, "z2iPassport", other, ""))+`}`))
 		if err != nil || v.Owner != other || other == fixture.Alice {
 			t.Errorf("%+v, %v", v, err)
@@ -300,7 +300,7 @@ func TestWhatASessionHandsOver(t *testing.T) {
 	t.Run("is refused when the wallet is full of such", func(t *testing.T) {
 		var writes []store.Write
 		for i := range wallets.MaxHoldings {
-			writes = append(writes, store.PutCredential(store.Credential{Wallet: f.Wallet, ID: store.NewID(), Sealed: []byte{byte(i)}}, wallets.MaxHoldings+2))
+			writes = append(writes, store.PutCredential(store.Credential{Wallet: f.Wallet, ID: store.NewID(), Sealed: []byte{byte(i)}}, wallets.MaxHoldings+3))
 		}
 		if err := f.As(f.Owner).Record(t.Context(), ledger.Event{Kind: ledger.CredentialStored, By: "test"}, writes...); err != nil {
 			t.Fatal(err)
