@@ -7,6 +7,7 @@ import (
 	"walletd/internal/consent"
 	"walletd/internal/did"
 	"walletd/internal/keystore"
+	"walletd/internal/policy"
 	"walletd/internal/store"
 )
 
@@ -21,11 +22,11 @@ func encryptionKey(inUse KeyUse) consent.Type {
 		Name:        "encryptionKey",
 		Description: "Please provide encryptionKey to continue.",
 		Parse: func(asked did.Object) (consent.Parsed, error) {
-			salt, ok := asked.Text("salt")
-			if !ok {
+			if _, ok := asked.Text("salt"); !ok {
 				return consent.Parsed{}, did.Malformed("encryptionKey requires the member salt, which may be empty", nil)
 			}
-			if err := consent.CheckSaltLength(salt); err != nil {
+			salt, err := asked.OptionalText("salt", policy.MaxSalt)
+			if err != nil {
 				return consent.Parsed{}, err
 			}
 			token, err := asked.OptionalText("delegation", consent.MaxDelegation)

@@ -76,7 +76,7 @@ func parseMessage(asked did.Object) (m message, err error) {
 	if m.method == "" {
 		m.method = did.SHA3.String()
 	}
-	if m.display, err = asked.OptionalText("display", maxDisplay); err != nil {
+	if m.display, err = asked.DisplayText("display", maxDisplay); err != nil {
 		return m, err
 	}
 	m.meta = did.Object{}

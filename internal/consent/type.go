@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 
 	"walletd/internal/did"
-	"walletd/internal/policy"
 )
 
 // Limits of a request. All are checked before any cryptography.
@@ -92,7 +90,7 @@ func (v vocabulary) parse(raw json.RawMessage, stored bool) (*Claim, error) {
 	if !known || t.OwnRoute && !stored {
 		return nil, did.Refuse("claim_unsupported", "this wallet does not answer claims of that type")
 	}
-	description, err := asked.OptionalText("description", MaxText)
+	description, err := asked.DisplayText("description", MaxText)
 	if err != nil {
 		return nil, err
 	}
@@ -139,12 +137,4 @@ func readNumbers(o did.Object) ([]int, error) {
 		seen[n] = true
 	}
 	return numbers, nil
-}
-
-// CheckSaltLength refuses a salt whose text is longer than policy.MaxSalt bytes.
-func CheckSaltLength(salt string) error {
-	if len(salt) > policy.MaxSalt {
-		return did.Malformed(fmt.Sprintf("the salt is longer than %d bytes", policy.MaxSalt), nil)
-	}
-	return nil
 }

@@ -38,8 +38,23 @@ func (o Object) Text(name string) (string, bool) { return strictjson.Text(o[name
 
 // OptionalText gives the string member of that name; absent, null and "" are the
 // same (DID Connect reference c.2). It refuses with request_malformed what is no
-// string, or is longer than limit bytes.
+// string, is longer than limit bytes, or holds half of a surrogate pair, which
+// has no UTF-8: replaced, two texts would become one name or one key. The
+// official toBuffer refuses it too (b.1).
 func (o Object) OptionalText(name string, limit int) (string, error) {
+	text, err := o.DisplayText(name, limit)
+	if err != nil || text == "" {
+		return "", err
+	}
+	if _, whole := strictjson.WholeText(o[name]); !whole {
+		return "", Malformed(name+" holds half of a surrogate pair, which is no text", nil)
+	}
+	return text, nil
+}
+
+// DisplayText is OptionalText for a text that is only shown: half of a surrogate
+// pair, as a cut emoji leaves it, becomes U+FFFD.
+func (o Object) DisplayText(name string, limit int) (string, error) {
 	raw, present := o[name]
 	if !present || bytes.Equal(raw, []byte("null")) {
 		return "", nil

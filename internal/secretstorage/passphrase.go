@@ -41,9 +41,9 @@ func (d Description) Passphrase() (PassphraseInfo, error) {
 	if algorithm, _ := o.Text("algorithm"); algorithm != passphraseAlgorithm {
 		return PassphraseInfo{}, did.Refuse("unknown_algorithm", "the passphrase is not of a known algorithm")
 	}
-	salt, ok := o.Text("salt")
+	salt, ok := o.WholeText("salt")
 	if !ok {
-		return bad("the passphrase has no salt")
+		return bad("the passphrase has no salt, or one that is not text")
 	}
 	if o.Has("bits") && string(o.Get("bits")) != "256" {
 		return bad("a key has 256 bits")

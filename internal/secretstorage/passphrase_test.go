@@ -82,6 +82,7 @@ func TestPassphraseMember(t *testing.T) {
 		{"refuses iterations that are text", `{"algorithm":"m.pbkdf2","iterations":"10","salt":"s"}`, "bad_passphrase_info"},
 		{"refuses no salt", `{"algorithm":"m.pbkdf2","iterations":10}`, "bad_passphrase_info"},
 		{"refuses a salt that is no text", `{"algorithm":"m.pbkdf2","iterations":10,"salt":5}`, "bad_passphrase_info"},
+		{"refuses a salt with half of a surrogate pair", `{"algorithm":"m.pbkdf2","iterations":10,"salt":"\ud800"}`, "bad_passphrase_info"},
 		{"refuses other bits", `{"algorithm":"m.pbkdf2","iterations":10,"salt":"s","bits":512}`, "bad_passphrase_info"},
 		{"refuses bits that are null", `{"algorithm":"m.pbkdf2","iterations":10,"salt":"s","bits":null}`, "bad_passphrase_info"},
 		{"refuses another algorithm", `{"algorithm":"m.argon2","iterations":10,"salt":"s"}`, "unknown_algorithm"},

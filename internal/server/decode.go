@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"walletd/api"
 	"walletd/internal/did"
@@ -78,6 +79,9 @@ func decodeQuery(r *http.Request, into any) error {
 			}
 			object[name] = json.RawMessage(values[0])
 			continue
+		}
+		if !utf8.ValidString(values[0]) {
+			return &memberError{name, "must be UTF-8"}
 		}
 		if object[name], err = json.Marshal(values[0]); err != nil {
 			return fmt.Errorf("reading the query: %w", err)
@@ -149,6 +153,9 @@ func decodeValue(path string, raw json.RawMessage, into reflect.Value, bounds re
 		text, ok := strictjson.Text(raw)
 		if !ok {
 			return &memberError{path, "must be a string"}
+		}
+		if _, whole := strictjson.WholeText(raw); !whole {
+			return &memberError{path, "must not hold half of a surrogate pair"}
 		}
 		into.SetString(text)
 		if bounds.Get("form") == "name" && !isName(into.String()) {

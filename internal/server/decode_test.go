@@ -73,6 +73,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{"what is missing", `{}`, "member_invalid", "Name is missing."},
 		{"what is missing within", `{"name":"a","many":[{"salt":"a"},{}]}`, "member_invalid", "Many[1].salt is missing."},
 		{"null", `{"name":null}`, "member_invalid", "Name must be a string."},
+		{"half of a surrogate pair", `{"name":"a\ud800"}`, "member_invalid", "Name must not hold half of a surrogate pair."},
 		{"null for a bool", `{"name":"a","on":null}`, "member_invalid", "On must be true or false."},
 		{"null for a list", `{"name":"a","words":null}`, "member_invalid", "Words must be a list."},
 		{"null for an object", `{"name":"a","inner":null}`, "member_invalid", "Inner must be an object."},
@@ -122,7 +123,7 @@ func TestDecodeQuery(t *testing.T) {
 	if err := read("status=7&limit=20&after=9007199254740991", &got); err != nil || got != (query{"7", 20, 1<<53 - 1}) {
 		t.Errorf("got %+v, %v", got, err)
 	}
-	for _, text := range []string{"limit=0", "limit=201", "limit=x", "limit=", "limit=+1", "limit=1.0", "limit=%201", "after=-1", "after=9007199254740992", "limit=1&limit=1", "status=%zz", "status=" + strings.Repeat("x", 17)} {
+	for _, text := range []string{"limit=0", "limit=201", "limit=x", "limit=", "limit=+1", "limit=1.0", "limit=%201", "after=-1", "after=9007199254740992", "limit=1&limit=1", "status=%zz", "status=%ff", "status=" + strings.Repeat("x", 17)} {
 		if p, _ := problemOf(read(text, new(query))); p.Code != "member_invalid" {
 			t.Errorf("%s is refused with %s", text, p.Code)
 		}

@@ -32,6 +32,9 @@ func (o Object) Has(name string) bool { return o.Get(name) != nil }
 // surrogate pair becomes U+FFFD, as it does in the UTF-8 that JavaScript writes.
 func (o Object) Text(name string) (string, bool) { return Text(o.Get(name)) }
 
+// WholeText is Text, and false for half of a surrogate pair.
+func (o Object) WholeText(name string) (string, bool) { return WholeText(o.Get(name)) }
+
 // Object returns a member that is an object. It refuses another value or none with ErrNotObject and
 // names that differ only in case with ErrCaseVariant.
 func (o Object) Object(name string) (Object, error) { return Nested(o.Get(name)) }

@@ -234,6 +234,9 @@ func TestText(t *testing.T) {
 		if text, ok := Text(json.RawMessage(c.value)); !ok || text != c.text {
 			t.Errorf("the text of %s is %q, %t, want %q", c.value, text, ok, c.text)
 		}
+		if _, whole := WholeText(json.RawMessage(c.value)); whole != (c.text == c.unquoted) {
+			t.Errorf("%s is said to be whole: %t", c.value, whole)
+		}
 		if got := string(Unquote([]byte(c.value))); got != c.unquoted {
 			t.Errorf("%s is decoded as %q, want %q", c.value, got, c.unquoted)
 		}
@@ -244,6 +247,9 @@ func TestText(t *testing.T) {
 	for _, value := range []string{``, `"`, `1`, `null`, `{}`, `["a"]`, `"a`, `a"`, `"\"`, `"\x"`} {
 		if text, ok := Text(json.RawMessage(value)); ok {
 			t.Errorf("%s is said to be the text %q", value, text)
+		}
+		if text, ok := WholeText(json.RawMessage(value)); ok {
+			t.Errorf("%s is said to be the whole text %q", value, text)
 		}
 	}
 }

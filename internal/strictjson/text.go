@@ -23,6 +23,13 @@ func Text(value json.RawMessage) (string, bool) {
 	return text, err == nil
 }
 
+// WholeText is Text for a value that two texts must not share, such as a name or a salt: it returns
+// false for half of a surrogate pair, instead of replacing it.
+func WholeText(value json.RawMessage) (string, bool) {
+	text, ok := Text(value)
+	return text, ok && utf8.Valid(Unquote(value))
+}
+
 // Unquote decodes a string with its quotes, which was checked before. Half of a surrogate pair, for
 // which there is no UTF-8, comes out as the three bytes its number would have (WTF-8), so that
 // strings which JavaScript tells apart stay different. What it returns may alias the value.
