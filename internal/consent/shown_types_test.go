@@ -33,21 +33,6 @@ type changing struct {
 	refused error
 }
 
-// ethereum is an account whose address is a salt of 20 bytes.
-func ethereum(t *testing.T) (secret []byte, salt string) {
-	t.Helper()
-	secret = []byte(strings.Repeat("\x05", 32))
-	key, err := did.SecretKeyFromSeed(did.Ethereum, secret)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := did.FromPublicKey(key.Public(), did.Type{Role: did.RoleAccount, Key: did.Ethereum, Hash: did.Keccak})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return secret, d.Address()
-}
-
 // unchanging says of each type of claim, of which nothing can change, why.
 var unchanging = map[string]string{
 	"signature":        "the request holds the text, and the app's account never changes",
