@@ -1,11 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -19,9 +22,78 @@ import (
 	"walletd/internal/connect"
 	"walletd/internal/keystore"
 	"walletd/internal/policy"
+	"walletd/internal/secret"
 	"walletd/internal/store"
 	"walletd/internal/wallets"
 )
+
+// devFlags say how serve --dev differs from what it is without them.
+type devFlags struct {
+	DevListen  string      `placeholder:"HOST:PORT" help:"With --dev: answer other machines, other containers, on this address too, in the clear. For tests alone: whoever is on the network reads tokens and keys. --host says what the service is called there."`
+	DevAsk     bool        `help:"With --dev: leave out the rule that allows the app everything, so that the owner is asked."`
+	DevWords   secretFlags `embed:"" prefix:"dev-words-" group:"With --dev, the wallet's BIP-39 words, so that its keys are always the same:"`
+	DevSeedHex secretFlags `embed:"" prefix:"dev-seed-hex-" group:"Or its 64-byte seed, as 128 hex digits:"`
+	DevToken   secretFlags `embed:"" prefix:"dev-token-" group:"With --dev, its tokens, one a line, at most one of each role, as wd_<role>_<id>_<secret>. The app's DID follows from the id:"`
+}
+
+func (f devFlags) given() bool {
+	return f.DevListen != "" || f.DevAsk || f.DevWords.given() || f.DevSeedHex.given() || f.DevToken.given()
+}
+
+// devSetup is what the service of serve --dev begins with.
+type devSetup struct {
+	words, seed secret.Bytes // of the wallet: one of them, or none for new words
+	tokens      map[auth.Role]auth.GivenToken
+	ask         bool // no rule allows the app everything
+}
+
+func (d *devSetup) wipe() {
+	d.words.Wipe()
+	d.seed.Wipe()
+}
+
+// Most of what a file of tokens holds: a few lines, and room for their ends.
+const maxTokens = 1024
+
+// read reads the files that the flags name.
+func (f devFlags) read(ctx context.Context, con *console) (d devSetup, err error) {
+	d.ask = f.DevAsk
+	if d.tokens, err = f.readTokens(con); err != nil {
+		return d, err
+	}
+	if wallet := (seedFlags{Words: f.DevWords, SeedHex: f.DevSeedHex}); f.DevWords.given() || f.DevSeedHex.given() {
+		if err = wallet.Validate(); err == nil {
+			d.words, d.seed, err = wallet.read(ctx, con)
+		}
+	}
+	return d, err
+}
+
+func (f devFlags) readTokens(con *console) (map[auth.Role]auth.GivenToken, error) {
+	tokens := map[auth.Role]auth.GivenToken{}
+	if !f.DevToken.given() {
+		return tokens, nil
+	}
+	text, err := f.DevToken.read(con, maxTokens, phrase)
+	defer text.Wipe()
+	if err != nil {
+		return nil, err
+	}
+	for line := range bytes.Lines(text.Reveal()) {
+		if line = bytes.TrimSpace(line); len(line) == 0 {
+			continue
+		}
+		t, err := auth.ParseGivenToken(string(line))
+		if err != nil {
+			return nil, fmt.Errorf("the tokens that were given: %w", err)
+		}
+		if _, twice := tokens[t.Role]; twice {
+			return nil, fmt.Errorf("the tokens that were given: there are two of the role %s", t.Role)
+		}
+		tokens[t.Role] = t
+	}
+	return tokens, nil
+}
 
 // dev runs a service that needs no set-up and leaves nothing behind: serve --dev.
 func (cmd *serveCmd) dev(ctx context.Context, con *console, log zerolog.Logger) error {
@@ -30,6 +102,11 @@ func (cmd *serveCmd) dev(ctx context.Context, con *console, log zerolog.Logger) 
 		return err
 	}
 	sessions, err := cmd.sessions()
+	if err != nil {
+		return err
+	}
+	setup, err := cmd.devFlags.read(ctx, con)
+	defer setup.wipe()
 	if err != nil {
 		return err
 	}
@@ -43,7 +120,7 @@ func (cmd *serveCmd) dev(ctx context.Context, con *console, log zerolog.Logger) 
 		return err
 	}
 	defer s.close()
-	v, err := s.devWallet(ctx)
+	v, err := s.devWallet(ctx, &setup)
 	if err != nil {
 		return fmt.Errorf("making a wallet to try: %w", err)
 	}
@@ -52,6 +129,9 @@ func (cmd *serveCmd) dev(ctx context.Context, con *console, log zerolog.Logger) 
 		return err
 	}
 	v.URL = "http://" + listeners[0].Addr().String()
+	if plan.others != nil {
+		log.Warn().Stringer("address", listeners[len(listeners)-1].Addr()).Msg("IN THE CLEAR: whoever reaches this address reads the tokens and keys that pass; for tests alone, with a wallet that guards nothing")
+	}
 	v.Curl = fmt.Sprintf(`curl -s %s/v1/claims -H 'Authorization: Bearer %s' -H 'Content-Type: application/json' -d '{"requestedClaims":[{"type":"encryptionKey","salt":"notes"}]}'`, v.URL, v.AppToken)
 	if err := place.write(v); err != nil {
 		for _, l := range listeners {
@@ -81,9 +161,18 @@ func (cmd *serveCmd) devPlan(log zerolog.Logger) (listenPlan, error) {
 	plan, err := cmd.plan(log)
 	plan.drain = 0 // nobody else is there to go elsewhere
 	if err == nil && !plan.main.IP.IsLoopback() {
-		err = usagef("--dev listens on this machine alone")
+		err = withHint(usagef("--dev listens on this machine alone"), "for a test, --dev-listen answers other machines too, in the clear")
 	}
-	return plan, err
+	if err != nil || cmd.DevListen == "" {
+		return plan, err
+	}
+	if plan.others, err = net.ResolveTCPAddr("tcp", cmd.DevListen); err != nil {
+		return plan, usagef("--dev-listen takes HOST:PORT, as in 0.0.0.0:8080")
+	}
+	if ip := plan.others.IP; ip != nil && !ip.IsUnspecified() {
+		plan.hosts = append(plan.hosts, ip.String())
+	}
+	return plan, nil
 }
 
 // devService is what serve --dev shows: a wallet, and a token of each role.
@@ -121,9 +210,10 @@ Ask for a key, as the app would:
 	return nil
 }
 
-// devWallet makes an unlocked keystore with a wallet, and an app in it that is allowed every claim.
+// devWallet makes an unlocked keystore with a wallet, and an app in it that is allowed every claim
+// unless the setup says that the owner is asked.
 // All of it goes through the pipeline, as it would over HTTP.
-func (s *service) devWallet(ctx context.Context) (v devService, err error) {
+func (s *service) devWallet(ctx context.Context, setup *devSetup) (v devService, err error) {
 	// An age identity that nobody keeps: opening it takes no half second as a passphrase does.
 	identity, recipient, err := keystore.GenerateRecovery()
 	if err != nil {
@@ -131,6 +221,9 @@ func (s *service) devWallet(ctx context.Context) (v devService, err error) {
 	}
 	defer identity.Wipe()
 	text, operator := auth.FirstToken(s.store.Now())
+	if given, ok := setup.tokens[auth.Operator]; ok {
+		text, operator = given.First(s.store.Now())
+	}
 	if err := s.keystore.Init(ctx, []keystore.NewSlot{{Name: "dev", Recipient: recipient}}, operator); err != nil {
 		return v, err
 	}
@@ -138,8 +231,12 @@ func (s *service) devWallet(ctx context.Context) (v devService, err error) {
 		return v, err
 	}
 	v.OperatorToken = text
+	wallet, err := setup.wallet()
+	if err != nil {
+		return v, err
+	}
 	err = s.as(ctx, v.OperatorToken, func(c *auth.Caller) error {
-		made, err := s.wallets.Create(ctx, c, wallets.NewWallet{Name: "dev"})
+		made, err := s.wallets.Create(ctx, c, wallet)
 		if err == nil {
 			v.Wallet = made.Wallet
 			made.Words.Wipe()
@@ -152,7 +249,15 @@ func (s *service) devWallet(ctx context.Context) (v devService, err error) {
 	// The owner's token last: from then on the operator makes none for the wallet.
 	for _, role := range []auth.Role{auth.App, auth.Owner} {
 		err := s.as(ctx, v.OperatorToken, func(c *auth.Caller) error {
-			made, err := s.auth.CreateToken(ctx, c, auth.NewToken{Role: role, Wallet: v.Wallet, Name: "dev " + string(role)})
+			n := auth.NewToken{Role: role, Wallet: v.Wallet, Name: "dev " + string(role), Given: setup.tokens[role]}
+			if role == auth.App && n.Given.ID != "" {
+				app, err := n.Given.Application()
+				if err != nil {
+					return err
+				}
+				n.App = app.String()
+			}
+			made, err := s.auth.CreateToken(ctx, c, n)
 			switch {
 			case err != nil:
 				return err
@@ -167,11 +272,28 @@ func (s *service) devWallet(ctx context.Context) (v devService, err error) {
 			return v, err
 		}
 	}
+	if setup.ask {
+		return v, nil
+	}
 	err = s.as(ctx, v.OwnerToken, func(c *auth.Caller) error {
 		_, err := s.pipeline.SetPolicy(ctx, c, policy.Policy{Rules: []policy.Rule{{App: v.App, Claim: policy.Any, Decision: policy.Allow}}})
 		return err
 	})
 	return v, err
+}
+
+// wallet is the wallet to create, with copies of the words or of the seed.
+func (d *devSetup) wallet() (wallets.NewWallet, error) {
+	n := wallets.NewWallet{Name: "dev", Words: bytes.Clone(d.words.Reveal())}
+	if d.seed.IsZero() {
+		return n, nil
+	}
+	n.Seed = make([]byte, hex.DecodedLen(len(d.seed.Reveal())))
+	if _, err := hex.Decode(n.Seed, d.seed.Reveal()); err != nil {
+		clear(n.Seed)
+		return n, errors.New("the seed that was given is not 128 hex digits") // the error would hold a digit of it
+	}
+	return n, nil
 }
 
 // as calls f as the caller that a token names.
@@ -297,7 +419,7 @@ func ephemeral(ctx context.Context, out connect.ClientConfig, do func(*client.Cl
 		return err
 	}
 	defer s.close()
-	v, err := s.devWallet(ctx)
+	v, err := s.devWallet(ctx, &devSetup{})
 	if err != nil {
 		return fmt.Errorf("making the wallet: %w", err)
 	}

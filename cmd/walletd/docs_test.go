@@ -59,6 +59,7 @@ func TestReadmeIsShort(t *testing.T) {
 var runElsewhere = map[string]string{
 	"go test ./...":                          ".ci/run", // of which this test is a part
 	"walletd connect LINK --ephemeral --yes": "interop/didconnect/login.test.mjs",
+	"walletd serve --dev --dev-listen 0.0.0.0:8080 --host wallet --dev-words-file words --dev-token-file tokens": "cmd/walletd/testdata/serve_dev_listen.txt",
 }
 
 // TestCommandsInProse holds every command that a text names to the grammar: its words are commands, and

@@ -34,6 +34,7 @@ type listenPlan struct {
 	main    *net.TCPAddr
 	apps    *net.TCPAddr // nil: on main
 	metrics *net.TCPAddr // nil: on main alone
+	others  *net.TCPAddr // of serve --dev-listen: other machines, in the clear; else nil
 	tls     *tls.Config  // nil: in the clear
 	proxies []netip.Prefix
 	hosts   []string
@@ -136,7 +137,7 @@ func (p listenPlan) listen(ctx context.Context) ([]listener, error) {
 		address *net.TCPAddr
 		tls     *tls.Config
 		answers string
-	}{{p.main, p.tls, "all"}, {p.apps, p.tls, "apps"}, {p.metrics, nil, "metrics"}} {
+	}{{p.main, p.tls, "all"}, {p.apps, p.tls, "apps"}, {p.metrics, nil, "metrics"}, {p.others, nil, "all"}} {
 		address := one.address
 		if address == nil {
 			continue

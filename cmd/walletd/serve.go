@@ -33,6 +33,7 @@ type serveCmd struct {
 	AppWait        time.Duration `default:"2m" placeholder:"TIME" help:"How long an app may take to reply to an answer: some do what it is for before they reply. 2m if not given."`
 	LogLevel       string        `default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
 	Dev            bool          `help:"Try it: a throw-away store in ./.walletd-dev, one wallet, and tokens, all gone at the end."`
+	devFlags
 }
 
 func (cmd *serveCmd) Run(ctx context.Context, con *console, undone hardening) error {
@@ -52,6 +53,9 @@ func (cmd *serveCmd) Run(ctx context.Context, con *console, undone hardening) er
 	}
 	if cmd.Dev {
 		return cmd.dev(ctx, con, log)
+	}
+	if cmd.devFlags.given() {
+		return usagef("the flags that begin with --dev- belong to --dev")
 	}
 	url, err := cmd.url()
 	if err != nil {

@@ -9,6 +9,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"golang.org/x/crypto/sha3"
+
 	"walletd/internal/did"
 	"walletd/internal/ledger"
 	"walletd/internal/show"
@@ -23,6 +25,8 @@ type NewToken struct {
 	Name      string
 	ExpiresIn time.Duration
 	Origins   []string // of pages that may call with the token from a browser; of an app's token
+	// Given is the token's text where serve --dev is given it; zero generates the id and the secret.
+	Given GivenToken
 }
 
 // CreatedToken is a token that was created. Text is shown this once. It does not print.
@@ -61,8 +65,15 @@ func (a *Auth) CreateToken(ctx context.Context, c *Caller, n NewToken) (CreatedT
 	if n.ExpiresIn > 0 {
 		row.Expires = now.Add(n.ExpiresIn).Unix()
 	}
-	created := CreatedToken{ID: row.ID, Role: n.Role, Name: n.Name, Origins: n.Origins}
-	created.Text, row.Hash = newToken(n.Role, row.ID)
+	created := CreatedToken{Role: n.Role, Name: n.Name, Origins: n.Origins}
+	if n.Given.text == "" {
+		created.Text, row.Hash = newToken(n.Role, row.ID)
+	} else if n.Given.Role != n.Role {
+		return CreatedToken{}, Invalid("the given token is of another role")
+	} else {
+		created.Text, row.ID, row.Hash = n.Given.text, n.Given.ID, hashToken(n.Given.text)
+	}
+	created.ID = row.ID
 	if row.Expires != 0 {
 		created.Expires = time.Unix(row.Expires, 0)
 	}
@@ -243,4 +254,52 @@ func FirstToken(now time.Time) (text string, row store.Token) {
 	row = store.Token{ID: store.NewID(), Role: store.RoleOperator, Name: "first operator", Created: now.Unix(), MAC: []byte{}}
 	text, row.Hash = newToken(Operator, row.ID)
 	return text, row
+}
+
+// GivenToken is a token whose text somebody else chose, so that a set-up for tests has constants. It does not print.
+type GivenToken struct {
+	Role Role
+	ID   string
+	text string
+}
+
+// Format keeps the token's text out of logs.
+func (t GivenToken) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "token %s", t.ID) }
+
+// ErrGivenToken: the text is not that of a token.
+var ErrGivenToken = errors.New("a token is wd_<role>_<id>_<secret>: a role operator, owner or app, an id of at most 64, and a secret of 16 to 80 letters (a to z) and digits")
+
+// ParseGivenToken reads the text of a token, wd_<role>_<id>_<secret>. The error is ErrGivenToken.
+func ParseGivenToken(text string) (GivenToken, error) {
+	parts := strings.Split(text, "_")
+	if len(text) > maxToken || len(parts) != 4 || parts[0] != tokenPrefix {
+		return GivenToken{}, ErrGivenToken
+	}
+	t := GivenToken{Role: Role(parts[1]), ID: parts[2], text: text}
+	switch t.Role {
+	case Operator, Owner, App:
+	default:
+		return GivenToken{}, ErrGivenToken
+	}
+	other := func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') }
+	if secret := parts[3]; t.ID == "" || len(t.ID) > 64 || len(secret) < 16 || len(secret) > 80 || strings.ContainsFunc(t.ID+secret, other) {
+		return GivenToken{}, ErrGivenToken
+	}
+	return t, nil
+}
+
+// Application returns an application DID that follows from the id of the token, so that its app has the same keys
+// whenever the token and the wallet are the same. Nobody has the key of that DID.
+func (t GivenToken) Application() (did.DID, error) {
+	h := sha3.New256()
+	h.Write([]byte("walletd given app v1\x00"))
+	h.Write([]byte(t.ID))
+	return did.FromPublicKey(h.Sum(nil), did.Type{Role: did.RoleApplication, Key: did.Ed25519, Hash: did.SHA3})
+}
+
+// First is FirstToken with the given text, which must be an operator's.
+func (t GivenToken) First(now time.Time) (text string, row store.Token) {
+	_, row = FirstToken(now)
+	row.ID, row.Hash = t.ID, hashToken(t.text)
+	return t.text, row
 }
