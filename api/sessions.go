@@ -70,7 +70,8 @@ type Session struct {
 	Cookies      json.RawMessage `json:"cookies,omitempty"`
 	Storages     json.RawMessage `json:"storages,omitempty"`
 	Response     json.RawMessage `json:"response,omitempty"`
-	Credential   string          `json:"credential,omitempty"` // id of a credential that came with the end
+	Credential   string          `json:"credential,omitempty"` // id of a credential or asset that came with the end
+	Asset        string          `json:"asset,omitempty"`      // id of an asset that came beside the credential
 	SentAt       time.Time       `json:"sentAt,omitzero"`      // while it is answering: since when the app is at work
 	CreatedAt    time.Time       `json:"createdAt"`
 	ExpiresAt    time.Time       `json:"expiresAt"`

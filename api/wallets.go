@@ -95,7 +95,9 @@ type Credential struct {
 	Issuer     string    `json:"issuer,omitempty"`
 	IssuerName string    `json:"issuerName,omitempty"`
 	Parent     string    `json:"parent,omitempty"` // of an asset
-	Tag        string    `json:"tag,omitempty"`
+	Title      string    `json:"title,omitempty"`  // of a passport
+	Role       string    `json:"role,omitempty"`   // of a passport: its holder's role at the app that issued it
+	Tag        string    `json:"tag,omitempty"`    // the owner's or the app's that handed it over, or else the credential's own
 	IssuedAt   time.Time `json:"issuedAt,omitzero"`
 	ExpiresAt  time.Time `json:"expiresAt,omitzero"`
 	From       string    `json:"from,omitempty"` // app that handed it over; "" if the owner put it in

@@ -19,7 +19,7 @@ type credentialsCmd struct {
 func (con *console) printCredential(c api.Credential) {
 	con.fields([2]string{"id", c.ID}, [2]string{"kind", c.Kind}, [2]string{"did", c.DID}, [2]string{"types", strings.Join(c.Types, ", ")},
 		[2]string{"belongs to", c.Owner}, [2]string{"issuer", c.Issuer}, [2]string{"calls itself", c.IssuerName}, [2]string{"parent", c.Parent},
-		[2]string{"tag", c.Tag}, [2]string{"from", c.From}, [2]string{"issued", day(c.IssuedAt)}, [2]string{"until", day(c.ExpiresAt)},
+		[2]string{"title", c.Title}, [2]string{"role", c.Role}, [2]string{"tag", c.Tag}, [2]string{"from", c.From}, [2]string{"issued", day(c.IssuedAt)}, [2]string{"until", day(c.ExpiresAt)},
 		[2]string{"kept since", day(c.StoredAt)})
 }
 
@@ -32,8 +32,8 @@ type credentialsListCmd struct {
 // Run lists credentials and assets.
 func (cmd *credentialsListCmd) Run(ctx context.Context, c *client.Client, out *console) error {
 	l, err := c.Wallet(cmd.Wallet).Credentials(ctx, cmd.page())
-	return table(out, l, err, "KIND TYPES ISSUER DID ID", func(h api.Credential) []string {
-		return []string{h.Kind, strings.Join(h.Types, ","), h.Issuer, h.DID, h.ID}
+	return table(out, l, err, "KIND TYPES TITLE TAG ISSUER DID ID", func(h api.Credential) []string {
+		return []string{h.Kind, strings.Join(h.Types, ","), h.Title, h.Tag, h.Issuer, h.DID, h.ID}
 	})
 }
 

@@ -45,7 +45,7 @@ func (con *console) printWholeSession(s api.Session) {
 		con.fields([2]string{string(m.By) + " says", strings.TrimSpace("you are at " + m.Name + " " + m.Link)})
 	}
 	con.fields([2]string{"id", s.ID}, [2]string{"wallet", s.Wallet}, [2]string{"app", s.App}, [2]string{"calls itself", s.AppName},
-		[2]string{"at", s.Origin}, [2]string{"approval", s.Approval}, [2]string{"credential", s.Credential},
+		[2]string{"at", s.Origin}, [2]string{"approval", s.Approval}, [2]string{"credential", s.Credential}, [2]string{"asset", s.Asset},
 		[2]string{"followed", s.Previous}, [2]string{"followed by", s.Next},
 		[2]string{"opened", day(s.CreatedAt)}, [2]string{"until", day(s.ExpiresAt)}, [2]string{"ended", day(s.EndedAt)})
 }

@@ -78,7 +78,7 @@ func fits(f approvals.FilterView, h wallets.Holding) bool {
 		return false
 	}
 	return anyOf(f.Types, h.Types...) && anyOf(f.TrustedIssuers, h.Issuer) && anyOf(f.TrustedParents, h.Parent) &&
-		anyOf(f.Owners, h.Owner) && equal(f.Target, h.DID) && equal(f.Address, h.DID) && equal(f.Tag, h.Tag)
+		anyOf(f.Owners, h.Owner) && equal(f.Target, h.DID) && equal(f.Address, h.DID) && (equal(f.Tag, h.Tag) || f.Tag == h.Said().Tag)
 }
 
 // shownFilter returns a filter with the app's words made plain.

@@ -72,14 +72,19 @@ func (l *leased) storeCredential(ctx context.Context, v verified, e *ending) err
 	if err := l.setRequest(ctx, v); err != nil {
 		return err
 	}
-	var stored wallets.HoldingView
+	var stored []wallets.HoldingView
 	err = l.retryUnavailable(ctx, func() (err error) {
 		stored, err = l.Wallets.StoreCredential(ctx, l.caller, e.Response)
 		return err
 	})
+	if len(stored) > 0 {
+		e.Credential = stored[0].ID
+	}
+	if len(stored) > 1 {
+		e.Asset = stored[1].ID
+	}
 	switch {
 	case err == nil:
-		e.Credential = stored.ID
 	case did.CodeOf(err) != "":
 		e.Code = did.CodeOf(err)
 	case errors.Is(err, auth.ErrInput):

@@ -64,7 +64,8 @@ type ending struct {
 	Cookies     json.RawMessage `json:"cookies,omitempty"`
 	Storages    json.RawMessage `json:"storages,omitempty"`
 	Response    json.RawMessage `json:"response,omitempty"`
-	Credential  string          `json:"credential,omitempty"` // id of a credential that came with the last reply and was stored
+	Credential  string          `json:"credential,omitempty"` // id of a credential or asset that came with the last reply and was stored
+	Asset       string          `json:"asset,omitempty"`      // id of the asset that came beside a credential and was stored
 }
 
 // Party is one side of a session.
@@ -104,7 +105,8 @@ type View struct {
 	// NextWorkflow and NextURL are for a browser: the wallet never opens them.
 	NextWorkflow, NextURL       string
 	Cookies, Storages, Response json.RawMessage
-	Credential                  string // id of a credential that came with the last reply
+	Credential                  string // id of a credential or asset that came with the last reply and was stored
+	Asset                       string // id of the asset that came beside a credential and was stored
 	// Sent is when the answer was sent; zero in other states than Answering.
 	Sent                    time.Time
 	Created, Expires, Ended time.Time
@@ -115,7 +117,7 @@ func view(row store.Session, c content) View {
 		ID: row.ID, Wallet: row.Wallet, State: State(row.State), Code: c.End.Code, Text: c.End.Text, AppStatus: c.End.Status, Unconfirmed: c.End.Unconfirmed,
 		AppName: c.Name, Origin: origin(c.URL), Account: c.Account, Approval: row.Approval, Skew: c.Skew,
 		Previous: c.Previous, Next: c.End.Next, NextWorkflow: c.End.Workflow, NextURL: c.End.URL,
-		Cookies: c.End.Cookies, Storages: c.End.Storages, Response: c.End.Response, Credential: c.End.Credential,
+		Cookies: c.End.Cookies, Storages: c.End.Storages, Response: c.End.Response, Credential: c.End.Credential, Asset: c.End.Asset,
 		Created: time.Unix(row.Created, 0), Expires: time.Unix(row.Expires, 0),
 	}
 	if m := c.Member; m != nil {

@@ -29,7 +29,8 @@ func (s *Server) setProfile(ctx context.Context, c *call, in api.Profile) (api.P
 
 func credentialOf(v wallets.HoldingView) api.Credential {
 	return api.Credential{
-		ID: v.ID, Kind: v.Kind, DID: v.DID, Owner: v.Owner, Types: v.Types, Issuer: v.Issuer, IssuerName: v.IssuerName, Parent: v.Parent, Tag: v.Tag,
+		ID: v.ID, Kind: v.Kind, DID: v.DID, Owner: v.Owner, Types: v.Types, Issuer: v.Issuer, IssuerName: v.IssuerName, Parent: v.Parent, Title: v.Title, Role: v.Role,
+		Tag:      v.Tag,
 		IssuedAt: utc(v.Issued), ExpiresAt: utc(v.Expires), From: v.From, StoredAt: utc(v.Stored),
 	}
 }

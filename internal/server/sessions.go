@@ -13,7 +13,7 @@ func sessionOf(v connect.View) api.Session {
 		ID: v.ID, Wallet: v.Wallet, State: api.SessionState(v.State), Code: v.Code, Text: v.Text, TextBy: api.Party(v.TextBy), AppStatus: v.AppStatus, Unconfirmed: v.Unconfirmed,
 		App: v.App, AppName: v.AppName, Member: memberOf(v), Origin: v.Origin, Account: v.Account, Approval: v.Approval, SkewSeconds: v.Skew.Seconds(),
 		Previous: v.Previous, Next: v.Next, NextWorkflow: v.NextWorkflow, NextURL: v.NextURL,
-		Cookies: v.Cookies, Storages: v.Storages, Response: v.Response, Credential: v.Credential,
+		Cookies: v.Cookies, Storages: v.Storages, Response: v.Response, Credential: v.Credential, Asset: v.Asset,
 		SentAt: utc(v.Sent), CreatedAt: utc(v.Created), ExpiresAt: utc(v.Expires), EndedAt: utc(v.Ended),
 	}
 }

@@ -47,12 +47,16 @@ func TestCredentialsOfAllVersionsOfTheOfficialPackageAreKept(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var is struct{ Issuer struct{ ID, Name string } }
+			var is struct {
+				Issuer            struct{ ID, Name string }
+				CredentialSubject struct{ Passport struct{ Name, Title string } }
+			}
 			if err := json.Unmarshal(all[name], &is); err != nil {
 				t.Fatal(err)
 			}
-			if v.Issuer != is.Issuer.ID || v.IssuerName != is.Issuer.Name {
-				t.Errorf("kept as issued by %s, %q", v.Issuer, v.IssuerName)
+			passport := is.CredentialSubject.Passport
+			if v.Issuer != is.Issuer.ID || v.IssuerName != is.Issuer.Name || v.Title != passport.Title || v.Role != passport.Name || v.Tag != "kyc-tag" {
+				t.Errorf("kept is %+v", v)
 			}
 		})
 	}
@@ -101,6 +105,42 @@ func TestAProofThatIsNotTheIssuersIsNone(t *testing.T) {
 			}
 			_, err = f.Wallets.PutCredential(t.Context(), f.As(f.Owner), data, "")
 			fixture.WantCode(t, err, "credential_invalid")
+		})
+	}
+}
+
+func TestACredentialsOwnTagCounts(t *testing.T) {
+	f, all := arcblock(t)
+	put := func(name, tag string) {
+		t.Helper()
+		v, err := f.Wallets.PutCredential(t.Context(), f.As(f.Owner), all[name], tag)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tag == "" {
+			tag = "kyc-tag"
+		}
+		if v.Tag != tag {
+			t.Errorf("listed with the tag %q, want %q", v.Tag, tag)
+		}
+	}
+	put(oldCredential, "")
+	put(taggedCredential, "work")
+	for filter, title := range map[string]string{
+		`"tag":"work"`: "Member",
+		`"filters":[{"tag":"kyc-tag","trustedIssuers":["zNKkP8NazmNz8mfpCrM7MyQ2HAcrSJkeSjUe"]}]`: "Owner",
+		`"filters":[{"tag":"kyc-tag","trustedIssuers":["zNKayBzpztx2G9hLroegAc5vLdCaviwgYdeT"]}]`: "Member", // by its own tag, although it has the owner's too
+		`"tag":"other"`: "",
+	} {
+		t.Run(filter, func(t *testing.T) {
+			p := f.Pending(f.AppToken(fixture.Notes), `{"type":"verifiableCredential","challenge":"A1B2C3D4E5F60718",`+filter+`}`)
+			got := ""
+			if presents := f.Approval(p.ID).Claims[0].Presents; presents != nil {
+				got = presents.Title
+			}
+			if got != title {
+				t.Errorf("presents %q, want %q", got, title)
+			}
 		})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"walletd/internal/did"
@@ -57,6 +58,41 @@ func readCredential(data json.RawMessage, now time.Time) (Holding, error) {
 		return Holding{}, badCredential("the credential has expired")
 	}
 	return h, nil
+}
+
+// Said is what a credential says that is not stored beside it. It is all empty for an asset.
+type Said struct {
+	Tag   string // the credential's own
+	Title string // of a passport
+	Role  string // of a passport: its holder's role at the app that issued it
+	// Same is a hash, in hex, of what the credential says, who says it, and of whom, but not of its times: two
+	// credentials with the same hash are worth the same to an app.
+	Same string
+}
+
+// Said parses what the credential says.
+func (h Holding) Said() Said {
+	var s Said
+	o, err := did.ParseObject(h.Data)
+	if err != nil {
+		return s
+	}
+	if tag, _ := o.Text("tag"); isTag(tag) {
+		s.Tag = tag
+	}
+	subject, err := did.ParseObject(o["credentialSubject"])
+	if err != nil {
+		return s
+	}
+	what := any(subject)
+	if passport, err := did.ParseObject(subject["passport"]); err == nil {
+		s.Title, _ = passport.Text("title")
+		if s.Role, _ = passport.Text("name"); s.Role != "" {
+			what = s.Role
+		}
+	}
+	s.Same, _ = Contents([]any{slices.Sorted(slices.Values(h.Types)), h.Issuer, h.Owner, what})
+	return s
 }
 
 // IsExpired reports whether the credential has expired at now.

@@ -2,6 +2,7 @@ package wallets
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/hex"
 	"encoding/json"
@@ -35,7 +36,7 @@ type Holding struct {
 	Issuer     string    `json:"issuer,omitempty"`
 	IssuerName string    `json:"issuerName,omitempty"`
 	Parent     string    `json:"parent,omitempty"` // of an asset
-	Tag        string    `json:"tag,omitempty"`
+	Tag        string    `json:"tag,omitempty"`    // from the owner, or from the app that handed it out
 	Issued     time.Time `json:"issued,omitzero"`
 	Expires    time.Time `json:"expires,omitzero"`
 	From       string    `json:"from,omitempty"` // DID of the app that handed it out; "" if the owner stored it
@@ -69,7 +70,9 @@ type HoldingView struct {
 	Issuer     string    `json:"issuer,omitempty"`
 	IssuerName string    `json:"issuerName,omitempty"`
 	Parent     string    `json:"parent,omitempty"`
-	Tag        string    `json:"tag,omitempty"`
+	Title      string    `json:"title,omitempty"` // of a passport
+	Role       string    `json:"role,omitempty"`  // of a passport: its holder's role at the app that issued it
+	Tag        string    `json:"tag,omitempty"`   // the owner's or the handing app's, or else the credential's own
 	Issued     time.Time `json:"issuedAt,omitzero"`
 	Expires    time.Time `json:"expiresAt,omitzero"`
 	From       string    `json:"from,omitempty"`
@@ -78,9 +81,11 @@ type HoldingView struct {
 
 // View returns the holding as the wallet's owner sees it.
 func (h Holding) View() *HoldingView {
+	said := h.Said()
 	v := &HoldingView{
 		ID: h.ID(), Kind: h.Kind, DID: show.Plain(h.DID, show.MaxName), Owner: h.Owner, Issuer: h.Issuer, IssuerName: show.Plain(h.IssuerName, show.MaxName),
-		Parent: h.Parent, Tag: show.Plain(h.Tag, show.MaxName), Issued: h.Issued, Expires: h.Expires, From: h.From, Stored: h.Stored,
+		Parent: h.Parent, Title: show.Plain(said.Title, show.MaxName), Role: show.Plain(said.Role, show.MaxName), Tag: show.Plain(cmp.Or(h.Tag, said.Tag), show.MaxName),
+		Issued: h.Issued, Expires: h.Expires, From: h.From, Stored: h.Stored,
 	}
 	for _, name := range h.Types {
 		v.Types = append(v.Types, show.Plain(name, show.MaxName))
@@ -219,11 +224,13 @@ func (w *Wallets) PutAsset(ctx context.Context, c *auth.Caller, n NewAsset) (Hol
 }
 
 func readTag(tag string) (string, error) {
-	if len(tag) > maxItem || !show.IsShowable(tag) {
+	if !isTag(tag) {
 		return "", auth.Invalid("a tag is text of at most %d bytes", maxItem)
 	}
 	return tag, nil
 }
+
+func isTag(text string) bool { return len(text) <= maxItem && show.IsShowable(text) }
 
 // holdsAccount returns the refusal account_not_held if the account is not the wallet's.
 func (w *Wallets) holdsAccount(ctx context.Context, c *auth.Caller, address string) error {
@@ -235,30 +242,57 @@ func (w *Wallets) holdsAccount(ctx context.Context, c *auth.Caller, address stri
 }
 
 // StoreCredential stores the attachment of a session's last reply (DID Connect reference d.11): a genuine
-// credential whose subject is an account of the wallet, or an asset of this session's account. The subject may be
-// another account than the session's: an app that is launched hands the owner's passport to the account that its
-// keyPair claim has just created. It needs no approval, and is recorded. Storing the same attachment again changes nothing. Refusals: credential_invalid.
-func (w *Wallets) StoreCredential(ctx context.Context, c *auth.Caller, attachment json.RawMessage) (HoldingView, error) {
+// credential whose subject is an account of the wallet, an asset of this session's account, or both. The subject may
+// be another account than the session's: an app that is launched hands the owner's passport to the account that its
+// keyPair claim has just created. It needs no approval, and is recorded. Storing the same attachment again changes
+// nothing. It returns what the wallet now holds of the attachment, the credential first, also with an error: if one
+// part is refused, the other is stored all the same. Refusals: credential_invalid.
+func (w *Wallets) StoreCredential(ctx context.Context, c *auth.Caller, attachment json.RawMessage) ([]HoldingView, error) {
 	if c.Session == nil || c.Session.Account == "" {
-		return HoldingView{}, auth.ErrForbidden
+		return nil, auth.ErrForbidden
 	}
 	o, err := did.ParseObject(attachment)
 	if err != nil {
-		return HoldingView{}, badCredential("the attachment is not a JSON object without duplicate members")
+		return nil, badCredential("the attachment is not a JSON object without duplicate members")
 	}
 	if how, _ := o.Text("disposition"); how != "attachment" {
-		return HoldingView{}, badCredential("the reply's response is not an attachment")
+		return nil, badCredential("the reply's response is not an attachment")
 	}
-	h, err := readAttachment(o, c.Session.Account, w.store.Now())
-	if err != nil {
-		return HoldingView{}, err
+	asset, _ := o.Text("assetId")
+	what, _ := o.Text("type")
+	data := o["data"]
+	withData := what == "VerifiableCredential" && len(data) > 0 && string(data) != "null"
+	if !withData && asset == "" {
+		return nil, badCredential("this wallet stores credentials and assets only")
 	}
+	var stored []HoldingView
+	var refusals []error
+	store := func(h Holding, err error) {
+		if err == nil {
+			var v HoldingView
+			if v, err = w.storeHanded(ctx, c, o, h); err == nil {
+				stored = append(stored, v)
+			}
+		}
+		refusals = append(refusals, err)
+	}
+	if withData {
+		store(readCredential(data, w.store.Now()))
+	}
+	if asset != "" {
+		store(readAsset(asset, c.Session.Account))
+	}
+	return stored, errors.Join(refusals...)
+}
+
+// storeHanded stores one holding of an attachment.
+func (w *Wallets) storeHanded(ctx context.Context, c *auth.Caller, attachment did.Object, h Holding) (HoldingView, error) {
 	if err := w.holdsAccount(ctx, c, h.Owner); did.CodeOf(err) != "" {
 		return HoldingView{}, badCredential("the credential's subject is not an account of this wallet")
 	} else if err != nil {
 		return HoldingView{}, err
 	}
-	if tag, _ := o.Text("tag"); len(tag) <= maxItem && show.IsShowable(tag) {
+	if tag, _ := attachment.Text("tag"); isTag(tag) {
 		h.Tag = tag
 	}
 	h.From = c.App.String()
@@ -267,24 +301,16 @@ func (w *Wallets) StoreCredential(ctx context.Context, c *auth.Caller, attachmen
 		if old, err := ledger.Open[Holding](ctx, c.Wallet, row); err == nil && bytes.Equal(old.Content().Data, h.Data) && old.Content().Tag == h.Tag {
 			return *old.Content().View(), nil
 		}
-	} else if !errors.Is(err, store.ErrNotFound) {
-		return HoldingView{}, fmt.Errorf("looking for the credential: %w", err)
 	}
 	return w.putHolding(ctx, c, h)
 }
 
-func readAttachment(o did.Object, account string, now time.Time) (Holding, error) {
-	if asset, _ := o.Text("assetId"); asset != "" {
-		named, err := did.Parse(asset)
-		if err != nil {
-			return Holding{}, badCredential("the asset in the attachment has no valid address")
-		}
-		return Holding{Kind: KindAsset, DID: named.Address(), Owner: account}, nil
+func readAsset(address, account string) (Holding, error) {
+	asset, err := did.Parse(address)
+	if err != nil {
+		return Holding{}, badCredential("the asset in the attachment has no valid address")
 	}
-	if what, _ := o.Text("type"); what != "VerifiableCredential" {
-		return Holding{}, badCredential("this wallet stores credentials and assets only")
-	}
-	return readCredential(o["data"], now)
+	return Holding{Kind: KindAsset, DID: asset.Address(), Owner: account}, nil
 }
 
 func badCredential(why string) error { return did.Refuse("credential_invalid", why) }

@@ -238,10 +238,11 @@ func TestWhatASessionHandsOver(t *testing.T) {
 	f.MustReplay(s, "", approvals.Choice{})
 	session := f.SessionCaller(s, fixture.Alice)
 	t.Run("is kept and recorded without asking, once", func(t *testing.T) {
-		v, err := f.Wallets.StoreCredential(t.Context(), session, handed)
-		if err != nil {
-			t.Fatal(err)
+		all, err := f.Wallets.StoreCredential(t.Context(), session, handed)
+		if err != nil || len(all) != 1 {
+			t.Fatal(all, err)
 		}
+		v := all[0]
 		if v.Kind != "credential" || v.Issuer != fixture.DemoIssuer || v.Owner != fixture.Alice || v.Tag != "badge-1" || v.From != "did:abt:"+fixture.DemoIssuer {
 			t.Errorf("kept is %+v", v)
 		}
@@ -250,7 +251,7 @@ func TestWhatASessionHandsOver(t *testing.T) {
 		}
 		before := len(f.EventKinds())
 		again, err := f.Wallets.StoreCredential(t.Context(), session, handed)
-		if diff := cmp.Diff(v, again); err != nil || diff != "" || len(f.EventKinds()) != before {
+		if diff := cmp.Diff(all, again); err != nil || diff != "" || len(f.EventKinds()) != before {
 			t.Errorf("the second time: %v %s", err, diff)
 		}
 		got, data, err := f.Wallets.Holding(t.Context(), f.As(f.Owner), v.ID)
@@ -260,15 +261,31 @@ func TestWhatASessionHandsOver(t *testing.T) {
 	})
 	t.Run("can be an asset of the session's account", func(t *testing.T) {
 		v, err := f.Wallets.StoreCredential(t.Context(), session, json.RawMessage(`{"disposition":"attachment","type":"asset","assetId":"`+fixture.Ticket+`"}`))
-		if err != nil || v.Kind != "asset" || v.DID != fixture.Ticket || v.Owner != fixture.Alice {
+		if err != nil || len(v) != 1 || v[0].Kind != "asset" || v[0].DID != fixture.Ticket || v[0].Owner != fixture.Alice {
 			t.Errorf("%+v, %v", v, err)
+		}
+	})
+	t.Run("can be a credential and an asset", func(t *testing.T) {
+		v, err := f.Wallets.StoreCredential(t.Context(), session, changed(t, handed, func(whole, _ map[string]any) { whole["assetId"] = fixture.Ticket }))
+		if err != nil || len(v) != 2 || v[0].Kind != "credential" || v[1].Kind != "asset" || v[1].DID != fixture.Ticket || v[1].Tag != v[0].Tag {
+			t.Errorf("%+v, %v", v, err)
+		}
+	})
+	t.Run("is kept as far as it is genuine", func(t *testing.T) {
+		v, err := f.Wallets.StoreCredential(t.Context(), session, changed(t, handed, func(whole, data map[string]any) {
+			whole["assetId"] = fixture.Ticket
+			data["more"] = 1
+		}))
+		fixture.WantCode(t, err, "credential_invalid")
+		if len(v) != 1 || v[0].Kind != "asset" {
+			t.Errorf("kept is %+v", v)
 		}
 	})
 	t.Run("can be about another account of the wallet", func(t *testing.T) {
 		issuer := fixture.NewPeer(t, 7)
 		other := f.AccountAddress(fixture.Another)
 		v, err := f.Wallets.StoreCredential(t.Context(), session, json.RawMessage(`{"disposition":"attachment","type":"VerifiableCredential","data":`+string(issuer.Issue(t, "z2iPassport", other, ""))+`}`))
-		if err != nil || v.Owner != other || other == fixture.Alice {
+		if err != nil || len(v) != 1 || v[0].Owner != other || other == fixture.Alice {
 			t.Errorf("%+v, %v", v, err)
 		}
 	})
