@@ -43,6 +43,7 @@ type Caller struct {
 	// CertificateEnds is when the certificate of an agent ends, in unix seconds; 0 without one.
 	CertificateEnds int64
 
+	chain       string // the type of chain that the signed request names in chainInfo, "" if none
 	signed      *signedRequest
 	certificate *delegation.Connect // of an agent, else nil
 	origins     []string            // of pages that may call with the token
@@ -65,6 +66,10 @@ func (c *Caller) Challenge() string {
 	}
 	return c.challenge
 }
+
+// Chain returns the type of chain that a signed request or a session's request names in chainInfo (reference d.3),
+// "" without one.
+func (c *Caller) Chain() string { return c.chain }
 
 // Close wipes the wallet's keys.
 func (c *Caller) Close() {
@@ -120,11 +125,13 @@ type Requester struct {
 	Challenge string        `json:"challenge,omitempty"` // that the answer must carry
 	// CertificateEnds bounds the grants for an agent: unix seconds, 0 for no agent.
 	CertificateEnds int64 `json:"certificateEnds,omitempty"`
+	// Chain is Caller.Chain.
+	Chain string `json:"chain,omitempty"`
 }
 
 // Requester returns what an approval seals of the caller.
 func (c *Caller) Requester() Requester {
-	return Requester{c.Token, c.Session.facts(), c.Challenge(), c.CertificateEnds}
+	return Requester{c.Token, c.Session.facts(), c.Challenge(), c.CertificateEnds, c.chain}
 }
 
 // As returns the requester of an approval as a Caller, so that the wallet's owner can read the request again. Both
@@ -132,7 +139,7 @@ func (c *Caller) Requester() Requester {
 func (c *Caller) As(r Requester, requester string, app, agent did.DID) *Caller {
 	return &Caller{
 		Role: App, Token: r.Token, RequesterID: requester, WalletID: c.WalletID, App: app, Agent: agent, Session: r.Session.session(),
-		CertificateEnds: r.CertificateEnds, challenge: r.Challenge, Wallet: c.Wallet, callerRow: c.callerRow, Epoch: c.Epoch,
+		CertificateEnds: r.CertificateEnds, challenge: r.Challenge, chain: r.Chain, Wallet: c.Wallet, callerRow: c.callerRow, Epoch: c.Epoch,
 	}
 }
 

@@ -71,7 +71,7 @@ func (a *Auth) SessionCaller(ctx context.Context, s Session) (*Caller, error) {
 	}
 	c := &Caller{
 		Role: App, RequesterID: "session:" + s.ID, App: s.Connect.App, Agent: s.Connect.Agent,
-		Name: appName(s.Connect.Token.Body), Session: &s, callerRow: &store.CallerRow{},
+		Name: appName(s.Connect.Token.Body), chain: ChainType(s.Connect.Token.Body), Session: &s, callerRow: &store.CallerRow{},
 	}
 	if s.Connect.Certificate != nil {
 		c.certificate, c.CertificateEnds = &s.Connect, s.Connect.Certificate.Expires.Unix()

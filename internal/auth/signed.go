@@ -73,7 +73,7 @@ func (a *Auth) AuthenticateSigned(ctx context.Context, r SignedRequest) (*Caller
 	if err != nil {
 		return nil, nil, err
 	}
-	c := &Caller{Role: App, App: conn.App, Agent: conn.Agent, Name: appName(body), signed: signed}
+	c := &Caller{Role: App, App: conn.App, Agent: conn.Agent, Name: appName(body), chain: ChainType(body), signed: signed}
 	if conn.Certificate != nil {
 		c.CertificateEnds = conn.Certificate.Expires.Unix()
 		c.certificate = &conn
@@ -234,6 +234,17 @@ func appName(body did.Object) string {
 		return ""
 	}
 	name, _ := info.Text("name")
+	return name
+}
+
+// ChainType returns the type that chainInfo names in the body of a request (reference d.3), or in a claim of an older
+// app; "" if it names none.
+func ChainType(o did.Object) string {
+	info, err := did.ParseObject(o["chainInfo"])
+	if err != nil {
+		return ""
+	}
+	name, _ := info.Text("type")
 	return name
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 
+	"walletd/internal/auth"
 	"walletd/internal/consent"
 	"walletd/internal/did"
 	"walletd/internal/wallets"
@@ -25,11 +26,26 @@ func authPrincipal() consent.Type {
 			if target != "" {
 				p.Target, err = did.Parse(target)
 			} else {
-				p.Type, err = readTargetType(asked)
+				err = readType(asked, &p)
 			}
 			return consent.Parsed{Principal: &p, Read: readAuthPrincipal}, err
 		},
 	}
+}
+
+// readType parses the type of account that is asked for. Without targetType the chain implies it, which newer apps
+// name in the request, and older ones in the claim.
+func readType(asked did.Object, p *consent.Principal) (err error) {
+	if p.Type, err = readTargetType(asked); err != nil || namesType(asked) {
+		return err
+	}
+	switch auth.ChainType(asked) {
+	case "":
+		p.ByChain = true
+	case consent.ChainEthereum:
+		p.Type = did.EthereumType()
+	}
+	return nil
 }
 
 func readAuthPrincipal(_ context.Context, req *consent.Request, c *consent.Claim) error {
@@ -43,13 +59,18 @@ func readAuthPrincipal(_ context.Context, req *consent.Request, c *consent.Claim
 // readTargetType parses the type of the account that is requested; without one it is did.AccountType.
 func readTargetType(o did.Object) (did.Type, error) {
 	t := did.AccountType()
-	raw, present := o["targetType"]
-	if !present || bytes.Equal(raw, []byte("null")) {
+	if !namesType(o) {
 		return t, nil
 	}
-	members, err := did.ParseObject(raw)
+	members, err := did.ParseObject(o["targetType"])
 	if err != nil {
 		return t, did.Malformed("targetType must be an object", err)
 	}
 	return did.ParseType(members)
+}
+
+// namesType reports whether a claim has the member targetType.
+func namesType(o did.Object) bool {
+	raw, present := o["targetType"]
+	return present && !bytes.Equal(raw, []byte("null"))
 }

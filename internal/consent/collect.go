@@ -175,6 +175,7 @@ func (p *Pipeline) recheckApproved(ctx context.Context, c *auth.Caller, a approv
 		return nil, verdict{}, p.Refuse(ctx, c, err)
 	}
 	req := p.newRequest(c, claims, choice)
+	req.chain = a.Content().Chain // of the request; a signed collection may name none
 	if err := req.read(ctx); err != nil {
 		return nil, verdict{}, p.Refuse(ctx, c, err)
 	}

@@ -31,6 +31,7 @@ type Request struct {
 	Wallets *wallets.Wallets
 
 	pipeline       *Pipeline
+	chain          string  // the type of chain that the request names, or ""
 	registered     bool    // the app has a token in the wallet, or the owner has approved it
 	notHeldAccount did.DID // the account asked for, if the wallet does not hold it; no answer is made then
 	newAccount     bool    // Account is new: it is stored together with the outcome
@@ -43,7 +44,7 @@ type Request struct {
 
 // newRequest returns a request of claims that were parsed.
 func (p *Pipeline) newRequest(c *auth.Caller, claims []*Claim, choice approvals.Choice) *Request {
-	return &Request{pipeline: p, Store: p.store, Wallets: p.wallets, Caller: c, Now: p.store.Now(), claims: claims, choice: choice}
+	return &Request{pipeline: p, Store: p.store, Wallets: p.wallets, Caller: c, chain: c.Chain(), Now: p.store.Now(), claims: claims, choice: choice}
 }
 
 // parse parses the claims of a request or, if stored is set, those that an approval stores. It looks
@@ -234,6 +235,9 @@ func (req *Request) findPrincipal(ctx context.Context, c *Claim, p Principal) (e
 		}
 	}
 	if wanted.IsZero() {
+		if p.ByChain && req.chain == ChainEthereum {
+			p.Type = did.EthereumType()
+		}
 		req.Account, req.newAccount, err = req.pipeline.auth.FindAccount(ctx, req.Caller, p.Type)
 		return err
 	}

@@ -56,7 +56,13 @@ type Parsed struct {
 type Principal struct {
 	Target did.DID
 	Type   did.Type
+	// ByChain says that the claim names no type, so that it follows from the chain that the request names
+	// (reference f.1): for ChainEthereum it is an Ethereum account, else Type.
+	ByChain bool
 }
+
+// ChainEthereum is the type of chain that implies an Ethereum account.
+const ChainEthereum = "ethereum"
 
 // vocabulary holds the claim types of a pipeline by name.
 type vocabulary map[string]Type

@@ -119,6 +119,11 @@ func AccountType() Type {
 	return Type{Role: RoleAccount, Key: Ed25519, Hash: SHA3}
 }
 
+// EthereumType is the type of an Ethereum account: account/ethereum/keccak.
+func EthereumType() Type {
+	return Type{Role: RoleAccount, Key: Ethereum, Hash: Keccak}
+}
+
 // String gives "role/key/hash", as in "account/ed25519/sha3".
 func (t Type) String() string {
 	return t.Role.String() + "/" + t.Key.String() + "/" + t.Hash.String()
