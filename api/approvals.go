@@ -25,7 +25,7 @@ type ApprovalsQuery struct {
 	Cursor string        `json:"cursor,omitempty" max:"512"`
 }
 
-// Approval is a request that waits for the person, or was decided. Texts of the app are hostile
+// Approval is a request that waits for the owner, or was decided. Texts of the app are hostile
 // and made safe to show: controls are escaped, and they are cut to a length.
 type Approval struct {
 	ID        string          `json:"id"`
@@ -39,7 +39,7 @@ type Approval struct {
 	Account   string          `json:"account"`           // address that would answer
 	Claims    []ApprovalClaim `json:"claims"`
 	Unusual   []string        `json:"unusual"` // never null
-	Reason    string          `json:"reason"`  // why the person is asked
+	Reason    string          `json:"reason"`  // why the owner is asked
 	CreatedAt time.Time       `json:"createdAt"`
 	ExpiresAt time.Time       `json:"expiresAt"`
 	DecidedAt time.Time       `json:"decidedAt,omitzero"`
@@ -55,14 +55,14 @@ type Requester struct {
 	CallsItself string `json:"callsItself,omitempty"` // nobody has confirmed it
 }
 
-// ApprovalClaim is a claim as the person sees it.
+// ApprovalClaim is a claim as the owner sees it.
 type ApprovalClaim struct {
 	Type        ClaimName        `json:"type"`
 	Description string           `json:"description"`
 	Account     string           `json:"account"`
 	Salt        *SaltShown       `json:"salt,omitempty"`
 	Delegation  *DelegationShown `json:"delegation,omitempty"`
-	MFACode     []int            `json:"mfaCode,omitempty"` // as received; the person picks the one the app shows
+	MFACode     []int            `json:"mfaCode,omitempty"` // as received; the owner picks the one the app shows
 	Items       []ItemShown      `json:"items,omitempty"`   // of a profile
 	Text        *TextShown       `json:"text,omitempty"`    // of a signature
 	Agreement   *AgreementShown  `json:"agreement,omitempty"`
@@ -132,7 +132,7 @@ type Filter struct {
 	AcquireURL     string   `json:"acquireUrl,omitempty"` // where the app says to get one
 }
 
-// Choice is how the person approves.
+// Choice is how the owner approves.
 type Choice struct {
 	MFACode int `json:"mfaCode,omitempty"` // the number that the app showed
 	// Account is another of the app's own accounts, for an authPrincipal without target.

@@ -48,7 +48,7 @@ type AskSigned struct {
 	AuthInfo string `json:"authInfo" min:"1" max:"65536"`
 }
 
-// Every claim may have a description for the person, of at most 4096 bytes; an mfaCode of three
+// Every claim may have a description for the owner, of at most 4096 bytes; an mfaCode of three
 // numbers from 10 to 99, of which the app shows one; and a meta of any JSON, which is echoed. Members
 // that a claim does not have here are echoed too.
 
@@ -98,7 +98,7 @@ type SignatureClaim struct {
 	Meta        json.RawMessage `json:"meta,omitempty"`
 }
 
-// AgreementClaim asks that the person agree to what a digest names.
+// AgreementClaim asks that the owner agree to what a digest names.
 type AgreementClaim struct {
 	Type        ClaimName       `json:"type"` // ClaimAgreement
 	Description string          `json:"description,omitempty"`
@@ -280,7 +280,7 @@ type AssetOrVCAnswer struct {
 type KeyPairAnswer struct {
 	Type    ClaimName  `json:"type"`
 	Secret  SecretText `json:"secret"`  // base58btc: 64 bytes for ed25519, 32 for others
-	UserDID string     `json:"userDid"` // the person's account at the new application
+	UserDID string     `json:"userDid"` // the owner's account at the new application
 	UserPK  string     `json:"userPk"`
 }
 
@@ -296,7 +296,7 @@ type SignedAnswer struct {
 	Version   string `json:"version,omitempty"` // "1.0.0" of a sealed answer
 }
 
-// Pending is the answer 202: the person is asked.
+// Pending is the answer 202: the owner is asked.
 type Pending struct {
 	ID        string    `json:"id"`     // to collect the answer by; also the id of the approval
 	Status    string    `json:"status"` // "pending"
@@ -306,6 +306,6 @@ type Pending struct {
 
 // CollectQuery is the query of GET /v1/claims/{id}.
 type CollectQuery struct {
-	// Wait is for how many seconds the request is held while the person has not decided.
+	// Wait is for how many seconds the request is held while the owner has not decided.
 	Wait int `json:"wait,omitempty" max:"30"`
 }

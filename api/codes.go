@@ -22,7 +22,7 @@ const (
 	CodeHostRefused                 Code = "host_refused"                    // 421: The service does not answer to this Host.
 	CodeIdempotencyMismatch         Code = "idempotency_mismatch"            // 422: This Idempotency-Key was used with another body.
 	CodeLocked                      Code = "locked"                          // 423: The keystore is locked.
-	CodeRateLimited                 Code = "rate_limited"                    // 429: Too many calls, or too many questions that wait.
+	CodeRateLimited                 Code = "rate_limited"                    // 429: Too many calls, or too many requests that wait.
 	CodeBusy                        Code = "busy"                            // 429: Another unlock is under way.
 	CodeInternal                    Code = "internal"                        // 500: Ours.
 	CodeUnavailable                 Code = "unavailable"                     // 503: The database does not answer.
@@ -46,10 +46,10 @@ const (
 	CodeNotEncrypted                Code = "not_encrypted"                   // 422: The account data holds no copies.
 	CodeNoUsableCopy                Code = "no_usable_copy"                  // 422: No copy opens with a key of the app.
 	CodeDenied                      Code = "denied"                          // 403: A rule denies it.
-	CodeRejected                    Code = "rejected"                        // 403: The person said no.
+	CodeRejected                    Code = "rejected"                        // 403: The owner rejected the request.
 	CodeAppUnknown                  Code = "app_unknown"                     // 403: The wallet's owner revoked the app.
 	CodeExpired                     Code = "expired"                         // 410: Not answered, or not collected, in time.
-	CodeChanged                     Code = "changed"                         // 409: What the answer would hold is not what the person was shown.
+	CodeChanged                     Code = "changed"                         // 409: What the answer would hold is not what the owner was shown.
 	CodeAlreadyDecided              Code = "already_decided"                 // 409: Somebody answered it first.
 	CodeChoiceInvalid               Code = "choice_invalid"                  // 422: The choice does not fit what was asked.
 	CodePolicyInvalid               Code = "policy_invalid"                  // 422: A rule is not valid.
@@ -108,7 +108,7 @@ const (
 	CodeDelegationRoleMissing       Code = "delegation_role_missing"         // 403: It gives no role DIDConnectAgent.
 	CodeDelegationClaimNotAllowed   Code = "delegation_claim_not_allowed"    // 403: It does not cover this claim.
 	CodeAccountNotHeld              Code = "account_not_held"                // 403: The wallet does not hold the account.
-	CodeCredentialNotHeld           Code = "credential_not_held"             // 403: The wallet holds nothing that fits. The person has seen the question.
+	CodeCredentialNotHeld           Code = "credential_not_held"             // 403: The wallet holds nothing that fits. The owner has seen the request.
 	CodeCredentialInvalid           Code = "credential_invalid"              // 400: The credential is not genuine, or not about an account of the wallet.
 	CodeTextIsAToken                Code = "text_is_a_token"                 // 403: Signing this could give away the account: it is a token, or a credential.
 	CodeBlindSignature              Code = "blind_signature"                 // 403: What is to be signed cannot be shown as text.

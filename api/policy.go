@@ -69,7 +69,7 @@ type Grant struct {
 	UsesLeft  *int64    `json:"usesLeft,omitempty"` // nil: no number was set
 }
 
-// AppEntry is an app that the person has approved or named.
+// AppEntry is an app that the owner has approved or named.
 type AppEntry struct {
 	App       string    `json:"app"`
 	Name      string    `json:"name,omitempty"` // the owner's own name for it
@@ -82,7 +82,7 @@ type AppName struct {
 	Name string `json:"name" form:"name"`
 }
 
-// Delegation is a delegation that the person has approved.
+// Delegation is a delegation that the owner has approved.
 type Delegation struct {
 	Hash       string    `json:"hash"` // SHA3-256 of the token, hex
 	From       string    `json:"from"`

@@ -20,7 +20,7 @@ const (
 	SessionWaiting   SessionState = "waiting"
 	SessionAnswering SessionState = "answering" // the answer was sent, and the app is at work
 	SessionDone      SessionState = "done"
-	SessionDeclined  SessionState = "declined" // by the person, or by the wallet, then with a code
+	SessionDeclined  SessionState = "declined" // by the owner, or by the wallet, then with a code
 	SessionRefused   SessionState = "refused"  // the wallet stopped, with a code
 	SessionFailed    SessionState = "failed"   // the app said so, with its text
 	SessionExpired   SessionState = "expired"

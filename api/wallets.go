@@ -26,7 +26,7 @@ type Wallet struct {
 	CreatedAt time.Time `json:"createdAt"`
 	Owned     bool      `json:"owned"`  // an owner token was made
 	Rounds    int       `json:"rounds"` // of SHA3-256 in an encryptionKey
-	// Strangers says that signed requests of apps that were never approved are put to the person.
+	// Strangers says that signed requests of apps that were never approved are shown to the owner.
 	Strangers bool `json:"strangers"`
 	Damaged   bool `json:"damaged,omitempty"` // its row does not open
 }
@@ -73,7 +73,7 @@ type DerivedKey struct {
 	Key SecretText `json:"key"` // 32 bytes in base58btc with its z
 }
 
-// Profile is what the person tells about themselves; an item that is "" is not there.
+// Profile is what the owner tells about themselves; an item that is "" is not there.
 type Profile struct {
 	FullName  string `json:"fullName,omitempty" max:"1000"`
 	Email     string `json:"email,omitempty" max:"1000"`

@@ -11,7 +11,7 @@ import (
 )
 
 // Ask asks for claims with an app's token: each is an object such as an api.EncryptionKeyClaim, or a
-// json.RawMessage. All are decided together. A *PendingError says that the person was asked: show
+// json.RawMessage. All are decided together. A *PendingError says that the owner was asked: show
 // them its Code, and collect the answer by its ID.
 func (c *Client) Ask(ctx context.Context, claims ...any) (api.Answered, error) {
 	var ask api.Ask
@@ -25,7 +25,7 @@ func (c *Client) Ask(ctx context.Context, claims ...any) (api.Answered, error) {
 	return call[api.Answered](ctx, c, request{method: "POST", path: "/v1/claims", body: ask})
 }
 
-// Collect gets the answer to what was asked, with the token that asked. It is given once the person
+// Collect gets the answer to what was asked, with the token that asked. It is given once the owner
 // has approved, for 2 minutes; before, the error is a *PendingError. Wait is how long the service
 // holds the request meanwhile, in whole seconds, at most 30.
 func (c *Client) Collect(ctx context.Context, id string, wait time.Duration) (api.Answered, error) {
@@ -33,7 +33,7 @@ func (c *Client) Collect(ctx context.Context, id string, wait time.Duration) (ap
 	return call[api.Answered](ctx, c, request{method: "GET", path: "/v1/claims/" + segment(id), query: query})
 }
 
-// Await collects until the person has decided. If the context has a deadline and nobody has decided
+// Await collects until the owner has decided. If the context has a deadline and nobody has decided
 // by then, the error is the last *PendingError: the answer can still be collected.
 func (c *Client) Await(ctx context.Context, id string) (api.Answered, error) {
 	var last error

@@ -18,7 +18,7 @@
 //
 //   - *api.Problem: the service refused. Its Code is kept as it came, also one that this package
 //     does not know. A refusal changed nothing.
-//   - *PendingError: the person was asked, and has not answered.
+//   - *PendingError: the owner was asked, and has not answered.
 //   - *UnreachableError: there was no answer; whether the request took effect is not known.
 //   - *AnswerError: something answered that is not walletd.
 //   - api.ErrNotText: a secret that is passed in is not UTF-8, which JSON would change; nothing was sent.
@@ -156,11 +156,11 @@ func (e *AnswerError) Error() string {
 	return fmt.Sprintf("the service answered %d %s", e.Status, e.Why)
 }
 
-// PendingError says that the person was asked. It is no failure: there is no answer yet.
+// PendingError says that the owner was asked. It is no failure: there is no answer yet.
 type PendingError struct{ api.Pending }
 
 // Error says that nobody has answered.
-func (e *PendingError) Error() string { return "the person has not answered yet" }
+func (e *PendingError) Error() string { return "the owner has not answered yet" }
 
 // request is one exchange.
 type request struct {

@@ -125,7 +125,7 @@ func TestRefusals(t *testing.T) {
 			_, ok := errors.AsType[*AnswerError](err)
 			return ok
 		}},
-		"says that the person was asked": {http.StatusAccepted, `{"id":"abc","status":"pending","code":"K7MPQ2","expiresAt":"2026-01-01T00:05:00Z"}`, func(err error) bool {
+		"says that the owner was asked": {http.StatusAccepted, `{"id":"abc","status":"pending","code":"K7MPQ2","expiresAt":"2026-01-01T00:05:00Z"}`, func(err error) bool {
 			p, ok := errors.AsType[*PendingError](err)
 			return ok && p.ID == "abc" && p.Code == "K7MPQ2"
 		}},

@@ -101,7 +101,7 @@ func (w *Wallet) Derive(ctx context.Context, d api.Derive) (api.DerivedKey, erro
 	return inWallet[api.DerivedKey](ctx, w, request{method: "POST", path: "/derive", body: d})
 }
 
-// Profile returns what the person tells apps about themselves, where they or a rule say so.
+// Profile returns what the owner tells apps about themselves, where they or a rule say so.
 func (w *Wallet) Profile(ctx context.Context) (api.Profile, error) {
 	return inWallet[api.Profile](ctx, w, request{method: "GET", path: "/profile"})
 }

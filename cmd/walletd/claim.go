@@ -18,10 +18,10 @@ type claimCmd struct {
 	asApp
 	Type           string        `default:"encryptionKey" enum:"encryptionKey,authPrincipal,profile,signature,agreement,verifiableCredential,asset,assetOrVC,keyPair,prepareTx" placeholder:"TYPE" help:"What to ask for: encryptionKey, authPrincipal, profile, signature, agreement, verifiableCredential, asset, assetOrVC, keyPair or prepareTx."`
 	Salt           *string       `placeholder:"TEXT" help:"The salt of an encryptionKey."`
-	Description    string        `placeholder:"TEXT" help:"What the person is told."`
+	Description    string        `placeholder:"TEXT" help:"What the owner is told."`
 	DelegationFile string        `placeholder:"FILE" type:"path" help:"File with the delegation by which the owner of another account lets this app have its key."`
 	With           string        `placeholder:"JSON" help:"More members of the claim, as a JSON object: --type profile --with '{\"items\":[\"fullName\"]}'."`
-	Wait           time.Duration `placeholder:"5m" help:"Wait so long for the person, if they are asked."`
+	Wait           time.Duration `placeholder:"5m" help:"Wait so long for the owner, if they are asked."`
 	Collect        string        `placeholder:"ID" help:"Ask nothing new: collect the answer to what was asked before."`
 	Signed         string        `placeholder:"FILE" type:"path" help:"Ask, or with --collect collect, by a request that the app has signed, without a token: {\"appPk\",\"authInfo\"}. - reads the standard input."`
 }
@@ -29,13 +29,13 @@ type claimCmd struct {
 // Help is what claim --help says besides.
 func (claimCmd) Help() string {
 	return `The answer is printed: the key of an encryptionKey, the account of an authPrincipal, any other claim as JSON.
-If the person has to be asked, it prints what waits and exits with 3; --wait waits, --collect collects later.`
+If the owner has to be asked, it prints what waits and exits with 3; --wait waits, --collect collects later.`
 }
 
 // Validate refuses flags that do not go together.
 func (cmd *claimCmd) Validate() error {
 	if len(cmd.Collect) == 6 {
-		return usagef("--collect takes the id that stood beside the code: the code is for the person")
+		return usagef("--collect takes the id that stood beside the code: the code is for the owner")
 	}
 	if cmd.Signed != "" && (cmd.Salt != nil || cmd.With != "" || cmd.DelegationFile != "") {
 		return usagef("--signed has the claims in it: leave the others out")
@@ -61,7 +61,7 @@ func (cmd *claimCmd) Run(ctx context.Context, c *client.Client, out *console) er
 	}
 	answer, err := cmd.ask(ctx, c)
 	if p, ok := errors.AsType[*client.PendingError](err); ok {
-		out.notef("Waiting for the person, who sees the code %s, until %s.\n", shown(p.Code), day(p.ExpiresAt))
+		out.notef("Waiting for the owner, who sees the code %s, until %s.\n", shown(p.Code), day(p.ExpiresAt))
 		if cmd.Wait > 0 {
 			waiting, cancel := context.WithTimeout(ctx, cmd.Wait)
 			defer cancel()
@@ -170,7 +170,7 @@ func (con *console) printAnswer(a api.Answered) {
 	con.notef("%s\n", shown(a.Reason))
 }
 
-// pending shows what waits for the person, if that is what an error says, with the id in the hint of
+// pending shows what waits for the owner, if that is what an error says, with the id in the hint of
 // what to do next; any other error is passed on.
 func (con *console) pending(err error, hint string) error {
 	p, ok := errors.AsType[*client.PendingError](err)

@@ -11,7 +11,7 @@ import (
 	"walletd/api/client"
 )
 
-// connectCmd opens the link that an app shows, shows what the app asks for, asks the person at the
+// connectCmd opens the link that an app shows, shows what the app asks for, asks the owner at the
 // terminal, and prints the outcome.
 type connectCmd struct {
 	remote
@@ -133,7 +133,7 @@ func (cmd *connectCmd) follow(ctx context.Context, out *console, c *client.Clien
 	}
 }
 
-// decide shows an approval and decides it as the person says, or as the flags do.
+// decide shows an approval and decides it as the owner says, or as the flags do.
 func (cmd *connectCmd) decide(ctx context.Context, out *console, c *client.Client, id string) error {
 	a, err := c.Approval(ctx, id)
 	if err != nil {

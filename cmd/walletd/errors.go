@@ -17,7 +17,7 @@ const (
 	exitOK      = 0
 	exitFailed  = 1 // refused, or failed
 	exitUsage   = 2 // the command line is not one
-	exitPending = 3 // the person has not answered
+	exitPending = 3 // the owner has not answered
 )
 
 // hintError is an error and what to try next.
@@ -175,7 +175,7 @@ func problemHints() map[api.Code]string {
 		api.CodePassphraseShort:    "choose one of 12 characters or more, as of several words",
 		api.CodeLastSlot:           "add another first: walletd keystore slot add",
 		api.CodeHostRefused:        "serve answers to its own address; name others with serve --host NAME",
-		api.CodeRejected:           "the same request is not put to the person again for 10 minutes",
+		api.CodeRejected:           "the same request is not put to the owner again for 10 minutes",
 		api.CodeDenied:             "the wallet's owner can see why: walletd policy test",
 		api.CodeAppUnknown:         "the wallet's owner makes a token for the app: walletd token create --role app",
 		api.CodeExpired:            "ask again: walletd claim",

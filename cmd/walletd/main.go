@@ -36,7 +36,7 @@ type commands struct {
 	Token       tokenCmd       `cmd:"" help:"Who may call: create, list, revoke tokens."`
 	Connect     connectCmd     `cmd:"" help:"Open the link that an app shows, and be the wallet at its other end."`
 	Sessions    sessionsCmd    `cmd:"" help:"DID Connect sessions: list, show, cancel."`
-	Approvals   approvalsCmd   `cmd:"" help:"What waits for the person: list, show, approve, reject."`
+	Approvals   approvalsCmd   `cmd:"" help:"What waits for the owner: list, show, approve, reject."`
 	Grants      grantsCmd      `cmd:"" help:"Approvals that are remembered: list, revoke."`
 	Apps        appsCmd        `cmd:"" help:"Apps that were approved or named: list, name, remove."`
 	Delegations delegationsCmd `cmd:"" help:"Delegations that were approved: list, revoke."`
@@ -99,7 +99,7 @@ func run(args []string) int {
 func newParser(c *commands, con *console, options ...kong.Option) (*kong.Kong, error) {
 	return kong.New(c, append(options,
 		kong.Name("walletd"),
-		kong.Description("A wallet that runs as a service. It keeps master keys sealed on disk, and gives a key away only when the person, or a rule the person set, said yes."),
+		kong.Description("A wallet that runs as a service. It keeps master keys sealed on disk, and gives a key away only when the owner, or a rule the owner set, said yes."),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
 		kong.Writers(os.Stdout, os.Stderr),
 		kong.Bind(con),

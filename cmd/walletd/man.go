@@ -134,7 +134,7 @@ func (p *roff) ofItself(root *kong.Node) {
 		{exitOK, "It is done."},
 		{exitFailed, "It failed, or the service refused it. The standard error says why, and what to try next; with --json as one JSON object."},
 		{exitUsage, "The command line is not valid."},
-		{exitPending, "The person has been asked and has not answered yet."},
+		{exitPending, "The owner has been asked and has not answered yet."},
 	} {
 		p.macro("TP")
 		p.line(fmt.Sprintf(`\fB%d\fR`, e.code))

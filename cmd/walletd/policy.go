@@ -35,7 +35,7 @@ func (con *console) printPolicy(p api.Policy) {
 		rows[i] = []string{strconv.Itoa(i + 1), decision, r.App, string(r.Claim), salt}
 	}
 	con.Table("RULE DECISION APP CLAIM SALT", rows)
-	con.notef("The first rule that matches wins; without one the person is asked.\n")
+	con.notef("The first rule that matches wins; without one the owner is asked.\n")
 	if off > 0 {
 		con.notef("%d rules came back off with a backup and count for nothing: walletd policy confirm turns them on.\n", off)
 	}

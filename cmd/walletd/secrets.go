@@ -42,10 +42,10 @@ func etagOf(ctx context.Context, s *client.Secrets, name string) (string, error)
 	return "", withHint(errors.New("there is no such secret"), "walletd secret list shows what there is")
 }
 
-// showAsked is show for what the person may be asked about first.
+// showAsked is show for what the owner may be asked about first.
 func showAsked[T any](out *console, v T, err error, human func(T)) error {
 	if p, ok := errors.AsType[*client.PendingError](err); ok {
-		out.notef("The person is asked, who sees the code %s, until %s.\n", shown(p.Code), day(p.ExpiresAt))
+		out.notef("The owner is asked, who sees the code %s, until %s.\n", shown(p.Code), day(p.ExpiresAt))
 		return out.pending(err, "repeat this command within 2 minutes of the approval of %s")
 	}
 	return show(out, v, err, human)
@@ -176,7 +176,7 @@ type findKeyCmd struct {
 	asOwner
 	ofApp
 	File string `arg:"" type:"path" help:"Descriptions of keys in JSON, by their ids: {\"abc\":{\"algorithm\",\"iv\",\"mac\"}}, each the content of m.secret_storage.key.abc. - reads the standard input."`
-	Name string `placeholder:"NAME" help:"The secret that the key is wanted for, for the person who is asked."`
+	Name string `placeholder:"NAME" help:"The secret that the key is wanted for, for the owner who is asked."`
 }
 
 // Run shows the key that fits.

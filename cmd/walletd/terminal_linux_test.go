@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// terminal is a pseudo-terminal with a program on it, from the side of the person.
+// terminal is a pseudo-terminal with a program on it, from the side of the owner.
 type terminal struct {
 	t   *testing.T
 	pty *os.File

@@ -117,7 +117,7 @@ type walletSetCmd struct {
 	Wallet           string `arg:"" optional:"" help:"Address of the wallet. An owner's own, if not given."`
 	Name             string `help:"A name for people."`
 	Rounds           int    `placeholder:"N" help:"Rounds of SHA3-256 in an encryptionKey, 1 or 3. Every known app expects 1; another number changes every key."`
-	UnregisteredApps string `enum:"ask,refuse," default:"" placeholder:"ask|refuse" help:"What becomes of a signed request of an app that has no token in the wallet and was never approved: the person is asked, or it is refused."`
+	UnregisteredApps string `enum:"ask,refuse," default:"" placeholder:"ask|refuse" help:"What becomes of a signed request of an app that has no token in the wallet and was never approved: the owner is asked, or it is refused."`
 }
 
 // Validate refuses a command that changes nothing.

@@ -48,7 +48,7 @@ func (s *Server) collected(ctx context.Context, c *call, wait time.Duration) (an
 	return c.outcome(out, err)
 }
 
-// outcome is the answer to what was asked: 200 with what was given, 202 with the question.
+// outcome is the answer to what was asked: 200 with what was given, 202 with the approval.
 func (c *call) outcome(out consent.Outcome, err error) (any, error) {
 	switch {
 	case err != nil:

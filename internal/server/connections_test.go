@@ -53,7 +53,7 @@ func (s *sender) answer() int {
 	return answer.StatusCode
 }
 
-// waits sends a request that waits for the person, and returns when it does. A connection on which
+// waits sends a request that waits for the owner, and returns when it does. A connection on which
 // nothing was read yet may have to make room for the one that looks: then it is made again.
 func (s *sender) waits(w *wallettest.Wallet, id, token string, n int) {
 	s.t.Helper()
@@ -119,7 +119,7 @@ func TestConnectionsHaveABound(t *testing.T) {
 	}
 	w.MustReject(asked.Text("code"))
 	if got := waiting.answer(); got != 403 {
-		t.Errorf("one that waited for the person gets %d", got)
+		t.Errorf("one that waited for the owner gets %d", got)
 	}
 	if !strings.Contains(string(w.Do("GET", "/metrics", "", nil).Must(200).Body), `walletd_limited_total{limit="connections_idle"}`) || !strings.Contains(w.Log.String(), `"limit":"connections_idle"`) {
 		t.Error("neither the metrics nor the log say that connections are dropped")

@@ -258,7 +258,7 @@ func TestQuestionsAndAnswersEnd(t *testing.T) {
 	notes.Ask(notesKey...).Must(202)
 }
 
-// Waiting ends with the person's word, not with its time.
+// Waiting ends with the owner's word, not with its time.
 func TestCollectWaitsForThePerson(t *testing.T) {
 	t.Parallel()
 	w := wallettest.New(t)

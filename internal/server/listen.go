@@ -30,7 +30,7 @@ const defaultIdle = 2 * time.Minute
 // more, and each answer ends its connection. Listeners stay open until the context of Serve ends.
 func (s *Server) Drain() { s.draining.Store(true) }
 
-// Serve answers on a listener until ctx ends. Then the listener closes, those who wait for a person
+// Serve answers on a listener until ctx ends. Then the listener closes, those who wait for an owner
 // are answered at once, and what is under way has 18 s to finish before it is cut off. With a TLS
 // configuration (see Certificates) it speaks TLS. It returns nil after a stop. Whoever is to lose
 // no request calls Drain some time before.

@@ -180,7 +180,7 @@ func TestStopDrains(t *testing.T) {
 	asked := notes.Ask(notesKey...).Must(202)
 	address, stop := serve(t, w, nil)
 
-	// A request that waits for the person is answered at the stop, not cut off.
+	// A request that waits for the owner is answered at the stop, not cut off.
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
 		t.Fatal(err)
@@ -206,7 +206,7 @@ func TestStopDrains(t *testing.T) {
 		t.Errorf("got %d %s", answer.StatusCode, body)
 	}
 	if time.Since(began) > 20*time.Second {
-		t.Error("the stop waited for the person")
+		t.Error("the stop waited for the owner")
 	}
 	if _, err := net.Dial("tcp", address); err == nil {
 		t.Error("it still listens")

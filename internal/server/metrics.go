@@ -87,7 +87,7 @@ func (m *Metrics) gauge(name string, read func() float64) {
 
 // helps say what each metric of walletd's own is.
 var helps = map[string]string{
-	"walletd_approvals_waiting":                    "Approvals that wait for a person, of all replicas.",
+	"walletd_approvals_waiting":                    "Approvals that wait for an owner, of all replicas.",
 	"walletd_build_info":                           "The build that runs; always 1.",
 	"walletd_certificate_expiry_timestamp_seconds": "When the TLS certificate in use expires, in unix seconds.",
 	"walletd_claims_total":                         "What came of claims and of other work on wallets, by outcome.",
@@ -104,7 +104,7 @@ var helps = map[string]string{
 	"walletd_sessions_open":                        "DID Connect sessions that have not ended, of all replicas.",
 	"walletd_store_up":                             "1 while the store takes writes, as was last found out.",
 	"walletd_unlocked":                             "1 while the keystore is unlocked in this process.",
-	"walletd_waiting":                              "Requests that wait for a person, or for events.",
+	"walletd_waiting":                              "Requests that wait for an owner, or for events.",
 }
 
 // write writes the metrics as Prometheus reads them.

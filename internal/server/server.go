@@ -97,7 +97,7 @@ type Server struct {
 	rates     rates
 	idle      time.Duration
 	draining  atomic.Bool
-	waiting   atomic.Int64 // requests that wait for a person
+	waiting   atomic.Int64 // requests that wait for an owner
 	waits     shares       // of those that may wait
 	streams   shares       // of events
 	huge      hugeBodies
