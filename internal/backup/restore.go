@@ -12,6 +12,7 @@ import (
 	"walletd/internal/keystore"
 	"walletd/internal/ledger"
 	"walletd/internal/policy"
+	"walletd/internal/secret"
 	"walletd/internal/secrets"
 	"walletd/internal/store"
 	"walletd/internal/wallets"
@@ -20,15 +21,14 @@ import (
 // Restoration describes a wallet to restore: the backup, and the wallet's words or, for a wallet without words, its
 // seed. Restore wipes words and seed.
 type Restoration struct {
+	secret.Redacted
+
 	Words []byte // a BIP-39 phrase, or nil
 	Seed  []byte // 64 bytes, or nil
 	File  []byte
 	// WithoutRecord leaves out the audit log, because the store has another audit log of this wallet.
 	WithoutRecord bool
 }
-
-// Format keeps words and seed out of logs.
-func (Restoration) Format(f fmt.State, _ rune) { fmt.Fprint(f, "Restoration{…}") }
 
 // RestoredWallet is a wallet that was restored.
 type RestoredWallet struct {

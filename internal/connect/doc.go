@@ -1,16 +1,16 @@
 // Package connect is the wallet's side of DID Connect: it takes a session from its link to its end (DID Connect
 // reference d, e, g and l).
 //
-//	link -> Open -> a row -> Advance, again and again -> done, declined, refused, failed …
+//	link -> Open -> a row -> advance, again and again -> done, declined, refused, failed …
 //
-//	Advance reads the row, takes the one step that is due, and writes the row:
+//	advance reads the row, takes the one step that is due, and writes the row:
 //	  no request yet     fetch it                                (client.go, reply.go)
 //	  a request          request consent                         -> waiting, or an answer
 //	  waiting            collect what the owner decided          -> an answer, or a decline
 //	  an answer          posting set durably, POST, read reply   -> a request, or the end
 //
 // A session is one row, which holds, sealed, all that is needed to continue it. After a restart, the session continues
-// with one more Advance. An app runs its code each time it receives an answer, also when it is the same answer again
+// with one more advance. An app runs its code each time it receives an answer, also when it is the same answer again
 // (reference d.5), so an answer is posted once: the row is leased and says posting before a byte is sent, and a session
 // whose row says posting after a crash ends as unknown.
 //

@@ -286,3 +286,20 @@ func (f *fixture) account(app string) {
 		f.t.Fatal(err)
 	}
 }
+
+// Advance takes a session through its steps until it waits for the owner or has ended. It may be called at any time,
+// and does only what is due. If somebody else has the session's lease, the error is store.ErrChanged.
+func (s *Sessions) Advance(ctx context.Context, id string) error {
+	row, err := s.Store.Session(ctx, id)
+	if err != nil {
+		return fmt.Errorf("advancing a session: %w", err)
+	}
+	if row.Ended != 0 {
+		return nil
+	}
+	l, err := s.acquireLease(ctx, row)
+	if err != nil {
+		return fmt.Errorf("advancing session %s: %w", id, err)
+	}
+	return l.runLeased(ctx, l.advance)
+}

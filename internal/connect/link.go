@@ -17,16 +17,11 @@ const maxLink = 32 << 10
 // ErrLink is returned for a text that is not the link of a DID Connect session.
 var ErrLink = errors.New("not a DID Connect link")
 
-// ParseLink returns the url in a deep link, in every variant of DID Connect reference d.1. The link may have any host
+// parseLink returns the url in a deep link, and the parameters that stand beside it, in every variant of DID Connect reference d.1. The link may have any host
 // and scheme, because nothing is ever sent there; its url may be encoded once or twice; other parameters are ignored. The
 // link may also be the address of a web wallet with the deep link as its url (reference o). The result is absolute, http
-// or https, and as the app wrote it, without its fragment. Errors are ErrLink.
-func ParseLink(link string) (string, error) {
-	inner, _, err := parseLink(link)
-	return inner, err
-}
-
-// parseLink is ParseLink, and also returns the parameters of the deep link.
+// or https, and as the app wrote it, without its fragment. Errors are
+// ErrLink.
 func parseLink(link string) (inner string, beside url.Values, err error) {
 	action, query, err := readLink(link)
 	if err == nil && action == actionLogin {

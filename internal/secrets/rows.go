@@ -16,6 +16,7 @@ import (
 	"walletd/internal/did"
 	"walletd/internal/keystore"
 	"walletd/internal/ledger"
+	"walletd/internal/secret"
 	"walletd/internal/secretstorage"
 	"walletd/internal/store"
 )
@@ -112,6 +113,8 @@ func (r rows) putSecret(ctx context.Context, old store.Secret, content Content) 
 // NewSecret is a secret to store: its value, or account data with a copy under one of the app's keys. Match says which
 // secret it replaces.
 type NewSecret struct {
+	secret.Redacted
+
 	Name  string
 	Value []byte
 	Raw   json.RawMessage // instead of Value
@@ -148,9 +151,6 @@ func (m Match) revision(ctx context.Context, rows rows, name string) (string, er
 	}
 	return "another", nil
 }
-
-// Format keeps the value out of logs.
-func (NewSecret) Format(f fmt.State, _ rune) { fmt.Fprint(f, "NewSecret{…}") }
 
 // sealSecret sets the account data of a request, and the key that opens it.
 func (rows rows) sealSecret(ctx context.Context, account store.Account, s NewSecret, r *writeRequest) error {
