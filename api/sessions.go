@@ -21,10 +21,10 @@ const (
 	SessionAnswering SessionState = "answering" // the answer was sent, and the app is at work
 	SessionDone      SessionState = "done"
 	SessionDeclined  SessionState = "declined" // by the owner, or by the wallet, then with a code
-	SessionRefused   SessionState = "refused"  // the wallet stopped, with a code
+	SessionRefused   SessionState = "refused"  // the wallet stopped before it answered, with a code
 	SessionFailed    SessionState = "failed"   // the app said so, with its text
 	SessionExpired   SessionState = "expired"
-	SessionUnknown   SessionState = "unknown" // an answer was posted and its reply was lost
+	SessionUnknown   SessionState = "unknown" // an answer was posted, and its reply was lost or, with a code, cannot be used
 )
 
 // Party is one side of a session.

@@ -215,7 +215,7 @@ func readJSON(con *console, name, what, hint string) (json.RawMessage, error) {
 		defer file.Close()
 		in = file
 	}
-	const most = 64 << 10
+	const most = 256 << 10 // a credential has up to 128 KiB
 	b, err := io.ReadAll(io.LimitReader(in, most+1))
 	switch {
 	case err != nil:

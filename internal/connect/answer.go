@@ -124,6 +124,9 @@ func (l *leased) readReply(resp response) (verified, error) {
 		}
 		l.channel, l.content.SharedKey = channel, shared
 	}
+	if err == nil && !v.final && len(resp.body) > maxReply {
+		return verified{}, did.Refuse("reply_unsigned", fmt.Sprintf("a request of an app is larger than %d KiB", maxReply>>10))
+	}
 	w.SharedKey, w.Version = "", ""
 	l.content.Reply, l.content.Came, l.content.Sealed, l.content.Skew = &w, e.now.UnixMilli(), sealed, e.skew
 	return v, err
@@ -192,7 +195,8 @@ func (l *leased) retryConsent(ctx context.Context) error {
 	})
 }
 
-// refuse ends the session without a reply to the app.
+// refuse ends the session without a message to the app. Where the app was answered before, that cannot be undone: the
+// session is then not called refused, and its text says what was lost.
 func (l *leased) refuse(ctx context.Context, err error) error {
 	refusal, ok := errors.AsType[*did.Refusal](err)
 	if !ok {
@@ -202,7 +206,11 @@ func (l *leased) refuse(ctx context.Context, err error) error {
 	if status, ok := errors.AsType[*statusError](err); ok {
 		e.Status = status.code
 	}
-	return l.end(ctx, Refused, e)
+	if !l.content.Answered {
+		return l.end(ctx, Refused, e)
+	}
+	e.Text = "The answer was sent and is not sent again. The app's reply to it cannot be used, and what came with it is lost: " + e.Text + "."
+	return l.end(ctx, Unknown, e)
 }
 
 // declineFor declines the request because of a refusal. Any other error it returns as it is.
@@ -248,16 +256,34 @@ func (l *leased) post(ctx context.Context, a *auth.SignedAnswer) error {
 	// The answer cannot be unsent, so its outcome is written even if walletd is being stopped.
 	ctx = context.WithoutCancel(ctx)
 	if _, lost := errors.AsType[*lostError](err); lost {
+		l.content.Answered = true
 		l.Log.Info().Str("session", l.row.ID).Str("origin", origin(l.request.url)).Err(err).Msg("the app did not reply to its answer")
 		if b, ok := errors.AsType[*BlockedError](err); ok && b.Rule == RuleTime {
 			return l.end(ctx, Unknown, ending{Code: "app_timeout", Text: "The answer was sent, and the app did not reply in time. It is not sent again."})
 		}
 		return l.endUnknown(ctx)
 	}
+	if isTooLarge(err) {
+		l.content.Answered = true
+		return l.refuse(ctx, did.Refuse("reply_unsigned", fmt.Sprintf("it is larger than %d KiB", maxLast>>10)))
+	}
+	if err != nil && l.content.Answered {
+		return l.endUnsent(ctx, l.unanswered(l.request.url, err))
+	}
 	if err != nil {
 		return l.refuse(ctx, l.unanswered(l.request.url, err))
 	}
+	l.content.Answered = true
 	return l.receive(ctx, resp)
+}
+
+// endUnsent ends the session of an app that was answered before and can no longer be reached.
+func (l *leased) endUnsent(ctx context.Context, err error) error {
+	refusal, ok := errors.AsType[*did.Refusal](err)
+	if !ok {
+		return err
+	}
+	return l.end(ctx, Unknown, ending{Code: refusal.Code, Text: "The app was answered before in this session. This answer was not sent: " + refusal.Reason + "."})
 }
 
 // errNotSent is wrapped by send's error if nothing was sent.

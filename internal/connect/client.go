@@ -18,12 +18,17 @@ import (
 	"time"
 
 	_ "golang.org/x/crypto/x509roots/fallback" // roots of TLS where the system has none
+
+	"walletd/internal/did"
 )
 
 // Limits of an exchange (reference d.4).
 const (
-	maxReply = 1 << 20          // bytes
-	maxWait  = 30 * time.Second // from the first byte sent to the last received
+	maxReply = 1 << 20 // bytes
+	// maxLast is maxReply for a reply to an answer, which may be a last reply and bring what the app has made:
+	// its token, and the little around it. What is kept of it is part of a row of the store, which has 4 MiB.
+	maxLast = did.MaxToken + 4<<10
+	maxWait = 30 * time.Second // from the first byte sent to the last received
 	// appWait is maxWait for an answer, because some apps act on the answer before they reply.
 	appWait   = 2 * time.Minute
 	maxHops   = 3 // redirects of a GET
@@ -78,7 +83,7 @@ func NewClient(c ClientConfig) *Client {
 			DialContext:            g.dial,
 			TLSClientConfig:        &tls.Config{RootCAs: c.Roots, MinVersion: tls.VersionTLS12},
 			TLSHandshakeTimeout:    10 * time.Second,
-			DisableCompression:     true, // 1 MiB is 1 MiB
+			DisableCompression:     true, // a limit in bytes is one of what is read
 			MaxResponseHeaderBytes: maxHeader,
 			MaxIdleConns:           64,
 			MaxIdleConnsPerHost:    64, // one dApp may have as many sessions open
@@ -124,8 +129,11 @@ func (c *Client) parse(text string) (*url.URL, error) {
 	return u, nil
 }
 
-// errSize is the error for a reply that arrived and is too large.
-var errSize = blocked(RuleSize)
+// isTooLarge reports whether err says that a reply arrived and is too large.
+func isTooLarge(err error) bool {
+	b, ok := errors.AsType[*BlockedError](err)
+	return ok && b.Rule == RuleSize
+}
 
 // response is a whole HTTP response, whatever its status.
 type response struct {
@@ -141,21 +149,21 @@ func (e *lostError) Unwrap() error { return e.cause }
 
 // get makes a GET. If the app was reached and did not answer in time, the error is a *BlockedError with RuleTime.
 func (c *Client) get(ctx context.Context, url string) (response, error) {
-	return c.do(ctx, http.MethodGet, url, nil, c.wait)
+	return c.do(ctx, http.MethodGet, url, nil, c.wait, maxReply)
 }
 
 // post makes a POST of an answer in JSON, and never retries it. Its error is a *lostError if the request may have
 // arrived.
 func (c *Client) post(ctx context.Context, url string, body []byte) (response, error) {
-	return c.do(ctx, http.MethodPost, url, body, c.appWait)
+	return c.do(ctx, http.MethodPost, url, body, c.appWait, maxLast)
 }
 
 // postDecline is post for a decline, on which the app does not act before it replies.
 func (c *Client) postDecline(ctx context.Context, url string, body []byte) (response, error) {
-	return c.do(ctx, http.MethodPost, url, body, c.wait)
+	return c.do(ctx, http.MethodPost, url, body, c.wait, maxReply)
 }
 
-func (c *Client) do(ctx context.Context, method, url string, body []byte, wait time.Duration) (response, error) {
+func (c *Client) do(ctx context.Context, method, url string, body []byte, wait time.Duration, limit int64) (response, error) {
 	u, err := c.parse(url)
 	if err != nil {
 		return response{}, err
@@ -174,21 +182,21 @@ func (c *Client) do(ctx context.Context, method, url string, body []byte, wait t
 		req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 		req.Header.Set("Content-Type", "application/json")
 	}
-	r, err := c.exchange(req.WithContext(ctx))
+	r, err := c.exchange(req.WithContext(ctx), limit)
 	if err == nil {
 		return r, nil
 	}
 	if timeout, ok := errors.AsType[*BlockedError](context.Cause(ctx)); ok && sent.Load() {
 		err = timeout
 	}
-	if method == http.MethodPost && sent.Load() && !errors.Is(err, errSize) {
+	if method == http.MethodPost && sent.Load() && !isTooLarge(err) {
 		return response{}, &lostError{err}
 	}
 	return response{}, err
 }
 
-// exchange sends a request and reads the whole reply.
-func (c *Client) exchange(req *http.Request) (response, error) {
+// exchange sends a request and reads the whole reply, of at most limit bytes.
+func (c *Client) exchange(req *http.Request, limit int64) (response, error) {
 	resp, err := c.http.Do(req)
 	if err != nil {
 		if resp != nil {
@@ -201,12 +209,12 @@ func (c *Client) exchange(req *http.Request) (response, error) {
 		return response{}, fmt.Errorf("requesting: %w", err)
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxReply+1))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	if err != nil {
 		return response{}, fmt.Errorf("reading the reply: %w", err)
 	}
-	if len(body) > maxReply {
-		return response{}, errSize
+	if int64(len(body)) > limit {
+		return response{}, blocked(RuleSize)
 	}
 	return response{resp.StatusCode, body}, nil
 }

@@ -157,6 +157,11 @@ func TestSize(t *testing.T) {
 	size.Store(maxReply + 1)
 	_, err := c.get(t.Context(), url)
 	wantRule(t, err, RuleSize)
+	size.Store(maxLast)
+	if r, err := c.post(t.Context(), url, []byte("{}")); err != nil || len(r.body) != maxLast {
+		t.Errorf("of a reply to an answer 2 MiB are read: %v, %v", len(r.body), err)
+	}
+	size.Store(maxLast + 1)
 	_, err = c.post(t.Context(), url, []byte("{}"))
 	wantRule(t, err, RuleSize)
 	if _, lost := errors.AsType[*lostError](err); lost {

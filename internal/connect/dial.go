@@ -34,7 +34,7 @@ const (
 	RuleUserinfo Rule = "userinfo" // a name or password in the url
 	RuleURL      Rule = "url"      // not a url that can be requested
 	RuleRedirect Rule = "redirect" // to another origin, of a POST, or too often
-	RuleSize     Rule = "size"     // a reply larger than 1 MiB
+	RuleSize     Rule = "size"     // a reply that is too large (maxReply, maxLast)
 	RuleTime     Rule = "time"     // a reply that took too long
 )
 

@@ -20,10 +20,10 @@ const (
 	Answering State = "answering"   // the answer was sent, and the app has not replied yet
 	Done      State = "done"        // the app accepted the answer
 	Declined  State = "declined"    // the owner rejected the request, or the wallet declined it, with a code
-	Refused   State = "refused"     // the wallet ended the session without a message to the app, with a code
+	Refused   State = "refused"     // the wallet ended the session without a message to the app, with a code; the app was not answered before
 	Failed    State = "failed"      // the app's last reply says so, with its text
 	Expired   State = "expired"     // nobody decided in time
-	Unknown   State = "unknown"     // an answer was posted and its reply was lost
+	Unknown   State = "unknown"     // an answer was posted, and its reply was lost or, with a code, cannot be used
 )
 
 // content is the sealed content of a session's row.
@@ -35,6 +35,8 @@ type content struct {
 	Name    string        `json:"name,omitempty"`    // the app's own name for itself, made plain
 	Member  *member       `json:"member,omitempty"`  // the site that the owner is on, in a federated login
 	Steps   int           `json:"steps,omitempty"`   // requests received
+	// Answered says that an answer, not a decline, may have reached the app.
+	Answered bool `json:"answered,omitempty"`
 
 	// These belong to the current request.
 	Reply     *wire  `json:"reply,omitempty"` // the request as it was received, decrypted
@@ -84,7 +86,7 @@ const (
 type View struct {
 	ID, Wallet string
 	State      State
-	Code       string // of Declined and Refused; of Done, why the attachment of the last reply was not stored
+	Code       string // of Declined, Refused and Unknown; of Done, why the attachment of the last reply was not stored
 	Text       string // the text at the end of the session
 	TextBy     Party  // whose text it is
 	AppStatus  int    // the HTTP status of the app's response, with app_http_error

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -118,12 +119,25 @@ func (w *Wallet) SealField(row Row, field string, content any) ([]byte, error) {
 	if text, ok := content.(Text); ok {
 		return w.keys.Seal(place(row, field), []byte(text)), nil
 	}
-	plain, err := json.Marshal(content)
+	plain, err := marshal(content)
 	if err != nil {
 		return nil, fmt.Errorf("writing the %s of %s: %w", field, row.Table(), err)
 	}
 	defer clear(plain)
 	return w.keys.Seal(place(row, field), plain), nil
+}
+
+// marshal is json.Marshal without the escapes for HTML, so that JSON of others, such as a credential with a picture
+// in SVG, comes back byte for byte, and no longer than it was.
+func marshal(content any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(content); err != nil {
+		clear(b.Bytes())
+		return nil, err
+	}
+	return bytes.TrimRight(b.Bytes(), "\n"), nil
 }
 
 // MAC returns the MAC of a row. All other columns of the row must be set.

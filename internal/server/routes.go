@@ -146,7 +146,7 @@ func (s *Server) routes() []route {
 		{"GET", "/v1/wallets/{wallet}/profile", owners, handle(s.profile), bodiless, open},
 		{"PUT", "/v1/wallets/{wallet}/profile", owners, handle(s.setProfile), small, open},
 		{"GET", "/v1/wallets/{wallet}/credentials", owners, handle(s.credentials), bodiless, open},
-		{"POST", "/v1/wallets/{wallet}/credentials", owners, handle(s.addCredential), small, open},
+		{"POST", "/v1/wallets/{wallet}/credentials", owners, handle(s.addCredential), large, open},
 		{"GET", "/v1/wallets/{wallet}/credentials/{id}", owners, handle(s.credential), bodiless, open},
 		{"DELETE", "/v1/wallets/{wallet}/credentials/{id}", owners, handle(s.removeCredential), bodiless, open},
 		{"POST", "/v1/wallets/{wallet}/derive", owners, handle(s.derive), small, wipes},

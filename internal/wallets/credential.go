@@ -13,8 +13,8 @@ import (
 // readCredential parses and verifies a credential (reference f.6): its issuer must have signed the canonical JSON
 // of all but the proof, and it must not have expired.
 func readCredential(data json.RawMessage, now time.Time) (Holding, error) {
-	if len(data) > maxCredential {
-		return Holding{}, badCredential("the credential is larger than 60 KiB")
+	if len(data) > MaxCredential {
+		return Holding{}, badCredential(fmt.Sprintf("the credential is larger than %d KiB", MaxCredential>>10))
 	}
 	o, err := did.ParseObject(data)
 	if err != nil {

@@ -23,8 +23,12 @@ const (
 
 	// MaxHoldings bounds the credentials and assets of a wallet, because apps hand them out without being asked.
 	MaxHoldings = 500
-	// maxCredential bounds the text of a credential, in bytes.
-	maxCredential = 60 << 10
+	// MaxCredential bounds the text of a credential, in bytes. Apps draw the avatar that they were given, of up to
+	// maxAvatar, into the passport that they issue: 16.4 kB of picture around it and some 2 kB of credential make
+	// 66 KiB, or 90 KiB where the picture is in base64 once more. A last reply has room for it (connect.maxLast),
+	// and so have a row of the store (4 MiB), and MaxHoldings of them a backup (128 MiB). The answer that presents
+	// a passport with the largest avatar stays below the 100 kB that dApps read (TestAPassportWithTheLargestAvatar).
+	MaxCredential = 128 << 10
 )
 
 // Holding is a credential or an asset of a wallet: the sealed content of its row.

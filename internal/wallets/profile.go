@@ -15,7 +15,7 @@ import (
 )
 
 // maxItem bounds a profile item in bytes. An avatar may have more, but an answer must stay below the 100 kB that
-// dApps read (reference d.5).
+// dApps read (reference d.5), also that which presents a passport with the avatar in it (MaxCredential).
 const (
 	maxItem   = 1000
 	maxAvatar = 48 << 10
