@@ -30,6 +30,7 @@ var harmless = map[string]bool{
 	"walletd/internal/keystore.Content":            true,
 	"*walletd/internal/keystore.Wallet":            true, // whose methods are held to the same
 	"walletd/internal/keystore.Status":             true,
+	"walletd/internal/keystore.Loss":               true,
 	"walletd/internal/store.Account":               true, // sealed
 	"walletd/internal/store.Wallet":                true, // sealed
 	"walletd/internal/store.Head":                  true, // signed with a key for heads alone
