@@ -24,7 +24,7 @@ func TestMatrixOpensABackup(t *testing.T) {
 		Secrets, Entries int
 	}](t, s, "owner", "backup", "create", "--out", file)
 
-	w, err := derive.ParseWords(words)
+	w, err := derive.ParseWords([]byte(words))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -182,7 +182,7 @@ func (cmd *backupInspectCmd) offline(con *console) (v api.BackupView, err error)
 		return v, err
 	}
 	defer words.Wipe()
-	found, err := backup.ReadBackup(b, string(words.Reveal()))
+	found, err := backup.ReadBackup(b, words.Reveal())
 	return api.BackupView{
 		Wallet: found.Wallet, Name: found.Name, CreatedAt: found.Created, Accounts: found.Accounts, KeyPairs: found.KeyPairs,
 		Rules: found.Rules, Profile: found.Profile, Apps: found.Apps, Credentials: found.Credentials, SecretKeys: found.SecretKeys,

@@ -126,7 +126,7 @@ func TestAWalletIsRestoredIntoAnEmptyStore(t *testing.T) {
 	if diff := cmp.Diff(b.View, shown); err != nil || diff != "" {
 		t.Errorf("inspecting it: %v %s", err, diff)
 	}
-	shown, err = backup.ReadBackup(b.File, fixture.Words)
+	shown, err = backup.ReadBackup(b.File, []byte(fixture.Words))
 	if diff := cmp.Diff(b.View, shown); err != nil || diff != "" {
 		t.Errorf("inspecting it with the words: %v %s", err, diff)
 	}

@@ -318,7 +318,7 @@ func backupKey(r store.Receipt, w *keystore.Wallet) (secretstorage.Key, error) {
 
 // ReadBackup opens a file with the words of its wallet, without a service, and returns a summary. Errors are ErrInvalid,
 // ErrWallet, and those of package derive about the words.
-func ReadBackup(file []byte, words string) (View, error) {
+func ReadBackup(file, words []byte) (View, error) {
 	w, err := derive.ParseWords(words)
 	if err != nil {
 		return View{}, err

@@ -51,7 +51,7 @@ func FuzzBackup(f *testing.F) {
 		} else if _, err := readBackup(again, b.Wallet); err != nil {
 			t.Fatalf("does not come back: %v", err)
 		}
-		w, err := derive.ParseWords("abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon about")
+		w, err := derive.ParseWords([]byte("abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon about"))
 		if err != nil {
 			t.Fatal(err)
 		}

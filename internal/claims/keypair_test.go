@@ -58,7 +58,7 @@ func TestAKeyPairIsCreatedStoredAndDisclosed(t *testing.T) {
 		}
 	})
 	t.Run("with the owner's account at the new application", func(t *testing.T) {
-		words, _ := derive.ParseWords(fixture.Words)
+		words, _ := derive.ParseWords([]byte(fixture.Words))
 		userKey, user, err := derive.Account(words.Seed(), derive.AppPath(app, 0), did.AccountType())
 		if err != nil {
 			t.Fatal(err)

@@ -40,7 +40,7 @@ func unhex(t testing.TB, s string) []byte {
 
 func seedOf(t testing.TB, words string) Seed {
 	t.Helper()
-	w, err := ParseWords(words)
+	w, err := ParseWords([]byte(words))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,7 +258,7 @@ func TestSecretsDoNotPrintThemselves(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	words, err := ParseWords("zoo zoo zoo zoo zoo zoo zoo zoo zoo zoo zoo wrong")
+	words, err := ParseWords([]byte("zoo zoo zoo zoo zoo zoo zoo zoo zoo zoo zoo wrong"))
 	if err != nil {
 		t.Fatal(err)
 	}

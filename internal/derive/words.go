@@ -1,7 +1,8 @@
 package derive
 
 import (
-	"crypto/pbkdf2"
+	"bytes"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/sha512"
@@ -40,12 +41,9 @@ func (e ErrUnknownWord) Error() string {
 	return fmt.Sprintf("word %d is not in the English word list of BIP-39", e.Position)
 }
 
-// Words is the phrase a person keeps on paper: BIP-39, English. It never prints
-// itself. Copies share the text, so Wipe empties all of them.
-type Words struct {
-	secret.Redacted
-	text secret.Bytes // canonical: lower case, one blank between words
-}
+// Words is the phrase a person keeps on paper: BIP-39, English, in lower case and
+// with one blank between words. It never is a string, which could not be wiped.
+type Words struct{ secret.Bytes }
 
 // NewWords draws the 24 words of a new wallet from crypto/rand.
 func NewWords() (Words, error) {
@@ -60,22 +58,29 @@ func NewWords() (Words, error) {
 // ParseWords reads a phrase as a person types it: any white space between and
 // around the words, ASCII letters of either case. The list is ASCII, so the
 // normalisation that BIP-39 asks for changes nothing in what passes. Errors are
-// ErrWordCount, ErrUnknownWord and ErrChecksum.
-func ParseWords(text string) (Words, error) {
+// ErrWordCount, ErrUnknownWord and ErrChecksum. The text stays the caller's to wipe.
+func ParseWords(text []byte) (Words, error) {
 	if len(text) > maxWordsText {
 		return Words{}, ErrWordCount
 	}
-	fields := strings.Fields(text)
+	fields := bytes.Fields(text)
 	if len(fields) < 12 || len(fields) > maxWords || len(fields)%3 != 0 {
 		return Words{}, ErrWordCount
 	}
+	canonical := make([]byte, 0, len(text)+1)
+	defer func() { clear(canonical) }()
 	bits := make([]byte, (len(fields)*wordBits+7)/8)
 	defer clear(bits)
 	for i, field := range fields {
-		index, found := slices.BinarySearch(wordList(), lowerASCII(field))
+		at := len(canonical)
+		canonical = appendLower(canonical, field)
+		index, found := slices.BinarySearchFunc(wordList(), canonical[at:], func(known string, word []byte) int {
+			return bytes.Compare([]byte(known), word)
+		})
 		if !found {
 			return Words{}, ErrUnknownWord{Position: i + 1}
 		}
+		canonical = append(canonical, ' ')
 		for b := range wordBits {
 			if index>>(wordBits-1-b)&1 == 1 {
 				at := i*wordBits + b
@@ -85,7 +90,7 @@ func ParseWords(text string) (Words, error) {
 	}
 	// 33 bits for every three words: 32 of entropy and one of checksum.
 	w := wordsOf(bits[:len(fields)/3*4])
-	if subtle.ConstantTimeCompare(w.text.Reveal(), []byte(lowerASCII(strings.Join(fields, " ")))) != 1 {
+	if subtle.ConstantTimeCompare(w.Reveal(), canonical[:len(canonical)-1]) != 1 {
 		w.Wipe()
 		return Words{}, ErrChecksum
 	}
@@ -97,7 +102,7 @@ func wordsOf(entropy []byte) Words {
 	sum := sha256.Sum256(entropy)
 	bits := append(slices.Clone(entropy), sum[0]) // never more than 8 bits of checksum
 	defer clear(bits)
-	text := make([]byte, 0, maxWords*9)
+	text := make([]byte, 0, maxWords*9) // never grown: no copy stays behind
 	for i := range len(entropy) / 4 * 3 {
 		index := 0
 		for at := i * wordBits; at < (i+1)*wordBits; at++ {
@@ -108,12 +113,8 @@ func wordsOf(entropy []byte) Words {
 		}
 		text = append(text, wordList()[index]...)
 	}
-	return Words{text: secret.New(text)}
+	return Words{secret.New(text)}
 }
-
-// Text gives the phrase: lower case, one blank between words. The string it
-// makes cannot be wiped; it is for the one moment when a person sees it.
-func (w Words) Text() string { return string(w.text.Reveal()) }
 
 // Seed stretches the words into the wallet's seed, with BIP-39's empty
 // passphrase. Words that are zero or wiped give the zero Seed, since the seed of
@@ -121,28 +122,40 @@ func (w Words) Text() string { return string(w.text.Reveal()) }
 func (w Words) Seed() Seed { return w.seed("") }
 
 func (w Words) seed(passphrase string) Seed {
-	if w.Text() == "" {
+	if w.IsZero() {
 		return Seed{}
 	}
-	b, err := pbkdf2.Key(sha512.New, w.Text(), []byte("mnemonic"+passphrase), seedRounds, SeedSize)
-	if err != nil { // only where FIPS 140 is enforced, whose salts are longer than BIP-39's
-		panic("derive: BIP-39 cannot be computed here: " + err.Error())
-	}
-	return Seed{secret.New(b)}
+	return Seed{secret.New(stretch(w.Reveal(), "mnemonic"+passphrase))}
 }
 
-// Wipe overwrites the phrase; Text is empty afterwards.
-func (w Words) Wipe() { w.text.Wipe() }
+// stretch is PBKDF2 with HMAC-SHA512, for a key of one block (RFC 8018, section
+// 5.2). That of crypto/pbkdf2 takes the password as a string, and copies it.
+func stretch(password []byte, salt string) []byte {
+	h := hmac.New(sha512.New, password)
+	h.Write([]byte(salt))
+	h.Write([]byte{0, 0, 0, 1}) // the number of the block
+	u := h.Sum(nil)
+	defer clear(u)
+	key := bytes.Clone(u)
+	for range seedRounds - 1 {
+		h.Reset()
+		h.Write(u)
+		u = h.Sum(u[:0])
+		subtle.XORBytes(key, key, u)
+	}
+	return key
+}
 
-// lowerASCII folds A to Z alone: strings.ToLower would also fold the Kelvin
-// sign to a k.
-func lowerASCII(s string) string {
-	return strings.Map(func(r rune) rune {
-		if 'A' <= r && r <= 'Z' {
-			return r + ('a' - 'A')
+// appendLower folds A to Z alone: bytes.ToLower would also fold the Kelvin sign to
+// a k.
+func appendLower(b, word []byte) []byte {
+	for _, c := range word {
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
 		}
-		return r
-	}, s)
+		b = append(b, c)
+	}
+	return b
 }
 
 //go:embed english.txt

@@ -1,6 +1,7 @@
 package derive
 
 import (
+	"bytes"
 	"encoding/hex"
 	"errors"
 	"strings"
@@ -25,10 +26,10 @@ func loadWords(t testing.TB) wordVectors {
 func TestWordsFollowTheOfficialVectors(t *testing.T) {
 	for _, v := range loadWords(t).Vectors {
 		entropy := unhex(t, v.Entropy)
-		if got := wordsOf(entropy).Text(); got != v.Words {
+		if got := string(wordsOf(entropy).Reveal()); got != v.Words {
 			t.Errorf("entropy %s: words differ:\n%s", v.Entropy, cmp.Diff(v.Words, got))
 		}
-		words, err := ParseWords(v.Words)
+		words, err := ParseWords([]byte(v.Words))
 		if err != nil {
 			t.Errorf("entropy %s: %v", v.Entropy, err)
 			continue
@@ -49,11 +50,11 @@ func TestParseWords(t *testing.T) {
 	}
 	for name, text := range accept {
 		t.Run(name, func(t *testing.T) {
-			words, err := ParseWords(text)
+			words, err := ParseWords([]byte(text))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := words.Text(); got != about {
+			if got := string(words.Reveal()); got != about {
 				t.Errorf("got another phrase: %q", got)
 			}
 		})
@@ -68,7 +69,7 @@ func TestParseWords(t *testing.T) {
 		{"refuses blanks", " \n\t", ErrWordCount},
 		{"refuses eleven words", eleven, ErrWordCount},
 		{"refuses thirteen words", about + " abandon", ErrWordCount},
-		{"refuses nine words whose checksum is right", wordsOf(make([]byte, 12)).Text(), ErrWordCount},
+		{"refuses nine words whose checksum is right", string(wordsOf(make([]byte, 12)).Reveal()), ErrWordCount},
 		{"refuses twenty-seven words", strings.Repeat("abandon ", 27), ErrWordCount},
 		{"refuses a text over 4 KiB", about + strings.Repeat(" ", maxWordsText), ErrWordCount},
 		{"refuses a wrong checksum", eleven + "abandon", ErrChecksum},
@@ -81,7 +82,7 @@ func TestParseWords(t *testing.T) {
 	}
 	for _, c := range refuse {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := ParseWords(c.text)
+			_, err := ParseWords([]byte(c.text))
 			if !errors.Is(err, c.want) {
 				t.Fatalf("got %v, want %v", err, c.want)
 			}
@@ -101,17 +102,17 @@ func TestNewWords(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := len(strings.Fields(one.Text())); n != 24 {
+	if n := len(bytes.Fields(one.Reveal())); n != 24 {
 		t.Errorf("drew %d words, want 24", n)
 	}
-	if one.Text() == two.Text() {
+	if one.Equal(two.Bytes) {
 		t.Error("drew the same words twice")
 	}
-	if _, err := ParseWords(one.Text()); err != nil {
+	if _, err := ParseWords(one.Reveal()); err != nil {
 		t.Errorf("cannot read back what was drawn: %v", err)
 	}
 	one.Wipe()
-	if one.Text() != "" {
+	if !one.IsZero() {
 		t.Error("the words are still there after Wipe")
 	}
 	for _, none := range []Words{one, {}} {
@@ -127,16 +128,16 @@ func FuzzParseWords(f *testing.F) {
 	}
 	f.Add("Zoo zoo\tzoo zoo zoo zoo zoo zoo zoo zoo zoo wrong\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		words, err := ParseWords(text)
+		words, err := ParseWords([]byte(text))
 		if err != nil {
 			return
 		}
-		again, err := ParseWords(words.Text())
-		if err != nil || again.Text() != words.Text() {
+		again, err := ParseWords(words.Reveal())
+		if err != nil || !again.Equal(words.Bytes) {
 			t.Fatalf("%q does not survive a round trip: %v", text, err)
 		}
-		if want := strings.ToLower(strings.Join(strings.Fields(text), " ")); words.Text() != want {
-			t.Fatalf("%q became %q", text, words.Text())
+		if want := strings.ToLower(strings.Join(strings.Fields(text), " ")); string(words.Reveal()) != want {
+			t.Fatalf("%q became %q", text, words.Reveal())
 		}
 	})
 }

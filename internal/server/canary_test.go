@@ -25,7 +25,7 @@ func TestSecretsStayWhereTheyBelong(t *testing.T) {
 	const second = "a second passphrase of nobody else"
 	const imported = "legal winner thank year wave sausage worth useful legal winner thank yellow"
 
-	words, err := derive.ParseWords(w.Words)
+	words, err := derive.ParseWords([]byte(w.Words))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"net/http"
@@ -18,8 +19,8 @@ func (s *Server) createWallet(ctx context.Context, c *call, in api.NewWallet) (a
 	defer made.Words.Wipe()
 	c.status = http.StatusCreated
 	w := api.CreatedWallet{Wallet: made.Wallet}
-	if words := made.Words.Text(); words != "" {
-		w.Words = api.NewSecretText([]byte(words))
+	if made.Generated {
+		w.Words = api.NewSecretText(bytes.Clone(made.Words.Reveal()))
 	}
 	return w, nil
 }

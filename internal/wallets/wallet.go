@@ -83,7 +83,7 @@ func (n NewWallet) ReadSeed() (CreatedWallet, derive.Seed, error) {
 	case n.Words != nil && n.Seed != nil:
 		return CreatedWallet{}, derive.Seed{}, auth.Invalid("words and seedHex exclude each other")
 	case n.Words != nil:
-		words, err := derive.ParseWords(string(n.Words))
+		words, err := derive.ParseWords(n.Words)
 		if err != nil {
 			return CreatedWallet{}, derive.Seed{}, &WordsError{err}
 		}

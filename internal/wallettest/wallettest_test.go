@@ -19,7 +19,7 @@ func TestWalletAnswersAnEncryptionKey(t *testing.T) {
 			got := notes.Collect(asked.Text("id")).Key()
 
 			// Beside the service: the words, the path of the app, SHA3-256(secret key ‖ salt).
-			words, err := derive.ParseWords(w.Words)
+			words, err := derive.ParseWords([]byte(w.Words))
 			if err != nil {
 				t.Fatal(err)
 			}
