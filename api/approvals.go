@@ -100,7 +100,9 @@ type ItemShown struct {
 type TextShown struct {
 	TypeURL string `json:"typeUrl"`
 	Method  string `json:"method"`
-	Text    string `json:"text"`
+	Text    string `json:"text"` // "" where a digest is to be signed
+	// Digest is, in hex, what would be signed blindly: nobody can see what it is the digest of.
+	Digest string `json:"digest,omitempty"`
 	// Display is what the app would show instead. Nobody has compared it with the text.
 	Display string `json:"display,omitempty"`
 }

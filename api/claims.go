@@ -91,8 +91,9 @@ type SignatureClaim struct {
 	Type        ClaimName       `json:"type"` // ClaimSignature
 	Description string          `json:"description,omitempty"`
 	TypeURL     string          `json:"typeUrl,omitempty"` // mime:text/plain unless said; mime:text/html, fg:x:delegation
-	Origin      string          `json:"origin"`            // the text, at most 16 KiB, in base58btc
-	Method      string          `json:"method,omitempty"`  // sha3 unless said; the hash of the account's DID, none
+	Origin      string          `json:"origin,omitempty"`  // the text, at most 16 KiB, in base58btc
+	Digest      string          `json:"digest,omitempty"`  // without Origin: signed blindly, if the owner allows it
+	Method      string          `json:"method,omitempty"`  // sha3 unless said; the hash of the account's DID, none; of a digest, its hash
 	Display     string          `json:"display,omitempty"` // what the app would show instead
 	MFACode     []int           `json:"mfaCode,omitempty"`
 	Meta        json.RawMessage `json:"meta,omitempty"`
@@ -103,7 +104,8 @@ type AgreementClaim struct {
 	Type        ClaimName       `json:"type"` // ClaimAgreement
 	Description string          `json:"description,omitempty"`
 	URI         string          `json:"uri,omitempty"`
-	Digest      string          `json:"digest"`           // 16 to 128 letters and digits
+	Digest      string          `json:"digest,omitempty"` // its text is signed
+	Hash        string          `json:"hash,omitempty"`   // what older apps call Digest
 	Method      string          `json:"method,omitempty"` // of the digest; sha2 unless said
 	MFACode     []int           `json:"mfaCode,omitempty"`
 	Meta        json.RawMessage `json:"meta,omitempty"`

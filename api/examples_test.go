@@ -49,8 +49,8 @@ func TestEachClaimFitsItsSchema(t *testing.T) {
 		"encryptionKey":        {"salt": "notes"},
 		"authPrincipal":        {},
 		"profile":              {},
-		"signature":            {"origin": "z1"},
-		"agreement":            {"digest": nonce},
+		"signature":            {}, // with origin or digest
+		"agreement":            {}, // with digest or hash
 		"verifiableCredential": {"challenge": nonce},
 		"asset":                {"challenge": nonce},
 		"assetOrVC":            {"challenge": nonce, "filters": filters},

@@ -85,8 +85,12 @@ func (con *console) printClaim(a api.Approval, c api.ApprovalClaim) {
 	if t := c.Text; t != nil {
 		field("kind", t.TypeURL)
 		field("hashed by", t.Method)
-		for line := range strings.SplitSeq(t.Text, "\n") {
-			con.printf("  | %s\n", shown(line))
+		if t.Digest != "" {
+			field("digest", t.Digest)
+		} else {
+			for line := range strings.SplitSeq(t.Text, "\n") {
+				con.printf("  | %s\n", shown(line))
+			}
 		}
 		field("app's view", t.Display)
 	}

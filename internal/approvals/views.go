@@ -59,11 +59,13 @@ type ItemView struct {
 	Value string `json:"value,omitempty"` // of a picture, its size
 }
 
-// TextView is the whole text that a signature signs, with control characters escaped.
+// TextView is what a signature signs: the whole text, with control characters escaped, or a digest alone.
 type TextView struct {
 	TypeURL string `json:"typeUrl"`
 	Method  string `json:"method"`
-	Text    string `json:"text"` // ends of lines stay; other characters that can't be seen are escaped
+	Text    string `json:"text"` // ends of lines stay; other characters that can't be seen are escaped; "" of a digest
+	// Digest is, in hex, the bytes that are signed blindly: nobody can see what they are the digest of. "" of a text.
+	Digest string `json:"digest,omitempty"`
 	// Display is what the app asks to show instead. The wallet has not compared it with the text.
 	Display string `json:"display,omitempty"`
 }

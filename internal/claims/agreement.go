@@ -22,38 +22,72 @@ func agreement() consent.Type {
 		Description: "Confirm your agreement to continue.",
 		AlwaysAsk:   "only the owner can agree to something",
 		Parse: func(asked did.Object) (consent.Parsed, error) {
-			v, err := parseAgreement(asked)
-			return consent.Parsed{Read: func(_ context.Context, _ *consent.Request, c *consent.Claim) error { return readAgreement(c, v) }}, err
+			a, err := parseAgreement(asked)
+			return consent.Parsed{Read: a.read}, err
 		},
 	}
 }
 
-func parseAgreement(asked did.Object) (v approvals.AgreementView, err error) {
-	if v.Digest, err = asked.OptionalText("digest", consent.MaxText); err != nil {
-		return v, err
-	}
-	if err := checkNonce(v.Digest); err != nil {
-		return v, err
-	}
-	if v.URI, err = asked.OptionalText("uri", consent.MaxText); err != nil {
-		return v, err
-	}
-	if v.Method, err = asked.OptionalText("method", show.MaxName); err != nil {
-		return v, err
-	}
-	if v.Method == "" {
-		v.Method = did.SHA2.String()
-	}
-	v.URI, v.Method = show.Plain(v.URI, consent.MaxText), show.Plain(v.Method, show.MaxName)
-	return v, nil
+// agreed is what an agreement is about.
+type agreed struct {
+	digest string // as the app wrote it, which is what is signed
+	view   approvals.AgreementView
 }
 
-func readAgreement(c *consent.Claim, v approvals.AgreementView) error {
+// parseAgreement reads the digest in whatever form the app writes it: base58, hex, base64, or prose (reference p).
+// Its text is signed, hashed, as the text of a signature claim is, and so it is refused where that would be
+// (checkText): a text that is a token or cannot be shown. Apps on did-auth up to 1.13 call it hash.
+func parseAgreement(asked did.Object) (a agreed, err error) {
+	if a.digest, err = asked.OptionalText("digest", consent.MaxText); err != nil {
+		return a, err
+	}
+	hash, err := asked.OptionalText("hash", consent.MaxText)
+	if err != nil {
+		return a, err
+	}
+	switch {
+	case a.digest == "":
+		a.digest = hash
+	case hash != "" && hash != a.digest:
+		return a, did.Malformed("digest and hash are two different digests", nil)
+	}
+	if a.digest == "" {
+		return a, did.Refuse("blind_signature", "the agreement names no digest of what is agreed to")
+	}
+	if err := checkText(a.digest, did.SHA3.String()); err != nil {
+		return a, err
+	}
+	uri, err := asked.OptionalText("uri", consent.MaxText)
+	if err != nil {
+		return a, err
+	}
+	method, err := asked.OptionalText("method", show.MaxName)
+	if err != nil {
+		return a, err
+	}
+	if method == "" {
+		method = did.SHA2.String()
+	}
+	a.view = approvals.AgreementView{URI: show.Plain(uri, consent.MaxText), Digest: show.EscapeLines(a.digest), Method: show.Plain(method, show.MaxName)}
+	return a, nil
+}
+
+func (a agreed) read(_ context.Context, req *consent.Request, c *consent.Claim) error {
 	c.Once = "each agreement needs an approval of its own"
-	c.View.Agreement = &v
+	account, _, err := req.Answering()
+	if err != nil {
+		return err
+	}
+	if err := checkTransaction(a.digest, account); err != nil {
+		return err
+	}
+	c.View.Agreement = &a.view
 	c.Unusual = append(c.Unusual, "The wallet has not read the document, and cannot check that the digest is its digest.")
+	if !isDigestText(a.digest) {
+		c.Unusual = append(c.Unusual, "What the app calls a digest is a text. You would agree to it, and sign it, as it stands.")
+	}
 	c.Answer = func(r store.Receipt, w *keystore.Wallet) (map[string]any, error) {
-		sig, err := signHashed(r, w, c.Account, []byte(v.Digest))
+		sig, err := signHashed(r, w, c.Account, []byte(a.digest))
 		if err != nil {
 			return nil, fmt.Errorf("signing the agreement: %w", err)
 		}

@@ -141,23 +141,6 @@ func TestTheRecordedRestoreIsAnsweredByteForByte(t *testing.T) {
 	f.MustReplay(restore[2], application, approvals.Choice{})
 }
 
-func TestAgreement(t *testing.T) {
-	f := fixture.New(t)
-	token := f.AppToken(fixture.Notes)
-	f.SetPolicy(fixture.AllowAll)
-	for _, digest := range []string{"", "short", "eyJhbGciOiJFZDI1NTE5In0.eyJpc3MiOiJ4In0", "I owe you a million, truly"} {
-		_, err := f.Ask(token, `{"type":"agreement","digest":"`+digest+`"}`)
-		fixture.WantCode(t, err, "blind_signature")
-	}
-	p := f.Pending(token, `{"type":"agreement","uri":"https://dapp.example.test/terms","digest":"z6WPwGDyeaY9F5KLnNJjJixmmcBcBS4mfZVjfhqQuSunD"}`)
-	v, err := f.Approvals.Get(t.Context(), f.As(f.Owner), p.ID)
-	want := &approvals.AgreementView{URI: "https://dapp.example.test/terms", Digest: "z6WPwGDyeaY9F5KLnNJjJixmmcBcBS4mfZVjfhqQuSunD", Method: "sha2"}
-	if diff := cmp.Diff(want, v.Claims[0].Agreement); err != nil || diff != "" {
-		t.Error(err, diff)
-	}
-	fixture.WantErr(t, f.Approve(p.ID, approvals.Choice{Remember: &approvals.Remember{Until: "withdrawn"}}), approvals.ErrChoice)
-}
-
 // Every kind of the wire has an answer or a refusal of its own, and takes the wire's defaults.
 func TestTheDefaultsOfEveryKindAreRead(t *testing.T) {
 	var file struct {
@@ -168,7 +151,7 @@ func TestTheDefaultsOfEveryKindAreRead(t *testing.T) {
 		t.Fatalf("%d kinds", len(file.Defaults))
 	}
 	refused := map[string]string{
-		"prepareTx": "claim_unsupported", "signature": "blind_signature", "agreement": "blind_signature",
+		"prepareTx": "claim_unsupported", "signature": "blind_signature",
 		"verifiableCredential": "request_malformed", "asset": "request_malformed", "assetOrVC": "request_malformed", // no challenge here
 	}
 	f := fixture.New(t)

@@ -2,6 +2,7 @@ package claims
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"strings"
 	"time"
@@ -20,6 +21,8 @@ const (
 	maxText = 16 << 10
 	// maxDisplay bounds what an app asks to show instead, in bytes; displays of passports are large.
 	maxDisplay = 64 << 10
+	// maxDigest bounds the text of a digest, in bytes.
+	maxDigest = 256
 )
 
 const (
@@ -28,9 +31,9 @@ const (
 	typeDelegation = "fg:x:delegation"
 )
 
-// signature is the claim for a signature over a text or over a delegation (DID Connect reference f.3). What the app
-// calls a text can be a token of the account, so the claim is a signing oracle unless every rule of f.3 is
-// enforced (oracle.go).
+// signature is the claim for a signature over a text, a delegation or a digest (DID Connect reference f.3). What the
+// app calls a text can be a token of the account, so the claim is a signing oracle unless every rule of f.3 is
+// enforced (oracle.go). A digest alone is signed blindly, for which there are rules of its own (readBlind).
 func signature() consent.Type {
 	return consent.Type{
 		Name:        "signature",
@@ -46,6 +49,7 @@ func signature() consent.Type {
 type message struct {
 	typeURL string
 	text    string
+	digest  []byte // to sign instead of a text, as it is; nil if there is a text
 	method  string // the hash function, or methodNone
 	display string
 	meta    did.Object // of a delegation
@@ -67,14 +71,14 @@ func parseMessage(asked did.Object) (m message, err error) {
 		}
 		return m, did.Refuse("claim_unsupported", "this wallet does not sign messages of that typeUrl")
 	}
-	if m.text, err = readOrigin(asked); err != nil {
-		return m, err
-	}
 	if m.method, err = asked.OptionalText("method", show.MaxName); err != nil {
 		return m, err
 	}
 	if m.method == "" {
 		m.method = did.SHA3.String()
+	}
+	if err := m.readContent(asked); err != nil {
+		return m, err
 	}
 	if m.display, err = asked.DisplayText("display", maxDisplay); err != nil {
 		return m, err
@@ -90,9 +94,12 @@ func parseMessage(asked did.Object) (m message, err error) {
 
 func (m message) read(_ context.Context, req *consent.Request, c *consent.Claim) error {
 	c.Once = "each signature needs an approval of its own"
-	account, _, err := req.Answering()
+	account, own, err := req.Answering()
 	if err != nil {
 		return err
+	}
+	if m.digest != nil {
+		return m.readBlind(req, c, account, own)
 	}
 	if err := m.checkMethod(account); err != nil {
 		return err
@@ -103,8 +110,8 @@ func (m message) read(_ context.Context, req *consent.Request, c *consent.Claim)
 		}
 	} else if err := checkText(m.text, m.method); err != nil {
 		return err
-	} else if account.Type().Hash == did.Keccak && looksLikeTransaction(m.text) {
-		return did.Refuse("blind_signature", "the text is an Ethereum transaction, which this wallet cannot show")
+	} else if err := checkTransaction(m.text, account); err != nil {
+		return err
 	}
 	c.View.Text = &approvals.TextView{TypeURL: m.typeURL, Method: m.method, Text: show.EscapeLines(m.text), Display: show.Plain(m.display, show.MaxDescription)}
 	c.Answer = func(r store.Receipt, w *keystore.Wallet) (map[string]any, error) {
@@ -121,21 +128,69 @@ func (m message) read(_ context.Context, req *consent.Request, c *consent.Claim)
 	return nil
 }
 
-// readOrigin parses the text to sign. It refuses a digest without its text, which could be the hash of a token.
-func readOrigin(o did.Object) (string, error) {
-	origin, err := o.OptionalText("origin", maxText*137/100+2)
+// readContent parses what is to be signed: the text in origin or, without one, the bytes of digest.
+func (m *message) readContent(asked did.Object) error {
+	origin, err := asked.OptionalText("origin", maxText*137/100+2)
 	if err != nil {
-		return "", err
+		return err
 	}
 	if origin == "" {
-		return "", did.Refuse("blind_signature", "a signature of a digest without its text could give away the account")
+		return m.readDigest(asked)
 	}
 	b, err := did.DecodeBase58(origin, maxText)
 	if err != nil {
-		return "", did.Malformed(fmt.Sprintf("origin must be base58btc of at most %d bytes", maxText), nil)
+		return did.Malformed(fmt.Sprintf("origin must be base58btc of at most %d bytes", maxText), nil)
 	}
-	return string(b), nil
+	m.text = string(b)
+	return nil
 }
+
+// readDigest parses a digest that is to be signed without its text. Its text stands for bytes by the loose rule
+// (reference b.1), which are signed as they are (f.3).
+func (m *message) readDigest(asked did.Object) error {
+	digest, err := asked.OptionalText("digest", maxDigest)
+	if err != nil {
+		return err
+	}
+	if digest == "" {
+		return did.Refuse("blind_signature", "the request holds neither a text to sign nor a digest")
+	}
+	if m.typeURL == typeDelegation {
+		return did.Refuse("blind_signature", "a delegation is signed only as a text that the owner can read, and not as its digest")
+	}
+	m.digest = did.LooseBytes(digest)
+	return checkDigest(m.digest, m.method)
+}
+
+// readBlind reads a claim to sign a digest alone. Nobody can tell what such a signature is of (oracle.go), so only
+// the owner decides, each time, after a warning that says what it can be used for; and only the app's own account
+// signs. An application's own key never does: its signatures are that application's requests and certificates.
+// The refusal does not depend on whether the wallet holds the account.
+func (m message) readBlind(req *consent.Request, c *consent.Claim, account did.DID, own bool) error {
+	if !own || account == req.Caller.App {
+		return did.Refuse("blind_signature", "only the asking app's own account of the owner signs a digest without its text")
+	}
+	if account.Type().Key != did.Ed25519 && len(m.digest) != 32 {
+		return did.Refuse("blind_signature", "this account signs digests of 32 bytes only")
+	}
+	c.RequireAsk("the request asks for a blind signature")
+	c.Unusual = append(c.Unusual, blindWarning, blindUses)
+	c.View.Text = &approvals.TextView{TypeURL: m.typeURL, Method: m.method, Digest: hex.EncodeToString(m.digest), Display: show.Plain(m.display, show.MaxDescription)}
+	c.Answer = func(r store.Receipt, w *keystore.Wallet) (map[string]any, error) {
+		sig, err := signBytes(r, w, c.Account, m.digest)
+		if err != nil {
+			return nil, fmt.Errorf("signing the digest: %w", err)
+		}
+		return map[string]any{"sig": did.EncodeBase58(sig)}, nil
+	}
+	return nil
+}
+
+// What the owner is told before a blind signature.
+const (
+	blindWarning = "You would sign blindly. The app shows a number in place of what you sign. Neither you nor the wallet can see what it stands for, and what the app says about it may be false."
+	blindUses    = "Whoever gets the signature can use it to log in as you with this account, to act for you as long as they like, or to pay with what the account owns. Sign only if you trust this app with all of that."
+)
 
 const methodNone = "none"
 

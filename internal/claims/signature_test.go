@@ -28,7 +28,7 @@ func TestSignaturesAreThoseThatDAppsVerify(t *testing.T) {
 		"text that looks like base58 is decoded by the server": "blind_signature", // it is no UTF-8 then
 		"transaction bytes": "claim_unsupported",
 		"method none":       "blind_signature",
-		"digest only":       "blind_signature",
+		"digest only":       "blind_signature", // the account is not the asking app's own
 	}
 	accounts := map[string]*fixture.Fixture{}
 	for _, c := range file.Cases {
@@ -88,13 +88,22 @@ func TestTheRecordedEthereumAccountSignsByteForByte(t *testing.T) {
 	f.MustReplay(steps[1], first.Signer.Address(), approvals.Choice{})
 }
 
+// The recorded app asks for the signature of a token as a text, as a digest, and as 32 bytes. The digest is refused
+// by the owner, who is warned; the others by the wallet.
 func TestTheRecordedOracleIsRefused(t *testing.T) {
 	f := fixture.AtRecordedStart(t)
 	steps := fixture.Recorded(t, "session-signing-oracle")
 	f.MustReplay(steps[0], "", approvals.Choice{})
-	for i, code := range map[int]string{1: "text_is_a_token", 3: "blind_signature", 5: "blind_signature"} {
+	for i, code := range map[int]string{1: "text_is_a_token", 5: "blind_signature"} {
 		_, err := f.Replay(steps[i], fixture.Alice, approvals.Choice{})
 		fixture.WantCode(t, err, code)
+	}
+	out, err := f.Pipeline.Answer(t.Context(), f.SessionCaller(steps[3], fixture.Alice), steps[3].Asked)
+	if err != nil || out.Pending == nil {
+		t.Fatal(out, err)
+	}
+	if got := f.Approval(out.Pending.ID).Claims[0]; !strings.HasPrefix(strings.Join(got.Unusual, " "), "You would sign blindly.") {
+		t.Errorf("the owner is told %q", got.Unusual)
 	}
 }
 

@@ -35,7 +35,7 @@ type changing struct {
 
 // unchanging says of each type of claim, of which nothing can change, why.
 var unchanging = map[string]string{
-	"signature":        "the request holds the text, and the app's account never changes",
+	"signature":        "the request holds the text or the digest, and the app's account never changes",
 	"agreement":        "the request holds the digest, and the app's account never changes",
 	"keyPair":          "the key follows from the wallet's seed and the approval's id",
 	"prepareTx":        "it is refused, always",
