@@ -10,9 +10,9 @@ import (
 // one origin has a bound of its own, and a wallet without a session at work always gets a worker: an app's slow server
 // does not block other wallets.
 const (
-	perWallet       = 16
+	perWallet       = 64
 	perOrigin       = 128
-	perWalletOrigin = 8
+	perWalletOrigin = 32
 	perProcess      = 256
 
 	// maxTurnedAway bounds the sessions whose origin is kept in memory while they wait for a worker.
@@ -68,7 +68,7 @@ func (w *workers) acquire(id, wallet, origin string) (context.Context, bool) {
 		origin = w.turnedAway[id]
 	}
 	if !w.hasRoom(wallet, origin) {
-		w.waiting = true
+		w.turnAway(id, origin)
 		return nil, false
 	}
 	delete(w.turnedAway, id)
@@ -92,11 +92,21 @@ func (w *workers) setOrigin(id, origin string) bool {
 		return true
 	}
 	w.put(id, s)
+	w.turnAway(id, origin)
+	return false
+}
+
+// turnAway notes that a session found no worker, and its origin, if that is known: so it is not leased before there is a
+// worker for it.
+func (w *workers) turnAway(id, origin string) {
+	w.waiting = true
+	if origin == "" {
+		return
+	}
 	if len(w.turnedAway) >= maxTurnedAway {
 		clear(w.turnedAway)
 	}
-	w.turnedAway[id], w.waiting = origin, true
-	return false
+	w.turnedAway[id] = origin
 }
 
 // release releases the worker of a session. With next, a session that waits for a worker may start at once; otherwise it
