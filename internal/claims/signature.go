@@ -219,8 +219,13 @@ func (m message) readUnsigned(req *consent.Request, c *consent.Claim, account di
 	if err != nil {
 		return err
 	}
-	if err := req.CheckLifetime(d); err != nil {
-		return err
+	// A delegation that lets somebody ask for keys or speak for the account ends soon. One that allows only what the
+	// app's own service knows by name, such as to publish, may last as long as the owner approves.
+	if req.ExceedsLifetime(d) {
+		if !d.NamesOnly {
+			return req.CheckLifetime(d)
+		}
+		c.Unusual = append(c.Unusual, "You would allow this until "+d.Expires.UTC().Format("2 January 2006")+", and the wallet cannot take it back before: only the app can.")
 	}
 	c.RequireAsk("the request asks for a signature of a delegation")
 	c.View.Delegation = describeUnsigned(d)

@@ -305,14 +305,19 @@ func TestADelegationToSign(t *testing.T) {
 	})
 	other := fixture.NewPeer(t, 9)
 	for name, c := range map[string]struct{ claim, code string }{
-		"is refused for somebody else":      {delegationToSign(unsigned(account, other.DID.Address(), f.Clock, nil)), "delegation_agent_mismatch"},
-		"is refused from another account":   {delegationToSign(unsigned(other.DID, fixture.Notes, f.Clock, nil)), "delegation_issuer_mismatch"},
-		"is refused without an end":         {delegationToSign(unsigned(account, fixture.Notes, f.Clock, map[string]any{"exp": nil})), "delegation_no_exp"},
-		"is refused for a hundred years":    {delegationToSign(unsigned(account, fixture.Notes, f.Clock.Add(876000*time.Hour), nil)), "delegation_lifetime"},
-		"is refused with a challenge":       {delegationToSign(unsigned(account, fixture.Notes, f.Clock, map[string]any{"challenge": "C0FFEE"})), "delegation_is_a_session_message"},
-		"is refused of another version":     {delegationToSign(unsigned(account, fixture.Notes, f.Clock, map[string]any{"version": "1.0.0"})), "delegation_malformed"},
-		"is refused that is no token":       {delegationToSign("hello"), "delegation_malformed"},
-		"is refused as it is, without SHA3": {strings.Replace(delegationToSign(unsigned(account, fixture.Notes, f.Clock, nil)), `"sha3"`, `"none"`, 1), "claim_unsupported"},
+		"is refused for somebody else":    {delegationToSign(unsigned(account, other.DID.Address(), f.Clock, nil)), "delegation_agent_mismatch"},
+		"is refused from another account": {delegationToSign(unsigned(other.DID, fixture.Notes, f.Clock, nil)), "delegation_issuer_mismatch"},
+		"is refused without an end":       {delegationToSign(unsigned(account, fixture.Notes, f.Clock, map[string]any{"exp": nil})), "delegation_no_exp"},
+		"is refused for a hundred years":  {delegationToSign(unsigned(account, fixture.Notes, f.Clock.Add(876000*time.Hour), nil)), "delegation_lifetime"},
+		"is refused for an hour in a hundred years": {delegationToSign(unsigned(account, fixture.Notes, f.Clock.Add(876000*time.Hour),
+			map[string]any{"iat": f.Clock.Add(876000 * time.Hour).Unix()})), "delegation_lifetime"},
+		"is refused for long of a role nobody knows": {delegationToSign(unsigned(account, fixture.Notes, f.Clock.Add(876000*time.Hour),
+			map[string]any{"permissions": []any{"publish_blocklet", map[string]any{"role": "DIDSpaceAgent", "spaces": []string{"*"}}}})), "delegation_lifetime"},
+		"is refused for long with nothing allowed": {delegationToSign(unsigned(account, fixture.Notes, f.Clock.Add(876000*time.Hour), map[string]any{"permissions": []any{}})), "delegation_lifetime"},
+		"is refused with a challenge":              {delegationToSign(unsigned(account, fixture.Notes, f.Clock, map[string]any{"challenge": "C0FFEE"})), "delegation_is_a_session_message"},
+		"is refused of another version":            {delegationToSign(unsigned(account, fixture.Notes, f.Clock, map[string]any{"version": "1.0.0"})), "delegation_malformed"},
+		"is refused that is no token":              {delegationToSign("hello"), "delegation_malformed"},
+		"is refused as it is, without SHA3":        {strings.Replace(delegationToSign(unsigned(account, fixture.Notes, f.Clock, nil)), `"sha3"`, `"none"`, 1), "claim_unsupported"},
 		"is refused if another is shown": {strings.Replace(delegationToSign(unsigned(account, fixture.Notes, f.Clock, nil)), `"method"`,
 			`"meta":{"jwt":"`+unsigned(account, fixture.Notes, f.Clock, map[string]any{"permissions": nil})+`"},"method"`, 1), "delegation_malformed"},
 	} {
@@ -337,5 +342,37 @@ func TestATransactionOfEthereumIsNotSignedAsAText(t *testing.T) {
 	for text, code := range map[string]string{transaction: "blind_signature", transaction + "!": "", "hello": "", "": ""} {
 		_, err := f.Ask(token, principal, fixture.TextClaim(text, "keccak"))
 		fixture.WantCode(t, err, code)
+	}
+}
+
+// What lets nobody ask for a key may last as long as the owner approves: stores ask to publish for a hundred years.
+func TestADelegationThatAllowsNothingSecretMayLast(t *testing.T) {
+	f := fixture.New(t)
+	token := f.AppToken(fixture.Notes)
+	f.SetPolicy(fixture.AllowAll)
+	sk, account := fixture.Secret(t, fixture.Notes, did.AccountType())
+	end := f.Clock.Add(876000 * time.Hour)
+	text := unsigned(account, fixture.Notes, f.Clock, map[string]any{"exp": end.Unix(), "permissions": []string{"publish_blocklet"}})
+	p := f.Pending(token, delegationToSign(text))
+	v := f.Approval(p.ID).Claims[0]
+	until := "You would allow this until " + end.UTC().Format("2 January 2006")
+	if v.Delegation == nil || !strings.Contains(v.Delegation.Words, "Permissions: publish_blocklet.") || !strings.Contains(strings.Join(v.Unusual, " "), until) {
+		t.Errorf("told as %+v, %q", v.Delegation, v.Unusual)
+	}
+	fixture.WantErr(t, f.Approve(p.ID, approvals.Choice{Remember: &approvals.Remember{Times: 2}}), approvals.ErrChoice)
+	f.Clock = f.Clock.Add(time.Minute)
+	if err := f.Approve(p.ID, approvals.Choice{}); err != nil {
+		t.Fatal(err)
+	}
+	out, err := f.Collect(token, p.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sig, err := did.DecodeBase58(fixture.Member(t, out.Answer, 0, "sig"), 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := did.VerifyToken(text+"."+did.EncodeBase64URL(sig), did.Check{PublicKey: sk.Public(), Now: f.Clock}); err != nil {
+		t.Errorf("what comes out is no token: %v", err)
 	}
 }

@@ -208,7 +208,7 @@ var replays = []replayed{
 	{file: "profile", ends: []State{Done}},
 	{file: "replayed-answer", ends: []State{Done, Done}}, // the app takes it a second time, from a second session
 	{file: "signatures", other: 1, ends: []State{Declined}, code: "blind_signature"},
-	{file: "signing-oracle", other: 2, ends: []State{Declined, Waiting, Declined}, code: "blind_signature"}, // the digest waits for the owner
+	{file: "signing-oracle", other: 2, ends: []State{Declined, Waiting, Declined}, code: "blind_signature"},                           // the digest waits for the owner
 	{file: "user-switch", other: 1, ends: []State{Failed}, text: "Login user and wallet user mismatch, please relogin and try again"}, // the recorded wallet answers as somebody else
 	{file: "userdid-form", ends: []State{Done, Failed}},
 	{file: "web-submit", other: 1, ends: []State{Done}}, // the recorded wallet answers no claim

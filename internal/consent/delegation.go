@@ -3,6 +3,7 @@ package consent
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"walletd/internal/delegation"
 	"walletd/internal/did"
@@ -47,17 +48,22 @@ func (req *Request) ReadDelegation(ctx context.Context, c *Claim, token string) 
 	return nil
 }
 
-// CheckLifetime refuses a delegation that lasts longer than Options.DelegationLife (design section 9); for
-// a delegation without iat, the time counts from now.
+// CheckLifetime refuses a delegation that lasts longer than Options.DelegationLife (design section 9).
 func (req *Request) CheckLifetime(del delegation.Delegation) error {
-	from := del.IssuedAt
-	if from.IsZero() {
-		from = req.Now
-	}
-	if del.Expires.Sub(from) > req.pipeline.delegationLife {
+	if req.ExceedsLifetime(del) {
 		return did.Refuse("delegation_lifetime", fmt.Sprintf("a delegation may last %s at most", req.pipeline.delegationLife))
 	}
 	return nil
+}
+
+// ExceedsLifetime reports whether a delegation lasts longer than Options.DelegationLife. The time counts from its
+// iat, or from now if it has none or one that is yet to come, which whoever wrote it chose.
+func (req *Request) ExceedsLifetime(del delegation.Delegation) bool {
+	from := del.IssuedAt
+	if from.IsZero() || from.After(req.AppTime().Add(time.Minute)) {
+		from = req.Now
+	}
+	return del.Expires.Sub(from) > req.pipeline.delegationLife
 }
 
 // approveDelegation returns the write that stores a delegation as approved, if it is not stored yet.

@@ -45,6 +45,9 @@ type Delegation struct {
 	// Roles are all roles and bare permissions, to be shown to the owner. They are
 	// untrusted text: escape them before showing them.
 	Roles []string
+	// NamesOnly says that all it allows are bare names that only To's own service knows, such as publish_blocklet:
+	// it lets nobody ask for a key or a secret, and nobody speak for From.
+	NamesOnly bool
 	// IssuedAt and NotBefore are zero if the token does not have them. The issuer
 	// can write any time there; only Expires limits how long a delegation lasts.
 	IssuedAt, NotBefore, Expires time.Time

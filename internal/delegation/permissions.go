@@ -2,6 +2,8 @@ package delegation
 
 import (
 	"encoding/json"
+	"slices"
+	"strings"
 
 	"walletd/internal/did"
 )
@@ -13,6 +15,7 @@ type permissions struct {
 	connect bool     // some entry has the role DIDConnectAgent
 	claims  []string // of all entries with that role
 	roles   []string // all roles and bare strings, for showing
+	named   bool     // there are entries, and all are bare strings that are no role and no claim
 }
 
 // readPermissions parses the member permissions. Entries may be objects with a
@@ -27,13 +30,13 @@ func readPermissions(body did.Object, same func(role string) bool) (permissions,
 	if json.Unmarshal(raw, &entries) != nil {
 		return permissions{listed: true}, nil
 	}
-	p := permissions{listed: len(entries) > 0}
+	p := permissions{listed: len(entries) > 0, named: len(entries) > 0}
 	for _, entry := range entries {
+		name, bare := textOf(entry)
+		p.named = p.named && bare && isServiceName(name)
 		switch entry[0] {
 		case '"':
-			if name, ok := textOf(entry); ok {
-				p.roles = append(p.roles, name)
-			}
+			p.roles = append(p.roles, name)
 		case '{':
 			// ParseObject refuses names that differ only in case: a case variant of
 			// role or claims would mean one thing here and another to a parser that
@@ -55,6 +58,16 @@ func readPermissions(body did.Object, same func(role string) bool) (permissions,
 		}
 	}
 	return p, nil
+}
+
+// isServiceName reports whether a bare permission names something that only the service of the party that may act
+// knows, such as publish_blocklet. The name of a role, or of a claim whose answer is a key, is none, in whatever
+// case, and neither is what could be a pattern: a careless reader could take them for what they are elsewhere.
+func isServiceName(name string) bool {
+	if name == "" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.:/") != "" {
+		return false
+	}
+	return !slices.ContainsFunc([]string{roleConnect, "DIDSpaceAgent", "encryptionKey", "keyPair"}, func(other string) bool { return foldEqual(name, other) })
 }
 
 // textOf parses a JSON string.

@@ -66,7 +66,7 @@ func CheckUnsigned(origin string, signer, requester did.DID, meta did.Object, no
 	if err != nil {
 		return Delegation{}, err
 	}
-	d.Claims, d.Roles = granted.claims, granted.roles
+	d.Claims, d.Roles, d.NamesOnly = granted.claims, granted.roles, granted.named
 	return d, nil
 }
 

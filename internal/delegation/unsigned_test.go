@@ -158,3 +158,33 @@ func FuzzCheckUnsigned(f *testing.F) {
 		}
 	})
 }
+
+// Only what names nothing but things of another service may last for years, so anything that could be read as more
+// is more.
+func TestPermissionsThatNameOnlyThingsOfAService(t *testing.T) {
+	for permissions, want := range map[string]bool{
+		`["publish_blocklet"]`:                           true,
+		`["publish_blocklet","store.publish:all-of/it"]`: true,
+		`[]`:                             false,
+		`null`:                           false,
+		`"publish_blocklet"`:             false,
+		`[""]`:                           false,
+		`["*"]`:                          false,
+		`["publish_*"]`:                  false,
+		`["DIDConnectAgent"]`:            false,
+		`["didconnectagent"]`:            false,
+		`["DIDSpaceAgent"]`:              false,
+		`["encryptionkey"]`:              false,
+		`["publish_blocklet","keyPair"]`: false,
+		`["publish_blocklet",{"role":"DIDConnectAgent"}]`: false,
+		`["publish_blocklet",{"role":"Anything"}]`:        false,
+		`["publish_blocklet",{}]`:                         false,
+		`["publish_blocklet",7]`:                          false,
+		`["publish_blocklet",["encryptionKey"]]`:          false,
+	} {
+		granted, err := readPermissions(did.Object{"permissions": json.RawMessage(permissions)}, func(string) bool { return true })
+		if err != nil || granted.named != want {
+			t.Errorf("%s: %t, %v", permissions, granted.named, err)
+		}
+	}
+}
