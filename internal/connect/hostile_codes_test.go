@@ -166,7 +166,7 @@ func hostileCodes(t testing.TB) []hostile {
 
 		{"declines a credential that it does not hold", []says{start, app.asks(claim("verifiableCredential", "item", []string{"Passport"}, "challenge", "A1B2C3D4E5F60718"))}, Declined, "credential_not_held", 2},
 		{"declines that of an unregistered app as well", []says{app.asks(claim("verifiableCredential", "item", []string{"Passport"}, "challenge", "A1B2C3D4E5F60718"))}, Declined, "credential_not_held", 1},
-		{"declines to sign a digest without its text", []says{start, app.asks(claim("signature", "typeUrl", "mime:text/plain", "digest", did.EncodeBase58(make([]byte, 32))))}, Declined, "blind_signature", 2},
+		{"declines to sign 32 bytes under the method none", []says{start, app.asks(claim("signature", "typeUrl", "mime:text/plain", "method", "none", "digest", did.EncodeBase58(make([]byte, 32))))}, Declined, "blind_signature", 2},
 		{"declines to sign a login as a delegation", []says{start, app.signs(map[string]any{"challenge": "x", "action": "responseAuth"})}, Declined, "delegation_is_a_session_message", 2},
 		{"declines to sign a delegation to somebody else", []says{start, app.signs(map[string]any{"to": other.did.Address()})}, Declined, "delegation_agent_mismatch", 2},
 	}
