@@ -26,7 +26,7 @@ const (
 	CodeBusy                        Code = "busy"                            // 429: Another unlock is under way.
 	CodeInternal                    Code = "internal"                        // 500: Ours.
 	CodeUnavailable                 Code = "unavailable"                     // 503: The database does not answer.
-	CodeClock                       Code = "clock"                           // 503: The clock is more than 5 minutes behind the store.
+	CodeClock                       Code = "clock"                           // 503: The clock is more than 5 minutes behind the store, or more than 30 seconds ahead.
 	CodeStorageFull                 Code = "storage_full"                    // 507: The decision could not be recorded.
 	CodeOriginRefused               Code = "origin_refused"                  // 403: The token is not for pages of that origin.
 	CodePreconditionFailed          Code = "precondition_failed"             // 412: The secret is not as the caller last saw it.

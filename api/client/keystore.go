@@ -42,6 +42,11 @@ func (c *Client) Rotate(ctx context.Context, r api.Rotation) (api.Keystore, erro
 	return call[api.Keystore](ctx, c, request{method: "POST", path: "/v1/keystore/rotate", body: r})
 }
 
+// AcceptClock goes on from what the clock of the replica that answers says, and locks the others.
+func (c *Client) AcceptClock(ctx context.Context, s api.SlotSecret) (api.Keystore, error) {
+	return call[api.Keystore](ctx, c, request{method: "POST", path: "/v1/keystore/clock", body: s})
+}
+
 // Snapshot returns the whole sealed store as it is at one moment, an SQLite file.
 func (c *Client) Snapshot(ctx context.Context) (*Download, error) {
 	return c.download(ctx, request{method: "POST", path: "/v1/keystore/snapshot", body: api.Empty{}})

@@ -198,11 +198,7 @@ func (e *examination) store(ctx context.Context, url string) {
 	}
 	defer st.Close()
 	e.ok("store", "it opens, and its schema is this walletd's")
-	if behind := st.ClockBehind(); behind > time.Minute {
-		e.bad("clock", "set the clock: claims are refused when it is 5 minutes behind", "%s behind the newest time in the store", behind.Round(time.Second))
-	} else {
-		e.ok("clock", "not behind the store")
-	}
+	e.clock(ctx, st)
 	state, err := keystore.New(st, keystore.Options{}).Status(ctx)
 	if err != nil {
 		e.failed("keystore", err)
@@ -222,6 +218,22 @@ func (e *examination) store(ctx context.Context, url string) {
 	}
 	if state.Failures > 0 {
 		e.note("keystore", "if those were not you: walletd audit show --service", "%d failed unlocks since the last that worked", state.Failures)
+	}
+}
+
+// clock compares the clock with the newest time in the store, and with the database's.
+func (e *examination) clock(ctx context.Context, st *store.Store) {
+	behind, ahead := st.ClockBehind(), st.ClockAhead()
+	switch newest, err := st.NewestEnd(ctx); {
+	case ahead > store.MaxAhead:
+		e.bad("clock", "set the clock: nothing is written while it is 30 seconds ahead", "%s ahead of the database's", ahead.Round(time.Second))
+	case err != nil:
+		e.failed("clock", err)
+	case behind > time.Minute:
+		e.bad("clock", "set the clock; if it is right, and a clock was once ahead: walletd keystore clock --accept",
+			"%s behind the newest time in the store: entry %d on the record of %s is of %s", behind.Round(time.Second), newest.Seq, newest.Chain, time.UnixMilli(newest.Time).UTC().Format(time.DateTime))
+	default:
+		e.ok("clock", "not behind the store")
 	}
 }
 

@@ -73,7 +73,7 @@ func notReady(state string) string {
 	case "locked":
 		return "an operator unlocks it: walletd keystore unlock"
 	case "clock":
-		return "set the clock of the service's machine"
+		return "set the clock of the service's machine; if it is right, walletd keystore clock --accept"
 	case "store":
 		return "look at the database, and at walletd doctor"
 	}

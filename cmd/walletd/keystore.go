@@ -19,6 +19,7 @@ type keystoreCmd struct {
 	Slots    keystoreSlotsCmd    `cmd:"" help:"List the ways to unlock (operator)."`
 	Slot     keystoreSlotCmd     `cmd:"" help:"Add and remove ways to unlock (operator)."`
 	Rotate   keystoreRotateCmd   `cmd:"" help:"Replace the root key (operator)."`
+	Clock    keystoreClockCmd    `cmd:"" help:"Go on from what the clock says, where the store is ahead of it, or it has jumped (operator)."`
 	Snapshot keystoreSnapshotCmd `cmd:"" help:"Copy the whole sealed store while it runs (operator)."`
 }
 
@@ -117,6 +118,35 @@ type keystoreLockCmd struct{ asOperator }
 func (cmd *keystoreLockCmd) Run(ctx context.Context, c *client.Client, out *console) error {
 	k, err := c.Lock(ctx)
 	return show(out, k, err, out.printKeystore)
+}
+
+type keystoreClockCmd struct {
+	asOperator
+	slotSecret
+	Accept bool `help:"The clock of the service's machine is right: go on from it."`
+}
+
+// Validate asks for the word: a clock that is behind revives what has ended.
+func (cmd *keystoreClockCmd) Validate() error {
+	if !cmd.Accept {
+		return withHint(usagef("accepting a clock that is wrong revives what has ended: tokens, grants, approvals"),
+			"look at the clock of the service's machine first; if it is right, say --accept")
+	}
+	return cmd.slotSecret.Validate()
+}
+
+// Run accepts the clock.
+func (cmd *keystoreClockCmd) Run(ctx context.Context, c *client.Client, out *console) error {
+	auth, err := cmd.read(ctx, out)
+	if err != nil {
+		return err
+	}
+	defer wipeSlotSecret(auth)
+	k, err := c.AcceptClock(ctx, auth)
+	return show(out, k, err, func(k api.Keystore) {
+		out.printKeystore(k)
+		out.notef("The service goes on from its clock. Other replicas have locked: unlock them.\n")
+	})
 }
 
 type keystoreSlotsCmd struct{ asOperator }

@@ -74,6 +74,7 @@ var commandOf = map[string]string{
 	"addSlot":              "keystore slot add",
 	"removeSlot":           "keystore slot remove",
 	"rotate":               "keystore rotate",
+	"acceptClock":          "keystore clock",
 	"snapshot":             "keystore snapshot",
 	"healthz":              "health",
 	"readyz":               "health",

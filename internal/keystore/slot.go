@@ -28,6 +28,7 @@ const (
 
 	tableSlots    = "slots"
 	tableKeystore = "keystore"
+	tableChains   = "chains"
 )
 
 // NewSlot says how another slot is to be opened: with Passphrase, or with the

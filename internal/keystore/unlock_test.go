@@ -189,6 +189,11 @@ func TestWrongSecret(t *testing.T) {
 	})
 	t.Run("makes the next try wait, as long as its context lets it", func(t *testing.T) {
 		h := newHouse(t)
+		now := time.Now()
+		if err := h.store.Close(); err != nil {
+			t.Fatal(err)
+		}
+		h.start(store.Options{Clock: func() time.Time { return now }})
 		for range 8 {
 			if _, err := h.store.CountUnlockFailure(t.Context(), h.now().Unix()); err != nil {
 				t.Fatal(err)
@@ -202,8 +207,7 @@ func TestWrongSecret(t *testing.T) {
 		if got := h.status().Failures; got != 8 {
 			t.Errorf("%d failures: the wait was counted", got)
 		}
-		later := time.Now().Add(time.Minute)
-		h.now = func() time.Time { return later }
+		now = now.Add(time.Minute)
 		h.mustUnlock(firstPass)
 	})
 	t.Run("slows down and never locks out", func(t *testing.T) {

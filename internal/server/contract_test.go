@@ -118,6 +118,7 @@ func TestOperationsAreHeldToTheirRoles(t *testing.T) {
 		"POST /v1/sessions":                     {"link": "https://abtwallet.io/i/?action=requestAuth&url=https%3A%2F%2Fdapp.example%2F"},
 		"POST /v1/tokens":                       {"role": "operator", "name": "x"},
 		"POST /v1/keystore/unlock":              {"passphrase": "x"},
+		"POST /v1/keystore/clock":               {"passphrase": "x"},
 		"POST /v1/keystore/slots":               {"auth": wallettest.Members{"passphrase": "x"}, "slot": wallettest.Members{"name": "x", "passphrase": "twelve characters"}},
 		"POST /v1/keystore/slots/{id}/remove":   {"auth": wallettest.Members{"passphrase": "x"}},
 		"POST /v1/keystore/rotate":              {"secrets": []wallettest.Members{{"passphrase": "x"}}},

@@ -102,6 +102,9 @@ func (g *growth) run(ctx context.Context) {
 	seen, since := map[string]store.End{}, g.store.Now().Add(-pollSkew).UnixMilli()
 	for {
 		since = g.poll(ctx, seen, since)
+		if now := g.store.Now(); since > now.UnixMilli() { // an operator has accepted the clock
+			since = now.Add(-pollSkew).UnixMilli()
+		}
 		select {
 		case <-ctx.Done():
 			return

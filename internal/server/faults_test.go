@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -221,6 +222,50 @@ func TestClockBehindTheStore(t *testing.T) {
 		t.Errorf("readyz says %q", got)
 	}
 	notes.Ask(notesKey...).Refused(503, "clock")
+}
+
+// A clock that has jumped ahead answers no app and writes nothing, until it is right again; or until an operator
+// says that it is right.
+func TestClockThatHasJumped(t *testing.T) {
+	var clock, boot atomic.Int64
+	clock.Store(time.Now().UnixMilli())
+	w := wallettest.New(t, wallettest.Clock(func() time.Time { return time.UnixMilli(clock.Load()) }),
+		wallettest.Boot(func() time.Duration { return time.Duration(boot.Load()) * time.Millisecond }))
+	w.Rules(everything)
+	notes := w.App("Notes")
+	jump := func(d time.Duration) { clock.Add(d.Milliseconds()) }
+	readyz := func(status int, want string) {
+		t.Helper()
+		if got := w.Do("GET", "/readyz", "", nil).Must(status).Text("status"); got != want {
+			t.Errorf("readyz says %q, not %q", got, want)
+		}
+	}
+	notes.Ask(notesKey...).Must(200)
+	jump(13 * time.Hour)
+	readyz(503, "clock")
+	notes.Ask(notesKey...).Refused(503, "clock")
+	w.Do("POST", "/v1/tokens", w.Operator, members{"role": "operator", "name": "x"}).Refused(503, "clock")
+	jump(-13 * time.Hour)
+	readyz(200, "ready")
+	notes.Ask(notesKey...).Must(200)
+
+	jump(13 * time.Hour)
+	w.Do("POST", "/v1/keystore/clock", w.Operator, members{"passphrase": "not that one, no"}).Refused(403, "wrong_secret")
+	w.Do("POST", "/v1/keystore/clock", w.Operator, members{"passphrase": wallettest.Passphrase}).Must(200)
+	readyz(200, "ready")
+	notes.Ask(notesKey...).Must(200)
+
+	// It was not right after all, and something is recorded.
+	jump(-13 * time.Hour)
+	readyz(503, "clock")
+	notes.Ask(notesKey...).Refused(503, "clock")
+	got := w.Do("POST", "/v1/keystore/clock", w.Operator, members{"passphrase": wallettest.Passphrase}).Must(200)
+	if state := got.Text("state"); state != "unlocked" {
+		t.Errorf("it is %s", state)
+	}
+	readyz(200, "ready")
+	notes.Ask(notesKey...).Must(200)
+	w.Do("GET", "/v1/audit/verify", w.Operator, nil).Must(200)
 }
 
 func TestQuestionsAndAnswersEnd(t *testing.T) {

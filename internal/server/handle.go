@@ -93,8 +93,13 @@ func (s *Server) serve(rt route) http.HandlerFunc {
 		if !rt.callers.mayUseReserve() && onReserve(r) {
 			return errFull
 		}
-		if rt.callers.ofApps() && s.store.ClockBehind() > maxBehind {
-			return errClock // what has ended would seem to live
+		if rt.callers.ofApps() {
+			if s.store.ClockBehind() > maxBehind {
+				return errClock // what has ended would seem to live
+			}
+			if err := s.store.CheckClock(r.Context()); err != nil {
+				return err
+			}
 		}
 		c := &call{request: r, header: w.Header()}
 		defer func() { c.caller.Close() }()

@@ -111,3 +111,16 @@ func (s *Server) rotate(ctx context.Context, c *call, in api.Rotation) (api.Keys
 	}
 	return s.keystoreState(ctx, c, none{})
 }
+
+// acceptClock goes on from what this machine's clock says.
+func (s *Server) acceptClock(ctx context.Context, c *call, in api.SlotSecret) (api.Keystore, error) {
+	key, err := secretOf(in)
+	if err != nil {
+		return api.Keystore{}, err
+	}
+	defer key.Wipe()
+	if err := s.keystore.AcceptClock(ctx, c.caller.Token, key); err != nil {
+		return api.Keystore{}, err
+	}
+	return s.keystoreState(ctx, c, none{})
+}

@@ -91,6 +91,7 @@ var helps = map[string]string{
 	"walletd_build_info":                           "The build that runs; always 1.",
 	"walletd_certificate_expiry_timestamp_seconds": "When the TLS certificate in use expires, in unix seconds.",
 	"walletd_claims_total":                         "What came of claims and of other work on wallets, by outcome.",
+	"walletd_clock_ahead_seconds":                  "How far the clock is ahead of the database's, or, in SQLite, of the time since the machine was started.",
 	"walletd_clock_behind_seconds":                 "How far the clock is behind the newest time in the store.",
 	"walletd_commits_queued":                       "Changes that wait to be written to the store.",
 	"walletd_connection_errors_total":              "Connections that failed, in their handshake or later.",

@@ -183,6 +183,7 @@ func (s *Server) routes() []route {
 		{"POST", "/v1/keystore/slots", operators, handle(s.addSlot), small, wipes},
 		{"POST", "/v1/keystore/slots/{id}/remove", operators, handle(s.removeSlot), small, wipes},
 		{"POST", "/v1/keystore/rotate", operators, handle(s.rotate), small, wipes},
+		{"POST", "/v1/keystore/clock", operators, handle(s.acceptClock), small, wipes},
 		{"POST", "/v1/keystore/snapshot", operators, handle(s.snapshot), small, open},
 
 		{"GET", "/healthz", probes, handle(s.healthz), bodiless, open},

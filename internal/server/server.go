@@ -102,6 +102,8 @@ type Server struct {
 	streams   shares       // of events
 	huge      hugeBodies
 	away      atomic.Bool // whether the store took no writes when it was asked last
+	// clockWrong is what the last /readyz found.
+	clockWrong atomic.Bool
 
 	stops context.Context // ends when a listener is told to stop
 	stop  context.CancelFunc

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"walletd/api"
+	"walletd/internal/store"
 )
 
 // maxBehind is how far the clock may be behind the newest time in the store (design section 7).
@@ -34,7 +35,7 @@ func (s *Server) readyz(ctx context.Context, c *call, _ none) (api.Status, error
 		state = "stopping"
 	case err != nil:
 		state = "store"
-	case s.store.ClockBehind() > maxBehind:
+	case s.noteClock():
 		state = "clock"
 	case !s.keystore.Unlocked(epoch):
 		state = "locked"
@@ -57,6 +58,22 @@ func (s *Server) noteStore(err error) {
 	}
 }
 
+// noteClock reports whether the clock is wrong, and writes one line to the log when it becomes so, and one
+// when it is right again.
+func (s *Server) noteClock() (wrong bool) {
+	behind, ahead := s.store.ClockBehind(), s.store.ClockAhead()
+	wrong = behind > maxBehind || ahead > store.MaxAhead
+	switch {
+	case s.clockWrong.Swap(wrong) == wrong:
+	case wrong:
+		s.log.Error().Stringer("behind the store", behind.Round(time.Second)).Stringer("ahead", ahead.Round(time.Second)).
+			Msg("the clock is wrong; apps are not answered until it is set, or accepted with walletd keystore clock --accept")
+	default:
+		s.log.Info().Msg("the clock is right again")
+	}
+	return wrong
+}
+
 // observeState adds what is measured when it is asked for.
 func (s *Server) observeState() {
 	is := func(so func() bool) func() float64 {
@@ -77,6 +94,7 @@ func (s *Server) observeState() {
 	s.metrics.gauge(`walletd_connections{state="open"}`, func() float64 { open, _ := s.open.count(); return float64(open) })
 	s.metrics.gauge(`walletd_connections{state="answering"}`, func() float64 { _, answering := s.open.count(); return float64(answering) })
 	s.metrics.gauge("walletd_waiting", func() float64 { return float64(s.waiting.Load()) })
+	s.metrics.gauge("walletd_clock_ahead_seconds", func() float64 { return s.store.ClockAhead().Seconds() })
 	s.metrics.gauge("walletd_clock_behind_seconds", func() float64 { return s.store.ClockBehind().Seconds() })
 }
 

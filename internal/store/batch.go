@@ -13,7 +13,9 @@ import (
 type batch struct {
 	store  *Store
 	stmts  []stmt
-	chains []string       // taken by the statements 1 to len(chains)
+	first  int // the statement that takes the first chain; the others follow
+	clock  int // the statement that asks for the database's clock; 0 if there is none
+	chains []string
 	owners map[int][]*job // statement -> who is refused unless it touches one row
 	checks map[string]int // statement of each check
 	nonce  map[int][]*job // statement -> the jobs whose nonces it inserts, in order
@@ -33,8 +35,16 @@ func newBatch(s *Store, g *group) *batch {
 	}
 	b.chains = slices.Sorted(maps.Keys(set))
 	b.stmts = append(b.stmts, stmt{text: s.db.words().begin})
+	if !g.accepts.IsZero() {
+		b.stmts = append(b.stmts, lowerTimes.stmt(g.accepts.UnixMilli()))
+	}
+	b.first = len(b.stmts)
 	for _, chain := range b.chains {
 		b.stmts = append(b.stmts, takeChain.stmt(chain, firstPrev()))
+	}
+	if clock := s.db.words().clock; clock != "" {
+		b.clock = len(b.stmts)
+		b.stmts = append(b.stmts, stmt{text: clock, rows: true})
 	}
 	return b
 }

@@ -54,6 +54,8 @@ func (s *Store) SignedCaller(ctx context.Context, wallet, app, accountType strin
 
 func (s *Store) caller(ctx context.Context, q rowRead[CallerRow], args ...any) (CallerRow, error) {
 	c, err := one(ctx, s, q, args...)
-	s.saw(c.Newest)
-	return c, s.checkEpoch(c.Epoch, err)
+	if err = s.checkEpoch(ctx, c.Epoch, err); err == nil {
+		s.sawAt(c.Newest, c.Epoch)
+	}
+	return c, err
 }

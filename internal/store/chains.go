@@ -28,6 +28,8 @@ var (
 	moveChain      = writes[End]("move chain")
 	takeChain      = statement("take chain")
 	newestTime     = statement("newest time")
+	newestChain    = reads[End]("newest chain")
+	lowerTimes     = statement("lower times")
 )
 
 // ChainEnd reads where a chain ends; the zero End of its name if it is empty.

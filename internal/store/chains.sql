@@ -12,6 +12,12 @@ select {chains} from chains where time >= $1 order by time, chain limit 1000
 -- name: newest time
 select coalesce(max(time), 0) from chains
 
+-- name: newest chain
+select {chains} from chains order by time desc, chain limit 1
+
+-- name: lower times
+update chains set time = $1 where time > $1
+
 -- name: take chain
 insert into chains ({chains}) values ($1, 0, $2, 0)
 on conflict (chain) do update set seq = chains.seq returning {chains}

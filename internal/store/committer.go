@@ -206,7 +206,7 @@ func (c *committer) write(g *group) {
 	}
 	if err == nil {
 		for _, end := range g.ends {
-			c.store.saw(end.Time)
+			c.store.sawAt(end.Time, g.epoch)
 		}
 		c.store.growth.grew(g.moved)
 	}

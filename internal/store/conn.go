@@ -28,6 +28,7 @@ type words struct {
 	schemaThere string // answers one row if there is a schema
 	patient     string // within a transaction: its statements may take as long as they need
 	alone       string // within a transaction: waits until no other one migrates
+	clock       string // answers the database's clock in unix milliseconds, and the keystore's epoch; "" where the clock is ours
 	notify      string // tells other replicas of $1; "" where there are none
 	bytewise    string // after a column of text: orders it byte by byte
 }

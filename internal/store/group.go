@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 )
 
 // group is the changes of one transaction.
@@ -23,6 +24,9 @@ type group struct {
 	moved []string // the chains that the transaction lets grow
 
 	ends map[string]*End // the chains taken; moved on as records are made
+
+	accepts time.Time // of AcceptClock: chains are lowered to it; else zero
+	epoch   int64     // the keystore's in this transaction, or before it
 }
 
 // admits says whether a change may be in the group. What it saw of epoch and
@@ -59,7 +63,29 @@ func (g *group) commit(ctx context.Context, s *Store, c conn) error {
 	if err != nil {
 		return err
 	}
+	if err := g.checkTimes(s); err != nil {
+		return err
+	}
 	return g.finish(ctx, s, c)
+}
+
+// checkTimes refuses the group if it would write a time from the future: others would have to wait for it.
+func (g *group) checkTimes(s *Store) error {
+	latest := s.latest(g.epoch)
+	if latest == 0 {
+		return nil
+	}
+	for _, j := range g.jobs {
+		if j.err != nil {
+			continue
+		}
+		for e := range j.change.entries() {
+			if e.Time > latest {
+				return aheadBy(time.Duration(e.Time-latest)*time.Millisecond + MaxAhead)
+			}
+		}
+	}
+	return nil
 }
 
 // apart starts again with the refused jobs set apart.
@@ -91,6 +117,7 @@ func (g *group) apart(ctx context.Context, s *Store, c conn, refused []*job) err
 // transaction is of no use.
 func (g *group) together(ctx context.Context, s *Store, c conn, jobs []*job) (refused []*job, err error) {
 	b := newBatch(s, g)
+	g.epoch = s.epoch.Load()
 	for _, j := range jobs {
 		for _, check := range j.change.checks() {
 			b.once(j, check)
@@ -117,18 +144,23 @@ func (g *group) together(ctx context.Context, s *Store, c conn, jobs []*job) (re
 		}
 		return jobs, nil // it may be any one's
 	}
-	if err := g.opened(results, b.chains); err != nil {
+	if err := g.opened(results[b.first:], b.chains); err != nil {
 		return nil, err
+	}
+	if b.clock != 0 {
+		if g.epoch, err = s.sawClock(results[b.clock]); err != nil {
+			return nil, err
+		}
 	}
 	return b.refused(results), nil
 }
 
-// opened reads the chains' ends from the answers to a batch.
+// opened reads the chains' ends from the answers to the statements that take them.
 func (g *group) opened(results []result, chains []string) error {
 	g.ends = make(map[string]*End)
 	for i, chain := range chains {
 		end := &End{Chain: chain}
-		rows := results[1+i].rows
+		rows := results[i].rows
 		if len(rows) != 1 || !assignRow(end.columns(), rows[0]) || end.Chain != chain {
 			return fmt.Errorf("%w: the end of chain %q", ErrDamaged, chain)
 		}

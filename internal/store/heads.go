@@ -45,5 +45,8 @@ func (s *Store) Heads(ctx context.Context, chain string, after int64, limit int)
 
 // PutHead keeps a signed head. One that is already there stays.
 func (s *Store) PutHead(ctx context.Context, h Head) error {
+	if err := s.CheckClock(ctx); err != nil {
+		return err
+	}
 	return s.alone(ctx, putHead.query, putHead.values(&h, nil)...)
 }

@@ -55,23 +55,26 @@ const keystoreEpoch = "keystore"
 // Keystore reads the keystore's row. ErrNotFound before InitKeystore.
 func (s *Store) Keystore(ctx context.Context) (Keystore, error) {
 	k, err := one(ctx, s, getKeystore)
-	return k, s.checkEpoch(k.Epoch, err)
+	return k, s.checkEpoch(ctx, k.Epoch, err)
 }
 
 // Epoch reads the keystore's epoch.
 func (s *Store) Epoch(ctx context.Context) (int64, error) {
 	var epoch int64
 	err := s.scalars(ctx, getEpoch, nil, &epoch)
-	return epoch, s.checkEpoch(epoch, err)
+	return epoch, s.checkEpoch(ctx, epoch, err)
 }
 
 // checkEpoch refuses an epoch below 0, which nobody here has written: in a Change
-// it would say that the epoch is not to be checked.
-func (s *Store) checkEpoch(epoch int64, err error) error {
-	if err == nil && epoch < 0 {
+// it would say that the epoch is not to be checked; it notes any other.
+func (s *Store) checkEpoch(ctx context.Context, epoch int64, err error) error {
+	switch {
+	case err != nil:
+		return err
+	case epoch < 0:
 		return fmt.Errorf("%w: %s holds a keystore of a negative epoch", ErrDamaged, s.where)
 	}
-	return err
+	return s.noteEpoch(ctx, epoch)
 }
 
 // UpdateKeystore sets Generation, Epoch, SealedOldRoot, SealedService and Check,
@@ -108,7 +111,7 @@ func (s *Store) InitKeystore(ctx context.Context, k Keystore, slots []Slot, oper
 func (s *Store) CountUnlockFailure(ctx context.Context, at int64) (Keystore, error) {
 	var k Keystore
 	err := s.answered(ctx, countFailure.query, k.columns(), at)
-	return k, s.checkEpoch(k.Epoch, err)
+	return k, s.checkEpoch(ctx, k.Epoch, err)
 }
 
 // ClearUnlockFailures sets the count back after a good unlock.

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -25,7 +26,7 @@ var (
 )
 
 // Ping says whether the store takes writes, which a read alone would not show: it makes a change
-// durable that changes nothing. It asks the database once a second at most, and answers within two.
+// durable that changes nothing. It looks at the database's clock too (ClockAhead). It asks the database once a second at most, and answers within two.
 func (s *Store) Ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
@@ -43,6 +44,13 @@ func (s *Store) Ping(ctx context.Context) error {
 }
 
 func (s *Store) changeNothing(ctx context.Context, c conn) error {
-	_, err := c.run(ctx, []stmt{{text: s.db.words().begin}, moveChainNowhere.stmt(ServiceChain), deleteNoRecord.stmt(), {text: "commit"}})
+	batch := []stmt{{text: s.db.words().begin}, moveChainNowhere.stmt(ServiceChain), deleteNoRecord.stmt(), {text: "commit"}}
+	if clock := s.db.words().clock; clock != "" {
+		batch = slices.Insert(batch, 1, stmt{text: clock, rows: true})
+	}
+	done, err := c.run(ctx, batch)
+	if err == nil && s.db.words().clock != "" {
+		_, err = s.sawClock(done[1])
+	}
 	return err
 }

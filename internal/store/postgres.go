@@ -78,6 +78,7 @@ func (d *postgresDB) words() words {
 		begin:       postgresBegin,
 		schemaThere: "select 1 from pg_catalog.pg_class where oid = to_regclass('walletd_schema')",
 		patient:     "select set_config('statement_timeout', '0', true), set_config('lock_timeout', '0', true)",
+		clock:       "select floor(extract(epoch from clock_timestamp()) * 1000)::bigint, coalesce((select epoch from keystore), 0)",
 		notify:      "select pg_notify('" + growthChannel + "', $1)",
 		bytewise:    ` collate "C"`,
 		alone:       "select pg_advisory_xact_lock(7305810322193)", // any number that is ours alone

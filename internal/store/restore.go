@@ -97,6 +97,9 @@ func (j *job) restore(ctx context.Context, s *Store, conn conn, old *OldChain) e
 		_, err := conn.run(ctx, []stmt{{text: "rollback"}})
 		return err
 	}
+	if err := g.checkTimes(s); err != nil {
+		return err
+	}
 	if err := g.finish(ctx, s, conn); err != nil {
 		return err
 	}

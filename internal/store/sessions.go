@@ -96,6 +96,9 @@ func (s *Store) DueSessions(ctx context.Context, now int64, limit int) ([]Sessio
 // no decision and leaves no entry.
 func (s *Store) HoldSession(ctx context.Context, id, holder string, now, until int64) (Session, error) {
 	var held string
+	if err := s.CheckClock(ctx); err != nil {
+		return Session{}, err
+	}
 	err := s.answered(ctx, holdSession, []column{plain("id", &held)}, id, holder, until, now)
 	if errors.Is(err, ErrNotFound) {
 		return Session{}, fmt.Errorf("hold session: %w", ErrChanged)
@@ -110,6 +113,9 @@ func (s *Store) HoldSession(ctx context.Context, id, holder string, now, until i
 // if that is not holder any more.
 func (s *Store) RenewSession(ctx context.Context, id, holder string, until int64) error {
 	var held string
+	if err := s.CheckClock(ctx); err != nil {
+		return err
+	}
 	err := s.answered(ctx, renewSession, []column{plain("id", &held)}, id, holder, until)
 	if errors.Is(err, ErrNotFound) {
 		return fmt.Errorf("renew session: %w", ErrChanged)

@@ -33,6 +33,9 @@ type Options struct {
 	Create bool
 	// Clock is the time of day; nil means time.Now.
 	Clock func() time.Time
+	// Boot is the time since the machine was started, suspension included, by which a jump of the clock is
+	// noticed; nil means the machine's. With Clock and without Boot the clock is checked against nothing.
+	Boot func() time.Duration
 	// Patience is how long a call waits for the database before it returns
 	// ErrUnavailable; 0 means 5 seconds.
 	Patience time.Duration
@@ -48,6 +51,9 @@ type Store struct {
 	clock    func() time.Time
 	patience time.Duration
 	newest   atomic.Int64 // milliseconds; the newest time seen in the store
+	epoch    atomic.Int64 // the keystore's, as of newest
+
+	reference reference
 
 	expanded  map[expansion]string // the committer's alone
 	committer *committer
@@ -66,7 +72,10 @@ type Store struct {
 // ErrNewerSchema, ErrDevStore, ErrDamaged, ErrUnavailable.
 func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	s := &Store{dev: o.Dev, clock: o.Clock, expanded: make(map[expansion]string), pings: pings{turn: make(chan struct{}, 1)}}
-	if s.clock == nil {
+	switch s.reference.boot = o.Boot; {
+	case s.clock == nil && o.Boot == nil:
+		s.clock, s.reference.boot = time.Now, sinceBoot
+	case s.clock == nil:
 		s.clock = time.Now
 	}
 	if s.patience = o.Patience; s.patience == 0 {
@@ -128,6 +137,12 @@ func (s *Store) start(ctx context.Context, create bool) error {
 		return err
 	}
 	s.saw(newest)
+	if len(k) > 0 {
+		s.epoch.Store(k[0].Epoch)
+	}
+	if err := s.startClock(ctx); err != nil {
+		return err
+	}
 	s.committer = startCommitter(s)
 	return nil
 }
@@ -159,6 +174,13 @@ func (s *Store) Now() time.Time {
 // 0 if it is not.
 func (s *Store) ClockBehind() time.Duration {
 	return max(0, time.UnixMilli(s.newest.Load()).Sub(s.clock()))
+}
+
+// sawAt is saw of a time that was read with the keystore's epoch, unless it is from before that was raised.
+func (s *Store) sawAt(t, epoch int64) {
+	if epoch >= s.epoch.Load() {
+		s.saw(t)
+	}
 }
 
 // saw notes a time (milliseconds) found in the store.

@@ -73,6 +73,7 @@ type Wallet struct {
 type settings struct {
 	postgres bool
 	clock    func() time.Time
+	boot     func() time.Duration
 	wrap     func(*server.Config)
 }
 
@@ -84,6 +85,9 @@ func PostgreSQL() Option { return func(s *settings) { s.postgres = true } }
 
 // Clock sets the time of day.
 func Clock(now func() time.Time) Option { return func(s *settings) { s.clock = now } }
+
+// Boot sets the time since the machine was started, with which the clock is compared.
+func Boot(since func() time.Duration) Option { return func(s *settings) { s.boot = since } }
 
 // Config changes the server's configuration before it is made.
 func Config(change func(*server.Config)) Option { return func(s *settings) { s.wrap = change } }
@@ -142,7 +146,7 @@ func Open(t testing.TB, url string, options ...Option) *Wallet {
 // start opens the store and serves it.
 func (w *Wallet) start(create bool) {
 	w.t.Helper()
-	st, err := store.Open(context.Background(), w.url, store.Options{Create: create, Clock: w.set.clock})
+	st, err := store.Open(context.Background(), w.url, store.Options{Create: create, Clock: w.set.clock, Boot: w.set.boot})
 	if err != nil {
 		w.t.Fatalf("opening the store: %v", err)
 	}
