@@ -68,8 +68,15 @@ type ApprovalClaim struct {
 	Agreement   *AgreementShown  `json:"agreement,omitempty"`
 	KeyPair     *KeyPairShown    `json:"keyPair,omitempty"`
 	Filters     []Filter         `json:"filters,omitempty"`  // of a credential or asset; any one suffices
-	Presents    *Credential      `json:"presents,omitempty"` // what would be presented
+	Presents    *Credential      `json:"presents,omitempty"` // what would be presented, unless another is chosen
+	Offers      []Offer          `json:"offers,omitempty"`   // where several fit: what can be chosen
 	Unusual     []string         `json:"unusual"`            // never null
+}
+
+// Offer is a credential or an asset that the owner can choose to present.
+type Offer struct {
+	Credential
+	Unusual []string `json:"unusual,omitempty"` // what is unusual about presenting this one
 }
 
 // SaltShown is a salt as text, with controls escaped, and as its bytes in hex: different texts can
@@ -141,8 +148,11 @@ type Choice struct {
 	Account string `json:"account,omitempty"`
 	// Items are the items of the profile that are given. Nil gives every item that was asked for
 	// and that the profile has, an empty list none.
-	Items    *[]string `json:"items,omitempty" max:"64"`
-	Remember *Remember `json:"remember,omitempty"`
+	Items *[]string `json:"items,omitempty" max:"64"`
+	// Credentials are the ids of the credentials or assets to present, where several fit (Offers): each
+	// claim presents the first of these that it offers.
+	Credentials []string  `json:"credentials,omitempty" max:"16"`
+	Remember    *Remember `json:"remember,omitempty"`
 }
 
 // Remember makes an approval a grant. It has one member.

@@ -108,8 +108,17 @@ func (con *console) printClaim(a api.Approval, c api.ApprovalClaim) {
 		}
 	}
 	if p := c.Presents; p != nil {
-		field("presents", p.DID+" "+strings.Join(p.Types, ", "))
+		field("presents", credentialName(*p))
 		field("issued by", p.Issuer+" "+p.IssuerName)
+	}
+	for _, o := range c.Offers {
+		field("or", o.ID+" "+credentialName(o.Credential)+", by "+o.Issuer+" "+o.IssuerName)
+		for _, u := range o.Unusual {
+			field("unusual", u)
+		}
+	}
+	if len(c.Offers) > 0 {
+		con.printf("  %-10s approve with --credential and the id of one of these\n", "choose")
 	}
 	if len(c.MFACode) > 0 {
 		con.printf("  %-10s %v: approve with --mfa-code and the one that the app shows\n", "numbers", c.MFACode)
@@ -117,6 +126,15 @@ func (con *console) printClaim(a api.Approval, c api.ApprovalClaim) {
 	for _, u := range c.Unusual {
 		field("unusual", u)
 	}
+}
+
+// credentialName names a credential or asset in a line: its title, role, address and types.
+func credentialName(c api.Credential) string {
+	name := c.DID + " " + strings.Join(c.Types, ", ")
+	if c.Role != "" {
+		name = "(role " + c.Role + ") " + name
+	}
+	return strings.TrimSpace(c.Title + " " + name)
 }
 
 type approvalsListCmd struct {
@@ -149,12 +167,13 @@ func (cmd *approvalsShowCmd) Run(ctx context.Context, c *client.Client, out *con
 type approvalsApproveCmd struct {
 	asOwner
 	approvalArg
-	MFACode int           `name:"mfa-code" placeholder:"N" help:"The number that the app shows."`
-	Account string        `placeholder:"ACCOUNT" help:"Answer as another of this app's own accounts."`
-	Items   *string       `placeholder:"email,phone" help:"Give only these items of the profile; '' gives none. Without it all that the profile has are given."`
-	For     time.Duration `xor:"remember" placeholder:"1h" help:"Remember the approval for so long, as a grant."`
-	Times   int64         `xor:"remember" placeholder:"N" help:"Remember the approval for so many times."`
-	Always  bool          `xor:"remember" help:"Remember the approval until it is revoked (walletd grants revoke)."`
+	MFACode     int           `name:"mfa-code" placeholder:"N" help:"The number that the app shows."`
+	Account     string        `placeholder:"ACCOUNT" help:"Answer as another of this app's own accounts."`
+	Items       *string       `placeholder:"email,phone" help:"Give only these items of the profile; '' gives none. Without it all that the profile has are given."`
+	Credentials []string      `name:"credential" sep:"none" placeholder:"ID" help:"Present this credential or asset, where several fit. Give it once for each claim that presents one."`
+	For         time.Duration `xor:"remember" placeholder:"1h" help:"Remember the approval for so long, as a grant."`
+	Times       int64         `xor:"remember" placeholder:"N" help:"Remember the approval for so many times."`
+	Always      bool          `xor:"remember" help:"Remember the approval until it is revoked (walletd grants revoke)."`
 }
 
 // Validate refuses times that are not whole seconds.
@@ -167,7 +186,7 @@ func (cmd *approvalsApproveCmd) Validate() error {
 
 // Run approves.
 func (cmd *approvalsApproveCmd) Run(ctx context.Context, c *client.Client, out *console) error {
-	choice := api.Choice{MFACode: cmd.MFACode, Account: cmd.Account}
+	choice := api.Choice{MFACode: cmd.MFACode, Account: cmd.Account, Credentials: cmd.Credentials}
 	if cmd.Items != nil {
 		choice.Items = new(splitItems(*cmd.Items))
 	}

@@ -16,13 +16,14 @@ import (
 type connectCmd struct {
 	remote
 	outFlags
-	Link      string   `arg:"" help:"The link, as the app shows it."`
-	Wallet    string   `placeholder:"WALLET" help:"The wallet to open it with, if the token is for more than one."`
-	Yes       bool     `help:"Say yes to all that is asked, without asking, in the sessions that this one leads to as well: for tests."`
-	MFA       *int     `name:"mfa" placeholder:"N" help:"The number that the app shows, for an approval that asks for one."`
-	Items     []string `placeholder:"NAME" help:"Items of the profile to give, when the app asks for some. Without it: asked at the terminal, or with --yes all that there are."`
-	Ephemeral bool     `help:"Be a wallet for the length of this session: no service is needed, and nothing is kept."`
-	Profile   string   `type:"path" placeholder:"FILE" help:"With --ephemeral: what the wallet can tell about its person, as profile set takes it. - reads the standard input."`
+	Link        string   `arg:"" help:"The link, as the app shows it."`
+	Wallet      string   `placeholder:"WALLET" help:"The wallet to open it with, if the token is for more than one."`
+	Yes         bool     `help:"Say yes to all that is asked, without asking, in the sessions that this one leads to as well: for tests."`
+	MFA         *int     `name:"mfa" placeholder:"N" help:"The number that the app shows, for an approval that asks for one."`
+	Items       []string `placeholder:"NAME" help:"Items of the profile to give, when the app asks for some. Without it: asked at the terminal, or with --yes all that there are."`
+	Credentials []string `name:"credential" sep:"none" placeholder:"ID" help:"Present this credential or asset, where several fit."`
+	Ephemeral   bool     `help:"Be a wallet for the length of this session: no service is needed, and nothing is kept."`
+	Profile     string   `type:"path" placeholder:"FILE" help:"With --ephemeral: what the wallet can tell about its person, as profile set takes it. - reads the standard input."`
 }
 
 // errSession is a session that ended without the app taking the answer: exit code 1.
@@ -185,7 +186,30 @@ func (cmd *connectCmd) choose(out *console, a api.Approval) (choice api.Choice, 
 		}
 		choice.Items = &items
 	}
+	for _, c := range a.Claims {
+		given := slices.IndexFunc(c.Offers, func(o api.Offer) bool { return slices.Contains(cmd.Credentials, o.ID) })
+		switch {
+		case given >= 0:
+			choice.Credentials = append(choice.Credentials, c.Offers[given].ID)
+		case len(c.Offers) > 0 && c.Presents == nil: // otherwise that one is presented
+			typed = true
+			id, err := chooseCredential(out)
+			if err != nil {
+				return choice, false, err
+			}
+			choice.Credentials = append(choice.Credentials, id)
+		}
+	}
 	return choice, typed, nil
+}
+
+// chooseCredential returns the id of the credential to present, where several fit and give different roles.
+func chooseCredential(out *console) (string, error) {
+	line, err := out.prompt("Which of these is presented? Its id: ")
+	if err != nil {
+		return "", withHint(errors.New("several credentials fit, and one must be chosen"), "type its id, write it to the standard input, or give it with --credential")
+	}
+	return line, nil
 }
 
 // chooseNumber returns the number that the app shows, which it does only once it has asked: so it is

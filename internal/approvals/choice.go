@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"walletd/internal/auth"
 	"walletd/internal/did"
@@ -17,8 +18,11 @@ type Choice struct {
 	Account string `json:"account,omitempty"`
 	// Items are the profile items to disclose. Nil discloses every item that was requested and that the profile
 	// has; an empty list discloses none.
-	Items    *[]string `json:"items,omitempty" max:"64"`
-	Remember *Remember `json:"remember,omitempty"`
+	Items *[]string `json:"items,omitempty" max:"64"`
+	// Credentials are the ids of the credentials or assets to present, where several fit: each claim presents the
+	// first of these that it offers. A claim that offers none of them presents the one that the owner was shown.
+	Credentials []string  `json:"credentials,omitempty"`
+	Remember    *Remember `json:"remember,omitempty"`
 }
 
 // Remember asks for a grant: one that lasts so many seconds, allows so many further answers, or lasts until it
@@ -50,6 +54,16 @@ func (c Choice) AccountAddress() string {
 		return ""
 	}
 	return did.Bare(c.Account)
+}
+
+// Offered returns which of the offers with these ids is chosen, or -1 if none is.
+func (c Choice) Offered(ids []string) int {
+	for _, id := range c.Credentials {
+		if i := slices.Index(ids, id); i >= 0 {
+			return i
+		}
+	}
+	return -1
 }
 
 // Resolution is how an approval ended: the sealed content of its answer.

@@ -41,6 +41,40 @@ type ShownClaim struct {
 	AlwaysAsk     string   `json:"never,omitempty"`   // why the owner is always asked
 	Unusual       []string `json:"unusual,omitempty"`
 	UntilApproved []string `json:"first,omitempty"`
+	// Offers are what the claim can be answered with, of which the owner may choose one. The members above are
+	// those of the one that answers without a choice; About is "" if the owner has to choose.
+	Offers []ShownOffer `json:"offers,omitempty"`
+}
+
+// ShownOffer is one of several things that a claim can be answered with.
+type ShownOffer struct {
+	About       string   `json:"about"`
+	Account     string   `json:"account"`
+	Owner       string   `json:"owner,omitempty"`
+	ContentHash string   `json:"gives"`
+	AlwaysAsk   string   `json:"never,omitempty"`
+	Unusual     []string `json:"unusual,omitempty"`
+}
+
+// offer returns the offer with an id, and whether it was shown.
+func (c ShownClaim) offer(id string) (ShownOffer, bool) {
+	i := slices.IndexFunc(c.Offers, func(o ShownOffer) bool { return o.About == id })
+	if i < 0 {
+		return ShownOffer{}, false
+	}
+	return c.Offers[i], true
+}
+
+// answers returns the id of the offer that answers, given what the owner chose.
+func (c ShownClaim) answers(choice Choice) string {
+	ids := make([]string, len(c.Offers))
+	for i, o := range c.Offers {
+		ids[i] = o.About
+	}
+	if i := choice.Offered(ids); i >= 0 {
+		return ids[i]
+	}
+	return c.About
 }
 
 // Without returns the sentences of notes that are not in out.
@@ -55,14 +89,16 @@ func Without(notes, out []string) []string {
 }
 
 // Matches reports whether the answer of a request that was read again, as now describes it, is the one that
-// was shown. chosen is the account that the owner chose instead of the session's, or "": it may replace the
-// session's everywhere. A nil Shown, as approvals of earlier versions have, matches nothing.
-func (s *Shown) Matches(now *Shown, chosen string) bool {
+// was shown. An account that the owner chose instead of the session's may replace the session's everywhere. Of what a
+// claim offers, that answers which the owner chose among what was offered, or else the one that was shown; it must be
+// as it was offered, while the other offers may have changed. A nil Shown, as approvals of earlier versions have,
+// matches nothing.
+func (s *Shown) Matches(now *Shown, choice Choice) bool {
 	if s == nil || len(s.Claims) != len(now.Claims) || !slices.Equal(s.Unusual, now.Unusual) || len(Without(now.UntilApproved, s.UntilApproved)) > 0 {
 		return false
 	}
 	account := s.Account
-	if chosen != "" {
+	if chosen := choice.AccountAddress(); chosen != "" {
 		account = chosen
 	}
 	if now.Account != account {
@@ -70,15 +106,38 @@ func (s *Shown) Matches(now *Shown, chosen string) bool {
 	}
 	for i, was := range s.Claims {
 		is := now.Claims[i]
-		if is.Account != was.Account && (was.Account != s.Account || is.Account != account) {
+		if len(was.Offers) > 0 {
+			if !was.matchesOffer(is, choice) {
+				return false
+			}
+		} else if len(is.Offers) > 0 {
+			return false
+		} else if is.Account != was.Account && (was.Account != s.Account || is.Account != account) {
+			return false
+		} else if was.Owner != is.Owner || was.About != is.About || was.ContentHash != is.ContentHash {
 			return false
 		}
-		if was.Type != is.Type || was.Owner != is.Owner || was.About != is.About || was.ContentHash != is.ContentHash || was.NotHeld != is.NotHeld ||
+		if was.Type != is.Type || was.NotHeld != is.NotHeld ||
 			was.AlwaysAsk != is.AlwaysAsk || !slices.Equal(was.Unusual, is.Unusual) || len(Without(is.UntilApproved, was.UntilApproved)) > 0 {
 			return false
 		}
 	}
 	return true
+}
+
+// matchesOffer reports whether a claim that offers something is answered with what was chosen or shown, as it was.
+func (c ShownClaim) matchesOffer(now ShownClaim, choice Choice) bool {
+	about := c.answers(choice)
+	if now.About != about {
+		return false
+	}
+	if about == "" {
+		return now.Account == c.Account // the owner has to choose, now as before
+	}
+	was, shown := c.offer(about)
+	is, offered := now.offer(about)
+	return shown && offered && was.Account == is.Account && was.Owner == is.Owner && was.ContentHash == is.ContentHash &&
+		was.AlwaysAsk == is.AlwaysAsk && slices.Equal(was.Unusual, is.Unusual)
 }
 
 // Digest returns the digest of an approval, in hex: SHA3-256 over the digest of the request, which covers the

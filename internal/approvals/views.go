@@ -48,8 +48,15 @@ type ClaimView struct {
 	Agreement   *AgreementView       `json:"agreement,omitempty"`
 	KeyPair     *KeyPairView         `json:"keyPair,omitempty"`
 	Filters     []FilterView         `json:"filters,omitempty"`  // of a credential or asset: one that matches suffices
-	Presents    *wallets.HoldingView `json:"presents,omitempty"` // what the answer presents
+	Presents    *wallets.HoldingView `json:"presents,omitempty"` // what the answer presents, unless the owner chooses another of Offers; nil if the owner has to choose
+	Offers      []OfferView          `json:"offers,omitempty"`   // what the owner can choose from, if several credentials or assets fit
 	Unusual     []string             `json:"unusual,omitempty"`
+}
+
+// OfferView is a credential or an asset that the owner can choose to present, and what is unusual about that.
+type OfferView struct {
+	wallets.HoldingView
+	Unusual []string `json:"unusual,omitempty"`
 }
 
 // ItemView is a profile item that is requested.

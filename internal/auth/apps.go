@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -20,7 +21,12 @@ import (
 // AppContent is the sealed content of a registered app's row.
 type AppContent struct {
 	Name string `json:"name,omitempty"` // the owner's own name for the app
+	// Presented are the ids of the credentials and assets that the app was presented, the last one first.
+	Presented []string `json:"presented,omitempty"`
 }
+
+// maxPresented bounds AppContent.Presented.
+const maxPresented = 32
 
 // openedApp is an authentic row of an app, with its content.
 type openedApp = ledger.Opened[store.App, AppContent]
@@ -59,6 +65,25 @@ func (a *Auth) RegisterApp(ctx context.Context, c *Caller) ([]store.Write, error
 		return nil, err
 	}
 	w, err := a.PutApp(c, app.Row(), address, store.Approved, app.Content())
+	return []store.Write{w}, err
+}
+
+// NotePresented returns the write that puts ids first among those that the caller's app was presented last. It is
+// nil if they are already, or if the owner has not approved the app.
+func (a *Auth) NotePresented(ctx context.Context, c *Caller, ids []string) ([]store.Write, error) {
+	app, err := a.App(ctx, c, c.App.Address())
+	if err != nil || app.Row().State != store.Approved {
+		return nil, err
+	}
+	content := app.Content()
+	presented := slices.Clone(ids)
+	for _, id := range content.Presented {
+		if !slices.Contains(presented, id) && len(presented) < maxPresented {
+			presented = append(presented, id)
+		}
+	}
+	content.Presented = presented
+	w, err := a.PutApp(c, app.Row(), app.Row().App, store.Approved, content)
 	return []store.Write{w}, err
 }
 
@@ -112,7 +137,9 @@ func (a *Auth) NameApp(ctx context.Context, c *Caller, app did.DID, name string)
 	if err != nil {
 		return AppView{}, err
 	}
-	w, err := a.PutApp(c, old.Row(), app.Address(), store.Approved, AppContent{Name: name})
+	content := old.Content()
+	content.Name = name
+	w, err := a.PutApp(c, old.Row(), app.Address(), store.Approved, content)
 	if err != nil {
 		return AppView{}, err
 	}

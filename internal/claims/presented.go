@@ -2,7 +2,7 @@ package claims
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"slices"
 	"strings"
 
@@ -51,10 +51,11 @@ func (p presentedClaim) read(ctx context.Context, req *consent.Request, c *conse
 	if challenge == "" || len(challenge) > auth.MaxChallenge {
 		return did.Malformed("what is presented is bound to a challenge: the request must have a challenge of 1 to 128 bytes", nil)
 	}
-	h, found, err := p.find(ctx, req)
+	fitting, err := p.find(ctx, req)
 	if err != nil {
 		return err
 	}
+	found := len(fitting) > 0
 	switch {
 	case !found && p.optional:
 		c.Unusual = append(c.Unusual, "The wallet holds nothing that matches. The answer presents nothing.")
@@ -65,44 +66,106 @@ func (p presentedClaim) read(ctx context.Context, req *consent.Request, c *conse
 		c.Unusual = append(c.Unusual, "The wallet holds nothing that matches. The app is declined whatever you decide.")
 		return nil
 	}
-	owner, err := did.Parse(h.Owner)
-	if err != nil {
-		return fmt.Errorf("reading the credential's account: %w", err)
-	}
-	if c.Account, err = req.HeldAccount(ctx, owner); err != nil {
-		return err
-	}
-	if h.Kind == wallets.KindAsset {
-		if err := checkNonce(challenge); err != nil {
+	if err := checkNonce(challenge); err != nil { // an asset's owner signs the challenge itself
+		if fitting[0].Kind == wallets.KindAsset {
 			return err
 		}
+		fitting = slices.DeleteFunc(fitting, func(f fit) bool { return f.Kind == wallets.KindAsset })
 	}
-	if !req.Owns(c.Account) {
-		c.RequireAsk("what is presented belongs to another account: " + c.Account.Address)
-		c.Unusual = append(c.Unusual, "Presents what belongs to another account, "+c.Account.Address+", of "+wallets.AccountOwner(c.Account)+".")
+	offers := make([]consent.Offer, len(fitting))
+	for i, f := range fitting {
+		if offers[i], err = f.offer(req); err != nil {
+			return err
+		}
+		view := f.View()
+		if len(fitting) > 1 {
+			c.View.Offers = append(c.View.Offers, approvals.OfferView{HoldingView: *view, Unusual: offers[i].Unusual})
+		}
 	}
-	c.About, c.View.Presents = h.ID(), h.View()
-	if c.ContentHash, err = h.Contents(); err != nil {
+	presented, err := req.Presented(ctx)
+	if err != nil {
 		return err
 	}
+	usual := usual(fitting, offers, presented)
+	if usual < 0 {
+		c.NoteUntilApproved("Several that fit give you different roles. Choose the one to present: it is who you are to the app.",
+			"several credentials fit and give different roles, and none of them was presented to this app before")
+	}
+	picked := c.Offer(req, offers, usual)
+	if picked < 0 {
+		c.Answer = func(store.Receipt, *keystore.Wallet) (map[string]any, error) { return nil, errNotChosen }
+		return nil
+	}
+	h := fitting[picked]
+	c.View.Presents = h.View()
 	c.Answer = func(r store.Receipt, w *keystore.Wallet) (map[string]any, error) {
-		presenter := presenter{w: w, r: r, q: req, account: c.Account, owner: owner, challenge: challenge}
+		presenter := presenter{w: w, r: r, q: req, account: h.account, owner: h.owner, challenge: challenge}
 		if len(p.kinds) > 1 {
-			return presenter.either(h)
+			return presenter.either(h.Holding)
 		}
-		return presenter.present(h)
+		return presenter.present(h.Holding)
 	}
 	return nil
 }
 
-// find returns the credential or asset that matches one of the filters, and whether there is one. Those of the
-// session's account come before others, then credentials before assets, then the newest.
-func (p presentedClaim) find(ctx context.Context, req *consent.Request) (wallets.Holding, bool, error) {
+// errNotChosen: a claim would be answered although the owner has not chosen what to present. No approval is
+// accepted without the choice, so it is never returned.
+var errNotChosen = errors.New("the owner has not chosen which credential to present")
+
+// fit is a credential or an asset that matches, with the account that it belongs to.
+type fit struct {
+	wallets.Holding
+	account store.Account
+	owner   did.DID // of account
+	role    role
+}
+
+// role is what a passport makes of whom at whose app; it is zero for what gives no role.
+type role struct{ issuer, owner, name string }
+
+func roleOf(h wallets.Holding) role {
+	name := h.Said().Role
+	if name == "" {
+		return role{}
+	}
+	return role{h.Issuer, h.Owner, name}
+}
+
+// offer returns the credential or asset as something to choose from.
+func (f fit) offer(req *consent.Request) (consent.Offer, error) {
+	hash, err := f.Contents()
+	o := consent.Offer{About: f.ID(), Account: f.account, ContentHash: hash}
+	if !req.Owns(f.account) {
+		o.AlwaysAsk = "what is presented belongs to another account: " + f.account.Address
+		o.Unusual = append(o.Unusual, "Presents what belongs to another account, "+f.account.Address+", of "+wallets.AccountOwner(f.account)+".")
+	}
+	return o, err
+}
+
+// usual returns the index of what is presented unless the owner chooses another: what was presented last to the app, or
+// else the first, if no other of its kind gives another role. Otherwise it is -1: the passport that is presented is
+// the role that a person has at an app, so none is guessed.
+func usual(fitting []fit, offers []consent.Offer, presented []string) int {
+	for _, id := range presented {
+		if i := slices.IndexFunc(offers, func(o consent.Offer) bool { return o.About == id }); i >= 0 {
+			return i
+		}
+	}
+	first := fitting[0]
+	if slices.ContainsFunc(fitting, func(f fit) bool { return f.Kind == first.Kind && f.role != first.role }) {
+		return -1
+	}
+	return 0
+}
+
+// find returns the credentials and assets that match one of the filters. Those of the session's account come before
+// others, then credentials before assets, then the newest.
+func (p presentedClaim) find(ctx context.Context, req *consent.Request) ([]fit, error) {
 	all, err := req.Wallets.AllHoldings(ctx, req.Caller)
 	if err != nil {
-		return wallets.Holding{}, false, err
+		return nil, err
 	}
-	var fitting []wallets.Holding
+	var fitting []fit
 	for _, h := range all {
 		if !slices.Contains(p.kinds, h.Kind) || h.IsExpired(req.Now) || !slices.ContainsFunc(p.filters, func(f approvals.FilterView) bool { return fits(f, h) }) {
 			continue
@@ -111,18 +174,16 @@ func (p presentedClaim) find(ctx context.Context, req *consent.Request) (wallets
 		if err != nil {
 			continue
 		}
-		if _, err := req.HeldAccount(ctx, owner); did.CodeOf(err) == "account_not_held" {
+		account, err := req.HeldAccount(ctx, owner)
+		if did.CodeOf(err) == "account_not_held" {
 			continue // the account was deleted
 		} else if err != nil {
-			return wallets.Holding{}, false, err
+			return nil, err
 		}
-		fitting = append(fitting, h)
+		fitting = append(fitting, fit{h, account, owner, roleOf(h)})
 	}
-	if len(fitting) == 0 {
-		return wallets.Holding{}, false, nil
-	}
-	slices.SortStableFunc(fitting, func(a, b wallets.Holding) int {
-		own := func(h wallets.Holding) int {
+	slices.SortStableFunc(fitting, func(a, b fit) int {
+		own := func(h fit) int {
 			if h.Owner == req.Account.Address {
 				return 0
 			}
@@ -133,5 +194,5 @@ func (p presentedClaim) find(ctx context.Context, req *consent.Request) (wallets
 		}
 		return strings.Compare(b.Kind, a.Kind) // credentials before assets
 	})
-	return fitting[0], true, nil
+	return fitting, nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"walletd/internal/approvals"
 	"walletd/internal/did"
@@ -85,6 +86,43 @@ func TestAPassportWithTheLargestAvatar(t *testing.T) {
 	}
 	if presented := string(s.told(1).Body["requestedClaims"]); !strings.Contains(presented, "NodePassport") {
 		t.Error("no passport was presented")
+	}
+}
+
+// A person becomes the owner of an app, then accepts an invitation as a member. The owner's task that follows gets the
+// owner's passport, which the person chooses, and so does the next one.
+func TestTheOwnersTaskAfterAnInvitation(t *testing.T) {
+	app := newFar(t, 1, did.Ed25519)
+	asks := claim("verifiableCredential", "item", []string{"NodePassport"})
+	s := &script{t: t, replies: []says{
+		app.asks(), app.handsOver("owner", ""), app.asks(), app.handsOver("member", ""),
+		app.asks(asks), app.ends(nil), app.asks(asks), app.ends(nil),
+	}}
+	f := newFixture(t, s)
+	owner := f.through(appURL).Credential
+	f.pass(time.Second)
+	if member := f.through(appURL).Credential; owner == "" || member == "" || owner == member {
+		t.Fatalf("kept are %q and %q", owner, member)
+	}
+	v := f.advance(f.begin(appURL).ID)
+	shown := f.approval(v.Approval).Claims[0]
+	if shown.Presents != nil || len(shown.Offers) != 2 {
+		t.Fatalf("shown is %+v", shown)
+	}
+	f.approve(v.Approval, approvals.Choice{Credentials: []string{owner}})
+	if v = f.advance(v.ID); v.State != Done {
+		t.Fatalf("ended %+v", v)
+	}
+	v = f.advance(f.begin(appURL).ID)
+	if shown := f.approval(v.Approval).Claims[0]; shown.Presents == nil || shown.Presents.Role != "owner" {
+		t.Fatalf("shown is %+v", shown)
+	}
+	f.approve(v.Approval, approvals.Choice{})
+	f.advance(v.ID)
+	for _, n := range []int{2, 3} {
+		if presented := string(s.told(n).Body["requestedClaims"]); !strings.Contains(presented, `z2iPassportowner`) {
+			t.Errorf("answer %d presents %s", n, presented)
+		}
 	}
 }
 

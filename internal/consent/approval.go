@@ -120,7 +120,7 @@ func (p *Pipeline) findPending(ctx context.Context, req *Request, digest []byte)
 	if err != nil {
 		return nil, false, err
 	}
-	if a.Content().Shown.Matches(shown, "") {
+	if a.Content().Shown.Matches(shown, approvals.Choice{}) {
 		return pending(row), true, nil
 	}
 	if err := p.cancelChanged(ctx, req.Caller, row); !errors.Is(err, ErrAnswerChanged) {
@@ -217,12 +217,12 @@ func (p *Pipeline) openPending(ctx context.Context, c *auth.Caller, id string) (
 }
 
 // rereadAsShown reads the request of an approval again, with the owner's choice, and refuses it if the answer
-// is not the one that was shown. The choice may change only what was offered: another account may answer,
-// and everything else must be as it was shown.
+// is not the one that was shown. The choice may change only what was offered: another account may answer, or
+// another of the credentials that fit be presented, and everything else must be as it was shown.
 func (p *Pipeline) rereadAsShown(ctx context.Context, c *auth.Caller, a approvals.Approval, choice approvals.Choice) (*Request, error) {
 	shown := a.Content().Shown
 	unchosen := choice
-	unchosen.Account = ""
+	unchosen.Account, unchosen.Credentials = "", nil
 	req, err := p.reread(ctx, c, a, unchosen)
 	if err != nil {
 		return nil, err
@@ -231,10 +231,10 @@ func (p *Pipeline) rereadAsShown(ctx context.Context, c *auth.Caller, a approval
 	if err != nil {
 		return nil, err
 	}
-	if !shown.Matches(current, "") {
+	if !shown.Matches(current, approvals.Choice{}) {
 		return nil, p.cancelChanged(ctx, c, a.Row())
 	}
-	if choice.Account == "" {
+	if choice.Account == "" && len(choice.Credentials) == 0 {
 		return req, req.checkChoice()
 	}
 	if req, err = p.reread(ctx, c, a, choice); err != nil {
@@ -246,8 +246,8 @@ func (p *Pipeline) rereadAsShown(ctx context.Context, c *auth.Caller, a approval
 	if current, err = req.computeShown(ctx); err != nil {
 		return nil, err
 	}
-	if !shown.Matches(current, choice.AccountAddress()) {
-		return nil, fmt.Errorf("%w: with that account the answer differs from the one that was shown", approvals.ErrChoice)
+	if !shown.Matches(current, choice) {
+		return nil, fmt.Errorf("%w: with that choice the answer differs from the one that was shown", approvals.ErrChoice)
 	}
 	return req, nil
 }
@@ -344,7 +344,7 @@ func (c *Claim) askedEachTime() string {
 	case c.Once != "":
 		return c.Once
 	case c.delegation == nil:
-		return c.alwaysAsk
+		return c.alwaysAskNow()
 	}
 	return ""
 }

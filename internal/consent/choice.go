@@ -23,6 +23,9 @@ func (req *Request) checkChoice() error {
 	if err := req.checkItems(); err != nil {
 		return err
 	}
+	if err := req.checkCredentials(); err != nil {
+		return err
+	}
 	if req.choice.Account == "" {
 		return nil
 	}
@@ -35,6 +38,26 @@ func (req *Request) checkChoice() error {
 		}
 	}
 	return fmt.Errorf("%w: the account must be one of the app's own, and the request must leave the choice of the account to the owner", approvals.ErrChoice)
+}
+
+// checkCredentials checks that the owner chose where a choice has to be made, and only what was offered.
+func (req *Request) checkCredentials() error {
+	taken := map[string]bool{}
+	for _, c := range req.claims {
+		if c.mustChoose() {
+			return fmt.Errorf("%w: several credentials fit, and give different roles: credentials must name the one to present", approvals.ErrChoice)
+		}
+		ids := offerIDs(c.offers)
+		if i := req.choice.Offered(ids); i >= 0 {
+			taken[ids[i]] = true
+		}
+	}
+	for _, id := range req.choice.Credentials {
+		if !taken[id] {
+			return fmt.Errorf("%w: credentials names one that was not offered, or one more than are presented", approvals.ErrChoice)
+		}
+	}
+	return nil
 }
 
 // limitItems removes the profile items that are not among those named; nil removes none.

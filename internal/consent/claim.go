@@ -74,6 +74,9 @@ type Claim struct {
 	delegation *delegation.Delegation
 	token      string // the delegation as presented
 
+	offers []Offer // what the claim can be answered with (Offer)
+	picked *Offer  // the one that answers; nil if there are none, or if the owner has to choose
+
 	alwaysAsk        string   // why the owner is always asked about this claim, or "" (design section 7)
 	askUntilApproved string   // why the owner is asked until they have approved such a claim once, or ""
 	untilApproved    []string // those of Unusual that an approval removes (approvals.Shown)
@@ -101,7 +104,7 @@ func (c *Claim) fact(req *Request) policy.Fact {
 	f := policy.Fact{
 		App: req.Caller.App, Agent: req.Caller.Agent, Registered: req.registered,
 		Claim: c.kind.Name, Account: c.Account.Address,
-		Salt: c.salt, HasSalt: c.hasSalt, About: c.About, AlwaysAsk: cmp.Or(c.askUntilApproved, c.alwaysAsk), MFA: len(c.mfa) > 0,
+		Salt: c.salt, HasSalt: c.hasSalt, About: c.About, AlwaysAsk: cmp.Or(c.askUntilApproved, c.alwaysAskNow()), MFA: len(c.mfa) > 0,
 	}
 	if c.delegation != nil {
 		f.Delegation = fmt.Sprintf("%x", c.delegation.Hash)
@@ -151,7 +154,7 @@ func (c *Claim) echo(added map[string]any, session bool) (json.RawMessage, error
 func (c *Claim) view() approvals.ClaimView {
 	v := c.View
 	v.Type, v.Description, v.Account = c.kind.Name, show.Plain(c.Description, show.MaxDescription), c.Account.Address
-	v.MFACode, v.Unusual = c.mfa, c.Unusual
+	v.MFACode, v.Unusual = c.mfa, c.unusualNow()
 	if c.hasSalt {
 		v.Salt = &approvals.SaltView{Text: show.Escape(c.saltText), Hex: hex.EncodeToString(c.salt)}
 	}

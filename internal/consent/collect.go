@@ -198,7 +198,7 @@ func (p *Pipeline) recheckApproved(ctx context.Context, c *auth.Caller, a approv
 // matchesShown reports whether the answer is still the one that the owner was shown in an approval.
 func (req *Request) matchesShown(ctx context.Context, a approvals.Approval, choice approvals.Choice) (bool, error) {
 	shown, err := req.computeShown(ctx)
-	return err == nil && a.Content().Shown.Matches(shown, choice.AccountAddress()), err
+	return err == nil && a.Content().Shown.Matches(shown, choice), err
 }
 
 // reusableApproval returns the verdict of an approval of the same request that can still be collected, and

@@ -43,7 +43,7 @@ func (req *Request) ReadDelegation(ctx context.Context, c *Claim, token string) 
 		if c.alwaysAsk != "" {
 			notYet = ""
 		}
-		c.noteUntilApproved("Presents a delegation that you have not approved before.", notYet)
+		c.NoteUntilApproved("Presents a delegation that you have not approved before.", notYet)
 	}
 	return nil
 }

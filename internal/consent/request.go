@@ -419,7 +419,8 @@ func (req *Request) prepare(ctx context.Context, approval string) ([]store.Write
 		}
 		writes = append(writes, w...)
 	}
-	return writes, nil
+	presented, err := req.notePresented(ctx)
+	return append(writes, presented...), err
 }
 
 // notHeld returns the refusal of a claim for what the wallet does not hold, or nil.

@@ -35,7 +35,7 @@ func (req *Request) computeShown(ctx context.Context) (*approvals.Shown, error) 
 	for _, c := range req.claims {
 		claim := approvals.ShownClaim{
 			Type: c.kind.Name, Account: c.Account.Address, Owner: c.Account.App, About: c.About, ContentHash: c.ContentHash,
-			AlwaysAsk: c.alwaysAsk, Unusual: approvals.Without(c.Unusual, c.untilApproved), UntilApproved: c.untilApproved,
+			AlwaysAsk: c.alwaysAsk, Unusual: approvals.Without(c.Unusual, c.untilApproved), UntilApproved: c.untilApproved, Offers: c.shownOffers(),
 		}
 		if c.NotHeld != nil {
 			claim.NotHeld = c.NotHeld.Code
@@ -67,9 +67,9 @@ func (req *Request) noteUntilApproved(note string) {
 	req.unusual, req.untilApproved = append(req.unusual, note), append(req.untilApproved, note)
 }
 
-// noteUntilApproved adds a sentence to the claim's Unusual that an approval removes, with the reason why the
+// NoteUntilApproved adds a sentence to the claim's Unusual that an approval removes, with the reason why the
 // owner is always asked until then ("" if a rule may decide).
-func (c *Claim) noteUntilApproved(note, notYet string) {
+func (c *Claim) NoteUntilApproved(note, notYet string) {
 	c.Unusual, c.untilApproved = append(c.Unusual, note), append(c.untilApproved, note)
 	if c.askUntilApproved == "" {
 		c.askUntilApproved = notYet

@@ -1,6 +1,7 @@
 package consent_test
 
 import (
+	"bytes"
 	"encoding/hex"
 	"errors"
 	"strings"
@@ -133,17 +134,24 @@ func (c changing) during(t *testing.T) {
 		return // nothing is given of what is missing
 	}
 	shown, err := req.ComputeShown(t.Context())
-	if err != nil || !content.Shown.Matches(shown, "") {
+	if err != nil || !content.Shown.Matches(shown, approvals.Choice{}) {
 		t.Fatalf("what was read is not what was shown: %v", err)
 	}
 	change()
-	if _, err := req.Release(t.Context(), v, ledger.ClaimCollected); err != nil {
+	given, err := req.Release(t.Context(), v, ledger.ClaimCollected)
+	if err != nil {
 		if !errors.Is(err, store.ErrExists) {
 			fixture.WantErr(t, err, store.ErrChanged)
 		}
 	}
 	if c.refused == nil {
 		out, err := asks.Collect(id)
+		if c.again && given.Answer != nil {
+			if err != nil || !bytes.Contains(out.Answer.Claims[0], []byte(`\\\"id\\\":\\\"other\\\"`)) {
+				t.Errorf("given again is %v, %v", out, err)
+			}
+			return
+		}
 		wantNothing(t, out, err, consent.ErrAnswerChanged)
 	}
 }

@@ -35,6 +35,9 @@ func claimOf(v approvals.ClaimView) api.ApprovalClaim {
 		held := credentialOf(*v.Presents)
 		c.Presents = &held
 	}
+	c.Offers = each(v.Offers, func(o approvals.OfferView) api.Offer {
+		return api.Offer{Credential: credentialOf(o.HoldingView), Unusual: o.Unusual}
+	})
 	return c
 }
 
@@ -55,7 +58,7 @@ func (s *Server) approval(ctx context.Context, c *call, _ none) (api.Approval, e
 }
 
 func (s *Server) approve(ctx context.Context, c *call, in api.Choice) (api.Approval, error) {
-	choice := approvals.Choice{MFACode: in.MFACode, Account: in.Account, Items: in.Items, Remember: (*approvals.Remember)(in.Remember)}
+	choice := approvals.Choice{MFACode: in.MFACode, Account: in.Account, Items: in.Items, Credentials: in.Credentials, Remember: (*approvals.Remember)(in.Remember)}
 	v, err := s.pipeline.Approve(ctx, c.caller, c.names["id"], choice)
 	return approvalOf(v), err
 }

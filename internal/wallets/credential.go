@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"time"
 
 	"walletd/internal/did"
@@ -65,9 +64,6 @@ type Said struct {
 	Tag   string // the credential's own
 	Title string // of a passport
 	Role  string // of a passport: its holder's role at the app that issued it
-	// Same is a hash, in hex, of what the credential says, who says it, and of whom, but not of its times: two
-	// credentials with the same hash are worth the same to an app.
-	Same string
 }
 
 // Said parses what the credential says.
@@ -84,14 +80,10 @@ func (h Holding) Said() Said {
 	if err != nil {
 		return s
 	}
-	what := any(subject)
 	if passport, err := did.ParseObject(subject["passport"]); err == nil {
 		s.Title, _ = passport.Text("title")
-		if s.Role, _ = passport.Text("name"); s.Role != "" {
-			what = s.Role
-		}
+		s.Role, _ = passport.Text("name")
 	}
-	s.Same, _ = Contents([]any{slices.Sorted(slices.Values(h.Types)), h.Issuer, h.Owner, what})
 	return s
 }
 
