@@ -172,7 +172,7 @@ var types = []any{
 	api.Approval{}, api.Requester{}, api.ApprovalClaim{}, api.SaltShown{}, api.DelegationShown{}, api.ItemShown{}, api.TextShown{}, api.AgreementShown{},
 	api.KeyPairShown{}, api.Filter{}, api.Choice{}, api.Remember{}, api.NewSession{}, api.Session{}, api.Member{},
 	api.NewWallet{}, api.CreatedWallet{}, api.Wallet{}, api.WalletSettings{}, api.DeleteWallet{}, api.Account{}, api.NewAccount{}, api.Derive{}, api.DerivedKey{},
-	api.Profile{}, api.Credential{}, api.CredentialWhole{}, api.NewCredential{},
+	api.Profile{}, api.Credential{}, api.Offer{}, api.CredentialWhole{}, api.NewCredential{},
 	api.NewBackup{}, api.Inspection{}, api.Restoration{}, api.BackupView{}, api.RestoredWallet{},
 	api.Policy{}, api.Rule{}, api.PolicyTest{}, api.PolicyVerdict{}, api.StoredPolicy{}, api.Grant{}, api.AppEntry{}, api.AppName{}, api.Delegation{},
 	api.Record{}, api.Head{}, api.Verification{}, api.BadEntry{}, api.NewToken{}, api.CreatedToken{}, api.Token{},
