@@ -60,7 +60,11 @@ type fixture struct {
 // newFixture makes a fixture whose client reaches one app, whatever it is called.
 func newFixture(t testing.TB, app http.Handler) *fixture {
 	t.Helper()
-	return newFixtureAt(t, "sqlite:"+filepath.Join(t.TempDir(), "data", "walletd.db"), app)
+	return newFixtureAt(t, sqliteURL(t), app)
+}
+
+func sqliteURL(t testing.TB) string {
+	return "sqlite:" + filepath.Join(t.TempDir(), "data", "walletd.db")
 }
 
 func newFixtureAt(t testing.TB, url string, app http.Handler) *fixture {

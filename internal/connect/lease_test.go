@@ -13,70 +13,96 @@ import (
 	"walletd/internal/wallettest/postgres"
 )
 
-// A replica that was killed leaves its sessions leased: another takes them up when the lease is over.
+// A replica that was killed leaves its sessions leased: another takes them up when the lease is over, which is 10
+// seconds later.
 func TestWhatAKilledReplicaHadIsTakenUp(t *testing.T) {
-	app := newFar(t, 1, did.Ed25519)
-	s := &script{t: t, replies: []says{app.asks(), app.ends(nil)}}
-	f := newFixture(t, s)
-	f.config = func(c *Config) { c.Alone = false }
-	f.restart()
-	v := f.begin(appURL)
-	row, err := f.store.Session(t.Context(), v.ID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := f.sessions.acquireLease(t.Context(), row); err != nil { // and killed
-		t.Fatal(err)
-	}
-	f.pass(leaseFor - time.Second)
-	if err := f.sessions.Advance(t.Context(), v.ID); !errors.Is(err, store.ErrChanged) {
-		t.Errorf("before the lease is over: %v", err)
-	}
-	f.running()
-	f.pass(time.Second)
-	f.await(v.ID, Waiting)
-	f.approve(f.get(v.ID).Approval, approvals.Choice{})
-	f.await(v.ID, Done)
-}
-
-// An exchange may take longer than a lease: who is at work keeps it.
-func TestALeaseIsRenewed(t *testing.T) {
-	app := newFar(t, 1, did.Ed25519)
-	open := make(chan struct{})
-	slow := app.asks()
-	s := &script{t: t, replies: []says{func(b []byte) []byte { <-open; return slow(b) }}}
-	f := newFixture(t, s)
-	f.sessions.renewEvery = time.Millisecond
-	v := f.begin(appURL)
-	done := make(chan error)
-	go func() { done <- f.sessions.Advance(t.Context(), v.ID) }()
-	for gets := 0; gets == 0; gets, _ = s.counts() {
-		time.Sleep(time.Millisecond)
-	}
-	other := New(f.sessions.Config) // another replica
-	for range 5 {
-		f.pass(leaseFor - time.Second)
-		for until := int64(0); until < f.now().Add(leaseFor).Unix(); {
+	for name, url := range map[string]func(testing.TB) string{"SQLite": sqliteURL, "PostgreSQL": postgres.Start} {
+		t.Run(name, func(t *testing.T) {
+			app := newFar(t, 1, did.Ed25519)
+			s := &script{t: t, replies: []says{app.asks(), app.ends(nil)}}
+			f := newFixtureAt(t, url(t), s)
+			f.config = func(c *Config) { c.Alone = false }
+			f.restart()
+			v := f.begin(appURL)
 			row, err := f.store.Session(t.Context(), v.ID)
 			if err != nil {
 				t.Fatal(err)
 			}
-			until = row.HeldUntil
-		}
-		if err := other.Advance(t.Context(), v.ID); !errors.Is(err, store.ErrChanged) {
-			t.Fatalf("the other's Advance: %v", err)
-		}
+			if _, err := f.sessions.acquireLease(t.Context(), row); err != nil { // and killed
+				t.Fatal(err)
+			}
+			f.pass(9 * time.Second)
+			if err := f.sessions.Advance(t.Context(), v.ID); !errors.Is(err, store.ErrChanged) {
+				t.Errorf("before the lease is over: %v", err)
+			}
+			f.running()
+			f.pass(time.Second)
+			f.await(v.ID, Waiting)
+			f.approve(f.get(v.ID).Approval, approvals.Choice{})
+			f.await(v.ID, Done)
+		})
 	}
-	close(open)
-	if err := <-done; err != nil {
-		t.Error(err)
+}
+
+// An exchange may take longer than a lease, and an answer two minutes: who is at work keeps the lease.
+func TestALeaseIsRenewed(t *testing.T) {
+	app := newFar(t, 1, did.Ed25519)
+	slow := func(reply says, open <-chan struct{}) says {
+		return func(b []byte) []byte { <-open; return reply(b) }
 	}
-	if v = f.get(v.ID); v.State != Waiting {
-		t.Errorf("it is %+v", v)
-	}
-	row, err := f.store.Session(t.Context(), v.ID)
-	if err != nil || row.Holder != "" || row.HeldUntil != 0 {
-		t.Errorf("who waits for the owner is held by %q until %d, %v", row.Holder, row.HeldUntil, err)
+	for name, tt := range map[string]struct {
+		replies func(open <-chan struct{}) []says
+		begin   func(f *fixture, id string)
+		end     State
+	}{
+		"of a request": {
+			func(open <-chan struct{}) []says { return []says{slow(app.asks(), open)} },
+			func(*fixture, string) {}, Waiting,
+		},
+		"of an answer": {
+			func(open <-chan struct{}) []says { return []says{app.asks(), slow(app.ends(nil), open)} },
+			func(f *fixture, id string) { f.approve(f.advance(id).Approval, approvals.Choice{}) }, Done,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			open := make(chan struct{})
+			s := &script{t: t, replies: tt.replies(open)}
+			f := newFixture(t, s)
+			v := f.begin(appURL)
+			tt.begin(f, v.ID)
+			asked, answered := s.counts()
+			f.sessions.renewEvery = time.Millisecond
+			done := make(chan error)
+			go func() { done <- f.sessions.Advance(t.Context(), v.ID) }()
+			for gets, posts := asked, answered; gets+posts == asked+answered; gets, posts = s.counts() {
+				time.Sleep(time.Millisecond)
+			}
+			other := New(f.sessions.Config) // another replica
+			for range 14 {
+				f.pass(leaseFor - time.Second)
+				for until := int64(0); until < f.now().Add(leaseFor).Unix(); {
+					row, err := f.store.Session(t.Context(), v.ID)
+					if err != nil {
+						t.Fatal(err)
+					}
+					until = row.HeldUntil
+				}
+				if err := other.Advance(t.Context(), v.ID); !errors.Is(err, store.ErrChanged) {
+					t.Fatalf("the other's Advance: %v", err)
+				}
+			}
+			close(open)
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+			if v = f.get(v.ID); v.State != tt.end {
+				t.Errorf("it is %+v", v)
+			}
+			row, err := f.store.Session(t.Context(), v.ID)
+			if err != nil || row.Holder != "" || row.HeldUntil != 0 {
+				t.Errorf("when it is over it is held by %q until %d, %v", row.Holder, row.HeldUntil, err)
+			}
+		})
 	}
 }
 
