@@ -127,6 +127,10 @@ type KeyPairShown struct {
 	Type    string `json:"type"`    // role/key/hash, as in application/ed25519/sha3
 	// Declare says that the app wants it registered on a chain, which the wallet does not do.
 	Declare bool `json:"declare"`
+	// Address is that of the new key.
+	Address string `json:"address,omitempty"`
+	// MigrateFrom is the address of the key that the new one is to replace, "" if it replaces none.
+	MigrateFrom string `json:"migrateFrom,omitempty"`
 }
 
 // Filter is what a credential or an asset must be.

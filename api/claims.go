@@ -177,7 +177,7 @@ type KeyPairClaim struct {
 	Description string          `json:"description,omitempty"`
 	Moniker     string          `json:"moniker"`               // a letter or digit, then 2 to 128 of those, - and _
 	Declare     *bool           `json:"declare,omitempty"`     // nil is true; this wallet registers nothing on a chain
-	MigrateFrom string          `json:"migrateFrom,omitempty"` // refused unless ""
+	MigrateFrom string          `json:"migrateFrom,omitempty"` // the DID of the key that the new one is to replace
 	TargetType  *TargetType     `json:"targetType,omitempty"`
 	MFACode     []int           `json:"mfaCode,omitempty"`
 	Meta        json.RawMessage `json:"meta,omitempty"`

@@ -101,6 +101,8 @@ func (con *console) printClaim(a api.Approval, c api.ApprovalClaim) {
 	if c.KeyPair != nil {
 		field("for", c.KeyPair.Moniker)
 		field("kind", c.KeyPair.Type)
+		field("new key", c.KeyPair.Address)
+		field("replaces", c.KeyPair.MigrateFrom)
 	}
 	for _, f := range c.Filters {
 		if text, err := json.Marshal(f); err == nil && string(text) != "{}" {

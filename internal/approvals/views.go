@@ -218,6 +218,10 @@ type KeyPairView struct {
 	Moniker string `json:"moniker"` // the app's name for it
 	Type    string `json:"type"`    // role/key/hash
 	Declare bool   `json:"declare"` // the app wants it registered on a chain, which this wallet does not do
+	// Address is that of the new key; "" if an earlier version stored the approval.
+	Address string `json:"address,omitempty"`
+	// MigrateFrom is the address of the key that the new one is to replace, or "".
+	MigrateFrom string `json:"migrateFrom,omitempty"`
 }
 
 // FilterView is what an app requires of a credential or an asset (DID Connect reference f.6 to f.8). An empty

@@ -15,8 +15,10 @@ import (
 
 // keyPair is the claim that the wallet creates a key for a server-side application and discloses it (DID Connect
 // reference f.9). The wallet stores the key as an account of the new application, which authenticates with the key
-// later and whose backups depend on it. The key is derived from the seed and the approval's id, so that collecting
-// one approval twice returns the same key. It has no derivation path, and the words alone do not restore it.
+// later and whose backups depend on it. The key is derived from the seed and the approval's id, so that the approval
+// names the key that is answered, and collecting one approval twice returns the same key. It has no derivation path,
+// and the words alone do not restore it. With migrateFrom the key is to replace another one, and the approval names
+// both: apps use nothing but the new secret (reference p), and change the rest themselves.
 func keyPair() consent.Type {
 	return consent.Type{
 		Name:        "keyPair",
@@ -34,12 +36,13 @@ func parseKeyPair(asked did.Object) (consent.Parsed, error) {
 	if !isMoniker(moniker) {
 		return consent.Parsed{}, did.Malformed("keyPair requires the member moniker: a letter or digit, then 2 to 128 letters, digits, - or _", nil)
 	}
-	from, err := asked.OptionalText("migrateFrom", 256)
-	if err != nil {
+	var from did.DID
+	if text, err := asked.OptionalText("migrateFrom", 256); err != nil {
 		return consent.Parsed{}, err
-	}
-	if from != "" {
-		return consent.Parsed{}, did.Refuse("claim_unsupported", "this wallet does not move an account to a new key on a chain")
+	} else if text != "" {
+		if from, err = did.Parse(text); err != nil {
+			return consent.Parsed{}, err
+		}
 	}
 	t, err := readTargetType(asked)
 	if err != nil {
@@ -51,13 +54,30 @@ func parseKeyPair(asked did.Object) (consent.Parsed, error) {
 	}
 	view := approvals.KeyPairView{Moniker: moniker, Type: t.String(), Declare: declare}
 	return consent.Parsed{Read: func(_ context.Context, req *consent.Request, c *consent.Claim) error {
-		return readKeyPair(req, c, view, t)
+		return readKeyPair(req, c, view, t, from)
 	}}, nil
 }
 
-func readKeyPair(req *consent.Request, c *consent.Claim, view approvals.KeyPairView, t did.Type) error {
+// readKeyPair reads a claim for a key pair that replaces the key from, or none if that is the zero DID. Nothing of
+// the old key is disclosed, so it makes no difference whether the wallet holds it, and the app does not learn that.
+func readKeyPair(req *consent.Request, c *consent.Claim, view approvals.KeyPairView, t did.Type, from did.DID) error {
 	c.View.KeyPair = &view
 	req.NoteUnsealed(c)
+	if !from.IsZero() {
+		view.MigrateFrom, c.About = from.Address(), from.Address()
+		c.Unusual = append(c.Unusual, "The new key is to replace the key "+from.Address()+". The wallet changes nothing on a chain and deletes no key: what depends on the old key, such as its backups, needs it still.")
+		if from != req.Caller.App && from != req.Caller.Agent {
+			c.Unusual = append(c.Unusual, "The key to replace is not the asking app's own.")
+		}
+	}
+	c.Announce = func(label string) error {
+		pair, err := req.Caller.Wallet.Keys().NewKeyPair(label, t, req.Now.Unix())
+		if err != nil {
+			return fmt.Errorf("naming the new key: %w", err)
+		}
+		view.Address = pair.Address
+		return nil
+	}
 
 	var pair, user store.Account
 	c.Prepare = func(ctx context.Context, label string) (writes []store.Write, err error) {

@@ -24,8 +24,8 @@ func TestAKeyPairIsCreatedStoredAndDisclosed(t *testing.T) {
 	f.SetPolicy(fixture.AllowAll)
 	p := f.Pending(token, fixture.PairClaim) // whatever the rules say
 	v, err := f.Approvals.Get(t.Context(), f.As(f.Owner), p.ID)
-	if diff := cmp.Diff(&approvals.KeyPairView{Moniker: "my-application", Type: "application/ed25519/sha3", Declare: true}, v.Claims[0].KeyPair); err != nil || diff != "" {
-		t.Error(err, diff)
+	if err != nil {
+		t.Fatal(err)
 	}
 	fixture.WantErr(t, f.Approve(p.ID, approvals.Choice{Remember: &approvals.Remember{Times: 1}}), approvals.ErrChoice)
 	if err := f.Approve(p.ID, approvals.Choice{}); err != nil {
@@ -47,6 +47,12 @@ func TestAKeyPairIsCreatedStoredAndDisclosed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Run("as the key that the owner was shown", func(t *testing.T) {
+		want := &approvals.KeyPairView{Moniker: "my-application", Type: "application/ed25519/sha3", Declare: true, Address: app.Address()}
+		if diff := cmp.Diff(want, v.Claims[0].KeyPair); diff != "" {
+			t.Error(diff)
+		}
+	})
 	t.Run("as an account that belongs to the application it is", func(t *testing.T) {
 		a, err := f.Store.Account(t.Context(), f.Wallet, app.Address())
 		if err != nil || a.App != app.Address() || a.Path != "" {
@@ -93,16 +99,66 @@ func TestAKeyPairIsRefused(t *testing.T) {
 	f := fixture.New(t)
 	token := f.AppToken(fixture.Notes)
 	for name, c := range map[string]struct{ change, code string }{
-		"without a moniker":             {`"moniker":""`, "request_malformed"},
-		"with a moniker too short":      {`"moniker":"ab"`, "request_malformed"},
-		"with a moniker that begins so": {`"moniker":"-abc"`, "request_malformed"},
-		"with a moniker of other signs": {`"moniker":"a b c"`, "request_malformed"},
-		"that moves an account":         {`"moniker":"abc","migrateFrom":"` + fixture.Notes + `"`, "claim_unsupported"},
-		"of a passkey":                  {`"moniker":"abc","targetType":{"key":"passkey"}`, "claim_unsupported"},
+		"without a moniker":              {`"moniker":""`, "request_malformed"},
+		"with a moniker too short":       {`"moniker":"ab"`, "request_malformed"},
+		"with a moniker that begins so":  {`"moniker":"-abc"`, "request_malformed"},
+		"with a moniker of other signs":  {`"moniker":"a b c"`, "request_malformed"},
+		"that replaces nobody's key":     {`"moniker":"abc","migrateFrom":"nobody"`, "did_invalid"},
+		"that replaces a key of no text": {`"moniker":"abc","migrateFrom":7`, "request_malformed"},
+		"of a passkey":                   {`"moniker":"abc","targetType":{"key":"passkey"}`, "claim_unsupported"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := f.Ask(token, `{"type":"keyPair",`+c.change+`}`)
 			fixture.WantCode(t, err, c.code)
+		})
+	}
+}
+
+// A rotation asks for a key pair that replaces another, and uses nothing but its secret (reference p). The owner sees
+// both keys, and decides it each time.
+func TestAKeyPairThatReplacesAnother(t *testing.T) {
+	for name, c := range map[string]struct {
+		from    string
+		foreign bool
+	}{
+		"the asking app's own":              {fixture.Notes, false},
+		"the asking app's, with its prefix": {"did:abt:" + fixture.Notes, false},
+		"another app's":                     {fixture.Another, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := fixture.New(t)
+			token := f.AppToken(fixture.Notes)
+			f.SetPolicy(fixture.AllowAll)
+			p := f.Pending(token, strings.Replace(fixture.PairClaim, `"migrateFrom":""`, `"migrateFrom":"`+c.from+`"`, 1))
+			v := f.Approval(p.ID).Claims[0]
+			old := did.Bare(c.from)
+			told := strings.Join(v.Unusual, " ")
+			if v.KeyPair == nil || v.KeyPair.MigrateFrom != old || v.KeyPair.Address == "" || !strings.Contains(told, old) || strings.Contains(told, "not the asking app's own") != c.foreign {
+				t.Errorf("shown is %+v, %q", v.KeyPair, v.Unusual)
+			}
+			fixture.WantErr(t, f.Approve(p.ID, approvals.Choice{Remember: &approvals.Remember{Times: 1}}), approvals.ErrChoice)
+			if err := f.Approve(p.ID, approvals.Choice{}); err != nil {
+				t.Fatal(err)
+			}
+			out, err := f.Collect(token, p.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			secret, err := did.DecodeBase58(fixture.Member(t, out.Answer, 0, "secret"), 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sk, err := did.NewSecretKey(did.Ed25519, secret)
+			if err != nil {
+				t.Fatal(err)
+			}
+			made, err := did.FromPublicKey(sk.Public(), did.Type{Role: did.RoleApplication, Key: did.Ed25519, Hash: did.SHA3})
+			if err != nil || made.Address() != v.KeyPair.Address {
+				t.Errorf("the new key is %s (%v), shown was %s", made, err, v.KeyPair.Address)
+			}
+			if kind, e := f.LastEvent(); kind != "claim.collected" || e.Claims[0].Created != made.Address() || e.Claims[0].About != old {
+				t.Errorf("recorded %s %+v", kind, e)
+			}
 		})
 	}
 }

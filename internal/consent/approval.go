@@ -42,12 +42,16 @@ func (p *Pipeline) requestApproval(ctx context.Context, req *Request, v verdict)
 		Requested: requested, Name: show.Plain(req.Caller.Name, show.MaxName), Label: show.Plain(req.Caller.Label, show.MaxName), Account: req.Account.Address,
 		Unusual: req.unusual, Reason: v.Reason, Shown: shown, Requester: req.Caller.Requester(),
 	}
+	id := store.NewID()
+	if err := req.announce(id); err != nil {
+		return Outcome{}, err
+	}
 	for _, c := range req.claims {
 		content.Claims = append(content.Claims, c.view())
 	}
 	subjects := approvals.NewSubjects(content.Claims, content.Shown)
 	row := store.Approval{
-		ID: store.NewID(), Wallet: req.Caller.WalletID, App: req.Caller.App.Address(), Agent: req.Caller.Agent.Address(), Asker: req.Caller.RequesterID,
+		ID: id, Wallet: req.Caller.WalletID, App: req.Caller.App.Address(), Agent: req.Caller.Agent.Address(), Asker: req.Caller.RequesterID,
 		State: store.Pending, Digest: digest, Created: req.Now.Unix(), Expires: req.Now.Add(p.approvalLife).Unix(),
 		Answer: []byte{},
 	}

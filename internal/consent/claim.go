@@ -54,6 +54,9 @@ type Claim struct {
 	// Stored replaces Parsed.Stored.
 	Stored any
 
+	// Announce, if set, completes View with what follows from the label of Prepare, when the owner is asked. The
+	// collection gets the same label, so that what is announced is what is answered.
+	Announce func(label string) error
 	// Prepare returns the writes that are committed together with the audit entry of the answer. It is nil if
 	// there are none. The label names this claim in the approval that is collected.
 	Prepare func(ctx context.Context, label string) ([]store.Write, error)

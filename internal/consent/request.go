@@ -413,7 +413,7 @@ func (req *Request) prepare(ctx context.Context, approval string) ([]store.Write
 		if c.Prepare == nil {
 			continue
 		}
-		w, err := c.Prepare(ctx, fmt.Sprintf("%s/%d", approval, i))
+		w, err := c.Prepare(ctx, claimLabel(approval, i))
 		if err != nil {
 			return nil, err
 		}
@@ -421,6 +421,22 @@ func (req *Request) prepare(ctx context.Context, approval string) ([]store.Write
 	}
 	presented, err := req.notePresented(ctx)
 	return append(writes, presented...), err
+}
+
+// claimLabel names the claim with an index among those of an approval.
+func claimLabel(approval string, i int) string { return fmt.Sprintf("%s/%d", approval, i) }
+
+// announce completes the claims' views with what follows from the approval's id.
+func (req *Request) announce(approval string) error {
+	for i, c := range req.claims {
+		if c.Announce == nil {
+			continue
+		}
+		if err := c.Announce(claimLabel(approval, i)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // notHeld returns the refusal of a claim for what the wallet does not hold, or nil.

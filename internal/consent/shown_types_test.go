@@ -39,7 +39,7 @@ type changing struct {
 var unchanging = map[string]string{
 	"signature":        "the request holds the text or the digest, and the app's account never changes",
 	"agreement":        "the request holds the digest, and the app's account never changes",
-	"keyPair":          "the key follows from the wallet's seed and the approval's id",
+	"keyPair":          "the key follows from the wallet's seed and the approval's id, and the request holds the key to replace",
 	"prepareTx":        "it is refused, always",
 	"secretStorageKey": "the request holds the salt, and the app's account never changes",
 }
