@@ -6,6 +6,7 @@ const MaxText = maxText
 const MethodNone = methodNone
 
 var CheckText = checkText
+var CheckDigest = checkDigest
 var Fits = fits
 var ReadFilters = readFilters
 var ShownFilter = shownFilter

@@ -16,7 +16,15 @@ func FuzzCheckText(f *testing.F) {
 		f.Add(text, "sha3")
 		f.Add(text, "none")
 	}
+	f.Add("0123456789abcdef0123456789abcdef", "sha3")
+	f.Add("0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "sha2")
 	f.Fuzz(func(t *testing.T, text, method string) {
+		if claims.CheckDigest([]byte(text), method) == nil {
+			// What signs without hashing must not sign a token of version 1.0.0, which is longer than any digest.
+			if _, err := did.ReadToken(text + ".c2ln"); err == nil || len(text) > 128 || method == claims.MethodNone {
+				t.Errorf("%q is signed as a digest of %s", text, method)
+			}
+		}
 		if claims.CheckText(text, method) != nil {
 			return
 		}
