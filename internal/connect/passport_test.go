@@ -72,6 +72,10 @@ func TestAPassportWithTheLargestAvatar(t *testing.T) {
 	if v.State != Done || v.Code != "" || v.Credential == "" || !bytes.Contains(v.Response, []byte(avatar)) {
 		t.Fatalf("ended %s, %s, with %d bytes shown", v.State, v.Code, len(v.Response))
 	}
+	list, _, err := f.sessions.List(t.Context(), f.as(f.owner), store.Page{})
+	if err != nil || len(list) != 1 || list[0].ID != v.ID || list[0].Response != nil {
+		t.Errorf("a list holds more than it has room for: %v", err)
+	}
 	kept, data, err := f.wallets.Holding(t.Context(), f.as(f.owner), v.Credential)
 	if err != nil || kept.Role != "owner" || kept.Title != "OWNER" || !bytes.Contains(data, []byte("<svg ")) {
 		t.Errorf("kept is %+v, %v", kept, err)

@@ -141,7 +141,7 @@ func (s *Sessions) Get(ctx context.Context, owner *auth.Caller, id string) (View
 }
 
 // List lists the sessions of the caller's wallet, newest first, for its owner. It records forged rows and leaves them
-// out.
+// out. What came with the last replies, up to 1.5 MiB of each, is left out too: Get returns it.
 func (s *Sessions) List(ctx context.Context, owner *auth.Caller, p store.Page) ([]View, string, error) {
 	if owner.Role != auth.Owner {
 		return nil, "", auth.ErrForbidden
@@ -155,7 +155,9 @@ func (s *Sessions) List(ctx context.Context, owner *auth.Caller, p store.Page) (
 		if err != nil {
 			return nil, "", err
 		}
-		views = append(views, view(opened.Row(), opened.Content()))
+		v := view(opened.Row(), opened.Content())
+		v.Cookies, v.Storages, v.Response = nil, nil, nil
+		views = append(views, v)
 	}
 	return views, next, nil
 }
