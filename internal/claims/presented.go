@@ -2,6 +2,7 @@ package claims
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -139,7 +140,28 @@ func (f fit) offer(req *consent.Request) (consent.Offer, error) {
 		o.AlwaysAsk = "what is presented belongs to another account: " + f.account.Address
 		o.Unusual = append(o.Unusual, "Presents what belongs to another account, "+f.account.Address+", of "+wallets.AccountOwner(f.account)+".")
 	}
+	if isLarge(f.Data) {
+		o.Unusual = append(o.Unusual, "This credential is large. Many apps read no more than 100 kB of an answer, and would refuse it.")
+	}
 	return o, err
+}
+
+// appsRead is how many bytes of an answer dApps read unless they are told otherwise (reference d.5).
+const appsRead = 100 << 10
+
+// isLarge reports whether the answer that presents a credential is larger than what dApps read. The credential is a
+// text in the presentation, which is a text in a token, which is in base64.
+func isLarge(data json.RawMessage) bool {
+	const around = 4 << 10
+	text := string(data)
+	for range 2 {
+		quoted, err := did.MarshalStable(text)
+		if err != nil {
+			return false
+		}
+		text = string(quoted)
+	}
+	return (len(text)+around)/3*4 > appsRead
 }
 
 // usual returns the index of what is presented unless the owner chooses another: what was presented last to the app, or

@@ -80,7 +80,12 @@ func TestAPassportWithTheLargestAvatar(t *testing.T) {
 	if err != nil || kept.Role != "owner" || kept.Title != "OWNER" || !bytes.Contains(data, []byte("<svg ")) {
 		t.Errorf("kept is %+v, %v", kept, err)
 	}
-	if v = f.through(appURL); v.State != Done {
+	waits := f.advance(f.begin(appURL).ID)
+	if large := f.approval(waits.Approval).Claims[0].Unusual; len(large) != 0 {
+		t.Errorf("of a passport that dApps read is said %q", large)
+	}
+	f.approve(waits.Approval, approvals.Choice{})
+	if v = f.advance(waits.ID); v.State != Done {
 		t.Fatalf("ended %s, %s: %s", v.State, v.Code, v.Text)
 	}
 	for i, post := range s.posts {
@@ -141,6 +146,21 @@ func TestACredentialThatIsTooLarge(t *testing.T) {
 	}
 	if kept, _, err := f.wallets.Holdings(t.Context(), f.as(f.owner), store.Page{}); err != nil || len(kept) != 0 {
 		t.Errorf("kept %v, %v", kept, err)
+	}
+}
+
+// Of an answer that is larger than what dApps read, the owner is told so beforehand.
+func TestALargeCredentialIsSaidToBeLarge(t *testing.T) {
+	app := newFar(t, 1, did.Ed25519)
+	s := &script{t: t, replies: []says{
+		app.asks(), app.handsOver("owner", strings.Repeat("A", 80<<10)),
+		app.asks(claim("verifiableCredential", "item", []string{"NodePassport"})), app.ends(nil),
+	}}
+	f := newFixture(t, s)
+	f.through(appURL)
+	v := f.advance(f.begin(appURL).ID)
+	if c := f.approval(v.Approval).Claims[0]; c.Presents == nil || len(c.Unusual) != 1 || !strings.Contains(c.Unusual[0], "100 kB") {
+		t.Errorf("shown is %+v", c)
 	}
 }
 
