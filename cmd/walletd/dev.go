@@ -115,7 +115,7 @@ func (cmd *serveCmd) dev(ctx context.Context, con *console, log zerolog.Logger) 
 		return err
 	}
 	defer place.remove(log)
-	s, err := openService(ctx, "sqlite:"+place.file(storeFile), store.Options{Create: true, Dev: true}, plan, sessions, log)
+	s, err := openService(ctx, "sqlite:"+place.file(storeFile), store.Options{Create: true, Dev: true, Patience: cmd.StoreTimeout}, plan, sessions, log)
 	if err != nil {
 		return err
 	}

@@ -59,7 +59,13 @@ func (r *replica) start() {
 	if err := r.cmd.Start(); err != nil {
 		r.t.Fatal(err)
 	}
-	for end := time.Now().Add(scriptPatience); !r.look(); time.Sleep(20 * time.Millisecond) {
+	r.await(r.look)
+}
+
+// await waits until is.
+func (r *replica) await(is func() bool) {
+	r.t.Helper()
+	for end := time.Now().Add(scriptPatience); !is(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			r.t.Fatalf("%s is not ready", r.address)
 		}

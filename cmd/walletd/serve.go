@@ -31,6 +31,7 @@ type serveCmd struct {
 	RefuseUnsealed bool          `help:"Decline a keyPair or encryptionKey of a session that could have come over the encrypted channel and did not."`
 	AppSessions    int64         `default:"64" placeholder:"N" help:"How many sessions of one app may be open in a wallet: one more, and the app is told that the wallet is busy."`
 	AppWait        time.Duration `default:"2m" placeholder:"TIME" help:"How long an app may take to reply to an answer: some do what it is for before they reply. 2m if not given."`
+	StoreTimeout   time.Duration `env:"WALLETD_STORE_TIMEOUT" default:"5s" placeholder:"TIME" help:"How long a request waits for a disk or database that does not answer, before the answer is 503: 1s to 10s."`
 	LogLevel       string        `default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
 	Dev            bool          `help:"Try it: a throw-away store in ./.walletd-dev, one wallet, and tokens, all gone at the end."`
 	devFlags
@@ -50,6 +51,9 @@ func (cmd *serveCmd) Run(ctx context.Context, con *console, undone hardening) er
 	limitMemory(log, memlimit.FromCgroup)
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
+	}
+	if cmd.StoreTimeout < time.Second || cmd.StoreTimeout > 10*time.Second { // a statement has 10 s on PostgreSQL
+		return usagef("--store-timeout takes 1s to 10s")
 	}
 	if cmd.Dev {
 		return cmd.dev(ctx, con, log)
@@ -73,7 +77,7 @@ func (cmd *serveCmd) Run(ctx context.Context, con *console, undone hardening) er
 	if err != nil {
 		return err
 	}
-	s, err := openService(ctx, url, store.Options{}, plan, sessions, log)
+	s, err := openService(ctx, url, store.Options{Patience: cmd.StoreTimeout}, plan, sessions, log)
 	if err != nil {
 		return err
 	}

@@ -65,6 +65,9 @@ func (s *Server) answer(f func(http.ResponseWriter, *http.Request) error) http.H
 		}
 		p, expected := problemOf(err)
 		s.metrics.problem(p.Code)
+		if errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrFull) {
+			s.noteStore(err)
+		}
 		if !expected {
 			id := store.NewID()
 			p.Detail += " Request " + id + "."

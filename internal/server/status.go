@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"io"
 	"math"
 	"net/http"
@@ -47,15 +48,27 @@ func (s *Server) readyz(ctx context.Context, c *call, _ none) (api.Status, error
 }
 
 // noteStore writes one line to the log when the store stops taking writes, which says why, and one
-// when it takes them again.
+// when it takes them again, which it finds out by itself.
 func (s *Server) noteStore(err error) {
 	switch away := err != nil; {
+	case errors.Is(err, store.ErrClosed): // the service ends
 	case s.away.Swap(away) == away:
 	case away:
 		s.log.Error().Err(err).Msg("the store takes no writes; nothing is answered until it does")
+		time.AfterFunc(time.Second, s.pingUntilBack)
 	default:
 		s.log.Info().Msg("the store takes writes again")
 	}
+}
+
+// pingUntilBack asks the store each second until it takes writes again.
+func (s *Server) pingUntilBack() {
+	err := s.store.Ping(context.Background()) // it has a time limit of its own
+	if err != nil && !errors.Is(err, store.ErrClosed) {
+		time.AfterFunc(time.Second, s.pingUntilBack)
+		return
+	}
+	s.noteStore(err)
 }
 
 // noteClock reports whether the clock is wrong, and writes one line to the log when it becomes so, and one
