@@ -293,7 +293,7 @@ func docKind(s string) string {
 		return "AGE"
 	case strings.HasPrefix(s, "did:"):
 		return "DID"
-	case strings.HasPrefix(s, "z1"):
+	case strings.HasPrefix(s, "z1") && len(s) < 40: // a key of 32 bytes may begin so too, and is longer
 		return "ADDRESS"
 	case strings.HasPrefix(s, "z"):
 		return "KEY"
