@@ -140,8 +140,13 @@ func (s *Sessions) Get(ctx context.Context, owner *auth.Caller, id string) (View
 	return view(row, opened.Content()), nil
 }
 
+// maxListed bounds what a list holds of each session's last reply, in bytes: a reply may have 2 MiB, and a list 200
+// sessions.
+const maxListed = 64 << 10
+
 // List lists the sessions of the caller's wallet, newest first, for its owner. It records forged rows and leaves them
-// out. What came with the last replies, up to 1.5 MiB of each, is left out too: Get returns it.
+// out. What came with the last reply of a session (cookies, storages and the response) is left out where it has more
+// than maxListed bytes: Get returns it.
 func (s *Sessions) List(ctx context.Context, owner *auth.Caller, p store.Page) ([]View, string, error) {
 	if owner.Role != auth.Owner {
 		return nil, "", auth.ErrForbidden
@@ -156,7 +161,9 @@ func (s *Sessions) List(ctx context.Context, owner *auth.Caller, p store.Page) (
 			return nil, "", err
 		}
 		v := view(opened.Row(), opened.Content())
-		v.Cookies, v.Storages, v.Response = nil, nil, nil
+		if len(v.Cookies)+len(v.Storages)+len(v.Response) > maxListed {
+			v.Cookies, v.Storages, v.Response = nil, nil, nil
+		}
 		views = append(views, v)
 	}
 	return views, next, nil
