@@ -125,7 +125,9 @@ func (w Words) seed(passphrase string) Seed {
 	if w.IsZero() {
 		return Seed{}
 	}
-	return Seed{secret.New(stretch(w.Reveal(), "mnemonic"+passphrase))}
+	var seed []byte
+	secret.Do(func() { seed = stretch(w.Reveal(), "mnemonic"+passphrase) })
+	return Seed{secret.New(seed)}
 }
 
 // stretch is PBKDF2 with HMAC-SHA512, for a key of one block (RFC 8018, section

@@ -9,6 +9,7 @@ import (
 
 	"walletd/internal/derive"
 	"walletd/internal/did"
+	"walletd/internal/secret"
 	"walletd/internal/store"
 )
 
@@ -22,7 +23,7 @@ func (w *Wallet) DeriveAccount(app did.DID, t did.Type, now int64) (account stor
 		return store.Account{}, ErrKeyType
 	}
 	path := derive.AppPath(app, 0)
-	guarded(func() {
+	secret.Do(func() {
 		var seed derive.Seed
 		if seed, err = w.seed(); err != nil {
 			return
@@ -96,7 +97,7 @@ func (w *Wallet) EncryptionKey(r store.Receipt, a store.Account, salt []byte) (K
 }
 
 func (w *Wallet) encryptionKey(a store.Account, salt []byte) (key Key, err error) {
-	guarded(func() {
+	secret.Do(func() {
 		var s accountSecret
 		if s, err = w.openAccount(a); err != nil {
 			return

@@ -103,7 +103,7 @@ func sealToRecipient(recipient string, label, key []byte) (file []byte, err erro
 	if err != nil {
 		return nil, err
 	}
-	guarded(func() {
+	secret.Do(func() {
 		var out bytes.Buffer
 		var w io.WriteCloser
 		if w, err = age.Encrypt(&out, r); err != nil {
@@ -128,7 +128,7 @@ func sealToRecipient(recipient string, label, key []byte) (file []byte, err erro
 // keySize bytes. errUnsealed: the identity is another's, the file was changed,
 // or it was made for another place.
 func openWithIdentity(identity, label, file []byte) (key *[keySize]byte, err error) {
-	guarded(func() {
+	secret.Do(func() {
 		var ids []age.Identity
 		if ids, err = parseIdentities(identity); err != nil {
 			return

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/argon2"
+
+	"walletd/internal/secret"
 )
 
 // Argon2Params is what it costs to open a passphrase slot (Argon2id, RFC 9106).
@@ -48,7 +50,7 @@ func (p Argon2Params) weak() bool {
 // stretch gives the key of a passphrase. The params must be within bounds.
 func (p Argon2Params) stretch(passphrase, salt []byte) *[keySize]byte {
 	var key []byte
-	guarded(func() { key = argon2.IDKey(passphrase, salt, p.Time, p.MemoryKiB, p.Threads, keySize) })
+	secret.Do(func() { key = argon2.IDKey(passphrase, salt, p.Time, p.MemoryKiB, p.Threads, keySize) })
 	return (*[keySize]byte)(key)
 }
 

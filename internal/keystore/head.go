@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"strconv"
 
+	"walletd/internal/secret"
 	"walletd/internal/store"
 )
 
@@ -58,7 +59,7 @@ func (k *keyring) headKey() (pk []byte) {
 
 // withHeadKey lends f the key that heads are signed with.
 func (k *keyring) withHeadKey(f func(sk ed25519.PrivateKey)) {
-	guarded(func() {
+	secret.Do(func() {
 		seed := subkey(k.base, k.use+"head v1")
 		defer clear(seed[:])
 		sk := ed25519.NewKeyFromSeed(seed[:])

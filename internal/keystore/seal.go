@@ -9,6 +9,8 @@ import (
 	"errors"
 
 	"golang.org/x/crypto/chacha20poly1305"
+
+	"walletd/internal/secret"
 )
 
 const (
@@ -34,7 +36,7 @@ func seal(key *[keySize]byte, ad, plaintext []byte) []byte {
 	out := make([]byte, 1+chacha20poly1305.NonceSizeX, sealOverhead+len(plaintext))
 	out[0] = sealVersion
 	rand.Read(out[1:]) // never fails
-	guarded(func() {
+	secret.Do(func() {
 		aead, err := chacha20poly1305.NewX(key[:])
 		if err != nil {
 			panic(err) // the key has the right length by its type
@@ -50,7 +52,7 @@ func open(key *[keySize]byte, ad, sealed []byte) (plaintext []byte, err error) {
 		return nil, errUnsealed
 	}
 	nonce, ciphertext := sealed[1:1+chacha20poly1305.NonceSizeX], sealed[1+chacha20poly1305.NonceSizeX:]
-	guarded(func() {
+	secret.Do(func() {
 		aead, e := chacha20poly1305.NewX(key[:])
 		if e != nil {
 			panic(e) // as above
@@ -67,7 +69,7 @@ func open(key *[keySize]byte, ad, sealed []byte) (plaintext []byte, err error) {
 // (HKDF-SHA256, RFC 5869; section 3.3 lets such a key skip the extract step).
 func subkey(key *[keySize]byte, use string) *[keySize]byte {
 	out := new([keySize]byte)
-	guarded(func() {
+	secret.Do(func() {
 		b, err := hkdf.Expand(sha256.New, key[:], use, keySize)
 		if err != nil {
 			panic(err) // 32 bytes are never too many

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"walletd/internal/did"
+	"walletd/internal/secret"
 	"walletd/internal/store"
 )
 
@@ -49,7 +50,7 @@ func (w *Wallet) NewKeyPair(label string, t did.Type, now int64) (account store.
 	if !canSign(t.Key) {
 		return store.Account{}, ErrKeyType
 	}
-	guarded(func() {
+	secret.Do(func() {
 		seed, e := w.seed()
 		if err = e; err != nil {
 			return
@@ -77,7 +78,7 @@ func (w *Wallet) withKey(a store.Account, f func(did.SecretKey) error) (err erro
 	if err != nil {
 		return &DamagedError{Table: tableAccounts, Row: a.Address}
 	}
-	guarded(func() {
+	secret.Do(func() {
 		var s accountSecret
 		if s, err = w.openAccount(a); err != nil {
 			return

@@ -7,6 +7,7 @@ import (
 
 	"walletd/internal/derive"
 	"walletd/internal/did"
+	"walletd/internal/secret"
 	"walletd/internal/store"
 )
 
@@ -55,7 +56,7 @@ func (k *Keystore) NewWallet(seed derive.Seed, c Content, now int64) (store.Wall
 	var sk did.SecretKey
 	var own did.DID
 	var err error
-	guarded(func() { sk, own, err = derive.Account(seed, path, did.AccountType()) })
+	secret.Do(func() { sk, own, err = derive.Account(seed, path, did.AccountType()) })
 	if err != nil {
 		return fail(fmt.Errorf("making the wallet's own account: %w", err))
 	}
@@ -103,7 +104,7 @@ func (k *Keystore) Settings(row store.Wallet, epoch int64) (Content, error) {
 }
 
 func (k *Keystore) openWallet(row store.Wallet) (w *Wallet, err error) {
-	guarded(func() {
+	secret.Do(func() {
 		var key *[keySize]byte
 		if key, err = k.walletKey(row); err != nil {
 			return
@@ -190,7 +191,7 @@ func (w *Wallet) OwnerKey(r store.Receipt, salt []byte) (key Key, err error) {
 	if err := w.allows(r); err != nil {
 		return Key{}, err
 	}
-	guarded(func() {
+	secret.Do(func() {
 		var seed derive.Seed
 		if seed, err = w.seed(); err != nil {
 			return
