@@ -188,6 +188,7 @@ func newToken(role Role, id string) (text string, hash []byte) {
 
 func hashToken(text string) []byte {
 	h := sha3.New256()
+	defer h.Reset() // the sponge holds the text
 	h.Write([]byte("walletd token v1\x00"))
 	h.Write([]byte(text))
 	return h.Sum(nil)

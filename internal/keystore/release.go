@@ -98,6 +98,7 @@ func (w *Wallet) SecretMAC(a store.Account, salt []byte, s secretstorage.Secret,
 // wallet's key can guess it.
 func (w *Wallet) ValueMAC(name string, plaintext []byte) MAC {
 	sum := sha3.New256()
+	defer sum.Reset() // the sponge holds the plaintext
 	sum.Write([]byte(name))
 	sum.Write([]byte{0})
 	sum.Write(plaintext)
