@@ -4,8 +4,8 @@
 ARG BUILDER=golang:1.26
 
 FROM ${BUILDER} AS build
-# runtimesecret wipes what handled keys from registers and stack (Go's runtime/secret).
-ARG GOEXPERIMENT=""
+# runtimesecret wipes what handled keys from registers, stack and heap (Go's runtime/secret).
+ARG GOEXPERIMENT=runtimesecret
 ENV CGO_ENABLED=0 GOEXPERIMENT=${GOEXPERIMENT} GOTOOLCHAIN=local
 # WORKDIR makes the empty directory that becomes /data below.
 WORKDIR /out/data
@@ -16,6 +16,8 @@ RUN ["go", "build", "-trimpath", "-ldflags=-s -w", "-o", "/out/walletd", "./cmd/
 FROM scratch
 COPY --from=build --chown=65532:65532 /out/data /data
 COPY --from=build /out/walletd /walletd
+# Go overwrites each object that it frees: what passed through libraries does not stay.
+ENV GODEBUG=clobberfree=1
 USER 65532:65532
 VOLUME /data
 EXPOSE 8443

@@ -17,6 +17,7 @@ import (
 	"walletd/internal/consent"
 	"walletd/internal/keystore"
 	"walletd/internal/ledger"
+	"walletd/internal/secret"
 	"walletd/internal/secrets"
 	"walletd/internal/server"
 	"walletd/internal/store"
@@ -86,6 +87,7 @@ func (s *service) serve(ctx context.Context, listeners []listener, besides func(
 	var behind, front sync.WaitGroup
 	behind.Go(func() { s.ledger.Run(background) })
 	behind.Go(func() { besides(ctx) })
+	behind.Go(func() { s.emptyAtLocks(background) })
 	behind.Go(func() {
 		if err := s.sessions.Run(ctx); err != nil && ctx.Err() == nil {
 			s.log.Error().Err(err).Msg("sessions do not go on")
@@ -112,6 +114,44 @@ func (s *service) serve(ctx context.Context, listeners []listener, besides func(
 	behind.Wait()
 	s.log.Info().Msg("stopped")
 	return errors.Join(failed...)
+}
+
+// How long after a lock what was under way before it is waited for: what ends at once, and then the
+// rest. The longest answer takes as long, and within it a stream notices that it is over.
+const (
+	soonOver = time.Second
+	lastOver = 75 * time.Second
+)
+
+// emptyAtLocks removes from memory what a lock leaves there: copies of keys that libraries made, and
+// what the buffers of connections held, as tokens and keys given.
+func (s *service) emptyAtLocks(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.keystore.Locked():
+		}
+		locked := time.Now()
+		over := s.isOver(ctx, locked, soonOver)
+		secret.Sweep()
+		if !over {
+			s.isOver(ctx, locked, lastOver)
+			secret.Sweep()
+		}
+	}
+}
+
+// isOver closes connections from before a time as soon as nothing is answered on them, and reports
+// whether within a time all were closed, and all wallets.
+func (s *service) isOver(ctx context.Context, before time.Time, within time.Duration) bool {
+	const step = 50 * time.Millisecond
+	for end := time.Now().Add(within); s.server.CloseIdle(before) > 0 || s.keystore.OpenWallets() > 0; {
+		if time.Now().After(end) || !pause(ctx, step) {
+			return false
+		}
+	}
+	return pause(ctx, step) // the end of what was there is told before it is quite gone
 }
 
 // draining returns a context that ends some time after another: until then requests are answered,

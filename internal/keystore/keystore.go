@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"walletd/internal/store"
@@ -29,6 +30,9 @@ type Keystore struct {
 	now    func() time.Time
 	argon2 func() Argon2Params
 	dev    bool
+
+	locked  chan struct{} // see Locked
+	wallets atomic.Int64  // that are open
 
 	gate sync.Mutex // held while a secret is tried: it costs memory and is counted
 
@@ -68,7 +72,7 @@ func (o *opened) wipe() {
 
 // New makes a Keystore over the store, locked.
 func New(st *store.Store, o Options) *Keystore {
-	k := &Keystore{store: st, now: o.Now, argon2: sync.OnceValue(calibrate), dev: o.Dev}
+	k := &Keystore{store: st, now: o.Now, argon2: sync.OnceValue(calibrate), dev: o.Dev, locked: make(chan struct{}, 1)}
 	if k.now == nil {
 		k.now = st.Now
 	}
@@ -171,10 +175,27 @@ func (k *Keystore) replace(o *opened) {
 
 // become wipes all that is held but o, which is from now on. The caller holds mu.
 func (k *Keystore) become(o *opened) {
+	if k.open != nil && o == nil {
+		select {
+		case k.locked <- struct{}{}:
+		default: // nobody has taken the last one yet
+		}
+	}
 	k.open.wipe()
 	k.next.wipe()
 	k.open, k.next = o, nil
 }
+
+// Locked gets a value whenever this process stops being unlocked, by Lock or
+// because it noticed that another replica has locked or rotated. The keys that the
+// keystore held are wiped by then. Those of OpenWallets are not, and neither are
+// copies that libraries made: secret.Sweep removes what is not in use any more.
+// One value may stand for several locks.
+func (k *Keystore) Locked() <-chan struct{} { return k.locked }
+
+// OpenWallets tells how many wallets are open: their keys are in memory until they
+// are closed.
+func (k *Keystore) OpenWallets() int { return int(k.wallets.Load()) }
 
 // Status is what can be said of the keystore without a secret.
 type Status struct {

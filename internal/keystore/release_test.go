@@ -22,7 +22,7 @@ import (
 // verdicts, rows, what a row says, and words about the keystore itself. None of them can hold a seed, a
 // key, a signature of an account or the plaintext of a secret.
 var harmless = map[string]bool{
-	"error": true, "bool": true,
+	"error": true, "bool": true, "int": true, "<-chan struct{}": true,
 	"walletd/internal/keystore.Sealed":             true,
 	"walletd/internal/keystore.MAC":                true,
 	"walletd/internal/keystore.PublicKey":          true,

@@ -104,6 +104,55 @@ func TestUnlock(t *testing.T) {
 	})
 }
 
+func TestLocked(t *testing.T) {
+	told := func(h *house) bool {
+		select {
+		case <-h.Locked():
+			return true
+		default:
+			return false
+		}
+	}
+	h := newHouse(t)
+	if err := h.Lock(t.Context(), "token"); err != nil || told(h) {
+		t.Errorf("what was locked is said to be locked now, %v", err)
+	}
+	h.mustUnlock(firstPass)
+	row, _ := h.addWallet(1)
+	w := h.opens(row.ID)
+	if told(h) || h.OpenWallets() != 1 {
+		t.Errorf("unlocked, with %d wallets open; want 1", h.OpenWallets())
+	}
+	if err := h.Lock(t.Context(), "token"); err != nil || !told(h) || told(h) {
+		t.Errorf("a lock is not told, or twice, %v", err)
+	}
+	if h.OpenWallets() != 1 {
+		t.Error("a lock closes a wallet that is in use")
+	}
+	if w.Close(); h.OpenWallets() != 0 {
+		t.Error("a wallet that was closed counts as open")
+	}
+	w.Close()
+	if _, err := h.OpenWallet(row, h.epoch()); err == nil || h.OpenWallets() != 0 {
+		t.Errorf("%d wallets open, and none was opened, %v", h.OpenWallets(), err)
+	}
+	h.mustUnlock(firstPass)
+	row.Sealed = row.SealedKey // not its content
+	if _, err := h.OpenWallet(row, h.epoch()); err == nil || h.OpenWallets() != 0 {
+		t.Errorf("%d wallets open, and one does not open, %v", h.OpenWallets(), err)
+	}
+	if err := New(h.store, Options{}).Lock(t.Context(), "token"); err != nil {
+		t.Fatal(err)
+	}
+	if h.Unlocked(h.epoch()) || !told(h) {
+		t.Error("a lock of another replica is not told")
+	}
+	h.mustUnlock(firstPass)
+	if err := h.Rotate(t.Context(), "token", []Secret{Passphrase([]byte(firstPass))}, false); err != nil || told(h) {
+		t.Errorf("a rotation is told as a lock, %v", err)
+	}
+}
+
 func TestWrongSecret(t *testing.T) {
 	t.Run("is counted, also over a restart, until a good one", func(t *testing.T) {
 		h := newHouse(t)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
+	"sync/atomic"
 
 	"walletd/internal/derive"
 	"walletd/internal/did"
@@ -24,6 +25,7 @@ type Wallet struct {
 	keys       *keyring
 	content    Content
 	sealedSeed []byte
+	among      *atomic.Int64 // the wallets that are open
 }
 
 // Content is what the wallet's row says about it.
@@ -31,8 +33,17 @@ func (w *Wallet) Content() Content { return w.content }
 
 // Close wipes the wallet's keys.
 func (w *Wallet) Close() {
-	w.keys.wipe()
-	w.keys = nil
+	if w.keys != nil {
+		w.keys.wipe()
+		w.keys = nil
+		w.among.Add(-1)
+	}
+}
+
+// opening makes a Wallet of a key, which it takes over.
+func (k *Keystore) opening(id string, key *[keySize]byte) *Wallet {
+	k.wallets.Add(1)
+	return &Wallet{id: id, keys: newKeyring(walletKeys, key), among: &k.wallets}
 }
 
 func walletPlace(id, field string) Place {
@@ -63,7 +74,8 @@ func (k *Keystore) NewWallet(seed derive.Seed, c Content, now int64) (store.Wall
 	defer sk.Wipe()
 
 	id := own.Address()
-	w := &Wallet{id: id, keys: newKeyring(walletKeys, randomKey()), content: c}
+	w := k.opening(id, randomKey())
+	w.content = c
 	w.sealedSeed = w.seal(walletPlace(id, "seed"), seed.Reveal())
 	row := store.Wallet{ID: id, Sealed: w.sealContent(c), Version: 1, Created: now}
 	account, err := w.account(sk, own, "", path.String(), now)
@@ -109,7 +121,7 @@ func (k *Keystore) openWallet(row store.Wallet) (w *Wallet, err error) {
 		if key, err = k.walletKey(row); err != nil {
 			return
 		}
-		w = &Wallet{id: row.ID, keys: newKeyring(walletKeys, key)}
+		w = k.opening(row.ID, key)
 		var plain []byte
 		if plain, err = w.open(walletPlace(row.ID, "content"), row.Sealed); err == nil {
 			var ok bool

@@ -285,7 +285,8 @@ func TestWallet(t *testing.T) {
 // FuzzOpen gives anybody's bytes to what opens rows: never a panic, never
 // another content.
 func FuzzOpen(f *testing.F) {
-	w := &Wallet{id: "z1", keys: newKeyring(walletKeys, randomKey()), content: Content{Rounds: 1}}
+	w := (&Keystore{}).opening("z1", randomKey())
+	w.content.Rounds = 1
 	sk, err := did.SecretKeyFromSeed(did.Secp256k1, bytes.Repeat([]byte{3}, 32))
 	if err != nil {
 		f.Fatal(err)

@@ -1,12 +1,12 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"walletd/api"
 	"walletd/internal/did"
@@ -74,15 +74,16 @@ const maxKey = 64
 // keyOf reads a secret key as the packages write it: base58, or 0x and hex.
 func keyOf(secret api.SecretText) ([]byte, error) {
 	wrong := &memberError{"secret", "must be a secret key in base58 with its z, or in hex with its 0x"}
-	text := string(secret.Reveal())
-	if digits, ok := strings.CutPrefix(text, "0x"); ok {
-		b, err := hex.DecodeString(digits)
-		if err != nil || len(b) > maxKey {
+	text := secret.Reveal()
+	if digits, ok := bytes.CutPrefix(text, []byte("0x")); ok {
+		b := make([]byte, hex.DecodedLen(len(digits)))
+		if _, err := hex.Decode(b, digits); err != nil || len(b) > maxKey {
+			clear(b)
 			return nil, wrong
 		}
 		return b, nil
 	}
-	b, err := did.DecodeBase58(text, maxKey)
+	b, err := did.DecodeBase58(string(text), maxKey)
 	if err != nil {
 		return nil, wrong
 	}

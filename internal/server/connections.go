@@ -23,6 +23,7 @@ type connections struct {
 	bites  func(limit string) // hears when the bound bites
 	mu     sync.Mutex
 	opened map[*connection]struct{}
+	served map[net.Conn]time.Time // since when, of those that net/http has not let go of
 }
 
 // connection is one open connection.
@@ -30,6 +31,7 @@ type connection struct {
 	net.Conn
 	all      *connections
 	reserved bool // for operators and probes alone
+	opened   time.Time
 
 	// Guarded by all.mu.
 	answering int  // requests that have come whole, with their heads
@@ -39,7 +41,8 @@ type connection struct {
 
 // take counts a new connection, or returns nil where there is no room.
 func (cs *connections) take(c net.Conn) *connection {
-	fresh := &connection{Conn: c, all: cs, since: time.Now()}
+	now := time.Now()
+	fresh := &connection{Conn: c, all: cs, opened: now, since: now}
 	taken, limit := cs.add(fresh)
 	if limit != "" {
 		cs.bites(limit)
@@ -117,6 +120,42 @@ func (c *connection) begin() (end func()) {
 		defer c.all.mu.Unlock()
 		c.answering--
 		c.since = time.Now()
+	}
+}
+
+// CloseIdle closes the connections that were opened before a time and on which nothing is being
+// answered, and returns how many from before it are still served. The buffers of a connection hold what
+// was last sent on it, as a token or a key, until it is served no more.
+func (s *Server) CloseIdle(before time.Time) (left int) { return s.open.closeIdle(before) }
+
+func (cs *connections) closeIdle(before time.Time) (left int) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	for c := range cs.opened {
+		if c.answering == 0 && !c.opened.After(before) {
+			delete(cs.opened, c)
+			c.Conn.Close()
+		}
+	}
+	for _, since := range cs.served {
+		if !since.After(before) {
+			left++
+		}
+	}
+	return left
+}
+
+// state hears from net/http of each connection.
+func (cs *connections) state(c net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		cs.mu.Lock()
+		defer cs.mu.Unlock()
+		cs.served[c] = time.Now()
+	case http.StateClosed, http.StateHijacked:
+		cs.mu.Lock()
+		defer cs.mu.Unlock()
+		delete(cs.served, c)
 	}
 }
 

@@ -26,8 +26,8 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		if s.draining.Load() {
-			h.Set("Connection", "close")
+		if s.draining.Load() || !s.keystore.Unlocked(0) {
+			h.Set("Connection", "close") // what stands in its buffers, as a token, goes with it
 		}
 		if r.TLS != nil {
 			h.Set("Strict-Transport-Security", "max-age=31536000")

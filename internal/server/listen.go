@@ -58,6 +58,7 @@ func (s *Server) serveOn(ctx context.Context, l net.Listener, h http.Handler, co
 		MaxHeaderBytes:    maxHeader,
 		TLSConfig:         config,
 		ConnContext:       withConnection,
+		ConnState:         s.open.state,
 		ErrorLog:          stdlog.New(connectionErrors{s.metrics}, "", 0),
 	}
 	srv.RegisterOnShutdown(s.stop)

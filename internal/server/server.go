@@ -14,6 +14,7 @@ package server
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"net/netip"
 	"sync/atomic"
@@ -127,7 +128,7 @@ func New(c Config) (*Server, error) {
 	if c.Connections == 0 {
 		c.Connections = defaultConnections
 	}
-	s.open = &connections{limit: c.Connections, bites: s.limits.bite, opened: map[*connection]struct{}{}}
+	s.open = &connections{limit: c.Connections, bites: s.limits.bite, opened: map[*connection]struct{}{}, served: map[net.Conn]time.Time{}}
 	if s.idle = c.Idle; s.idle == 0 {
 		s.idle = defaultIdle
 	}
