@@ -120,5 +120,6 @@ func upload[T any](ctx context.Context, c *Client, path string, members map[stri
 		io.Reader
 		io.Closer
 	}{io.MultiReader(first, backup, strings.NewReader("}")), first}
-	return stream[T](ctx, c, request{method: "POST", path: path, upload: body, size: int64(len(begin)) + backup.Size + 1})
+	err = c.stream(ctx, request{method: "POST", path: path, upload: body, size: int64(len(begin)) + backup.Size + 1}, &out)
+	return out, err
 }

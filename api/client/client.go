@@ -253,38 +253,39 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 }
 
 // call makes a request and reads its whole answer, which is JSON or nothing.
-func call[T any](ctx context.Context, c *Client, r request) (T, error) {
+func call[T any](ctx context.Context, c *Client, r request) (out T, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, errPatience)
 	defer cancel()
-	return stream[T](ctx, c, r)
+	err = c.stream(ctx, r, &out)
+	return out, err
 }
 
-// stream is call for as long as it takes.
-func stream[T any](ctx context.Context, c *Client, r request) (out T, err error) {
+// stream makes a call for as long as it takes, and reads the answer into out, which is a pointer.
+func (c *Client) stream(ctx context.Context, r request, out any) error {
 	res, err := c.send(ctx, r)
 	if err != nil {
-		return out, err
+		return err
 	}
 	defer res.Body.Close()
 	b, err := c.read(ctx, res)
 	if err != nil {
-		return out, err
+		return err
 	}
 	defer clear(b)
 	if res.StatusCode == http.StatusAccepted {
 		pending := new(PendingError)
 		if err := json.Unmarshal(b, &pending.Pending); err != nil {
-			return out, &AnswerError{res.StatusCode, "with what is not JSON"}
+			return &AnswerError{res.StatusCode, "with what is not JSON"}
 		}
-		return out, pending
+		return pending
 	}
 	if len(b) == 0 {
-		return out, nil
+		return nil
 	}
-	if err := json.Unmarshal(b, &out); err != nil {
-		return out, &AnswerError{res.StatusCode, "with what does not fit its description"}
+	if err := json.Unmarshal(b, out); err != nil {
+		return &AnswerError{res.StatusCode, "with what does not fit its description"}
 	}
-	return out, nil
+	return nil
 }
 
 // do is call for an answer without a body.

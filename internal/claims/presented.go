@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
-	"strings"
+	"sort"
 
 	"walletd/internal/approvals"
 	"walletd/internal/auth"
@@ -204,17 +204,12 @@ func (p presentedClaim) find(ctx context.Context, req *consent.Request) ([]fit, 
 		}
 		fitting = append(fitting, fit{h, account, owner, roleOf(h)})
 	}
-	slices.SortStableFunc(fitting, func(a, b fit) int {
-		own := func(h fit) int {
-			if h.Owner == req.Account.Address {
-				return 0
-			}
-			return 1
+	sort.SliceStable(fitting, func(i, j int) bool {
+		a, b := fitting[i], fitting[j]
+		if own := a.Owner == req.Account.Address; own != (b.Owner == req.Account.Address) {
+			return own
 		}
-		if d := own(a) - own(b); d != 0 {
-			return d
-		}
-		return strings.Compare(b.Kind, a.Kind) // credentials before assets
+		return a.Kind > b.Kind // credentials before assets
 	})
 	return fitting, nil
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"sort"
 
 	"walletd/internal/approvals"
 	"walletd/internal/store"
@@ -69,7 +70,7 @@ func (c *Claim) shownOffers() []approvals.ShownOffer {
 			About: o.About, Account: o.Account.Address, Owner: o.Account.App, ContentHash: o.ContentHash, AlwaysAsk: o.AlwaysAsk, Unusual: o.Unusual,
 		})
 	}
-	slices.SortFunc(shown, func(a, b approvals.ShownOffer) int { return cmp.Compare(a.About, b.About) })
+	sort.Slice(shown, func(i, j int) bool { return shown[i].About < shown[j].About })
 	return shown
 }
 

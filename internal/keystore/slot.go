@@ -2,11 +2,11 @@ package keystore
 
 import (
 	"bytes"
-	"cmp"
 	"crypto/hmac"
 	"crypto/rand"
 	"encoding/json"
 	"slices"
+	"sort"
 	"strconv"
 	"unicode/utf8"
 
@@ -216,7 +216,8 @@ func rowCheck(root *keyring, ks store.Keystore) []byte {
 }
 
 func slotsCheck(root *keyring, ks store.Keystore, slots []store.Slot) []byte {
-	slots = slices.SortedFunc(slices.Values(slots), func(a, b store.Slot) int { return cmp.Compare(a.ID, b.ID) })
+	slots = slices.Clone(slots)
+	sort.Slice(slots, func(i, j int) bool { return slots[i].ID < slots[j].ID })
 	set := appendParts(nil, labelSlots, ks.ID)
 	for _, s := range slots {
 		set = appendParts(set, string(s.MAC))

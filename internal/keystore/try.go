@@ -1,7 +1,6 @@
 package keystore
 
 import (
-	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/subtle"
@@ -9,6 +8,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
+	"sort"
 	"time"
 
 	"walletd/internal/store"
@@ -212,7 +212,8 @@ func cheapestFirst(slots []store.Slot) []store.Slot {
 		p, _ := parseSlot(s)
 		return int64(p.MemoryKiB) * int64(p.Time)
 	}
-	slots = slices.SortedStableFunc(slices.Values(slots), func(x, y store.Slot) int { return cmp.Compare(cost(x), cost(y)) })
+	slots = slices.Clone(slots)
+	sort.SliceStable(slots, func(i, j int) bool { return cost(slots[i]) < cost(slots[j]) })
 	return slots[:min(len(slots), maxTried)]
 }
 
