@@ -26,7 +26,7 @@ func (p *Pipeline) requestApproval(ctx context.Context, req *Request, v verdict)
 	if err != nil {
 		return Outcome{}, err
 	}
-	if earlier, found, err := p.findPending(ctx, req, digest); err != nil || found {
+	if earlier, found, err := req.findPending(ctx, digest); err != nil || found {
 		if found {
 			if replayed := p.auth.ConsumeNonce(ctx, req.Caller); replayed != nil {
 				return Outcome{}, replayed
@@ -78,7 +78,7 @@ func (p *Pipeline) requestApproval(ctx context.Context, req *Request, v verdict)
 			waited = waiting // another request of the app was stored meanwhile, or one was decided
 			continue
 		case errors.Is(err, store.ErrWaiting):
-			if earlier, found, err := p.findPending(ctx, req, digest); err != nil || found {
+			if earlier, found, err := req.findPending(ctx, digest); err != nil || found {
 				return Outcome{Pending: earlier}, err
 			}
 			return Outcome{}, err
@@ -102,35 +102,40 @@ func (p *Pipeline) consumed(ctx context.Context, req *Request, refusal error) er
 	return refusal
 }
 
-// findPending returns the approval of the same request that still waits, and whether there is one. If the answer has changed
-// since the owner was shown the waiting approval, findPending cancels it, so that the caller stores a new
-// one.
-func (p *Pipeline) findPending(ctx context.Context, req *Request, digest []byte) (*Pending, bool, error) {
-	row, err := p.store.FindApproval(ctx, req.Caller.WalletID, req.Caller.App.Address(), digest, req.Now.Add(-rejectedLife-p.approvalLife).Unix())
+// findPending returns the approval of the same request that still waits, and whether there is one.
+func (req *Request) findPending(ctx context.Context, digest []byte) (*Pending, bool, error) {
+	a, found, err := req.findApproval(ctx, digest, rejectedLife, func(row store.Approval) bool {
+		return row.State == store.Pending && req.Now.Unix() < row.Expires
+	})
+	if err != nil || !found {
+		return nil, false, err
+	}
+	return pending(a.Row()), true, nil
+}
+
+// findApproval returns the newest approval of the same request if it is usable, and whether there is one. life is how long
+// it may be of use after the time to decide it. If the answer has changed since the owner was shown a usable one,
+// findApproval cancels it and reports none, so that the owner is shown a new one.
+func (req *Request) findApproval(ctx context.Context, digest []byte, life time.Duration, usable func(store.Approval) bool) (a approvals.Approval, found bool, err error) {
+	p := req.pipeline
+	row, err := p.store.FindApproval(ctx, req.Caller.WalletID, req.Caller.App.Address(), digest, req.Now.Add(-life-p.approvalLife).Unix())
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, false, nil
+		return a, false, nil
 	}
 	if err != nil {
-		return nil, false, fmt.Errorf("looking for the approval: %w", err)
+		return a, false, fmt.Errorf("looking for the approval: %w", err)
 	}
-	a, err := ledger.Open[approvals.Content](ctx, req.Caller.Wallet, row)
-	if err != nil {
-		return nil, false, err
+	if a, err = ledger.Open[approvals.Content](ctx, req.Caller.Wallet, row); err != nil || !usable(row) {
+		return a, false, err
 	}
-	if row.State != store.Pending || req.Now.Unix() >= row.Expires {
-		return nil, false, nil
-	}
-	shown, err := req.computeShown(ctx)
-	if err != nil {
-		return nil, false, err
-	}
-	if a.Content().Shown.Matches(shown, approvals.Choice{}) {
-		return pending(row), true, nil
+	same, err := req.matchesShown(ctx, a, approvals.Choice{})
+	if err != nil || same {
+		return a, same, err
 	}
 	if err := p.cancelChanged(ctx, req.Caller, row); !errors.Is(err, ErrAnswerChanged) {
-		return nil, false, err
+		return a, false, err
 	}
-	return nil, false, nil
+	return a, false, nil
 }
 
 func pending(row store.Approval) *Pending {

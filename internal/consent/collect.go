@@ -202,36 +202,17 @@ func (req *Request) matchesShown(ctx context.Context, a approvals.Approval, choi
 }
 
 // reusableApproval returns the verdict of an approval of the same request that can still be collected, and
-// whether there is one. If the answer has changed since that approval, reusableApproval cancels it.
+// whether there is one.
 func (req *Request) reusableApproval(ctx context.Context) (v verdict, found bool, err error) {
-	p := req.pipeline
 	digest, err := req.digest()
 	if err != nil {
 		return v, false, err
 	}
-	row, err := p.store.FindApproval(ctx, req.Caller.WalletID, req.Caller.App.Address(), digest, req.Now.Add(-collectLife-p.approvalLife).Unix())
-	if errors.Is(err, store.ErrNotFound) {
-		return v, false, nil
-	}
-	if err != nil {
-		return v, false, fmt.Errorf("looking for the approval: %w", err)
-	}
-	a, err := ledger.Open[approvals.Content](ctx, req.Caller.Wallet, row)
-	if err != nil {
+	a, found, err := req.findApproval(ctx, digest, collectLife, func(row store.Approval) bool {
+		return row.State == store.Approved && req.Now.Sub(time.Unix(row.Decided, 0)) < collectLife
+	})
+	if err != nil || !found {
 		return v, false, err
-	}
-	if row.State != store.Approved || req.Now.Sub(time.Unix(row.Decided, 0)) >= collectLife {
-		return v, false, nil
-	}
-	gives, err := req.matchesShown(ctx, a, approvals.Choice{})
-	if err != nil {
-		return v, false, err
-	}
-	if !gives {
-		if err := p.cancelChanged(ctx, req.Caller, row); !errors.Is(err, ErrAnswerChanged) {
-			return v, false, err
-		}
-		return v, false, nil
 	}
 	return approvedBy(a), true, nil
 }
