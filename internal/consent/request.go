@@ -2,7 +2,6 @@ package consent
 
 import (
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,7 +13,6 @@ import (
 	"walletd/internal/auth"
 	"walletd/internal/delegation"
 	"walletd/internal/did"
-	"walletd/internal/ledger"
 	"walletd/internal/policy"
 	"walletd/internal/store"
 	"walletd/internal/wallets"
@@ -187,114 +185,6 @@ func (req *Request) deny(ctx context.Context) error {
 	return nil
 }
 
-// settleAccount sets the account that answers the request.
-func (req *Request) settleAccount(ctx context.Context) (err error) {
-	var principal *Claim
-	for _, c := range req.claims {
-		if c.parsed.Principal != nil {
-			principal = c
-		}
-	}
-	switch s := req.Caller.Session; {
-	case s != nil && s.Account != "":
-		return req.useSessionAccount(ctx, s.Account, principal)
-	case principal != nil:
-		return req.findPrincipal(ctx, principal, *principal.parsed.Principal)
-	case req.choice.Account != "":
-		return fmt.Errorf("%w: an account can be chosen only where authPrincipal asks for one", approvals.ErrChoice)
-	}
-	req.Account, req.newAccount, err = req.pipeline.auth.FindAccount(ctx, req.Caller, did.AccountType())
-	return err
-}
-
-// useSessionAccount sets the account that the session revealed before (reference d.6). A request for another
-// account is refused.
-func (req *Request) useSessionAccount(ctx context.Context, revealed string, principal *Claim) error {
-	account, err := did.Parse(revealed)
-	if err != nil {
-		return fmt.Errorf("reading the session's account: %w", err)
-	}
-	if req.Account, err = req.HeldAccount(ctx, account); err != nil {
-		return err
-	}
-	if principal == nil {
-		return nil
-	}
-	if target := principal.parsed.Principal.Target; !target.IsZero() && target != account {
-		return did.Refuse("account_not_held", "the session answers as another account already")
-	}
-	return nil
-}
-
-// findPrincipal sets the account that a claim asks for, or that the owner chose.
-func (req *Request) findPrincipal(ctx context.Context, c *Claim, p Principal) (err error) {
-	wanted := p.Target
-	if wanted.IsZero() && req.choice.Account != "" {
-		if wanted, err = did.Parse(req.choice.Account); err != nil {
-			return err
-		}
-	}
-	if wanted.IsZero() {
-		if p.ByChain && req.chain == ChainEthereum {
-			p.Type = did.EthereumType()
-		}
-		req.Account, req.newAccount, err = req.pipeline.auth.FindAccount(ctx, req.Caller, p.Type)
-		return err
-	}
-	req.Account, err = req.HeldAccount(ctx, wanted)
-	if did.CodeOf(err) == "account_not_held" && !p.Target.IsZero() {
-		return req.noteAccountNotHeld(ctx, c, wanted)
-	}
-	return err
-}
-
-// noteAccountNotHeld makes the owner close a request for an account that the wallet does not hold. The app is
-// declined only then, so that it cannot find out which accounts the wallet holds; until then the claims are
-// read as if the account were there (Answering).
-func (req *Request) noteAccountNotHeld(ctx context.Context, c *Claim, wanted did.DID) (err error) {
-	if req.Account, req.newAccount, err = req.pipeline.auth.FindAccount(ctx, req.Caller, did.AccountType()); err != nil {
-		return err
-	}
-	if req.Account.Address == wanted.Address() {
-		return nil // the app's own account, which is created for this request
-	}
-	req.notHeldAccount = wanted
-	c.NotHeld = did.Refuse("account_not_held", "this wallet does not hold the account asked for")
-	c.RequireAsk("the wallet does not hold the account asked for")
-	c.Unusual = append(c.Unusual, "Asks to log in as "+wanted.Address()+", an account that the wallet does not hold. The app is declined whatever you decide.")
-	return nil
-}
-
-// HeldAccount returns the wallet's account with exactly this DID. If there is none, the error is the refusal
-// account_not_held.
-func (req *Request) HeldAccount(ctx context.Context, account did.DID) (store.Account, error) {
-	a, err := req.Store.Account(ctx, req.Caller.WalletID, account.Address())
-	if errors.Is(err, store.ErrNotFound) {
-		return store.Account{}, did.Refuse("account_not_held", "this wallet does not hold the account asked for")
-	}
-	if err != nil {
-		return store.Account{}, fmt.Errorf("looking for the account: %w", err)
-	}
-	return a, nil
-}
-
-// Owns reports whether an account is the app's own (design section 7): one derived for the app or, if the
-// wallet stores an application's own key, the application itself.
-func (req *Request) Owns(a store.Account) bool { return a.App == req.Caller.App.Address() }
-
-// Answering returns the account that answers, as the app asked for it, and whether it is the app's own. A claim is
-// refused for what it says, and for nothing else that would tell whether the wallet holds the account.
-func (req *Request) Answering() (account did.DID, own bool, err error) {
-	if !req.notHeldAccount.IsZero() {
-		return req.notHeldAccount, false, nil
-	}
-	account, err = did.Parse(req.Account.Address)
-	if err != nil {
-		return account, false, fmt.Errorf("reading the account: %w", err)
-	}
-	return account, req.Owns(req.Account), nil
-}
-
 // Signer returns the DID that signed the request: the agent of a delegated app, or the app.
 func (req *Request) Signer() did.DID {
 	if !req.Caller.Agent.IsZero() {
@@ -354,148 +244,6 @@ func (req *Request) digest() ([]byte, error) {
 	h.Write([]byte("walletd question v1\x00"))
 	h.Write(text)
 	return h.Sum(nil), nil
-}
-
-// answer derives and signs, with the receipt of the audit entry that allows it.
-func (req *Request) answer(r store.Receipt, v verdict) (*Answer, error) {
-	if body := req.claims[0].Body; body != nil {
-		return req.answerBody(r, v, body)
-	}
-	a := &Answer{UserDID: req.Account.Address, Reason: v.Reason}
-	for _, c := range req.claims {
-		added := map[string]any{}
-		if c.Answer != nil {
-			var err error
-			if added, err = c.Answer(r, req.Caller.Wallet.Keys()); err != nil {
-				return nil, err
-			}
-		}
-		if len(c.mfa) > 0 {
-			added["mfaCode"] = []int{req.choice.MFACode} // replaces the three numbers (reference d.8)
-		}
-		whole, err := c.echo(added, req.Caller.Session != nil)
-		if err != nil {
-			return nil, err
-		}
-		a.Claims = append(a.Claims, whole)
-	}
-	pk, err := req.Caller.Wallet.Keys().PublicKey(req.Account)
-	if err != nil {
-		return nil, fmt.Errorf("reading the account: %w", err)
-	}
-	a.UserPK = did.EncodeBase58(pk)
-	if a.Signed, err = req.Caller.SignAnswer(r, req.Account, a.UserPK, a.Claims, req.Now); err != nil {
-		return nil, err
-	}
-	if a.Signed != nil {
-		a.Claims = nil
-	}
-	return a, nil
-}
-
-// answerBody is answer for a type with a route of its own.
-func (req *Request) answerBody(r store.Receipt, v verdict, body bodyFunc) (*Answer, error) {
-	whole, etag, err := body(r, req.Caller.Wallet.Keys())
-	if err != nil {
-		return nil, err
-	}
-	a := &Answer{Reason: v.Reason, ETag: etag}
-	if a.Own, err = json.Marshal(whole); err != nil {
-		return nil, fmt.Errorf("encoding the answer: %w", err)
-	}
-	return a, nil
-}
-
-// prepare returns the writes that are committed together with the audit entry of the answer.
-func (req *Request) prepare(ctx context.Context, approval string) ([]store.Write, error) {
-	var writes []store.Write
-	for i, c := range req.claims {
-		if c.Prepare == nil {
-			continue
-		}
-		w, err := c.Prepare(ctx, claimLabel(approval, i))
-		if err != nil {
-			return nil, err
-		}
-		writes = append(writes, w...)
-	}
-	presented, err := req.notePresented(ctx)
-	return append(writes, presented...), err
-}
-
-// claimLabel names the claim with an index among those of an approval.
-func claimLabel(approval string, i int) string { return fmt.Sprintf("%s/%d", approval, i) }
-
-// announce completes the claims' views with what follows from the approval's id.
-func (req *Request) announce(approval string) error {
-	for i, c := range req.claims {
-		if c.Announce == nil {
-			continue
-		}
-		if err := c.Announce(claimLabel(approval, i)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// notHeld returns the refusal of a claim for what the wallet does not hold, or nil.
-func (req *Request) notHeld() error {
-	for _, c := range req.claims {
-		if c.NotHeld != nil {
-			return c.NotHeld
-		}
-	}
-	return nil
-}
-
-// refused returns why the request cannot be answered now, or nil.
-func (req *Request) refused() error {
-	for _, c := range req.claims {
-		if c.Refused != nil {
-			return c.Refused
-		}
-	}
-	return nil
-}
-
-// record commits the audit entry of the outcome together with its writes, a new account included. A request
-// that is refused, or over its budget, leaves nothing behind.
-func (req *Request) record(ctx context.Context, e ledger.Event, writes ...store.Write) (store.Receipt, error) {
-	p := req.pipeline
-	if !req.newAccount {
-		return req.Caller.Commit(ctx, ledger.Change{Event: e, Writes: writes})
-	}
-	first := req.Caller.Event(ledger.AccountCreated)
-	first.Account = req.Account.Address
-	receipt, err := req.Caller.Commit(ctx, ledger.Change{Before: []ledger.Event{first}, Event: e, Writes: append(writes, store.InsertAccount(req.Account))})
-	return receipt, p.auth.AccountWriteError(ctx, req.Caller, req.Account, err)
-}
-
-// event returns the audit entry of the request.
-func (req *Request) event(kind ledger.Kind, v verdict) ledger.Event {
-	e := req.Caller.Event(kind)
-	e.Decision, e.Reason, e.Rule = v.Decision, v.Reason, v.Rule
-	if v.Grant != nil {
-		e.Grant = v.Grant.ID
-	}
-	e.Approval, e.Digest = v.approval, v.shown
-	for _, c := range req.claims {
-		e.Claims = append(e.Claims, c.event())
-	}
-	return e
-}
-
-func (c *Claim) event() ledger.ClaimEvent {
-	e := ledger.ClaimEvent{Type: c.kind.Name, Account: c.Account.Address, Items: c.Items, About: c.About, Created: c.Created}
-	if c.hasSalt {
-		salt := hex.EncodeToString(c.salt)
-		e.Salt = &salt
-	}
-	if c.delegation != nil {
-		e.Delegation = hex.EncodeToString(c.delegation.Hash[:])
-	}
-	return e
 }
 
 // decide decides every claim; the strictest decision holds for all. It returns the writes that consume a use

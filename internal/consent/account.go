@@ -1,0 +1,119 @@
+package consent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"walletd/internal/approvals"
+	"walletd/internal/did"
+	"walletd/internal/store"
+)
+
+// settleAccount sets the account that answers the request.
+func (req *Request) settleAccount(ctx context.Context) (err error) {
+	var principal *Claim
+	for _, c := range req.claims {
+		if c.parsed.Principal != nil {
+			principal = c
+		}
+	}
+	switch s := req.Caller.Session; {
+	case s != nil && s.Account != "":
+		return req.useSessionAccount(ctx, s.Account, principal)
+	case principal != nil:
+		return req.findPrincipal(ctx, principal, *principal.parsed.Principal)
+	case req.choice.Account != "":
+		return fmt.Errorf("%w: an account can be chosen only where authPrincipal asks for one", approvals.ErrChoice)
+	}
+	req.Account, req.newAccount, err = req.pipeline.auth.FindAccount(ctx, req.Caller, did.AccountType())
+	return err
+}
+
+// useSessionAccount sets the account that the session revealed before (reference d.6). A request for another
+// account is refused.
+func (req *Request) useSessionAccount(ctx context.Context, revealed string, principal *Claim) error {
+	account, err := did.Parse(revealed)
+	if err != nil {
+		return fmt.Errorf("reading the session's account: %w", err)
+	}
+	if req.Account, err = req.HeldAccount(ctx, account); err != nil {
+		return err
+	}
+	if principal == nil {
+		return nil
+	}
+	if target := principal.parsed.Principal.Target; !target.IsZero() && target != account {
+		return did.Refuse("account_not_held", "the session answers as another account already")
+	}
+	return nil
+}
+
+// findPrincipal sets the account that a claim asks for, or that the owner chose.
+func (req *Request) findPrincipal(ctx context.Context, c *Claim, p Principal) (err error) {
+	wanted := p.Target
+	if wanted.IsZero() && req.choice.Account != "" {
+		if wanted, err = did.Parse(req.choice.Account); err != nil {
+			return err
+		}
+	}
+	if wanted.IsZero() {
+		if p.ByChain && req.chain == ChainEthereum {
+			p.Type = did.EthereumType()
+		}
+		req.Account, req.newAccount, err = req.pipeline.auth.FindAccount(ctx, req.Caller, p.Type)
+		return err
+	}
+	req.Account, err = req.HeldAccount(ctx, wanted)
+	if did.CodeOf(err) == "account_not_held" && !p.Target.IsZero() {
+		return req.noteAccountNotHeld(ctx, c, wanted)
+	}
+	return err
+}
+
+// noteAccountNotHeld makes the owner close a request for an account that the wallet does not hold. The app is
+// declined only then, so that it cannot find out which accounts the wallet holds; until then the claims are
+// read as if the account were there (Answering).
+func (req *Request) noteAccountNotHeld(ctx context.Context, c *Claim, wanted did.DID) (err error) {
+	if req.Account, req.newAccount, err = req.pipeline.auth.FindAccount(ctx, req.Caller, did.AccountType()); err != nil {
+		return err
+	}
+	if req.Account.Address == wanted.Address() {
+		return nil // the app's own account, which is created for this request
+	}
+	req.notHeldAccount = wanted
+	c.NotHeld = did.Refuse("account_not_held", "this wallet does not hold the account asked for")
+	c.RequireAsk("the wallet does not hold the account asked for")
+	c.Unusual = append(c.Unusual, "Asks to log in as "+wanted.Address()+", an account that the wallet does not hold. The app is declined whatever you decide.")
+	return nil
+}
+
+// HeldAccount returns the wallet's account with exactly this DID. If there is none, the error is the refusal
+// account_not_held.
+func (req *Request) HeldAccount(ctx context.Context, account did.DID) (store.Account, error) {
+	a, err := req.Store.Account(ctx, req.Caller.WalletID, account.Address())
+	if errors.Is(err, store.ErrNotFound) {
+		return store.Account{}, did.Refuse("account_not_held", "this wallet does not hold the account asked for")
+	}
+	if err != nil {
+		return store.Account{}, fmt.Errorf("looking for the account: %w", err)
+	}
+	return a, nil
+}
+
+// Owns reports whether an account is the app's own (design section 7): one derived for the app or, if the
+// wallet stores an application's own key, the application itself.
+func (req *Request) Owns(a store.Account) bool { return a.App == req.Caller.App.Address() }
+
+// Answering returns the account that answers, as the app asked for it, and whether it is the app's own. A claim is
+// refused for what it says, and for nothing else that would tell whether the wallet holds the account.
+func (req *Request) Answering() (account did.DID, own bool, err error) {
+	if !req.notHeldAccount.IsZero() {
+		return req.notHeldAccount, false, nil
+	}
+	account, err = did.Parse(req.Account.Address)
+	if err != nil {
+		return account, false, fmt.Errorf("reading the account: %w", err)
+	}
+	return account, req.Owns(req.Account), nil
+}
