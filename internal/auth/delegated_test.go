@@ -17,7 +17,7 @@ func TestADelegatedKey(t *testing.T) {
 	application := did.Type{Role: did.RoleApplication, Key: did.Ed25519, Hash: did.SHA3}
 	f.Account(fixture.Another, application)
 	from, fromDID := fixture.Secret(t, fixture.Another, application)
-	server := fixture.App(t, fixture.Notes)
+	server := fixture.ParseDID(t, fixture.Notes)
 	token := f.AppToken(fixture.Notes)
 	f.SetPolicy(fixture.AllowAll)
 	good := fixture.Delegate(t, from, fromDID, server, f.Clock, nil)
@@ -69,7 +69,7 @@ func TestADelegationIsRefused(t *testing.T) {
 	application := did.Type{Role: did.RoleApplication, Key: did.Ed25519, Hash: did.SHA3}
 	f.Account(fixture.Another, application)
 	from, fromDID := fixture.Secret(t, fixture.Another, application)
-	server, other := fixture.App(t, fixture.Notes), fixture.NewPeer(t, 5)
+	server, other := fixture.ParseDID(t, fixture.Notes), fixture.NewPeer(t, 5)
 	token := f.AppToken(fixture.Notes)
 	f.SetPolicy(fixture.AllowAll)
 	role := func(role string, claims ...string) map[string]any {

@@ -63,7 +63,7 @@ func furnished(t *testing.T) *fixture.Fixture {
 	if _, err := f.Wallets.PutAsset(ctx, f.As(f.Owner), wallets.NewAsset{Asset: fixture.ParseDID(t, fixture.Ticket), Owner: fixture.ParseDID(t, f.Wallet), Issuer: fixture.ParseDID(t, fixture.DemoIssuer), Tag: "Ticket"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.Auth.NameApp(ctx, f.As(f.Owner), fixture.App(t, fixture.Notes), "My notes"); err != nil {
+	if _, err := f.Auth.NameApp(ctx, f.As(f.Owner), fixture.ParseDID(t, fixture.Notes), "My notes"); err != nil {
 		t.Fatal(err)
 	}
 	for i := range 3 {
@@ -73,7 +73,7 @@ func furnished(t *testing.T) *fixture.Fixture {
 	f.Answer(token, fixture.KeyClaim("diary"))
 
 	from, fromDID := fixture.Secret(t, fixture.Another, application)
-	good := fixture.Delegate(t, from, fromDID, fixture.App(t, fixture.Notes), f.Clock, nil)
+	good := fixture.Delegate(t, from, fromDID, fixture.ParseDID(t, fixture.Notes), f.Clock, nil)
 	p := f.Pending(token, fixture.DelegatedClaim(fromDID.Address(), good))
 	if err := f.Approve(p.ID, approvals.Choice{Remember: &approvals.Remember{Until: "withdrawn"}}); err != nil {
 		t.Fatal(err)
@@ -184,7 +184,7 @@ func TestAWalletIsRestoredIntoAnEmptyStore(t *testing.T) {
 		}
 	})
 	t.Run("gives the secrets to the apps", func(t *testing.T) {
-		out, err := n.Secrets.Read(t.Context(), n.As(n.Owner), fixture.App(t, fixture.Notes), "secret 1", false)
+		out, err := n.Secrets.Read(t.Context(), n.As(n.Owner), fixture.ParseDID(t, fixture.Notes), "secret 1", false)
 		if err != nil || !strings.Contains(string(out.Answer.Own), "value 1 é") {
 			t.Errorf("%+v, %v", out, err)
 		}

@@ -65,13 +65,7 @@ func TestAnAgreementIsSignedInEveryFormOfItsDigest(t *testing.T) {
 				t.Errorf("the owner is told %q", v.Unusual)
 			}
 			fixture.WantErr(t, f.Approve(p.ID, approvals.Choice{Remember: &approvals.Remember{Until: "withdrawn"}}), approvals.ErrChoice)
-			if err := f.Approve(p.ID, approvals.Choice{}); err != nil {
-				t.Fatal(err)
-			}
-			out, err := f.Collect(token, p.ID)
-			if err != nil {
-				t.Fatal(err)
-			}
+			out := f.ApproveAndCollect(token, p.ID)
 			sig, err := did.DecodeBase58(fixture.Member(t, out.Answer, 0, "sig"), 64)
 			if err != nil || !did.VerifyBytes(did.Ed25519, sk.Public(), did.SHA3.Sum([]byte(c.digest)), sig) {
 				t.Errorf("the signature does not verify (%v)", err)

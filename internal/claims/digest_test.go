@@ -52,13 +52,7 @@ func TestADigestIsSignedAfterAWarning(t *testing.T) {
 			for _, remember := range []approvals.Remember{{Times: 1}, {Seconds: 60}, {Until: "withdrawn"}} {
 				fixture.WantErr(t, f.Approve(p.ID, approvals.Choice{Remember: &remember}), approvals.ErrChoice)
 			}
-			if err := f.Approve(p.ID, approvals.Choice{}); err != nil {
-				t.Fatal(err)
-			}
-			out, err := f.Collect(token, p.ID)
-			if err != nil {
-				t.Fatal(err)
-			}
+			out := f.ApproveAndCollect(token, p.ID)
 			sig, err := did.DecodeBase58(fixture.Member(t, out.Answer, 1, "sig"), 100)
 			if err != nil || !did.VerifyBytes(c.account.Key, sk.Public(), c.signed, sig) {
 				t.Errorf("the signature does not verify (%v)", err)

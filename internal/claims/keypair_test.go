@@ -18,23 +18,9 @@ import (
 	"walletd/internal/wallettest/fixture"
 )
 
-func TestAKeyPairIsCreatedStoredAndDisclosed(t *testing.T) {
-	f := fixture.New(t)
-	token := f.AppToken(fixture.Notes)
-	f.SetPolicy(fixture.AllowAll)
-	p := f.Pending(token, fixture.PairClaim) // whatever the rules say
-	v, err := f.Approvals.Get(t.Context(), f.As(f.Owner), p.ID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	fixture.WantErr(t, f.Approve(p.ID, approvals.Choice{Remember: &approvals.Remember{Times: 1}}), approvals.ErrChoice)
-	if err := f.Approve(p.ID, approvals.Choice{}); err != nil {
-		t.Fatal(err)
-	}
-	out, err := f.Collect(token, p.ID)
-	if err != nil {
-		t.Fatal(err)
-	}
+// disclosedApp returns the application whose secret key an answer discloses.
+func disclosedApp(t *testing.T, out consent.Outcome) did.DID {
+	t.Helper()
 	secret, err := did.DecodeBase58(fixture.Member(t, out.Answer, 0, "secret"), 64)
 	if err != nil {
 		t.Fatal(err)
@@ -47,6 +33,21 @@ func TestAKeyPairIsCreatedStoredAndDisclosed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return app
+}
+
+func TestAKeyPairIsCreatedStoredAndDisclosed(t *testing.T) {
+	f := fixture.New(t)
+	token := f.AppToken(fixture.Notes)
+	f.SetPolicy(fixture.AllowAll)
+	p := f.Pending(token, fixture.PairClaim) // whatever the rules say
+	v, err := f.Approvals.Get(t.Context(), f.As(f.Owner), p.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fixture.WantErr(t, f.Approve(p.ID, approvals.Choice{Remember: &approvals.Remember{Times: 1}}), approvals.ErrChoice)
+	out := f.ApproveAndCollect(token, p.ID)
+	app := disclosedApp(t, out)
 	t.Run("as the key that the owner was shown", func(t *testing.T) {
 		want := &approvals.KeyPairView{Moniker: "my-application", Type: "application/ed25519/sha3", Declare: true, Address: app.Address()}
 		if diff := cmp.Diff(want, v.Claims[0].KeyPair); diff != "" {
@@ -137,24 +138,10 @@ func TestAKeyPairThatReplacesAnother(t *testing.T) {
 				t.Errorf("shown is %+v, %q", v.KeyPair, v.Unusual)
 			}
 			fixture.WantErr(t, f.Approve(p.ID, approvals.Choice{Remember: &approvals.Remember{Times: 1}}), approvals.ErrChoice)
-			if err := f.Approve(p.ID, approvals.Choice{}); err != nil {
-				t.Fatal(err)
-			}
-			out, err := f.Collect(token, p.ID)
-			if err != nil {
-				t.Fatal(err)
-			}
-			secret, err := did.DecodeBase58(fixture.Member(t, out.Answer, 0, "secret"), 64)
-			if err != nil {
-				t.Fatal(err)
-			}
-			sk, err := did.NewSecretKey(did.Ed25519, secret)
-			if err != nil {
-				t.Fatal(err)
-			}
-			made, err := did.FromPublicKey(sk.Public(), did.Type{Role: did.RoleApplication, Key: did.Ed25519, Hash: did.SHA3})
-			if err != nil || made.Address() != v.KeyPair.Address {
-				t.Errorf("the new key is %s (%v), shown was %s", made, err, v.KeyPair.Address)
+			out := f.ApproveAndCollect(token, p.ID)
+			made := disclosedApp(t, out)
+			if made.Address() != v.KeyPair.Address {
+				t.Errorf("the new key is %s, shown was %s", made, v.KeyPair.Address)
 			}
 			if kind, e := f.LastEvent(); kind != "claim.collected" || e.Claims[0].Created != made.Address() || e.Claims[0].About != old {
 				t.Errorf("recorded %s %+v", kind, e)

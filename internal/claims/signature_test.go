@@ -288,13 +288,7 @@ func TestADelegationToSign(t *testing.T) {
 			t.Errorf("told as %+v", d)
 		}
 		fixture.WantErr(t, f.Approve(p.ID, approvals.Choice{Remember: &approvals.Remember{Times: 2}}), approvals.ErrChoice)
-		if err := f.Approve(p.ID, approvals.Choice{}); err != nil {
-			t.Fatal(err)
-		}
-		out, err := f.Collect(token, p.ID)
-		if err != nil {
-			t.Fatal(err)
-		}
+		out := f.ApproveAndCollect(token, p.ID)
 		sig, err := did.DecodeBase58(fixture.Member(t, out.Answer, 0, "sig"), 100)
 		if err != nil {
 			t.Fatal(err)
@@ -361,13 +355,7 @@ func TestADelegationThatAllowsNothingSecretMayLast(t *testing.T) {
 	}
 	fixture.WantErr(t, f.Approve(p.ID, approvals.Choice{Remember: &approvals.Remember{Times: 2}}), approvals.ErrChoice)
 	f.Clock = f.Clock.Add(time.Minute)
-	if err := f.Approve(p.ID, approvals.Choice{}); err != nil {
-		t.Fatal(err)
-	}
-	out, err := f.Collect(token, p.ID)
-	if err != nil {
-		t.Fatal(err)
-	}
+	out := f.ApproveAndCollect(token, p.ID)
 	sig, err := did.DecodeBase58(fixture.Member(t, out.Answer, 0, "sig"), 100)
 	if err != nil {
 		t.Fatal(err)

@@ -26,7 +26,7 @@ func TestForgedRowsAreInTheAuditLogOfTheirWallet(t *testing.T) {
 		}
 	}
 	for _, owner := range owners {
-		if _, err := f.Auth.NameApp(t.Context(), f.As(owner), fixture.App(t, fixture.Notes), "Notes"); err != nil {
+		if _, err := f.Auth.NameApp(t.Context(), f.As(owner), fixture.ParseDID(t, fixture.Notes), "Notes"); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -116,7 +116,7 @@ func TestRevokingEndsWhatHangsOnIt(t *testing.T) {
 	})
 	t.Run("an app", func(t *testing.T) {
 		f, token, waiting := setup(t)
-		if err := f.Pipeline.RevokeApp(t.Context(), f.As(f.Owner), fixture.App(t, fixture.Notes)); err != nil {
+		if err := f.Pipeline.RevokeApp(t.Context(), f.As(f.Owner), fixture.ParseDID(t, fixture.Notes)); err != nil {
 			t.Fatal(err)
 		}
 		_, err := f.Auth.Authenticate(t.Context(), token)

@@ -29,7 +29,7 @@ func TestWhoIsAskingIsNamed(t *testing.T) {
 	})
 	t.Run("as the owner named the app, before all", func(t *testing.T) {
 		token := f.AppToken(fixture.Notes)
-		if _, err := f.Auth.NameApp(t.Context(), f.As(f.Owner), fixture.App(t, fixture.Notes), "My notes"); err != nil {
+		if _, err := f.Auth.NameApp(t.Context(), f.As(f.Owner), fixture.ParseDID(t, fixture.Notes), "My notes"); err != nil {
 			t.Fatal(err)
 		}
 		v := show(f.Pending(token, fixture.KeyClaim("letters")).ID)

@@ -78,7 +78,7 @@ func TestAPolicyDiesWithItsWallet(t *testing.T) {
 		if w.Version > before.Version {
 			t.Fatalf("the new wallet is at version %d already, the old one was at %d", w.Version, before.Version)
 		}
-		if _, err := f.Auth.NameApp(t.Context(), f.As(f.Owner), fixture.App(t, fixture.Another), "raises the version"); err != nil {
+		if _, err := f.Auth.NameApp(t.Context(), f.As(f.Owner), fixture.ParseDID(t, fixture.Another), "raises the version"); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -24,7 +24,7 @@ func TestARevokedAppHasNoTokenLeft(t *testing.T) {
 	for range 100 {
 		f.AppToken(fixture.Notes)
 	}
-	if err := f.Pipeline.RevokeApp(t.Context(), f.As(f.Owner), fixture.App(t, fixture.Notes)); err != nil {
+	if err := f.Pipeline.RevokeApp(t.Context(), f.As(f.Owner), fixture.ParseDID(t, fixture.Notes)); err != nil {
 		t.Fatal(err)
 	}
 	_, err := f.Auth.Authenticate(t.Context(), oldest)
@@ -82,7 +82,7 @@ func TestAnUncollectedApprovalIsCancelledByARevocation(t *testing.T) {
 		token := f.AppToken(fixture.Notes)
 		f.Account(fixture.Notes, did.AccountType())
 		from, account := fixture.Secret(t, fixture.Notes, did.AccountType())
-		p := approvedRequest(t, f, token, fixture.DelegatedClaim(account.Address(), fixture.Delegate(t, from, account, fixture.App(t, fixture.Notes), f.Clock, nil)))
+		p := approvedRequest(t, f, token, fixture.DelegatedClaim(account.Address(), fixture.Delegate(t, from, account, fixture.ParseDID(t, fixture.Notes), f.Clock, nil)))
 		list, _, err := f.Auth.Delegations(t.Context(), f.As(f.Owner), store.Page{})
 		if err != nil || len(list) != 1 {
 			t.Fatal(list, err)
@@ -219,7 +219,7 @@ func TestNoRequestOutlivesItsToken(t *testing.T) {
 // An approval that is remembered and a revocation at the same time: if both went through, no grant is left.
 func TestNoGrantOutlivesAConcurrentRevocation(t *testing.T) {
 	f := fixture.New(t)
-	name := fixture.App(t, fixture.Notes)
+	name := fixture.ParseDID(t, fixture.Notes)
 	for kind, revoke := range map[string]func(owner *auth.Caller, token string) error{
 		"of a token": func(owner *auth.Caller, token string) error { return f.Pipeline.RevokeToken(t.Context(), owner, token) },
 		"of an app":  func(owner *auth.Caller, _ string) error { return f.Pipeline.RevokeApp(t.Context(), owner, name) },
@@ -261,7 +261,7 @@ func TestARevocationSucceedsWhateverTheAppDoes(t *testing.T) {
 			return f.Pipeline.RevokeToken(t.Context(), owner, token)
 		},
 		"of an app": func(f *fixture.Fixture, owner *auth.Caller, _, _ string) error {
-			return f.Pipeline.RevokeApp(t.Context(), owner, fixture.App(t, fixture.Notes))
+			return f.Pipeline.RevokeApp(t.Context(), owner, fixture.ParseDID(t, fixture.Notes))
 		},
 		"of a grant": func(f *fixture.Fixture, owner *auth.Caller, _, grant string) error {
 			return f.Approvals.RevokeGrant(t.Context(), owner, grant)

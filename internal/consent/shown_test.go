@@ -223,7 +223,7 @@ func TestWhatAnApprovalChangesItselfIsNoChange(t *testing.T) {
 		application := did.Type{Role: did.RoleApplication, Key: did.Ed25519, Hash: did.SHA3}
 		f.Account(fixture.Another, application)
 		from, fromDID := fixture.Secret(t, fixture.Another, application)
-		good := fixture.Delegate(t, from, fromDID, fixture.App(t, fixture.Notes), f.Clock, nil)
+		good := fixture.Delegate(t, from, fromDID, fixture.ParseDID(t, fixture.Notes), f.Clock, nil)
 		first := f.Pending(token, fixture.DelegatedClaim(fromDID.Address(), good))
 		second := f.Pending(token, strings.Replace(fixture.DelegatedClaim(fromDID.Address(), good), "{", `{"description":"Once more",`, 1))
 		for _, p := range []*consent.Pending{first, second} {

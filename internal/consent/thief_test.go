@@ -164,7 +164,7 @@ func TestTheDatabaseCannotApprove(t *testing.T) {
 	t.Run("by making an app known", func(t *testing.T) {
 		f := fixture.New(t)
 		p := fixture.NewPeer(t, 7)
-		if _, err := f.Auth.NameApp(t.Context(), f.As(f.Owner), fixture.App(t, fixture.Notes), "Notes"); err != nil {
+		if _, err := f.Auth.NameApp(t.Context(), f.As(f.Owner), fixture.ParseDID(t, fixture.Notes), "Notes"); err != nil {
 			t.Fatal(err)
 		}
 		f.SetPolicy(fixture.AllowAll)
@@ -179,7 +179,7 @@ func TestTheDatabaseCannotApprove(t *testing.T) {
 		f.Account(fixture.Notes, did.AccountType())
 		from, account := fixture.Secret(t, fixture.Notes, did.AccountType())
 		f.SetPolicy(fixture.AllowAll)
-		first := fixture.Delegate(t, from, account, fixture.App(t, fixture.Notes), f.Clock, nil)
+		first := fixture.Delegate(t, from, account, fixture.ParseDID(t, fixture.Notes), f.Clock, nil)
 		p := f.Pending(token, fixture.DelegatedClaim(account.Address(), first))
 		if err := f.Approve(p.ID, approvals.Choice{}); err != nil {
 			t.Fatal(err)

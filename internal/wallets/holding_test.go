@@ -88,13 +88,7 @@ func TestAPresentationIsThatOfTheVector(t *testing.T) {
 	if c := view.Claims[0]; c.Presents == nil || c.Presents.Issuer != fixture.DemoIssuer || c.Account != holder.Address() || len(c.Filters) != 1 || len(c.Unusual) != 1 {
 		t.Errorf("shown is %+v", c)
 	}
-	if err := f.Approve(p.ID, approvals.Choice{}); err != nil {
-		t.Fatal(err)
-	}
-	out, err := f.Collect(token, p.ID)
-	if err != nil {
-		t.Fatal(err)
-	}
+	out := f.ApproveAndCollect(token, p.ID)
 	if got := fixture.Member(t, out.Answer, 0, "presentation"); got != v.ClaimResponse.Presentation {
 		t.Errorf("presented is\n%s\nwant\n%s", got, v.ClaimResponse.Presentation)
 	}
