@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"walletd/internal/wallettest/needs"
 )
 
 // Generators take the contract as it is, and the clients that they make ask for a key. What looks for
@@ -81,7 +83,7 @@ func (c made) run(t *testing.T, program string, args ...string) {
 		return
 	}
 	if unreached.Match(out) {
-		missing(t, "the Go module proxy, or its cache", err)
+		needs.Missing(t, "the Go module proxy, or its cache", err)
 	}
 	t.Fatalf("%s %s: %v\n%s", program, strings.Join(args, " "), err, out)
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"walletd/internal/wallettest/needs"
 )
 
 // installMatrix installs walletd-matrix as it is in sdk/matrix, matrix-js-sdk, and the Node.js that
@@ -28,7 +30,7 @@ func installMatrix(t *testing.T) peers {
 		p.node = locked
 	}
 	if major, err := majorOf(t, p.node); err != nil || major < 22 {
-		missing(t, "Node.js 22 or newer", errors.Join(err, errors.New("the lock file has none for this machine")))
+		needs.Missing(t, "Node.js 22 or newer", errors.Join(err, errors.New("the lock file has none for this machine")))
 	}
 	return p
 }

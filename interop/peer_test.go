@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"walletd/internal/wallettest/needs"
 )
 
 // peers are the programs made of the official packages, installed, and the Node.js they run on.
@@ -35,12 +37,12 @@ func install(t *testing.T) peers {
 func needNode(t *testing.T) {
 	t.Helper()
 	if major, err := majorOf(t, "node"); err != nil {
-		missing(t, "Node.js 20 or newer", err)
+		needs.Missing(t, "Node.js 20 or newer", err)
 	} else if major < 20 {
-		missing(t, "Node.js 20 or newer", fmt.Errorf("node is %d", major))
+		needs.Missing(t, "Node.js 20 or newer", fmt.Errorf("node is %d", major))
 	}
 	if _, err := exec.LookPath("npm"); err != nil {
-		missing(t, "npm", err)
+		needs.Missing(t, "npm", err)
 	}
 }
 
@@ -63,7 +65,7 @@ func (p peers) ci(t *testing.T, dir string) {
 	npm.Dir = filepath.Join(p.dir, dir)
 	if out, err := npm.CombinedOutput(); err != nil {
 		if offline.Match(out) {
-			missing(t, "a package registry, or npm's cache", err)
+			needs.Missing(t, "a package registry, or npm's cache", err)
 		}
 		t.Fatalf("npm ci: %v\n%s", err, out)
 	}
@@ -71,15 +73,6 @@ func (p peers) ci(t *testing.T, dir string) {
 
 // offline matches what npm says when it cannot reach the registry.
 var offline = regexp.MustCompile(`npm (error|ERR!) code (ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|ERR_SOCKET_TIMEOUT)\b`)
-
-// missing skips the test for a person, and fails it where nothing may be skipped.
-func missing(t *testing.T, what string, err error) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("%s is needed here: %v", what, err)
-	}
-	t.Skipf("SKIPPED for want of %s: %v", what, err)
-}
 
 // copy takes what the patterns name from this directory.
 func (p peers) copy(patterns ...string) error {

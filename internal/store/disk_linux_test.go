@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +12,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"walletd/internal/wallettest/needs"
 )
 
 // ioctlShutdown makes every write to an ext4 fail with EIO (EXT4_IOC_SHUTDOWN in fs/ext4/ext4.h).
@@ -21,10 +24,10 @@ const diskVariable = "WALLETD_STORE_TEST_DISK"
 // A disk that is full and one that is broken are told apart; both are a file system of the test's own.
 func TestDisks(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("SKIPPED: only root mounts file systems")
+		needs.Missing(t, "root", errors.New("only root mounts file systems"))
 	}
 	if _, err := exec.LookPath("mkfs.ext4"); err != nil {
-		t.Skipf("SKIPPED for want of e2fsprogs: %v", err)
+		needs.Missing(t, "e2fsprogs", err)
 	}
 	dir := t.TempDir()
 	image := filepath.Join(dir, "image")
@@ -42,7 +45,7 @@ func TestDisks(t *testing.T) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS} // its mounts end with it
 	out, err := cmd.CombinedOutput()
 	if bytes.Contains(out, []byte("permission denied")) {
-		t.Skipf("SKIPPED: this root mounts nothing:\n%s", out)
+		needs.Missing(t, "a root that may mount", fmt.Errorf("%s", out))
 	}
 	if err != nil || !bytes.Contains(out, []byte("the broken disk was seen")) {
 		t.Errorf("%v\n%s", err, out)

@@ -23,6 +23,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"walletd/internal/wallettest/needs"
 )
 
 // Start gives the URL of a new, empty database. All databases of a test process
@@ -79,10 +81,8 @@ var errMissing = errors.New("its program was not found")
 func require(t testing.TB, what string, err error) {
 	t.Helper()
 	switch {
-	case errors.Is(err, errMissing) && os.Getenv("CI") == "true":
-		t.Fatalf("%s is needed here: %v", what, err)
 	case errors.Is(err, errMissing):
-		t.Skipf("SKIPPED for want of %s: %v", what, err)
+		needs.Missing(t, what, err)
 	case err != nil:
 		t.Fatalf("starting %s: %v", what, err)
 	}
