@@ -51,14 +51,7 @@ func TestALockEmptiesMemory(t *testing.T) {
 	if err := os.WriteFile(passphrase, []byte(pass+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, err := command(t, "init", "--data", data, "--passphrase-file", passphrase, "--json").Output()
-	var made struct{ OperatorToken string }
-	if err == nil {
-		err = json.Unmarshal(out, &made)
-	}
-	if err != nil {
-		t.Fatalf("init: %v: %s", err, out)
-	}
+	operator := initStore(t, "--data", data, "--passphrase-file", passphrase)
 	address := freeAddress(t)
 	service := command(t, "serve", "--data", data, "--passphrase-file", passphrase, "--listen", address, "--drain", "0s")
 	service.Path = imageBinary(t)
@@ -75,8 +68,8 @@ func TestALockEmptiesMemory(t *testing.T) {
 		}
 	}()
 	h := &watched{t: t, url: "http://" + address, service: service, canaries: map[string][]byte{"the passphrase": []byte(pass)}}
-	op := h.as(made.OperatorToken)
-	h.token("an operator", made.OperatorToken)
+	op := h.as(operator)
+	h.token("an operator", operator)
 	h.await("it is unlocked", func() bool {
 		k, err := op.Keystore(t.Context())
 		return err == nil && k.State == "unlocked"

@@ -51,6 +51,20 @@ func command(t *testing.T, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// initStore makes a store with walletd init, and returns the operator's token.
+func initStore(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := command(t, append([]string{"init", "--json"}, args...)...).Output()
+	var made struct{ OperatorToken string }
+	if err == nil {
+		err = json.Unmarshal(out, &made)
+	}
+	if err != nil {
+		t.Fatalf("init: %v: %s", err, out)
+	}
+	return made.OperatorToken
+}
+
 // start starts the replica and waits until it is ready.
 func (r *replica) start() {
 	r.t.Helper()
@@ -147,14 +161,7 @@ func TestARollingRestartLosesNoRequest(t *testing.T) {
 	if err := os.WriteFile(passphrase, []byte("correct horse battery\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, err := command(t, "init", "--store", storeURL, "--passphrase-file", passphrase, "--json").Output()
-	var made struct{ OperatorToken string }
-	if err == nil {
-		err = json.Unmarshal(out, &made)
-	}
-	if err != nil {
-		t.Fatalf("init: %v: %s", err, out)
-	}
+	operator := initStore(t, "--store", storeURL, "--passphrase-file", passphrase)
 	var replicas []*replica
 	for range 3 {
 		r := &replica{t: t, address: freeAddress(t), args: []string{"--store", storeURL, "--passphrase-file", passphrase, "--drain", "2s"}}
@@ -162,7 +169,7 @@ func TestARollingRestartLosesNoRequest(t *testing.T) {
 		t.Cleanup(r.stop)
 		replicas = append(replicas, r)
 	}
-	token := appToken(t, "http://"+replicas[0].address, made.OperatorToken)
+	token := appToken(t, "http://"+replicas[0].address, operator)
 	address := balance(t, replicas)
 
 	for _, keepAlive := range []bool{true, false} {

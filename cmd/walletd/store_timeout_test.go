@@ -2,7 +2,6 @@ package main
 
 import (
 	"database/sql"
-	"encoding/json"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -20,14 +19,7 @@ func TestAStoreThatDoesNotAnswer(t *testing.T) {
 	if err := os.WriteFile(passphrase, []byte("correct horse battery\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, err := command(t, "init", "--data", data, "--passphrase-file", passphrase, "--json").Output()
-	var made struct{ OperatorToken string }
-	if err == nil {
-		err = json.Unmarshal(out, &made)
-	}
-	if err != nil {
-		t.Fatalf("init: %v: %s", err, out)
-	}
+	operator := initStore(t, "--data", data, "--passphrase-file", passphrase)
 	r := &replica{t: t, address: freeAddress(t)}
 	r.cmd = command(t, "serve", "--listen", r.address, "--data", data, "--passphrase-file", passphrase, "--store-timeout", "1s", "--drain", "0s")
 	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
@@ -59,7 +51,7 @@ func TestAStoreThatDoesNotAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Header.Set("Authorization", "Bearer "+made.OperatorToken)
+	req.Header.Set("Authorization", "Bearer "+operator)
 	req.Header.Set("Content-Type", "application/json")
 	answer, err := http.DefaultClient.Do(req)
 	if err != nil {
