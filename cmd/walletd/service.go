@@ -15,6 +15,7 @@ import (
 	"walletd/internal/claims"
 	"walletd/internal/connect"
 	"walletd/internal/consent"
+	"walletd/internal/events"
 	"walletd/internal/keystore"
 	"walletd/internal/ledger"
 	"walletd/internal/secret"
@@ -61,7 +62,7 @@ func openService(ctx context.Context, url string, o store.Options, plan listenPl
 	s.server, err = server.New(server.Config{
 		Auth: s.auth, Wallets: s.wallets, Approvals: s.approvals, Pipeline: s.pipeline, Ledger: s.ledger, Secrets: secrets.New(st, s.auth, s.pipeline),
 		Backups:  backup.New(st, s.keystore, s.ledger, s.auth, s.wallets, s.pipeline),
-		Keystore: s.keystore, Store: st, Sessions: s.sessions, Log: log, Metrics: count, OpenAPI: api.OpenAPI,
+		Keystore: s.keystore, Store: st, Feed: events.New(st), Sessions: s.sessions, Log: log, Metrics: count, OpenAPI: api.OpenAPI,
 		Hosts: plan.hosts, Proxies: plan.proxies, Apps: plan.apps != nil, Connections: plan.connections, Rates: plan.rates, Idle: plan.idle,
 	})
 	if err != nil {

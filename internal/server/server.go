@@ -27,6 +27,7 @@ import (
 	"walletd/internal/backup"
 	"walletd/internal/connect"
 	"walletd/internal/consent"
+	"walletd/internal/events"
 	"walletd/internal/keystore"
 	"walletd/internal/ledger"
 	"walletd/internal/secrets"
@@ -45,6 +46,7 @@ type Config struct {
 	Ledger    *ledger.Ledger
 	Keystore  *keystore.Keystore
 	Store     *store.Store
+	Feed      *events.Feed // of the store
 	// Sessions are the DID Connect sessions of the store; whoever makes them runs them.
 	Sessions *connect.Sessions
 	// Log hears of what is this service's own fault, once each. No secret and no text of a
@@ -85,7 +87,7 @@ type Server struct {
 	keystore  *keystore.Keystore
 	store     *store.Store
 	sessions  *connect.Sessions
-	growth    *growth
+	feed      *events.Feed
 	log       zerolog.Logger
 	metrics   *Metrics
 	openAPI   []byte
@@ -113,12 +115,12 @@ type Server struct {
 // New returns a Server. The error says what of the Config is missing.
 func New(c Config) (*Server, error) {
 	if c.Auth == nil || c.Wallets == nil || c.Approvals == nil || c.Pipeline == nil || c.Secrets == nil || c.Backups == nil || c.Ledger == nil ||
-		c.Keystore == nil || c.Store == nil || c.Sessions == nil {
-		return nil, errors.New("a server needs its packages, its keystore, its store and its sessions")
+		c.Keystore == nil || c.Store == nil || c.Feed == nil || c.Sessions == nil {
+		return nil, errors.New("a server needs its packages, its keystore, its store, its feed and its sessions")
 	}
 	s := &Server{
 		auth: c.Auth, wallets: c.Wallets, approvals: c.Approvals, pipeline: c.Pipeline, secrets: c.Secrets, backups: c.Backups, ledger: c.Ledger,
-		keystore: c.Keystore, store: c.Store, sessions: c.Sessions, growth: newGrowth(c.Store), log: c.Log, metrics: c.Metrics,
+		keystore: c.Keystore, store: c.Store, sessions: c.Sessions, feed: c.Feed, log: c.Log, metrics: c.Metrics,
 		openAPI: c.OpenAPI, hosts: newHosts(c.Hosts), proxies: c.Proxies, apps: c.Apps, cross: http.NewCrossOriginProtection(),
 	}
 	if s.metrics == nil {

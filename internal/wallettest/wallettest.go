@@ -29,6 +29,7 @@ import (
 	"walletd/internal/claims"
 	"walletd/internal/connect"
 	"walletd/internal/consent"
+	"walletd/internal/events"
 	"walletd/internal/keystore"
 	"walletd/internal/ledger"
 	"walletd/internal/secrets"
@@ -169,7 +170,7 @@ func (w *Wallet) start(create bool) {
 	})
 	config := server.Config{
 		Auth: w.Auth, Wallets: w.Wallets, Approvals: w.Approvals, Pipeline: w.Pipeline, Secrets: w.Secrets, Backups: w.Backups, Ledger: w.Ledger,
-		Keystore: w.Keystore, Store: st, Sessions: sessions, Log: log, Metrics: metrics, OpenAPI: api.OpenAPI,
+		Keystore: w.Keystore, Store: st, Feed: events.New(st), Sessions: sessions, Log: log, Metrics: metrics, OpenAPI: api.OpenAPI,
 	}
 	if w.set.wrap != nil {
 		w.set.wrap(&config)

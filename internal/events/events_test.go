@@ -1,4 +1,4 @@
-package server
+package events
 
 import (
 	"fmt"
@@ -33,12 +33,12 @@ func TestTheGrowthOfManyChainsIsNoticedByOnePoll(t *testing.T) {
 		}
 		writing.Wait()
 	}
-	g := &growth{store: s, streams: map[string]map[chan struct{}]bool{}} // which the store tells nothing
+	f := &Feed{store: s, streams: map[string]map[chan struct{}]bool{}} // which the store tells nothing
 	const chains = store.GrownAtOnce + 200
 	grown := make([]chan struct{}, chains)
 	for i := range grown {
 		grown[i] = make(chan struct{}, 1)
-		g.streams[fmt.Sprintf("chain %d", i)] = map[chan struct{}]bool{grown[i]: true}
+		f.streams[fmt.Sprintf("chain %d", i)] = map[chan struct{}]bool{grown[i]: true}
 	}
 	notified := func() (n int) {
 		for _, c := range grown {
@@ -52,16 +52,16 @@ func TestTheGrowthOfManyChainsIsNoticedByOnePoll(t *testing.T) {
 	}
 	seen, since := map[string]store.End{}, time.Now().Add(-pollSkew).UnixMilli()
 	grow(chains)
-	since = g.poll(t.Context(), seen, since)
+	since = f.poll(t.Context(), seen, since)
 	if n := notified(); n != chains {
 		t.Errorf("%d of %d streams are notified", n, chains)
 	}
-	since = g.poll(t.Context(), seen, since)
+	since = f.poll(t.Context(), seen, since)
 	if n := notified(); n != 0 {
 		t.Errorf("%d streams are notified of nothing", n)
 	}
 	grow(3)
-	g.poll(t.Context(), seen, since)
+	f.poll(t.Context(), seen, since)
 	if n := notified(); n != 3 {
 		t.Errorf("%d of 3 streams are notified", n)
 	}
