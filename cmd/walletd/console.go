@@ -10,13 +10,13 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
-	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 
 	"golang.org/x/term"
 
 	"walletd/api"
+	untrusted "walletd/internal/show"
 )
 
 // console is where a command reads and writes. What is written through it cannot drive a terminal:
@@ -183,25 +183,16 @@ func (e escaper) Write(p []byte) (int, error) {
 // shown is text of somebody else as part of a line: it cannot begin a line of its own.
 func shown(s string) string { return escape(s, "") }
 
-// maxMarks is how many marks may stand on one letter: more of them would cover the lines around it.
-const maxMarks = 4
-
-// escape replaces every rune of s that is not seen, but for those of keep: controls, changes of
-// direction, blanks of other widths, letters without a shape, and marks beyond maxMarks. What is not
+// escape replaces every rune of s that is not seen (show.Seen), but for those of keep. What is not
 // UTF-8 becomes U+FFFD.
 func escape(s, keep string) string {
 	var b strings.Builder
-	marks := 0
+	seen := untrusted.Seen()
 	for _, r := range s {
-		if unicode.Is(unicode.M, r) {
-			marks++
-		} else {
-			marks = 0
-		}
 		switch {
 		case r == utf8.RuneError:
 			b.WriteRune(r)
-		case isSeen(r) && marks <= maxMarks || strings.ContainsRune(keep, r):
+		case seen(r) || strings.ContainsRune(keep, r):
 			b.WriteRune(r)
 		case r > 0xffff:
 			hi, lo := utf16.EncodeRune(r)
@@ -211,10 +202,4 @@ func escape(s, keep string) string {
 		}
 	}
 	return b.String()
-}
-
-// isSeen reports whether a rune shows as something of its own. Unicode counts letters that fill a
-// place and select a variant as printable, and so is the blank pattern of Braille.
-func isSeen(r rune) bool {
-	return unicode.IsPrint(r) && r != '\u2800' && !unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }

@@ -17,6 +17,8 @@ func TestWhatIsShown(t *testing.T) {
 		"shows a change of direction as text": {"abc\u202edef", `abc\u202edef`},
 		"shows a C1 control as text":          {"a\u009b31mb", `a\u009b31mb`},
 		"shows an invisible one as text":      {"a\U000e0041b", `a\udb40\udc41b`},
+		"shows a letter without a shape":      {"a\u3164\u2800\ufe0fb", `a\u3164\u2800\ufe0fb`},
+		"shows a mark that is one too many":   {"a\u0301\u0301\u0301\u0301\u0301", "a\u0301\u0301\u0301\u0301" + `\u0301`},
 		"replaces what is not UTF-8":          {"a\xffb", "a\ufffdb"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 
 	"walletd/api"
 	"walletd/api/client"
+	untrusted "walletd/internal/show"
 )
 
 type secretsCmd struct {
@@ -96,7 +97,7 @@ func (cmd *secretPutCmd) Run(ctx context.Context, c *client.Client, out *console
 		}
 	}
 	s, err := secrets.Put(ctx, cmd.Name, etag, n)
-	return showAsked(out, s, err, func(s api.StoredSecret) { out.printf("kept %s  etag %s\n", shown(s.Name), shown(s.ETag)) })
+	return showAsked(out, s, err, func(s api.StoredSecret) { out.printf("kept %s  etag %s\n", untrusted.Exact(s.Name), shown(s.ETag)) })
 }
 
 type secretGetCmd struct {
@@ -131,7 +132,7 @@ type secretListCmd struct {
 func (cmd *secretListCmd) Run(ctx context.Context, c *client.Client, out *console) error {
 	l, err := c.Secrets(cmd.App).List(ctx, cmd.page())
 	return table(out, l, err, "NAME APP ETAG UPDATED", func(s api.SecretSummary) []string {
-		return []string{s.Name, s.App, s.ETag, day(s.UpdatedAt)}
+		return []string{untrusted.Exact(s.Name), s.App, s.ETag, day(s.UpdatedAt)}
 	})
 }
 
@@ -152,7 +153,7 @@ func (cmd *secretDeleteCmd) Run(ctx context.Context, c *client.Client, out *cons
 		}
 	}
 	err := secrets.Delete(ctx, cmd.Name, etag)
-	return showAsked(out, api.Empty{}, err, func(api.Empty) { out.printf("deleted %s\n", shown(cmd.Name)) })
+	return showAsked(out, api.Empty{}, err, func(api.Empty) { out.printf("deleted %s\n", untrusted.Exact(cmd.Name)) })
 }
 
 type recoveryKeyCmd struct {

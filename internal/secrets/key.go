@@ -89,9 +89,9 @@ func (r keyRequest) parsed() consent.Parsed {
 func (r keyRequest) read(ctx context.Context, req *consent.Request, c *consent.Claim) error {
 	c.Identity = map[string]string{"type": r.Type, "salt": hex.EncodeToString(c.Salt())}
 	if r.Make {
-		c.Description = "Please disclose the key of a new secret storage, " + show.Escape(r.Name) + "."
+		c.Description = "Please disclose the key of a new secret storage, " + show.Exact(r.Name) + "."
 	} else if r.Name != "" {
-		c.Description = "Please disclose the key of the secret storage, for the secret " + show.Escape(r.Name) + "."
+		c.Description = "Please disclose the key of the secret storage, for the secret " + show.Exact(r.Name) + "."
 	}
 	if err := req.CheckSalt(ctx, c); err != nil {
 		return err

@@ -88,7 +88,7 @@ func (r readRequest) parsed() consent.Parsed { return consent.Parsed{Stored: r, 
 
 func (r readRequest) read(ctx context.Context, req *consent.Request, c *consent.Claim) error {
 	c.About = r.Name
-	c.Description = "Please disclose the secret " + show.Escape(r.Name) + "."
+	c.Description = "Please disclose the secret " + show.Exact(r.Name) + "."
 	c.Identity = map[string]string{"type": r.Type, "name": r.Name}
 	stored, found, err := rowsOf(req).secret(ctx, r.Name)
 	if err != nil {
@@ -174,13 +174,13 @@ func (r writeRequest) read(ctx context.Context, req *consent.Request, c *consent
 	}
 	switch {
 	case r.Delete:
-		c.Description = "Please delete the secret " + show.Escape(r.Name) + "."
+		c.Description = "Please delete the secret " + show.Exact(r.Name) + "."
 		c.Unusual = append(c.Unusual, "It deletes a secret that is stored here.")
 	case r.Match != "":
-		c.Description = "Please replace the secret " + show.Escape(r.Name) + "."
+		c.Description = "Please replace the secret " + show.Exact(r.Name) + "."
 		c.Unusual = append(c.Unusual, "It replaces a secret that is stored here.")
 	default:
-		c.Description = "Please store the secret " + show.Escape(r.Name) + "."
+		c.Description = "Please store the secret " + show.Exact(r.Name) + "."
 	}
 	row := stored.row
 	c.Prepare = func(ctx context.Context, _ string) ([]store.Write, error) {

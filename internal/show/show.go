@@ -4,6 +4,7 @@
 package show
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"strings"
 	"unicode"
@@ -16,14 +17,42 @@ const (
 	MaxDescription = 500
 )
 
-// Plain returns a text as one line: it removes control, bidirectional and other invisible characters, folds white
-// space to single spaces, and cuts what is longer than limit runes with an ellipsis.
+// maxMarks is how many combining marks may stand on one letter. More than the languages need would cover the lines
+// around it.
+const maxMarks = 4
+
+// Seen returns a function that is called with each rune of one text, in their order, and reports whether the rune
+// shows as something of its own. Those that do not are controls, changes of direction, blanks other than the space,
+// letters without a shape (Unicode's Default_Ignorable_Code_Point, the fillers of Hangul, the empty pattern of
+// Braille), selectors of variants, and combining marks that have no letter before them or more than four of them.
+func Seen() func(rune) bool {
+	marks := maxMarks // none may come first
+	return func(r rune) bool {
+		switch {
+		case !unicode.IsPrint(r) || r == '\u2800' || unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector):
+			return false
+		case unicode.Is(unicode.M, r):
+			marks++
+			return marks <= maxMarks
+		case r == ' ':
+			marks = maxMarks
+		default:
+			marks = 0
+		}
+		return true
+	}
+}
+
+// Plain returns a text as one line: it removes what is not seen (Seen), folds white space to single spaces, and cuts
+// what is longer than limit runes with an ellipsis.
 func Plain(text string, limit int) string {
+	seen := Seen()
 	text = strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsSpace(r):
+			seen(' ')
 			return ' '
-		case !unicode.IsGraphic(r) || unicode.Is(unicode.Cf, r) || r == utf8.RuneError:
+		case !seen(r) || r == utf8.RuneError:
 			return -1
 		}
 		return r
@@ -35,10 +64,11 @@ func Plain(text string, limit int) string {
 	return text
 }
 
-// Escape returns a text with every invisible character written as an escape, so that two texts that differ only in
-// such characters do not look the same.
+// Escape returns a text with every character that is not seen (Seen) written as an escape, so that two texts that
+// differ only in such characters do not look the same.
 func Escape(text string) string {
 	var b strings.Builder
+	seen := Seen()
 	for i, r := range text {
 		switch {
 		case r == utf8.RuneError:
@@ -49,13 +79,26 @@ func Escape(text string) string {
 			b.WriteRune(r)
 		case r == '\\':
 			b.WriteString(`\\`)
-		case r == ' ' || unicode.IsGraphic(r) && !unicode.IsSpace(r) && !unicode.Is(unicode.Cf, r):
+		case seen(r):
 			b.WriteRune(r)
 		default:
 			fmt.Fprintf(&b, `\u{%x}`, r)
 		}
 	}
 	return b.String()
+}
+
+// Exact is Escape for a name that something is found by. Where the name is not printable ASCII, its bytes follow in
+// hexadecimal, since letters of different scripts, and composed and combining ones, look the same. Of a name of more
+// than 64 bytes it is their SHA-256.
+func Exact(name string) string {
+	switch {
+	case !strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r > '~' }):
+		return Escape(name)
+	case len(name) > 64:
+		return fmt.Sprintf("%s (SHA-256 of its bytes %x)", Escape(name), sha256.Sum256([]byte(name)))
+	}
+	return fmt.Sprintf("%s (bytes %x)", Escape(name), name)
 }
 
 // IsShowable reports whether a text can be displayed as it is: it is valid UTF-8, without control characters
