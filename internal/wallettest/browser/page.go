@@ -1,0 +1,414 @@
+package browser
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/cdproto/target"
+	"github.com/chromedp/chromedp"
+)
+
+// View is how a page is looked at. The zero view is the browser's own window.
+type View struct {
+	Width, Height int     // in CSS pixels
+	Scale         float64 // device pixels of a CSS pixel; 0 is 1
+	Touch         bool    // a phone: fingers, and a viewport that pages can set
+	Dark          bool
+	Language      string // "zh-CN"; empty is English
+	NoScript      bool
+}
+
+// The views that pages are held to.
+var (
+	Phone = View{Width: 390, Height: 844, Scale: 2, Touch: true}
+	Desk  = View{Width: 1280, Height: 800}
+)
+
+// Page is a tab. Its methods fail the test when what they wait for does not come.
+type Page struct {
+	t       testing.TB
+	browser *Browser
+	ctx     context.Context
+
+	mu       sync.Mutex
+	problems []Problem
+	requests []*Request
+	open     map[network.RequestID]*Request
+}
+
+// Problem is something that the browser complains of.
+type Problem struct {
+	Kind string // "console", "exception", "policy" (content security, trusted types) or "request"
+	Text string
+	URL  string // of the script or of what was requested; may be empty
+}
+
+func (p Problem) String() string { return strings.TrimSpace(p.Kind + ": " + p.Text + " " + p.URL) }
+
+// Request is a request of a page. Those of its service worker are not among them.
+type Request struct {
+	URL, Method string
+	Status      int // 0 as long as nothing was answered
+	Bytes       int // that came over the wire, with the headers
+	Failure     string
+}
+
+// Page opens an empty tab. Tabs of a browser share cookies and storage.
+func (b *Browser) Page(v View) *Page {
+	b.t.Helper()
+	return b.attach(v)
+}
+
+// Stranger opens an empty tab that shares nothing with the others, as on a device of somebody else.
+func (b *Browser) Stranger(v View) *Page {
+	b.t.Helper()
+	return b.attach(v, chromedp.WithNewBrowserContext())
+}
+
+func (b *Browser) attach(v View, options ...chromedp.ContextOption) *Page {
+	b.t.Helper()
+	p := &Page{t: b.t, browser: b, open: map[network.RequestID]*Request{}}
+	ctx, cancel := chromedp.NewContext(b.ctx, append(options, chromedp.WithListener(p.listen))...)
+	b.t.Cleanup(cancel)
+	p.ctx = ctx
+	_, err := chromedp.Call(ctx, network.Enable, network.EnableParams{})
+	if err == nil {
+		_, err = chromedp.Call(ctx, log.Enable, cdp.Empty{})
+	}
+	if err != nil {
+		b.t.Fatalf("opening a tab: %v", err)
+	}
+	p.Look(v)
+	return p
+}
+
+// Context is what chromedp's actions take.
+func (p *Page) Context() context.Context { return p.ctx }
+
+// Do runs actions of chromedp, which share a minute.
+func (p *Page) Do(actions ...chromedp.Action[chromedp.Void]) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	if err := chromedp.Do(ctx, actions...); err != nil {
+		p.fail("%v", err)
+	}
+}
+
+// fail ends the test and says what the page looks like.
+func (p *Page) fail(format string, args ...any) {
+	p.t.Helper()
+	said := fmt.Sprintf(format, args...)
+	ctx, cancel := context.WithTimeout(p.ctx, 10*time.Second)
+	defer cancel()
+	seen, _ := chromedp.Run(ctx, chromedp.Evaluate[string](`location.href + "\n" + (document.body ? document.body.innerText : "")`))
+	p.t.Fatalf("%s\non %.2000s\nproblems: %v", said, seen, p.Problems())
+}
+
+// call runs a command of the browser's.
+func call[P, R any](p *Page, command cdp.Command[P, R], params P) R {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	r, err := chromedp.Call(ctx, command, params)
+	if err != nil {
+		p.fail("%s: %v", command.Method, err)
+	}
+	return r
+}
+
+// Look changes how the page is looked at. Servers learn of another language at the next request.
+func (p *Page) Look(v View) {
+	p.t.Helper()
+	if v.Width > 0 {
+		call(p, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
+			Width: int64(v.Width), Height: int64(v.Height), DeviceScaleFactor: max(v.Scale, 1), Mobile: v.Touch,
+		})
+		call(p, emulation.SetTouchEmulationEnabled, emulation.SetTouchEmulationEnabledParams{Enabled: v.Touch})
+	}
+	scheme := "light"
+	if v.Dark {
+		scheme = "dark"
+	}
+	call(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+		{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
+	}})
+	if v.Language == "" {
+		v.Language = "en-US"
+	}
+	call(p, emulation.SetUserAgentOverride, emulation.SetUserAgentOverrideParams{UserAgent: p.browser.version, AcceptLanguage: v.Language})
+	call(p, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: v.NoScript})
+}
+
+// Open goes to an address and waits until it has loaded, whatever its status.
+func (p *Page) Open(url string) {
+	p.t.Helper()
+	p.Do(chromedp.Navigate(url))
+}
+
+// URL is where the page is.
+func (p *Page) URL() string {
+	p.t.Helper()
+	return Eval[string](p, "location.href")
+}
+
+// Eval is the value of a JavaScript expression, awaited if it is a promise. The page's policy does not bind it.
+func Eval[T any](p *Page, expression string) T {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+	if err != nil {
+		p.fail("%s: %v", expression, err)
+	}
+	return v
+}
+
+// find is an expression for the first visible element of a selector: CSS, or "text=" and the whole text of
+// a link, a button, a label or a heading.
+func find(selector string) string {
+	quote := func(s string) string {
+		b, err := json.Marshal(s)
+		if err != nil {
+			panic(err) // text is always JSON
+		}
+		return string(b)
+	}
+	css, match := quote(selector), "true"
+	if text, is := strings.CutPrefix(selector, "text="); is {
+		css = quote("a, button, summary, label, h1, h2, h3, [role=button], [role=tab]")
+		match = `e.textContent.trim().replace(/\s+/g, " ") === ` + quote(text)
+	}
+	return `[...document.querySelectorAll(` + css + `)].find(e => e.getClientRects().length > 0 && e.checkVisibility({visibilityProperty: true}) && (` + match + `))`
+}
+
+// Until waits until a JavaScript expression is true, on this page or one that it leads to.
+func (p *Page) Until(expression string) {
+	p.t.Helper()
+	p.until(expression, expression)
+}
+
+func (p *Page) until(expression, what string) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	var last error
+	for {
+		// A page that is being left has no answer; the next one is asked.
+		yes, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("Boolean("+expression+")"))
+		if yes && err == nil {
+			return
+		}
+		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			last = err
+		}
+		select {
+		case <-ctx.Done():
+			p.fail("waited in vain for %s (%v)", what, last)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// Wait waits until something that a selector names is to be seen.
+func (p *Page) Wait(selector string) {
+	p.t.Helper()
+	p.until(find(selector), selector)
+}
+
+// WaitGone waits until nothing that a selector names is to be seen.
+func (p *Page) WaitGone(selector string) {
+	p.t.Helper()
+	p.until("!"+find(selector), selector+" to go")
+}
+
+// Text is the text of what a selector names, as it is to be seen.
+func (p *Page) Text(selector string) string {
+	p.t.Helper()
+	p.Wait(selector)
+	return Eval[string](p, find(selector)+".innerText")
+}
+
+// Click presses the mouse where the element is, once it is there, enabled and under nothing else.
+func (p *Page) Click(selector string) {
+	p.t.Helper()
+	p.until(`(e => {
+		if (!e || e.matches(":disabled")) return false;
+		e.scrollIntoView({block: "center", behavior: "instant"});
+		const r = e.getClientRects()[0], hit = document.elementFromPoint(r.x + r.width / 2, r.y + r.height / 2);
+		return hit && (e.contains(hit) || hit.contains(e) || e.control === hit);
+	})(`+find(selector)+`)`, selector+" to be clicked")
+	at := Eval[[]float64](p, `(r => [r.x + r.width / 2, r.y + r.height / 2])(`+find(selector)+`.getClientRects()[0])`)
+	p.Do(chromedp.MouseClickXY(at[0], at[1]))
+}
+
+// Type replaces what is in a field by a text, key by key.
+func (p *Page) Type(selector, text string) {
+	p.t.Helper()
+	p.Wait(selector)
+	Eval[bool](p, `(e => { e.focus(); if (e.select) e.select(); return true; })(`+find(selector)+`)`)
+	p.Press(text)
+}
+
+// Press types keys into what has the focus: text, or the keys of chromedp's package kb.
+func (p *Page) Press(keys string) {
+	p.t.Helper()
+	p.Do(chromedp.KeyEvent(keys))
+}
+
+// Popup does something that makes the page open a window, and is that window.
+func (p *Page) Popup(v View, do func()) *Page {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	opened := chromedp.WaitNewTarget(ctx, func(i *target.Info) bool { return i.Type == "page" })
+	do()
+	select {
+	case id, ok := <-opened:
+		if ok {
+			return p.browser.attach(v, chromedp.WithTargetID(id))
+		}
+	case <-ctx.Done():
+	}
+	p.fail("no window was opened")
+	return nil
+}
+
+// Windows are the addresses of all tabs and windows of the browser.
+func (b *Browser) Windows() (urls []string) {
+	b.t.Helper()
+	all, err := chromedp.Targets(b.ctx)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for _, i := range all {
+		if i.Type == "page" {
+			urls = append(urls, i.URL)
+		}
+	}
+	return urls
+}
+
+// listen keeps what the browser tells of the page.
+func (p *Page) listen(event any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch e := event.(type) {
+	case *log.EventEntryAdded:
+		switch {
+		case e.Entry.Level != log.EntryLevelError, e.Entry.Source == log.EntrySourceNetwork: // told below
+		case e.Entry.Source == log.EntrySourceSecurity:
+			p.problems = append(p.problems, Problem{"policy", e.Entry.Text, e.Entry.URL})
+		default:
+			p.problems = append(p.problems, Problem{"console", e.Entry.Text, e.Entry.URL})
+		}
+	case *runtime.EventConsoleAPICalled:
+		if e.Type != "error" && e.Type != "assert" {
+			return
+		}
+		var words []string
+		for _, a := range e.Args {
+			words = append(words, strings.TrimSpace(string(a.Value)+" "+a.Description))
+		}
+		p.problems = append(p.problems, Problem{Kind: "console", Text: strings.Join(words, " ")})
+	case *runtime.EventExceptionThrown:
+		text := e.ExceptionDetails.Text
+		if o := e.ExceptionDetails.Exception; o != nil {
+			text += " " + string(o.Value) + o.Description
+		}
+		p.problems = append(p.problems, Problem{"exception", text, e.ExceptionDetails.URL})
+	case *network.EventRequestWillBeSent:
+		r := &Request{URL: e.Request.URL, Method: e.Request.Method}
+		if was := p.open[e.RequestID]; was != nil && e.RedirectResponse != nil {
+			was.Status = int(e.RedirectResponse.Status)
+		}
+		p.open[e.RequestID] = r
+		p.requests = append(p.requests, r)
+	case *network.EventResponseReceived:
+		if r := p.open[e.RequestID]; r != nil {
+			r.Status = int(e.Response.Status)
+			if r.Status >= 400 {
+				p.problems = append(p.problems, Problem{"request", fmt.Sprintf("%s %d", r.Method, r.Status), r.URL})
+			}
+		}
+	case *network.EventLoadingFinished:
+		if r := p.open[e.RequestID]; r != nil {
+			r.Bytes = int(e.EncodedDataLength)
+		}
+	case *network.EventLoadingFailed:
+		r := p.open[e.RequestID]
+		if r == nil {
+			return
+		}
+		r.Failure = e.ErrorText
+		if !e.Canceled {
+			p.problems = append(p.problems, Problem{"request", r.Method + " " + e.ErrorText + " " + string(e.BlockedReason), r.URL})
+		}
+	}
+}
+
+// Problems are what the browser complained of since the tab was opened, or since Forget.
+func (p *Page) Problems() []Problem {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.problems)
+}
+
+// Requests are those that the page made since the tab was opened, or since Forget.
+func (p *Page) Requests() []Request {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := make([]Request, len(p.requests))
+	for i, r := range p.requests {
+		all[i] = *r
+	}
+	return all
+}
+
+// Forget forgets problems and requests.
+func (p *Page) Forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.problems, p.requests = nil, nil
+}
+
+// Screenshot writes what is to be seen of the page, whole, to NAME.png in the directory screenshots of the
+// module, which git ignores, or in what WALLETD_SCREENSHOTS names.
+func (p *Page) Screenshot(name string) {
+	p.t.Helper()
+	dir := os.Getenv("WALLETD_SCREENSHOTS")
+	if dir == "" {
+		top, err := root()
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		dir = filepath.Join(top, "screenshots")
+	}
+	file := filepath.Join(dir, name+".png")
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		p.t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	shot, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
+	if err != nil {
+		p.fail("taking a screenshot: %v", err)
+	}
+	if err := os.WriteFile(file, shot, 0o644); err != nil {
+		p.t.Fatal(err)
+	}
+}
