@@ -75,19 +75,23 @@ func (s *service) rest(b *testing.B) {
 // cpu is what the service's process has used of the processors, in hundredths of a second.
 func (s *service) cpu(b *testing.B) time.Duration {
 	b.Helper()
-	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(s.process.Pid), "stat"))
+	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(s.process), "stat"))
 	if err != nil {
 		b.Skipf("what a process has used is read from /proc: %v", err)
 	}
-	_, after, _ := strings.Cut(string(text), ") ")
-	fields := strings.Fields(after) // utime and stime are the 14th and the 15th, of which two went before
-	var sum time.Duration
-	for _, field := range fields[11:13] {
-		ticks, err := strconv.Atoi(field)
-		if err != nil {
-			b.Fatal(err)
-		}
-		sum += time.Duration(ticks) * 10 * time.Millisecond
+	own, _, _ := processorTime(text)
+	return own
+}
+
+// processorTime reads the stat of a process: what it has used of the processors, in hundredths of a second,
+// what its children have that ended, and which process is its parent.
+func processorTime(stat []byte) (own, children time.Duration, parent int) {
+	_, after, _ := strings.Cut(string(stat), ") ")
+	fields := strings.Fields(after) // the first two of the line went before
+	number := func(i int) int {
+		n, _ := strconv.Atoi(fields[i-3]) // as proc(5) counts
+		return n
 	}
-	return sum
+	const tick = 10 * time.Millisecond
+	return time.Duration(number(14)+number(15)) * tick, time.Duration(number(16)+number(17)) * tick, number(4)
 }

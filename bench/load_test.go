@@ -3,6 +3,7 @@ package bench
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/gob"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -51,6 +53,7 @@ func TestMain(m *testing.M) {
 type load struct {
 	Address  string // of the service
 	Total    int    // how many requests to send
+	Callers  int    // how many send at once; 0 is callers
 	Requests [][]byte
 	// Requests are sent in order and over again, so one request may be enough.
 }
@@ -61,6 +64,7 @@ type loadResult struct {
 	CPU    time.Duration // of the load generator meanwhile
 	Rounds []time.Duration
 	// Rounds, of sessions that are played in rounds, is what a session of each took on average.
+	Half, Most time.Duration // which half of the requests, and 99 of 100, were answered within
 }
 
 // generate reads a load, connects, says "ready", waits for a byte, and sends.
@@ -70,7 +74,7 @@ func generate(in io.Reader, out io.Writer) error {
 	if err := gob.NewDecoder(from).Decode(&l); err != nil {
 		return fmt.Errorf("reading what to send: %w", err)
 	}
-	conns := make([]net.Conn, min(callers, l.Total))
+	conns := make([]net.Conn, min(cmp.Or(l.Callers, callers), l.Total))
 	for i := range conns {
 		c, err := net.Dial("tcp", l.Address)
 		if err != nil {
@@ -87,15 +91,18 @@ func generate(in io.Reader, out io.Writer) error {
 	var next atomic.Int64
 	var work sync.WaitGroup
 	failed := make(chan error, len(conns))
+	took := make([]time.Duration, l.Total)
 	began, spent := time.Now(), cpuTime()
 	for _, c := range conns {
 		work.Go(func() {
 			answers := bufio.NewReaderSize(c, 8<<10)
 			for n := next.Add(1); n <= int64(l.Total); n = next.Add(1) {
+				sent := time.Now()
 				if err := exchange(c, answers, l.Requests[(n-1)%int64(len(l.Requests))]); err != nil {
 					failed <- err
 					return
 				}
+				took[n-1] = time.Since(sent)
 			}
 		})
 	}
@@ -105,6 +112,8 @@ func generate(in io.Reader, out io.Writer) error {
 	if err := <-failed; err != nil {
 		return err
 	}
+	slices.Sort(took)
+	result.Half, result.Most = took[len(took)/2], took[len(took)*99/100]
 	return json.NewEncoder(out).Encode(result)
 }
 

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -61,25 +62,44 @@ func BenchmarkService(b *testing.B) {
 // service is a walletd that was made ready to serve.
 type service struct {
 	binary, data, passphrase string
-	operator                 string // a token
-	address                  string // where it was started last
-	process                  *os.Process
+	where                    []string // flags that say where its store is
+	run                      []string // what it is started by: taskset, say
+	operator                 string   // a token
+	address                  string   // where it was started last
+	process                  int
 }
 
-// newService builds the binary as the image has it, and initialises its store.
+// newService builds the binary as the image has it, and initialises its store in SQLite.
 func newService(b *testing.B) *service {
 	b.Helper()
-	dir := b.TempDir()
-	s := &service{binary: filepath.Join(dir, "walletd"), data: filepath.Join(dir, "data"), passphrase: filepath.Join(dir, "passphrase")}
-	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", s.binary, "walletd/cmd/walletd")
+	return initialised(b, build(b, "walletd/cmd/walletd"), "")
+}
+
+// build builds a command as the image has it.
+func build(b *testing.B, command string) (binary string) {
+	b.Helper()
+	binary = filepath.Join(b.TempDir(), filepath.Base(command))
+	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", binary, command)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
-		b.Fatalf("building walletd: %v\n%s", err, out)
+		b.Fatalf("building %s: %v\n%s", command, err, out)
+	}
+	return binary
+}
+
+// initialised is a walletd with a store in PostgreSQL, or in SQLite if url is "".
+func initialised(b *testing.B, binary, url string) *service {
+	b.Helper()
+	dir := b.TempDir()
+	s := &service{binary: binary, data: filepath.Join(dir, "data"), passphrase: filepath.Join(dir, "passphrase")}
+	s.where = []string{"--data", s.data}
+	if url != "" {
+		s.where = []string{"--store", url}
 	}
 	if err := os.WriteFile(s.passphrase, []byte("correct horse battery staple"), 0o600); err != nil {
 		b.Fatal(err)
 	}
-	out, err := exec.Command(s.binary, "init", "--data", s.data, "--passphrase-file", s.passphrase, "--json").Output()
+	out, err := exec.Command(s.binary, append([]string{"init", "--passphrase-file", s.passphrase, "--json"}, s.where...)...).Output()
 	var made struct{ OperatorToken string }
 	if err == nil {
 		err = json.Unmarshal(out, &made)
@@ -130,7 +150,8 @@ func (s *service) start(b *testing.B, status int, says string, args ...string) (
 	address := l.Addr().String() // free a moment ago
 	l.Close()
 	s.address = address
-	cmd := exec.Command(s.binary, append([]string{"serve", "--data", s.data, "--listen", address}, args...)...)
+	command := slices.Concat(s.run, []string{s.binary, "serve", "--listen", address}, s.where, args)
+	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Env = append(os.Environ(), "WALLETD_TOKEN_RATE=0", "WALLETD_ADDRESS_RATE=0", "WALLETD_DRAIN=0s") // the service is measured, not its bounds
 	var log bytes.Buffer
 	cmd.Stderr = &log
@@ -138,7 +159,7 @@ func (s *service) start(b *testing.B, status int, says string, args ...string) (
 	if err := cmd.Start(); err != nil {
 		b.Fatal(err)
 	}
-	s.process = cmd.Process
+	s.process = cmd.Process.Pid
 	stop = func() {
 		cmd.Process.Signal(syscall.SIGTERM)
 		if err := cmd.Wait(); err != nil {
@@ -164,9 +185,11 @@ func (s *service) start(b *testing.B, status int, says string, args ...string) (
 }
 
 // memory is a line of the process's status, in MB.
-func (s *service) memory(b *testing.B, name string) float64 {
+func (s *service) memory(b *testing.B, name string) float64 { return memory(b, s.process, name) }
+
+func memory(b *testing.B, process int, name string) float64 {
 	b.Helper()
-	status, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(s.process.Pid), "status"))
+	status, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(process), "status"))
 	if err != nil {
 		b.Skipf("the memory of a process is read from /proc: %v", err)
 	}
