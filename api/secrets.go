@@ -29,6 +29,8 @@ type FindStorageKey struct {
 	Keys json.RawMessage `json:"keys"`
 	// Name is that of the secret that the key is wanted for, for people.
 	Name string `json:"name,omitempty" max:"255"`
+	// DefaultKeyID is the key of m.secret_storage.default_key, which goes before others.
+	DefaultKeyID string `json:"defaultKeyId,omitempty" max:"255"`
 }
 
 // FoundStorageKey is the key of one of the descriptions that were offered.

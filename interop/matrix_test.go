@@ -2,38 +2,12 @@ package interop_test
 
 import (
 	"encoding/base64"
-	"errors"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	"walletd/internal/wallettest/needs"
 )
-
-// installMatrix installs walletd-matrix as it is in sdk/matrix, matrix-js-sdk, and the Node.js that
-// this needs: the machine's may be older.
-func installMatrix(t *testing.T) peers {
-	t.Helper()
-	needNode(t)
-	p := peers{filepath.Join(t.TempDir(), "interop"), "node"}
-	err := p.copy("lib/run.mjs", "matrix/package.json", "matrix/package-lock.json", "matrix/.npmrc", "matrix/*.mjs", "matrix/lib/*.mjs",
-		"matrix/types/*", "../sdk/matrix/package.json", "../sdk/matrix/README.md", "../sdk/matrix/src/*", "../sdk/matrix/test/*")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.ci(t, "matrix")
-	locked := filepath.Join(p.dir, "matrix", "node_modules", ".bin", "node")
-	if _, err := os.Stat(locked); err == nil {
-		p.node = locked
-	}
-	if major, err := majorOf(t, p.node); err != nil || major < 22 {
-		needs.Missing(t, "Node.js 22 or newer", errors.Join(err, errors.New("the lock file has none for this machine")))
-	}
-	return p
-}
 
 // matrixOutcome is the last line of a Matrix client.
 type matrixOutcome struct {

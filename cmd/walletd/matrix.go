@@ -141,7 +141,9 @@ func (cmd *roomKeysExportCmd) backupKey(ctx context.Context, c *client.Client) (
 	if err != nil {
 		return secretstorage.BackupKey{}, err
 	}
-	found, err := c.Secrets(cmd.App).FindKey(ctx, api.FindStorageKey{Keys: keys, Name: secretstorage.NameBackup})
+	var first struct{ Key string }
+	_ = json.Unmarshal(data["m.secret_storage.default_key"], &first) // without it any key will do
+	found, err := c.Secrets(cmd.App).FindKey(ctx, api.FindStorageKey{Keys: keys, Name: secretstorage.NameBackup, DefaultKeyID: first.Key})
 	if err != nil {
 		return secretstorage.BackupKey{}, err
 	}

@@ -178,6 +178,8 @@ type findKeyCmd struct {
 	ofApp
 	File string `arg:"" type:"path" help:"Descriptions of keys in JSON, by their ids: {\"abc\":{\"algorithm\",\"iv\",\"mac\"}}, each the content of m.secret_storage.key.abc. - reads the standard input."`
 	Name string `placeholder:"NAME" help:"The secret that the key is wanted for, for the owner who is asked."`
+
+	DefaultKeyID string `name:"default-key-id" placeholder:"ID" help:"The id of the account's default key (m.secret_storage.default_key), which goes before others."`
 }
 
 // Run shows the key that fits.
@@ -186,7 +188,7 @@ func (cmd *findKeyCmd) Run(ctx context.Context, c *client.Client, out *console) 
 	if err != nil {
 		return err
 	}
-	k, err := c.Secrets(cmd.App).FindKey(ctx, api.FindStorageKey{Keys: keys, Name: cmd.Name})
+	k, err := c.Secrets(cmd.App).FindKey(ctx, api.FindStorageKey{Keys: keys, Name: cmd.Name, DefaultKeyID: cmd.DefaultKeyID})
 	defer k.Key.Wipe()
 	return showAsked(out, k, err, func(k api.FoundStorageKey) {
 		out.printf("key id  %s\nkey     %s\n", shown(k.KeyID), shown(string(k.Key.Reveal())))

@@ -59,11 +59,11 @@ type fit struct {
 	proved bool // the description's check proves it; otherwise the id is stored for the key
 }
 
-// rank orders fits, the highest of which answers: the default key, then a proved one, then one whose id is stored
-// (reference 11).
-func (f fit) rank() int {
+// rank orders fits, the highest of which answers: that of the account's default key, then the default key here, then a
+// proved one, then one whose id is stored (reference 11).
+func (f fit) rank(defaultID string) int {
 	rank := 0
-	for i, is := range []bool{f.key.noted(f.offer.id), f.proved, f.key.isDefault()} {
+	for i, is := range []bool{f.key.noted(f.offer.id), f.proved, f.key.isDefault(), f.offer.id == defaultID} {
 		if is {
 			rank |= 1 << i
 		}
@@ -97,39 +97,47 @@ func findFits(c *auth.Caller, account store.Account, keys []appKey, offers []off
 }
 
 // best returns the fit that answers, which is proved or whose id is stored for the key, and whether there is one.
-func best(all []fit) (fit, bool) {
+// defaultID is the id of the account's default key, "" if it is not known.
+func best(all []fit, defaultID string) (fit, bool) {
 	all = slices.DeleteFunc(slices.Clone(all), func(f fit) bool { return !f.proved && !f.key.noted(f.offer.id) })
 	if len(all) == 0 {
 		return fit{}, false
 	}
-	return slices.MaxFunc(all, func(a, b fit) int { return cmp.Compare(a.rank(), b.rank()) }), true
+	return slices.MaxFunc(all, func(a, b fit) int { return cmp.Compare(a.rank(defaultID), b.rank(defaultID)) }), true
 }
 
-// FindKey requests the key that matches one of the descriptions, which keys holds by id. The answer is
-// {"keyId","key"}, with an id of keys and a key that matches its description. FindKey tries the default key and those
-// that the app has created here. A description without a check matches only a key that is stored under its id. name
-// is the secret that the key is for, which the owner is shown. Errors: ErrNoKey, those of consent.Pipeline.Answer, and
-// the refusals of package secretstorage if no description can be parsed.
-func (s *Secrets) FindKey(ctx context.Context, c *auth.Caller, app did.DID, keys json.RawMessage, name string) (consent.Outcome, error) {
+// Question asks which of a client's keys the wallet has.
+type Question struct {
+	Keys         json.RawMessage // an object: 1 to 16 descriptions by their ids
+	Name         string          // the secret that the key is for, which the owner is shown
+	DefaultKeyID string          // the id of the account's default key, "" if the client does not say
+}
+
+// FindKey requests the key that matches one of the descriptions of q. The answer is {"keyId","key"}, with an id of
+// q.Keys and a key that matches its description: that of the account's default key if the app has it. FindKey tries
+// the default key and those that the app has created here. A description without a check matches only a key that is
+// stored under its id. Errors: ErrNoKey, those of consent.Pipeline.Answer, and the refusals of package secretstorage
+// if no description can be parsed.
+func (s *Secrets) FindKey(ctx context.Context, c *auth.Caller, app did.DID, q Question) (consent.Outcome, error) {
 	c, err := asApp(c, app)
 	if err != nil {
 		return consent.Outcome{}, err
 	}
-	if len(name) > maxKeyName {
+	if len(q.Name) > maxKeyName {
 		return consent.Outcome{}, auth.Invalid("name has at most %d bytes", maxKeyName)
 	}
-	offers, err := readOffer(keys)
+	offers, err := readOffer(q.Keys)
 	if err != nil {
 		return consent.Outcome{}, s.pipeline.Refuse(ctx, c, err)
 	}
-	return s.answer(ctx, c, secretStorageKey(), (&search{name: name, offers: offers}).parsed())
+	return s.answer(ctx, c, secretStorageKey(), (&search{question: q, offers: offers}).parsed())
 }
 
 // search is a request for whichever of the app's keys matches one of the descriptions.
 type search struct {
-	name   string
-	offers []offered
-	keys   []appKey // the app's keys, as candidates has read them
+	question Question
+	offers   []offered
+	keys     []appKey // the app's keys, as candidates has read them
 }
 
 func (s *search) parsed() consent.Parsed {
@@ -153,11 +161,11 @@ func (s *search) read(ctx context.Context, req *consent.Request, c *consent.Clai
 	if err != nil {
 		return err
 	}
-	f, ok := best(found)
+	f, ok := best(found, s.question.DefaultKeyID)
 	if !ok {
 		return noKey()
 	}
-	r := keyRequest{Type: secretStorageKey().Name, Salt: f.key.content.Salt, Name: s.name, KeyID: f.offer.id, KeyInfo: f.offer.raw}
+	r := keyRequest{Type: secretStorageKey().Name, Salt: f.key.content.Salt, Name: s.question.Name, KeyID: f.offer.id, KeyInfo: f.offer.raw}
 	c.Stored = r
 	c.SetSalt(r.Salt)
 	return r.read(ctx, req, c)
@@ -236,7 +244,7 @@ func (s *Secrets) described(ctx context.Context, c *auth.Caller, keys []appKey, 
 	if err != nil {
 		return appKey{}, false, err
 	}
-	if f, ok := best(found); ok {
+	if f, ok := best(found, ""); ok {
 		return f.key, f.proved, nil
 	}
 	var last appKey

@@ -34,7 +34,7 @@ func (s *Server) findStorageKey(ctx context.Context, c *call, of api.OfApp, in a
 	if in.Keys[0] != '{' {
 		return nil, &memberError{"keys", "must be an object"}
 	}
-	out, err := s.secrets.FindKey(ctx, c.caller, app, in.Keys, in.Name)
+	out, err := s.secrets.FindKey(ctx, c.caller, app, secrets.Question{Keys: in.Keys, Name: in.Name, DefaultKeyID: in.DefaultKeyID})
 	return c.outcome(out, err)
 }
 

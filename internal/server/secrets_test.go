@@ -142,6 +142,15 @@ func TestWhichKeyFits(t *testing.T) {
 			}
 		})
 	}
+	for _, c := range []struct{ first, id string }{{"a", "a"}, {"b", "b"}, {"noted", "noted"}, {"foreign", "b"}, {"none", "b"}} {
+		t.Run("prefers the account's default key "+c.first, func(t *testing.T) {
+			keys := members{"a": describe(second), "b": describe(def), "noted": bare, "foreign": describe(foreign)}
+			got := w.In(t).Do("POST", "/v1/secret-storage/key", notes.Token, members{"keys": keys, "defaultKeyId": c.first})
+			if got.Must(200).Text("keyId") != c.id {
+				t.Errorf("got the id %q, want %q", got.Text("keyId"), c.id)
+			}
+		})
+	}
 	for _, c := range []struct {
 		name   string
 		keys   any

@@ -4,7 +4,7 @@ import {createCryptoCallbacks} from 'walletd-matrix';
 import {need} from '../../lib/run.mjs';
 
 // walletOf gives what walletd-matrix makes, and notes in `calls` what the SDK calls of it.
-export function walletOf(input, say, calls) {
+export function walletOf(input, say, calls, options = {}) {
   const {url, token, limit} = need(input, 'walletd');
   const wallet = createCryptoCallbacks({
     url,
@@ -12,6 +12,7 @@ export function walletOf(input, say, calls) {
     signal: limit && (() => AbortSignal.timeout(limit)),
     onPending: ({id, code, expiresAt}) => say({pending: id, code, expiresAt}),
     onError: (err) => calls.push(`error ${err.code}`),
+    ...options,
   });
   const noted = {};
   for (const [name, call] of Object.entries(wallet)) {

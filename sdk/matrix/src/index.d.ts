@@ -16,6 +16,11 @@ export interface Options extends ConnectionOptions {
   salt?: string;
   /** What a new storage is called, for people; `walletd` without it. */
   name?: string;
+  /**
+   * Which key is the account's default one: `() => client.secretStorage.getDefaultKeyId()`. Asked when a secret has
+   * copies under several keys, of which that one is the newest.
+   */
+  getDefaultKeyId?: () => string | null | undefined | Promise<string | null | undefined>;
   /** How long a key is remembered for the questions that follow, in milliseconds; 60,000 without it, 0 for not at all. */
   cacheFor?: number;
 }

@@ -3,14 +3,12 @@
 import {keyFrom} from './base64.js';
 import {WalletError, reporter} from './error.js';
 import {Memory} from './memory.js';
+import {checkOf, offerOf} from './offer.js';
 import {Walletd} from './walletd.js';
 
 export {WalletError};
 
-// One question holds at most so many descriptions.
-const offerAtMost = 16;
-
-export function createCryptoCallbacks({salt, name, cacheFor = 60_000, onError, ...connection} = {}) {
+export function createCryptoCallbacks({salt, name, cacheFor = 60_000, getDefaultKeyId, onError, ...connection} = {}) {
   const walletd = new Walletd(connection);
   const known = new Memory(cacheFor); // keys by the id that the SDK gave them
   const made = new Memory(cacheFor); // the last key made here, which has no id yet
@@ -59,54 +57,62 @@ export function createCryptoCallbacks({salt, name, cacheFor = 60_000, onError, .
   }
 
   async function getSecretStorageKey({keys}, secret) {
-    const remembered = recall(known, keys);
+    const defaultKeyId = await defaultOf(keys);
+    const remembered = recall(known, keys, defaultKeyId);
     if (remembered) return remembered;
     await Promise.all(noting);
-    const offer = JSON.stringify(Object.entries(keys).sort(([a], [b]) => (a < b ? -1 : 1)));
-    let question = asking.get(offer);
+    const offer = offerOf(keys, defaultKeyId);
+    if (!offer) {
+      report(new WalletError('no_match', 'none of these descriptions is of a key that walletd can have'));
+      return null;
+    }
+    const asked = JSON.stringify(offer);
+    let question = asking.get(asked);
     if (!question) {
-      question = find(keys, secret).finally(() => asking.delete(offer));
-      asking.set(offer, question);
+      question = find(offer, secret).finally(() => asking.delete(asked));
+      asking.set(asked, question);
     }
     const found = await question;
     return found && [found.keyId, Uint8Array.from(found.key)];
   }
 
-  // find asks walletd which of these it has the key of; null if it has none, or gives none.
-  async function find(keys, secret) {
-    const asked = flow;
-    for (const some of chunks(keys)) {
-      let answer;
-      try {
-        answer = await ask('POST', '/v1/secret-storage/key', {keys: some, name: secret});
-      } catch (err) {
-        if (err.code === 'no_match') continue;
-        if (err.code === 'rejected' || err.code === 'denied') return null;
-        throw err;
-      }
-      if (!Object.hasOwn(some, answer.keyId)) throw new WalletError('bad_answer', 'walletd answered with a key that was not asked for');
-      const key = keyFrom(answer.key);
-      if (asked === flow) known.keep(answer.keyId, checkOf(some[answer.keyId]), key);
-      return {keyId: answer.keyId, key};
+  // defaultOf tells which of these is the account's default key, where there is a choice.
+  async function defaultOf(keys) {
+    if (!getDefaultKeyId || Object.keys(keys).length < 2) return undefined;
+    try {
+      const id = await getDefaultKeyId();
+      return typeof id === 'string' && Object.hasOwn(keys, id) ? id : undefined;
+    } catch (err) {
+      report(err);
+      return undefined;
     }
-    return null;
+  }
+
+  // find asks walletd which of these it has the key of; null if it has none, or gives none.
+  async function find({keys, defaultKeyId}, secret) {
+    const asked = flow;
+    let answer;
+    try {
+      answer = await ask('POST', '/v1/secret-storage/key', {keys, name: secret, defaultKeyId});
+    } catch (err) {
+      if (['no_match', 'rejected', 'denied'].includes(err.code)) return null;
+      throw err;
+    }
+    if (!Object.hasOwn(keys, answer.keyId)) throw new WalletError('bad_answer', 'walletd answered with a key that was not asked for');
+    const key = keyFrom(answer.key);
+    if (asked === flow) known.keep(answer.keyId, checkOf(keys[answer.keyId]), key);
+    return {keyId: answer.keyId, key};
   }
 
   return {getSecretStorageKey, cacheSecretStorageKey, createSecretStorageKey, forget};
 }
 
-function recall(known, keys) {
+// recall finds a key that is remembered: the default one's, if it is among those that can be chosen
+// from, for another one can open a copy that is out of date.
+function recall(known, keys, defaultKeyId) {
   for (const [id, info] of Object.entries(keys)) {
-    const key = known.find(id, checkOf(info));
+    const key = (defaultKeyId === undefined || id === defaultKeyId) && known.find(id, checkOf(info));
     if (key) return [id, key];
   }
   return undefined;
-}
-
-// checkOf is what is another when the key of an id is another.
-const checkOf = ({algorithm, iv, mac}) => JSON.stringify([algorithm, iv, mac]);
-
-function* chunks(keys) {
-  const all = Object.entries(keys);
-  for (let i = 0; i < all.length; i += offerAtMost) yield Object.fromEntries(all.slice(i, i + offerAtMost));
 }

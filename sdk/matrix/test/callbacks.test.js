@@ -78,11 +78,69 @@ test('getSecretStorageKey', async (t) => {
     assert.equal(walletd.requests.length, 2);
   });
 
-  await t.test('asks about many descriptions in parts', async (t) => {
-    const walletd = await serve(t, ({body}) => ('k39' in body.keys ? found('k39') : refusal(404, 'no_match')));
-    const keys = Object.fromEntries(Array.from({length: 40}, (_, i) => [`k${i}`, description()]));
-    assert.deepEqual(await createCryptoCallbacks(walletd).getSecretStorageKey({keys}, name), ['k39', key(7)]);
-    assert.deepEqual(walletd.requests.map(({body}) => Object.keys(body.keys).length), [16, 16, 8]);
+  await t.test('asks once about a thousand descriptions, the likely ones first', async (t) => {
+    const walletd = await serve(t, () => refusal(404, 'no_match'));
+    const keys = Object.fromEntries(Array.from({length: 1000}, (_, i) => [`k${i}`, {...description(), name: 'Element'}]));
+    keys.k900 = description();
+    const wallet = createCryptoCallbacks({...walletd, getDefaultKeyId: () => 'k999'});
+    assert.equal(await wallet.getSecretStorageKey({keys}, name), null);
+    const [{body}, ...more] = walletd.requests;
+    assert.deepEqual(more, []);
+    assert.deepEqual(Object.keys(body.keys).slice(0, 3), ['k999', 'k900', 'k0']);
+    assert.equal(Object.keys(body.keys).length, 16);
+  });
+
+  await t.test('is not spoiled by descriptions that cannot be read', async (t) => {
+    const walletd = await serve(t, () => found('a'));
+    const keys = {
+      big: {...description(), name: 'n'.repeat(100_000), more: 'm'.repeat(100_000)},
+      none: null, number: 7, removed: {}, other: {algorithm: 'org.example'}, wrong: {...description(), mac: 7}, long: {...description(), iv: 'A'.repeat(256)},
+      ['x'.repeat(256)]: description(), '': description(),
+      a: description(),
+    };
+    assert.deepEqual(await createCryptoCallbacks(walletd).getSecretStorageKey({keys}, name), ['a', key(7)]);
+    const {name: left, ...big} = description();
+    assert.deepEqual(walletd.requests[0].body.keys, {a: description(), big});
+  });
+
+  await t.test('asks nobody if there is none that can be read', async (t) => {
+    const walletd = await serve(t, () => found('a'));
+    const errors = [];
+    const wallet = createCryptoCallbacks({...walletd, onError: (err) => errors.push(err.code)});
+    assert.equal(await wallet.getSecretStorageKey({keys: {a: {}}}, name), null);
+    assert.deepEqual([walletd.requests, errors], [[], ['no_match']]);
+  });
+});
+
+test('getDefaultKeyId', async (t) => {
+  const keys = {old: description('o'), current: description('c')};
+  for (const [what, getDefaultKeyId, sent] of [
+    ['a value', () => 'current', 'current'],
+    ['a promise', async () => 'current', 'current'],
+    ['nothing', () => null, undefined],
+    ['a key that is not offered', () => 'another', undefined],
+    ['what every object has', () => 'toString', undefined],
+    ['an error', () => { throw new Error('no server'); }, undefined],
+    ['a promise that fails', async () => { throw new Error('no server'); }, undefined],
+  ]) {
+    await t.test(`may give ${what}`, async (t) => {
+      const walletd = await serve(t, () => found('current'));
+      await createCryptoCallbacks({...walletd, getDefaultKeyId}).getSecretStorageKey({keys}, name);
+      assert.equal(walletd.requests[0].body.defaultKeyId, sent);
+    });
+  }
+
+  await t.test('is not asked where there is no choice', async (t) => {
+    const wallet = createCryptoCallbacks({...(await serve(t, () => found('a'))), getDefaultKeyId: () => assert.fail()});
+    await wallet.getSecretStorageKey({keys: {a: description()}}, name);
+  });
+
+  await t.test('goes before a key that is remembered', async (t) => {
+    const walletd = await serve(t, ({body}) => ('current' in body.keys ? found('current', 2) : found('old', 1)));
+    const wallet = createCryptoCallbacks({...walletd, getDefaultKeyId: () => 'current'});
+    assert.deepEqual(await wallet.getSecretStorageKey({keys: {old: keys.old}}, name), ['old', key(1)]);
+    for (let i = 0; i < 2; i++) assert.deepEqual(await wallet.getSecretStorageKey({keys}, name), ['current', key(2)]);
+    assert.equal(walletd.requests.length, 2);
   });
 });
 
