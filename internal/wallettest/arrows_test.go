@@ -26,7 +26,7 @@ type listed struct {
 // leaves nothing. Who is not named here may import nothing.
 var arrows = map[string][]string{
 	"cmd/walletd":            {"api", "api/client", "internal/secret", "internal/blocklet", "internal/secretstorage", "internal/server", "internal/events", "internal/connect", "internal/backup", "internal/claims", "internal/secrets", "internal/consent", "internal/approvals", "internal/wallets", "internal/auth", "internal/ledger", "internal/policy", "internal/keystore", "internal/derive", "internal/did", "internal/show", "internal/store"},
-	"internal/server":        {"api", "internal/events", "internal/connect", "internal/backup", "internal/secrets", "internal/consent", "internal/approvals", "internal/wallets", "internal/auth", "internal/ledger", "internal/policy", "internal/keystore", "internal/did", "internal/store", "internal/strictjson"},
+	"internal/server":        {"api", "internal/dpop", "internal/events", "internal/connect", "internal/backup", "internal/secrets", "internal/consent", "internal/approvals", "internal/wallets", "internal/auth", "internal/ledger", "internal/policy", "internal/keystore", "internal/did", "internal/store", "internal/strictjson"},
 	"internal/connect":       {"internal/consent", "internal/approvals", "internal/wallets", "internal/auth", "internal/ledger", "internal/show", "internal/keystore", "internal/delegation", "internal/did", "internal/store"},
 	"internal/backup":        {"internal/secret", "internal/secrets", "internal/consent", "internal/approvals", "internal/wallets", "internal/auth", "internal/ledger", "internal/policy", "internal/keystore", "internal/derive", "internal/did", "internal/secretstorage", "internal/store"},
 	"internal/claims":        {"internal/consent", "internal/approvals", "internal/wallets", "internal/auth", "internal/policy", "internal/show", "internal/keystore", "internal/delegation", "internal/did", "internal/store"},
@@ -34,7 +34,7 @@ var arrows = map[string][]string{
 	"internal/consent":       {"internal/approvals", "internal/wallets", "internal/auth", "internal/ledger", "internal/policy", "internal/show", "internal/keystore", "internal/delegation", "internal/did", "internal/store"},
 	"internal/approvals":     {"internal/wallets", "internal/auth", "internal/ledger", "internal/policy", "internal/show", "internal/delegation", "internal/did", "internal/store"},
 	"internal/wallets":       {"internal/auth", "internal/ledger", "internal/policy", "internal/show", "internal/keystore", "internal/derive", "internal/did", "internal/store"},
-	"internal/auth":          {"internal/ledger", "internal/show", "internal/keystore", "internal/delegation", "internal/did", "internal/store"},
+	"internal/auth":          {"internal/ledger", "internal/dpop", "internal/show", "internal/keystore", "internal/delegation", "internal/did", "internal/store"},
 	"internal/ledger":        {"internal/keystore", "internal/policy", "internal/did", "internal/store"},
 	"internal/policy":        {"internal/did"},
 	"internal/show":          {},
@@ -42,6 +42,7 @@ var arrows = map[string][]string{
 	"internal/blocklet":      {"internal/pkcs7", "internal/secret"},
 	"internal/derive":        {"internal/did", "internal/secret"},
 	"internal/delegation":    {"internal/did"},
+	"internal/dpop":          {"internal/strictjson"},
 	"internal/did":           {"internal/pkcs7", "internal/secret", "internal/strictjson"},
 	"internal/secretstorage": {"internal/did", "internal/pkcs7", "internal/secret", "internal/strictjson"},
 	"internal/pkcs7":         {},
