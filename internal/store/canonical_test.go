@@ -30,6 +30,7 @@ var canonicalGolden = []struct {
 		Hash: []byte("hash"), Created: 1, Expires: 2, Revoked: 3, LastUsed: 4, MAC: []byte("mac")}},
 	{"tokens zero", Token{}},
 	{"tokens edge", Token{ID: "a", Role: "bc", Hash: bytes.Repeat([]byte{0xff}, 32), Expires: -1}},
+	{"tokens bound", Token{ID: "t1", Role: RoleApp, Wallet: "z1wallet", App: "z1app", Origins: "https://a.example", Created: 1, Expires: 2, Thumbprint: "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}},
 	{"apps full", App{Wallet: "z1wallet", App: "z1app", State: Approved, Sealed: []byte("content"), Created: 1, MAC: []byte("mac")}},
 	{"apps zero", App{}},
 	{"apps edge", App{App: "z1app", State: Revoked, Sealed: []byte{}, Created: -1}},

@@ -27,16 +27,25 @@ type column struct {
 	name      string
 	field     any // *string, *int64, *[]byte or *bool: plain and authentic take no other
 	authentic bool
+	added     bool // by a migration, so that rows from before have it empty
 }
 
 // columnType is what a column can hold: text, bigint, bytea and boolean.
 type columnType interface{ string | int64 | []byte | bool }
 
 // authentic is a column that the row's MAC covers.
-func authentic[T columnType](name string, field *T) column { return column{name, field, true} }
+func authentic[T columnType](name string, field *T) column {
+	return column{name: name, field: field, authentic: true}
+}
+
+// added is an authentic column that a migration added. The MAC covers it, after its name, where it is not empty, so that
+// rows from before keep theirs.
+func added(name string, field *string) column {
+	return column{name: name, field: field, authentic: true, added: true}
+}
 
 // plain is a column that no MAC covers: the MAC itself, and what changes without a key.
-func plain[T columnType](name string, field *T) column { return column{name, field, false} }
+func plain[T columnType](name string, field *T) column { return column{name: name, field: field} }
 
 // table is a row type's description of itself.
 type table interface {
@@ -47,7 +56,7 @@ type table interface {
 // tables are the columns of all tables, by the name that the .sql files use.
 var tables = describe(
 	&Keystore{}, &Slot{}, &Wallet{}, &Account{}, &Policy{}, &Token{}, &App{}, &Approval{}, &Grant{}, &Delegation{}, &Profile{},
-	&Credential{}, &Session{}, &SecretKey{}, &Secret{}, &Record{}, &End{}, &Head{}, &Restored{}, &Nonce{}, &Request{},
+	&Credential{}, &Session{}, &SecretKey{}, &Secret{}, &Record{}, &End{}, &Head{}, &Restored{}, &Nonce{}, &Request{}, &Pairing{},
 )
 
 func describe(rows ...table) map[string][]column {
@@ -134,13 +143,20 @@ const canonicalVersion = 1
 
 // canonical gives the exact bytes that a row's MAC covers: the table's name and the format's
 // version, then every authentic column in its order, each preceded by its length (8 bytes, big
-// endian). Integers are 8 bytes big endian, booleans one byte. No two rows give the same bytes.
+// endian); then, of the added columns, those that are not empty, each after its
+// name. Integers are 8 bytes big endian, booleans one byte. No two rows give the same bytes.
 func canonical(t table) []byte {
 	b := make([]byte, 0, 512)
 	b = appendText(b, t.Table())
 	b = appendNumber(b, canonicalVersion)
 	for _, c := range t.columns() {
 		if !c.authentic {
+			continue
+		}
+		if c.added {
+			if v := *c.field.(*string); v != "" {
+				b = appendText(appendText(b, c.name), v)
+			}
 			continue
 		}
 		switch v := c.field.(type) {

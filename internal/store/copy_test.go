@@ -30,7 +30,13 @@ func withEveryTable(t *testing.T, url string) *Store {
 	script(t, s, strings.Join(append(drop, "drop table walletd_schema"), "; "))
 	script(t, s, string(first))
 	s.Close()
-	return mustOpen(t, url, Options{})
+	s = mustOpen(t, url, Options{})
+	for _, later := range []string{ // tables that came after the first schema
+		"insert into pairings values ('p1', 'ABCDEFGH', 'https://client.example', 'Client', 'thumbprint', '192.0.2.1', 1, 301, 0)",
+	} {
+		script(t, s, later)
+	}
+	return s
 }
 
 func TestCopyCopiesEveryTable(t *testing.T) {

@@ -13,7 +13,7 @@ const (
 	RoleApp      = "app"
 )
 
-// Token is a bearer credential.
+// Token is a credential: of its bearer, or of who can sign with the key that it is bound to.
 type Token struct {
 	ID       string
 	Role     string // RoleOperator, RoleOwner or RoleApp
@@ -21,12 +21,14 @@ type Token struct {
 	App      string // "" unless RoleApp
 	Name     string
 	Origins  string // of the pages that may use it in a browser, with blanks between
-	Hash     []byte // 32 bytes
+	Hash     []byte // 32 bytes; none of a token that is bound to a key
 	Created  int64
 	Expires  int64  // 0: never
 	Revoked  int64  // 0: not revoked
 	LastUsed int64  // written lazily
 	MAC      []byte // empty for an operator
+
+	Thumbprint string // of the key that it is bound to (RFC 7638); "" for a bearer's
 }
 
 func (t *Token) columns() []column {
@@ -43,6 +45,7 @@ func (t *Token) columns() []column {
 		authentic("revoked", &t.Revoked),
 		plain("last_used", &t.LastUsed),
 		plain("mac", &t.MAC),
+		added("thumbprint", &t.Thumbprint),
 	}
 }
 
