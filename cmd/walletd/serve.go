@@ -48,6 +48,7 @@ func (cmd *serveCmd) Run(ctx context.Context, con *console, undone hardening) er
 	for _, err := range undone {
 		log.Warn().Err(err).Msg("keys in memory are less protected than they should be")
 	}
+	useProcessors()
 	limitMemory(log, memlimit.FromCgroup)
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)

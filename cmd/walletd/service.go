@@ -125,12 +125,18 @@ const (
 )
 
 // emptyAtLocks removes from memory what a lock leaves there: copies of keys that libraries made, and
-// what the buffers of connections held, as tokens and keys given.
+// what the buffers of connections held, as tokens and keys given. Between locks it counts the processors, which
+// secret.Sweep uses one of.
 func (s *service) emptyAtLocks(ctx context.Context) {
+	count := time.NewTicker(followEvery)
+	defer count.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-count.C:
+			useProcessors()
+			continue
 		case <-s.keystore.Locked():
 		}
 		locked := time.Now()

@@ -1,7 +1,6 @@
 package secret
 
 import (
-	"os"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
@@ -50,13 +49,7 @@ func Sweep() {
 // places of its own, which what runs on another does not get.
 func onOneProcessor() (undo func()) {
 	before := runtime.GOMAXPROCS(1)
-	return func() {
-		if os.Getenv("GOMAXPROCS") == "" {
-			runtime.SetDefaultGOMAXPROCS() // which goes on to follow the control group's limit
-		} else {
-			runtime.GOMAXPROCS(before)
-		}
-	}
+	return func() { runtime.GOMAXPROCS(before) }
 }
 
 // cover makes n objects of a size, of those that hold pointers and of those that hold none, which have
