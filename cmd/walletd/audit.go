@@ -159,7 +159,7 @@ func (con *console) printVerification(v verification) {
 
 // offline checks a file without a key and without the service.
 func (cmd *auditVerifyCmd) offline() (v verification, err error) {
-	file, err := os.Open(cmd.File)
+	file, err := openSeekable(cmd.File)
 	if err != nil {
 		return v, err
 	}
@@ -190,6 +190,28 @@ func (cmd *auditVerifyCmd) offline() (v verification, err error) {
 		}}
 	}
 	return v, nil
+}
+
+// openSeekable opens a file that is read more than once. What a pipe gives is first copied to a file without a name.
+func openSeekable(path string) (*os.File, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
+		return file, nil
+	}
+	defer file.Close()
+	kept, err := os.CreateTemp("", "walletd-*")
+	if err != nil {
+		return nil, err
+	}
+	os.Remove(kept.Name())
+	if _, err := io.Copy(kept, file); err != nil {
+		kept.Close()
+		return nil, fmt.Errorf("reading %s: %w", path, err)
+	}
+	return kept, nil
 }
 
 // chainOf reads the name of the chain from the first line of an export, and goes back to it.

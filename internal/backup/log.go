@@ -3,6 +3,7 @@ package backup
 import (
 	"context"
 	"encoding/json"
+	"iter"
 
 	"walletd/internal/auth"
 	"walletd/internal/ledger"
@@ -43,14 +44,11 @@ func (k *fileLog) rows(chain string) []store.Record {
 
 // check verifies the audit log. The error is ErrInvalid.
 func (k *fileLog) check(chain string) error {
-	v := ledger.NewVerifier(chain)
-	for _, h := range k.Heads {
-		v.AddHead(h)
+	v, err := ledger.Verifier{Chain: chain}.Verify(each(k.rows(chain)), each(k.Heads))
+	if err != nil {
+		return err
 	}
-	for _, r := range k.rows(chain) {
-		v.Add(r)
-	}
-	if bad := v.Result().Bad; bad != nil {
+	if bad := v.Bad; bad != nil {
 		return invalid("entry %d of its audit log does not match: %s; walletd audit verify says more, and a backup can leave out the audit log", bad.Seq, bad.Why)
 	}
 	return nil
@@ -73,13 +71,25 @@ func (bk *Backups) logUpTo(ctx context.Context, c *auth.Caller, last int64) (*fi
 	if err != nil {
 		return nil, err
 	}
-	err = bk.ledger.EachHead(ctx, c.WalletID, func(h store.Head) error {
+	for h, err := range bk.ledger.Heads(ctx, c.WalletID) {
+		if err != nil {
+			return nil, err
+		}
 		if h.Seq <= last {
 			k.Heads = append(k.Heads, h)
 		}
-		return nil
-	})
-	return k, err
+	}
+	return k, nil
+}
+
+func each[T any](all []T) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for _, one := range all {
+			if !yield(one, nil) {
+				return
+			}
+		}
+	}
 }
 
 // oldChain returns the entries, heads and sealed contents that the store inserts for a restored wallet.

@@ -295,7 +295,7 @@ func TestTheAuditLogIsAChain(t *testing.T) {
 		if err := f.Wallets.ExportAuditLog(t.Context(), f.As(f.Owner), &export); err != nil {
 			t.Fatal(err)
 		}
-		if offline, err = ledger.VerifyExport(&export, nil); err != nil {
+		if offline, err = ledger.VerifyExport(bytes.NewReader(export.Bytes()), nil); err != nil {
 			t.Fatal(err)
 		}
 		return live, offline

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"time"
 
 	"walletd/internal/keystore"
@@ -59,49 +60,54 @@ func ChainOf(w *Wallet) string {
 // does not open.
 func (l *Ledger) EachEntry(ctx context.Context, w *Wallet, f func(r store.Record, content []byte) error) error {
 	contents := l.contents(w)
-	return l.walk(ctx, ChainOf(w), func(r store.Record) error {
+	for r, err := range l.records(ctx, ChainOf(w)) {
+		if err != nil {
+			return err
+		}
 		content, err := contents.open(ctx, r)
 		if err != nil {
 			return err
 		}
-		return f(r, content)
-	})
-}
-
-// walk calls f for each entry of a chain in order.
-func (l *Ledger) walk(ctx context.Context, chain string, f func(store.Record) error) error {
-	for after := int64(0); ; {
-		rows, err := l.store.Records(ctx, chain, after, pageSize)
-		if err != nil {
-			return fmt.Errorf("reading the audit log: %w", err)
-		}
-		for _, r := range rows {
-			if err := f(r); err != nil {
-				return err
-			}
-			after = r.Seq
-		}
-		if len(rows) < pageSize {
-			return nil
+		if err := f(r, content); err != nil {
+			return err
 		}
 	}
+	return nil
 }
 
-// EachHead calls f for each signed head of a chain, in order.
-func (l *Ledger) EachHead(ctx context.Context, chain string, f func(store.Head) error) error {
-	for after := int64(0); ; {
-		heads, err := l.store.Heads(ctx, chain, after, pageSize)
-		if err != nil {
-			return fmt.Errorf("reading the heads: %w", err)
-		}
-		for _, h := range heads {
-			if err := f(h); err != nil {
-				return err
+// records yields the entries of a chain, in order and from the first. An error is the last element.
+func (l *Ledger) records(ctx context.Context, chain string) iter.Seq2[store.Record, error] {
+	return inPages("audit log", func(after int64) ([]store.Record, error) {
+		return l.store.Records(ctx, chain, after, pageSize)
+	}, func(r store.Record) int64 { return r.Seq })
+}
+
+// Heads yields the signed heads of a chain, in the order of their entries. An error is the last element.
+func (l *Ledger) Heads(ctx context.Context, chain string) iter.Seq2[store.Head, error] {
+	return inPages("heads", func(after int64) ([]store.Head, error) {
+		return l.store.Heads(ctx, chain, after, pageSize)
+	}, func(h store.Head) int64 { return h.Seq })
+}
+
+// inPages yields the rows of all pages, each of which begins after a sequence number.
+func inPages[R any](what string, page func(after int64) ([]R, error), seq func(R) int64) iter.Seq2[R, error] {
+	return func(yield func(R, error) bool) {
+		for after := int64(0); ; {
+			rows, err := page(after)
+			if err != nil {
+				var none R
+				yield(none, fmt.Errorf("reading the %s: %w", what, err))
+				return
 			}
-			after = h.Seq
-		}
-		if len(heads) < pageSize {
-			return nil
+			for _, r := range rows {
+				if !yield(r, nil) {
+					return
+				}
+				after = seq(r)
+			}
+			if len(rows) < pageSize {
+				return
+			}
 		}
 	}
 }

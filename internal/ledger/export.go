@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
+	"math"
 
 	"walletd/internal/store"
 )
@@ -60,15 +62,23 @@ func (h *hexBytes) UnmarshalText(text []byte) (err error) {
 func (l *Ledger) Export(ctx context.Context, wallet *Wallet, w io.Writer) error {
 	chain := ChainOf(wallet)
 	e := json.NewEncoder(w)
-	err := l.walk(ctx, chain, func(r store.Record) error {
-		return e.Encode(exported{Record: &exportedRecord{r.Chain, r.Seq, r.ID, r.Time, r.Kind, r.Sealed, r.Prev, r.Hash}})
-	})
-	if err != nil {
-		return err
+	for r, err := range l.records(ctx, chain) {
+		if err != nil {
+			return err
+		}
+		if err := e.Encode(exported{Record: &exportedRecord{r.Chain, r.Seq, r.ID, r.Time, r.Kind, r.Sealed, r.Prev, r.Hash}}); err != nil {
+			return err
+		}
 	}
-	return l.EachHead(ctx, chain, func(h store.Head) error {
-		return e.Encode(exported{Head: &exportedHead{h.Chain, h.Seq, h.Hash, h.Time, h.PublicKey, h.Signature}})
-	})
+	for h, err := range l.Heads(ctx, chain) {
+		if err != nil {
+			return err
+		}
+		if err := e.Encode(exported{Head: &exportedHead{h.Chain, h.Seq, h.Hash, h.Time, h.PublicKey, h.Signature}}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // readExported parses one line. It accepts a line only if Export would write exactly the same bytes.
@@ -92,46 +102,109 @@ func (h *exportedHead) row() store.Head {
 var ErrExport = errors.New("this is not an exported audit log")
 
 // VerifyExport verifies an exported audit log without keys. head, if not nil, is a head from another source,
-// such as the service's log, that the audit log must contain.
-func VerifyExport(r io.Reader, head *store.Head) (Verification, error) {
-	var lines []exported
-	s := bufio.NewScanner(r)
-	s.Buffer(nil, maxExportLine)
-	for n := 1; s.Scan(); n++ {
-		line, ok := readExported(s.Bytes())
-		if !ok {
-			return Verification{}, fmt.Errorf("%w: line %d is neither an entry nor a head", ErrExport, n)
-		}
-		lines = append(lines, line)
-	}
-	if err := s.Err(); err != nil {
-		return Verification{}, fmt.Errorf("reading the exported audit log: %w", err)
-	}
+// such as the service's log, that the audit log must contain. It reads the file twice at the same time, because
+// the heads are behind the entries, and holds one line of each in memory.
+func VerifyExport(r io.ReaderAt, head *store.Head) (Verification, error) {
 	chain := ""
 	if head != nil {
 		chain = head.Chain
-	} else if len(lines) > 0 && lines[0].Record != nil {
-		chain = lines[0].Record.Chain
+	} else {
+		for line, err := range exportedLines(r) {
+			if err == nil && line.is(recordMark) {
+				if e, ok := readExported(line.text); ok {
+					chain = e.Record.Chain
+				}
+			}
+			break
+		}
 	}
-	v := NewVerifier(chain)
+	v := Verifier{Chain: chain, Known: head}
 	if head != nil {
 		v.Key = head.PublicKey
-		v.AddHead(*head)
 	}
-	for _, line := range lines {
-		if line.Head == nil {
-			continue
+	return v.Verify(exportedRecords(r), exportedHeads(r))
+}
+
+// How the two kinds of lines begin.
+const (
+	recordMark = `{"record":`
+	headMark   = `{"head":`
+)
+
+// exportedLine is one line of an exported audit log. The text is valid until the next one is read.
+type exportedLine struct {
+	number int
+	text   []byte
+}
+
+func (l exportedLine) is(mark string) bool { return bytes.HasPrefix(l.text, []byte(mark)) }
+
+func (l exportedLine) refuse() error {
+	return fmt.Errorf("%w: line %d is neither an entry nor a head, or is out of order", ErrExport, l.number)
+}
+
+// exportedLines yields the lines of a file from its beginning. An error is the last element.
+func exportedLines(r io.ReaderAt) iter.Seq2[exportedLine, error] {
+	return func(yield func(exportedLine, error) bool) {
+		s := bufio.NewScanner(io.NewSectionReader(r, 0, math.MaxInt64))
+		s.Buffer(nil, maxExportLine)
+		for n := 1; s.Scan(); n++ {
+			if !yield(exportedLine{n, s.Bytes()}, nil) {
+				return
+			}
 		}
-		h := line.Head.row()
-		if earlier, twice := v.heads[h.Seq]; twice && !bytes.Equal(earlier.Hash, h.Hash) {
-			v.reportBad(h.Seq, "two heads of this entry differ")
+		if err := s.Err(); err != nil {
+			yield(exportedLine{}, fmt.Errorf("reading the exported audit log: %w", err))
 		}
-		v.AddHead(h)
 	}
-	for _, line := range lines {
-		if line.Record != nil {
-			v.Add(line.Record.row())
+}
+
+// exportedRecords yields the entries, which are before the first head.
+func exportedRecords(r io.ReaderAt) iter.Seq2[store.Record, error] {
+	return func(yield func(store.Record, error) bool) {
+		for line, err := range exportedLines(r) {
+			if err == nil && line.is(headMark) {
+				return
+			}
+			e, ok := readExported(line.text)
+			switch {
+			case err != nil:
+			case !ok:
+				err = line.refuse()
+			default:
+				if !yield(e.Record.row(), nil) {
+					return
+				}
+				continue
+			}
+			yield(store.Record{}, err)
+			return
 		}
 	}
-	return v.Result(), nil
+}
+
+// exportedHeads yields the heads, which are behind the last entry.
+func exportedHeads(r io.ReaderAt) iter.Seq2[store.Head, error] {
+	return func(yield func(store.Head, error) bool) {
+		begun := false
+		for line, err := range exportedLines(r) {
+			if err == nil && !begun && !line.is(headMark) {
+				continue // of exportedRecords
+			}
+			begun = true
+			e, ok := readExported(line.text)
+			switch {
+			case err != nil:
+			case !ok || e.Head == nil:
+				err = line.refuse()
+			default:
+				if !yield(e.Head.row(), nil) {
+					return
+				}
+				continue
+			}
+			yield(store.Head{}, err)
+			return
+		}
+	}
 }

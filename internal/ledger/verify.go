@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 
 	"walletd/internal/keystore"
 	"walletd/internal/store"
@@ -26,22 +27,15 @@ type BadEntry struct {
 
 // Verify verifies the wallet's audit log, or the service's if w is nil, from its first entry, and that every
 // signed head matches it. The result says what it cannot tell: whether entries after the last head were cut
-// off.
+// off. It holds a page of entries and a page of heads in memory, however long the audit log is.
 func (l *Ledger) Verify(ctx context.Context, w *Wallet) (Verification, error) {
 	chain := ChainOf(w)
 	key, err := l.headKey(w)
 	if err != nil {
 		return Verification{}, err
 	}
-	v := NewVerifier(chain)
-	v.Key, v.Own = key, key != nil
-	if err := l.EachHead(ctx, chain, func(h store.Head) error { v.AddHead(h); return nil }); err != nil {
-		return Verification{}, err
-	}
-	if err := l.walk(ctx, chain, func(r store.Record) error { v.Add(r); return nil }); err != nil {
-		return Verification{}, err
-	}
-	return v.Result(), nil
+	v := Verifier{Chain: chain, Key: key, Own: key != nil}
+	return v.Verify(l.records(ctx, chain), l.Heads(ctx, chain))
 }
 
 // headKey returns the public key of a chain's heads; nil for the service's chain while the keystore is locked.
@@ -56,32 +50,108 @@ func (l *Ledger) headKey(w *Wallet) ([]byte, error) {
 	return pk, err
 }
 
-// Verifier verifies a chain and its heads as they are read: first all heads, then the entries in order. It needs
-// no secret. With the public key of the chain's heads it also verifies that this keystore signed the heads.
+// Verifier verifies a chain and its heads as they are read, in memory that does not grow with them. It needs no
+// secret. With the public key of the chain's heads it also verifies that this keystore signed the heads.
 //
 // A wallet that is restored, from its words or from a backup, continues its audit log under a new key. So an
 // audit log has parts, each signed with one key; the hashes tie the parts together.
 type Verifier struct {
-	Key []byte // a key that heads must be signed with; nil accepts any one key for each part
-	Own bool   // Key is the key of the newest part
-
-	checker store.Checker
-	heads   map[int64]store.Head // heads whose entry was not read yet
-	matched []matchedHead
-	part    int
-	entries int64
-	bad     *BadEntry
+	Chain string
+	Key   []byte      // a key that heads must be signed with; nil accepts any one key for each part
+	Own   bool        // Key is the key of the newest part
+	Known *store.Head // a head from another source that the audit log must contain, or nil
 }
 
-// matchedHead is a head that matches its entry, and the part of the audit log that it is in.
-type matchedHead struct {
-	part int
-	head store.Head
+// Verify verifies the entries of a chain, in order and from the first, and its heads, in the order of their
+// entries. An error is one that a sequence yielded; what does not match is in the result.
+func (v Verifier) Verify(entries iter.Seq2[store.Record, error], heads iter.Seq2[store.Head, error]) (Verification, error) {
+	run := verifying{Verifier: v, checker: store.Checker{Chain: v.Chain}, firstSigned: -1}
+	next, stop := iter.Pull2(withKnown(v.Known, heads))
+	defer stop()
+	h, err, more := next()
+	for r, entryErr := range entries {
+		if entryErr != nil {
+			return Verification{}, entryErr
+		}
+		run.expected = run.expected[:0]
+		for ; more && err == nil && h.Seq <= run.checker.Seq+1; h, err, more = next() {
+			run.addHead(h)
+		}
+		if err != nil {
+			return Verification{}, err
+		}
+		run.add(r)
+	}
+	for ; more && err == nil; h, err, more = next() {
+		run.addUnmatched(h)
+	}
+	if err != nil {
+		return Verification{}, err
+	}
+	return run.result(), nil
 }
 
-// NewVerifier returns a verifier of the chain with that name.
-func NewVerifier(chain string) *Verifier {
-	return &Verifier{checker: store.Checker{Chain: chain}, heads: map[int64]store.Head{}}
+// withKnown yields a known head, if there is one, before the first head of the same entry or a later one.
+func withKnown(known *store.Head, heads iter.Seq2[store.Head, error]) iter.Seq2[store.Head, error] {
+	if known == nil {
+		return heads
+	}
+	return func(yield func(store.Head, error) bool) {
+		given := false
+		for h, err := range heads {
+			if !given && err == nil && h.Seq >= known.Seq {
+				if given = true; !yield(*known, nil) {
+					return
+				}
+			}
+			if !yield(h, err) {
+				return
+			}
+		}
+		if !given {
+			yield(*known, nil)
+		}
+	}
+}
+
+// verifying is the state of a verification.
+type verifying struct {
+	Verifier
+	checker  store.Checker
+	expected []store.Head // at most one: of the next entry, and validly signed
+	newest   int64        // the entry of the last head that was read
+	entries  int64
+	bad      *BadEntry
+
+	part        int // the part of the audit log that the last entry is in
+	signed      signedPart
+	byKey       bool  // a part that ended has a head signed with Key
+	firstSigned int   // the first part with a head that fits; -1 if none has
+	fit         tally // of the parts that ended
+}
+
+// signedPart holds what is known of the heads of one part. Which key the part is signed with is only known at its
+// end: Key, if it signed any of them, or else the key of the first.
+type signedPart struct {
+	key            []byte // of the first head
+	byFirst, byKey tally  // if the part is signed with key, and with Key
+}
+
+// tally counts the heads of a part that are signed with one key.
+type tally struct {
+	heads   int64
+	last    *store.Head
+	foreign int64 // the first entry with a head that another key signed; 0 if there is none
+}
+
+func (t *tally) add(h store.Head, key []byte) {
+	switch {
+	case bytes.Equal(h.PublicKey, key):
+		t.heads++
+		t.last = &h
+	case t.foreign == 0:
+		t.foreign = h.Seq
+	}
 }
 
 // beginsPart reports whether a part of a wallet's audit log begins with the entry.
@@ -90,21 +160,49 @@ func beginsPart(r store.Record) bool {
 	return known && k.is(begins) && r.Chain != store.ServiceChain
 }
 
-// AddHead adds a head. A head without a valid signature is reported as bad.
-func (v *Verifier) AddHead(h store.Head) {
-	if h.Chain != v.checker.Chain || !keystore.VerifyHead(h) {
+const foreignHead = "the head at this entry is not signed by this keystore"
+
+// accepts reports a head that is not in order, or has no valid signature, as bad.
+func (v *verifying) accepts(h store.Head) bool {
+	ordered := h.Seq >= v.newest
+	v.newest = max(v.newest, h.Seq)
+	switch {
+	case h.Chain != v.Chain || !keystore.VerifyHead(h):
 		v.reportBad(h.Seq, foreignHead)
+	case !ordered:
+		v.reportBad(h.Seq, "the head of this entry is out of order")
+	default:
+		return true
+	}
+	return false
+}
+
+// addHead adds a head of the next entry. Of two that say the same, the first counts.
+func (v *verifying) addHead(h store.Head) {
+	if !v.accepts(h) {
 		return
 	}
-	if _, noted := v.heads[h.Seq]; !noted {
-		v.heads[h.Seq] = h
+	switch {
+	case len(v.expected) == 0:
+		v.expected = append(v.expected, h)
+	case !bytes.Equal(v.expected[0].Hash, h.Hash):
+		v.reportBad(h.Seq, "two heads of this entry differ")
 	}
 }
 
-const foreignHead = "the head at this entry is not signed by this keystore"
+// addUnmatched adds a head whose entry did not come.
+func (v *verifying) addUnmatched(h store.Head) {
+	switch {
+	case !v.accepts(h):
+	case v.Own && !bytes.Equal(h.PublicKey, v.Key):
+		v.reportBad(h.Seq, foreignHead)
+	default:
+		v.reportBad(v.checker.Seq+1, fmt.Sprintf("entries are missing: entry %d was signed once", h.Seq))
+	}
+}
 
-// Add verifies the next entry.
-func (v *Verifier) Add(r store.Record) {
+// add verifies the next entry.
+func (v *verifying) add(r store.Record) {
 	v.entries++
 	if v.bad != nil && v.bad.Seq <= v.checker.Seq {
 		return
@@ -114,71 +212,58 @@ func (v *Verifier) Add(r store.Record) {
 		return
 	}
 	if beginsPart(r) {
+		v.endPart(false)
 		v.part++
 	}
-	h, signed := v.heads[r.Seq]
-	if !signed {
-		return
+	for _, h := range v.expected {
+		if h.Seq != r.Seq {
+			continue
+		}
+		if !bytes.Equal(h.Hash, r.Hash) {
+			v.reportBad(r.Seq, "the entry is not the one whose hash was signed")
+			return
+		}
+		if v.signed.key == nil {
+			v.signed.key = h.PublicKey
+		}
+		v.signed.byFirst.add(h, v.signed.key)
+		v.signed.byKey.add(h, v.Key)
 	}
-	if !bytes.Equal(h.Hash, r.Hash) {
-		v.reportBad(r.Seq, "the entry is not the one whose hash was signed")
-		return
-	}
-	v.matched = append(v.matched, matchedHead{v.part, h})
-	delete(v.heads, r.Seq)
 }
 
 // reportBad sets the first entry that does not match.
-func (v *Verifier) reportBad(seq int64, why string) {
+func (v *verifying) reportBad(seq int64, why string) {
 	if v.bad == nil || seq < v.bad.Seq {
 		v.bad = &BadEntry{Seq: seq, Why: why}
 	}
 }
 
-// matchingHeads returns the heads that are signed with the key of their part: Key for the part that is known to
-// have it, or else the key of the part's first head.
-func (v *Verifier) matchingHeads() []matchedHead {
-	keys := map[int][]byte{}
-	if v.Own {
-		keys[v.part] = v.Key
+// endPart counts the heads of a part that are signed with its key: Key for the part that is known to have it, or
+// else the key of the part's first head. newest says that it is the last part.
+func (v *verifying) endPart(newest bool) {
+	p := v.signed
+	v.signed = signedPart{}
+	t := p.byFirst
+	if v.Key != nil && (p.byKey.heads > 0 || newest && (v.Own || !v.byKey)) {
+		t = p.byKey
 	}
-	for _, m := range v.matched {
-		if v.Key != nil && bytes.Equal(m.head.PublicKey, v.Key) {
-			keys[m.part] = v.Key
-		}
+	v.byKey = v.byKey || p.byKey.heads > 0
+	if t.foreign != 0 {
+		v.reportBad(t.foreign, foreignHead)
 	}
-	if v.Key != nil && len(keys) == 0 {
-		keys[v.part] = v.Key
+	if t.heads == 0 {
+		return
 	}
-	var fit []matchedHead
-	for _, m := range v.matched {
-		if keys[m.part] == nil {
-			keys[m.part] = m.head.PublicKey
-		}
-		if !bytes.Equal(keys[m.part], m.head.PublicKey) {
-			v.reportBad(m.head.Seq, foreignHead)
-			continue
-		}
-		fit = append(fit, m)
+	v.fit.heads += t.heads
+	v.fit.last = t.last
+	if v.firstSigned < 0 {
+		v.firstSigned = v.part
 	}
-	return fit
 }
 
-// Result returns the result; call it after the last entry.
-func (v *Verifier) Result() Verification {
-	for seq, h := range v.heads {
-		switch {
-		case seq > v.checker.Seq && v.Own && !bytes.Equal(h.PublicKey, v.Key):
-			v.reportBad(seq, foreignHead)
-		case seq > v.checker.Seq:
-			v.reportBad(v.checker.Seq+1, fmt.Sprintf("entries are missing: entry %d was signed once", seq))
-		}
-	}
-	fit := v.matchingHeads()
-	result := Verification{Entries: v.entries, Heads: int64(len(fit)), Bad: v.bad}
-	if len(fit) > 0 {
-		result.Head = &fit[len(fit)-1].head
-	}
+func (v *verifying) result() Verification {
+	v.endPart(true)
+	result := Verification{Entries: v.entries, Heads: v.fit.heads, Head: v.fit.last, Bad: v.bad}
 	switch {
 	case result.Head == nil:
 		result.Unknown = "no head was signed, so it cannot be known whether entries were rewritten or cut off"
@@ -187,7 +272,7 @@ func (v *Verifier) Result() Verification {
 	default:
 		result.Unknown = "whether newer entries and their heads were cut off; compare the head with one from the log"
 	}
-	if len(fit) > 0 && fit[0].part < v.part {
+	if v.firstSigned >= 0 && v.firstSigned < v.part {
 		result.Unknown += "; the wallet was restored since its audit log began, and older heads are signed with an older key"
 	}
 	return result

@@ -39,7 +39,7 @@ func TestTheAuditLogVerifiesAfterTheRootKeyIsRotated(t *testing.T) {
 		if err := f.Wallets.ExportAuditLog(t.Context(), f.As(token), &export); err != nil {
 			t.Fatal(err)
 		}
-		offline, err := ledger.VerifyExport(&export, live.Head)
+		offline, err := ledger.VerifyExport(bytes.NewReader(export.Bytes()), live.Head)
 		if err != nil || offline.Bad != nil || offline.Heads != heads {
 			t.Errorf("%s, offline: %+v, %v, want %d heads that fit", when, offline, err, heads)
 		}
