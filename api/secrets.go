@@ -12,8 +12,9 @@ type OfApp struct {
 
 // MakeStorageKey asks for the key of a new secret storage.
 type MakeStorageKey struct {
-	Salt *string `json:"salt,omitempty" max:"1024"` // nil: m.secret_storage
+	Salt *string `json:"salt,omitempty" max:"1024"` // nil: m.secret_storage, or m.secret_storage:<user>
 	Name *string `json:"name,omitempty" max:"255"`  // what the storage is to be called; nil: walletd
+	User string  `json:"user,omitempty" max:"255"`  // the Matrix user whose storage it is, as in @alice:example.org
 }
 
 // MadeStorageKey is the key of a new secret storage.
@@ -31,6 +32,10 @@ type FindStorageKey struct {
 	Name string `json:"name,omitempty" max:"255"`
 	// DefaultKeyID is the key of m.secret_storage.default_key, which goes before others.
 	DefaultKeyID string `json:"defaultKeyId,omitempty" max:"255"`
+	// Salt is that of the client's key, if the client knows it.
+	Salt *string `json:"salt,omitempty" max:"1024"`
+	// User is the Matrix user whose storage it is: no key that was made for another one is answered.
+	User string `json:"user,omitempty" max:"255"`
 }
 
 // FoundStorageKey is the key of one of the descriptions that were offered.

@@ -1,7 +1,9 @@
 package interop_test
 
 import (
+	"maps"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -18,4 +20,50 @@ func TestMatrixStorage(t *testing.T) {
 			t.Errorf("outcome %+v", got)
 		}
 	})
+	t.Run("has a key for each of two accounts with one token", func(t *testing.T) { twoAccounts(t, s, p) })
+}
+
+// twoAccounts is one client that is signed in to two accounts, of which a hostile homeserver has both.
+func twoAccounts(t *testing.T, s *service, p peers) {
+	const bob = "@bob:hs.example"
+	client := s.newApp(t, "Client of two", "")
+	as := func(user string) matrix {
+		return matrix{s, newHomeserver(t, user, "ONE"), p, client, map[string]string{"ONE": client.Token}}
+	}
+	a, b := as(alice), as(bob)
+	for _, m := range []matrix{a, b} {
+		got, _ := m.device(t, "storage.mjs", "ONE", input{"userId": m.homeserver.user, "store": "of " + m.homeserver.user}, m.approve)
+		if got.Message != "of "+m.homeserver.user {
+			t.Fatalf("%s: outcome %+v", m.homeserver.user, got)
+		}
+	}
+	read := func(m matrix, more input) (string, string) {
+		got, _ := m.device(t, "storage.mjs", "ONE", more, m.approve)
+		return got.Message, got.Error
+	}
+	if got, err := read(a, input{"userId": alice}); got != "of "+alice {
+		t.Errorf("alice reads %q: %s", got, err)
+	}
+	// All that is bob's comes to alice's device as hers.
+	b.mu.Lock()
+	theirs := maps.Clone(b.accountData)
+	b.mu.Unlock()
+	a.mu.Lock()
+	a.accountData = theirs
+	a.mu.Unlock()
+	if got, err := read(a, input{"userId": alice}); got != "" || !strings.Contains(err, "getSecretStorageKey callback returned falsey") {
+		t.Errorf("alice reads what is bob's: %q, %s", got, err)
+	}
+	if got, err := read(a, nil); got != "of "+bob { // an app that does not say whose it is cannot be helped
+		t.Errorf("without a user: %q: %s", got, err)
+	}
+
+	// A storage from before goes on with its key when the client begins to name its user.
+	old := matrix{s, newHomeserver(t, "@carol:hs.example", "ONE"), p, client, map[string]string{"ONE": client.Token}}
+	if got, _ := old.device(t, "storage.mjs", "ONE", input{"store": "from before"}, old.approve); got.Message != "from before" {
+		t.Fatalf("before: %+v", got)
+	}
+	if got, err := read(old, input{"userId": "@carol:hs.example"}); got != "from before" {
+		t.Errorf("after: %q: %s", got, err)
+	}
 }

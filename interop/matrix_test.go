@@ -49,7 +49,7 @@ func (m matrix) device(t *testing.T, program, name string, more input, decide fu
 		walletd[option] = value
 	}
 	asked := 0
-	in := input{"homeserver": m.homeserver.url, "user": alice, "device": name, "room": room, "message": message, "walletd": walletd}
+	in := input{"homeserver": m.homeserver.url, "user": m.homeserver.user, "device": name, "room": room, "message": message, "walletd": walletd}
 	counted := decide
 	if decide != nil {
 		counted = func(t *testing.T, p pending) {

@@ -160,11 +160,12 @@ type recoveryKeyCmd struct {
 	asOwner
 	ofApp
 	Salt *string `placeholder:"TEXT" help:"The salt of the key, if it is not the usual one."`
+	User string  `placeholder:"ID" help:"The Matrix user whose key it is, as in @alice:example.org, for a client that names its user."`
 }
 
 // Run shows the key.
 func (cmd *recoveryKeyCmd) Run(ctx context.Context, c *client.Client, out *console) error {
-	k, err := c.Secrets(cmd.App).MakeKey(ctx, api.MakeStorageKey{Salt: cmd.Salt})
+	k, err := c.Secrets(cmd.App).MakeKey(ctx, api.MakeStorageKey{Salt: cmd.Salt, User: cmd.User})
 	defer k.Key.Wipe()
 	defer k.RecoveryKey.Wipe()
 	return showAsked(out, k, err, func(k api.MadeStorageKey) {
@@ -179,7 +180,9 @@ type findKeyCmd struct {
 	File string `arg:"" type:"path" help:"Descriptions of keys in JSON, by their ids: {\"abc\":{\"algorithm\",\"iv\",\"mac\"}}, each the content of m.secret_storage.key.abc. - reads the standard input."`
 	Name string `placeholder:"NAME" help:"The secret that the key is wanted for, for the owner who is asked."`
 
-	DefaultKeyID string `name:"default-key-id" placeholder:"ID" help:"The id of the account's default key (m.secret_storage.default_key), which goes before others."`
+	Salt         *string `placeholder:"TEXT" help:"The salt of the client's key, if it is not the usual one and nothing is stored here about it."`
+	User         string  `placeholder:"ID" help:"The Matrix user whose account it is. No key that was made for another one is shown."`
+	DefaultKeyID string  `name:"default-key-id" placeholder:"ID" help:"The id of the account's default key (m.secret_storage.default_key), which goes before others."`
 }
 
 // Run shows the key that fits.
@@ -188,7 +191,7 @@ func (cmd *findKeyCmd) Run(ctx context.Context, c *client.Client, out *console) 
 	if err != nil {
 		return err
 	}
-	k, err := c.Secrets(cmd.App).FindKey(ctx, api.FindStorageKey{Keys: keys, Name: cmd.Name, DefaultKeyID: cmd.DefaultKeyID})
+	k, err := c.Secrets(cmd.App).FindKey(ctx, api.FindStorageKey{Keys: keys, Name: cmd.Name, DefaultKeyID: cmd.DefaultKeyID, Salt: cmd.Salt, User: cmd.User})
 	defer k.Key.Wipe()
 	return showAsked(out, k, err, func(k api.FoundStorageKey) {
 		out.printf("key id  %s\nkey     %s\n", shown(k.KeyID), shown(string(k.Key.Reveal())))

@@ -18,7 +18,6 @@ import (
 	"walletd/internal/did"
 	"walletd/internal/keystore"
 	"walletd/internal/ledger"
-	"walletd/internal/policy"
 	"walletd/internal/secretstorage"
 	"walletd/internal/show"
 	"walletd/internal/store"
@@ -76,7 +75,8 @@ func parseStored[R any](asked did.Object) (r R, err error) {
 type keyRequest struct {
 	Type    string          `json:"type"`
 	Salt    string          `json:"salt"`
-	Name    string          `json:"name"` // of the new key, or of the secret that the key is for
+	Name    string          `json:"name"`           // of the new key, or of the secret that the key is for
+	User    string          `json:"user,omitempty"` // the Matrix user, as the app says
 	Make    bool            `json:"make,omitempty"`
 	KeyID   string          `json:"keyId,omitempty"`
 	KeyInfo json.RawMessage `json:"keyInfo,omitempty"`
@@ -293,22 +293,32 @@ func (r rows) recordMaker(ctx context.Context, k appKey, name string) (store.Wri
 	return r.putKey(k)
 }
 
-// MakeKey requests the key of a new secret storage: the app's encryptionKey for a salt, or for DefaultSalt if salt is
-// nil. name is the name of the storage. The answer is {"key","name","recoveryKey"}, the key in base64. An owner
-// names the app; for an app, app may be zero. Errors are those of consent.Pipeline.Answer.
-func (s *Secrets) MakeKey(ctx context.Context, c *auth.Caller, app did.DID, salt *string, name string) (consent.Outcome, error) {
+// NewKey asks for the key of a new secret storage.
+type NewKey struct {
+	Salt *string // nil: SaltOf(User)
+	Name string  // of the storage
+	User string  // the Matrix user whose storage it is, "" if the app does not say
+}
+
+// MakeKey requests the key of a new secret storage: the app's encryptionKey for a salt. The answer is
+// {"key","name","recoveryKey"}, the key in base64. An owner names the app; for an app, app may be zero. Errors are
+// those of consent.Pipeline.Answer.
+func (s *Secrets) MakeKey(ctx context.Context, c *auth.Caller, app did.DID, n NewKey) (consent.Outcome, error) {
 	c, err := asApp(c, app)
 	if err != nil {
 		return consent.Outcome{}, err
 	}
-	r := keyRequest{Type: secretStorageKey().Name, Salt: DefaultSalt, Name: name, Make: true}
-	if salt != nil {
-		r.Salt = *salt
+	if err := checkUser(n.User); err != nil {
+		return consent.Outcome{}, err
 	}
-	if len(r.Salt) > policy.MaxSalt {
-		return consent.Outcome{}, auth.Invalid("the salt is longer than %d bytes", policy.MaxSalt)
+	r := keyRequest{Type: secretStorageKey().Name, Salt: SaltOf(n.User), Name: n.Name, User: n.User, Make: true}
+	if n.Salt != nil {
+		r.Salt = *n.Salt
 	}
-	if len(name) > maxKeyName || !utf8.ValidString(name) {
+	if err := checkSalt(r.Salt); err != nil {
+		return consent.Outcome{}, err
+	}
+	if len(n.Name) > maxKeyName || !utf8.ValidString(n.Name) {
 		return consent.Outcome{}, auth.Invalid("a key's name has at most %d bytes of text", maxKeyName)
 	}
 	return s.answer(ctx, c, secretStorageKey(), r.parsed())

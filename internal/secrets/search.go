@@ -1,6 +1,7 @@
 package secrets
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -111,11 +112,14 @@ type Question struct {
 	Keys         json.RawMessage // an object: 1 to 16 descriptions by their ids
 	Name         string          // the secret that the key is for, which the owner is shown
 	DefaultKeyID string          // the id of the account's default key, "" if the client does not say
+	Salt         *string         // the salt of the client's key, nil if it does not say
+	User         string          // the Matrix user whose storage it is, "" if it does not say
 }
 
 // FindKey requests the key that matches one of the descriptions of q. The answer is {"keyId","key"}, with an id of
 // q.Keys and a key that matches its description: that of the account's default key if the app has it. FindKey tries
-// the default key and those that the app has created here. A description without a check matches only a key that is
+// the default key, those that the app has created here, and those of q.Salt and q.User, but none that is of another
+// Matrix user than q.User. A description without a check matches only a key that is
 // stored under its id. Errors: ErrNoKey, those of consent.Pipeline.Answer, and the refusals of package secretstorage
 // if no description can be parsed.
 func (s *Secrets) FindKey(ctx context.Context, c *auth.Caller, app did.DID, q Question) (consent.Outcome, error) {
@@ -125,6 +129,14 @@ func (s *Secrets) FindKey(ctx context.Context, c *auth.Caller, app did.DID, q Qu
 	}
 	if len(q.Name) > maxKeyName {
 		return consent.Outcome{}, auth.Invalid("name has at most %d bytes", maxKeyName)
+	}
+	if err := checkUser(q.User); err != nil {
+		return consent.Outcome{}, err
+	}
+	if q.Salt != nil {
+		if err := checkSalt(*q.Salt); err != nil {
+			return consent.Outcome{}, err
+		}
 	}
 	offers, err := readOffer(q.Keys)
 	if err != nil {
@@ -148,10 +160,25 @@ func (s *search) candidates(ctx context.Context, req *consent.Request) (salts []
 	if s.keys, err = rowsOf(req).secretKeys(ctx); err != nil {
 		return nil, err
 	}
+	if s.question.User != "" {
+		s.add(SaltOf(s.question.User))
+	}
+	if s.question.Salt != nil {
+		s.add(*s.question.Salt)
+	}
+	s.keys = slices.DeleteFunc(s.keys, func(k appKey) bool { return isAnothers(k.content.Salt, s.question.User) })
 	for _, k := range s.keys {
 		salts = append(salts, k.content.Salt)
 	}
 	return salts, nil
+}
+
+// add adds the key of a salt for which no row is stored.
+func (s *search) add(salt string) {
+	k := appKey{content: KeyContent{Salt: salt}, salt: did.LooseBytes(salt)}
+	if !slices.ContainsFunc(s.keys, func(other appKey) bool { return bytes.Equal(other.salt, k.salt) }) {
+		s.keys = append(s.keys, k)
+	}
 }
 
 // read finds the key that answers, and turns the claim into a request for it.
@@ -165,7 +192,7 @@ func (s *search) read(ctx context.Context, req *consent.Request, c *consent.Clai
 	if !ok {
 		return noKey()
 	}
-	r := keyRequest{Type: secretStorageKey().Name, Salt: f.key.content.Salt, Name: s.question.Name, KeyID: f.offer.id, KeyInfo: f.offer.raw}
+	r := keyRequest{Type: secretStorageKey().Name, Salt: f.key.content.Salt, Name: s.question.Name, User: s.question.User, KeyID: f.offer.id, KeyInfo: f.offer.raw}
 	c.Stored = r
 	c.SetSalt(r.Salt)
 	return r.read(ctx, req, c)

@@ -301,3 +301,71 @@ func TestSecretsEndWithTheirWallet(t *testing.T) {
 		t.Errorf("%d secrets and %d keys are left: %v, %v", len(rows), len(keys), err, err2)
 	}
 }
+
+func TestAKeyOfOneMatrixUserIsNotAnothers(t *testing.T) {
+	f := fixture.New(t)
+	f.SetPolicy(fixture.AllowSecrets()...)
+	app := f.AppToken(matrixApp)
+	const alice, bob = "@alice:example.org", "@bob:example.org"
+	makeKey := func(n secrets.NewKey) secretstorage.Key {
+		t.Helper()
+		n.Name = "walletd"
+		out, err := f.Secrets.MakeKey(t.Context(), f.As(app), did.DID{}, n)
+		return fixture.StorageKey(t, fixture.OwnRouteBody(t, out, err)["key"])
+	}
+	salt := "v2:" + alice
+	plain, ofAlice, ofBob, second := makeKey(secrets.NewKey{}), makeKey(secrets.NewKey{User: alice}), makeKey(secrets.NewKey{User: bob}), makeKey(secrets.NewKey{User: alice, Salt: &salt})
+	for i, c := range []struct {
+		key  secretstorage.Key
+		user string
+		ok   bool
+	}{
+		{ofAlice, alice, true}, {ofBob, alice, false}, {ofBob, bob, true}, {ofAlice, bob, false},
+		{plain, alice, true}, {plain, bob, true}, {second, alice, true}, {second, bob, false},
+		{ofAlice, "", true}, {ofBob, "", true},
+	} {
+		q := secrets.Question{Keys: fixture.Offer(t, map[string]secretstorage.Key{"x": c.key}), User: c.user}
+		_, err := f.Secrets.FindKey(t.Context(), f.As(app), did.DID{}, q)
+		if (err == nil) != c.ok || err != nil && !errors.Is(err, secrets.ErrNoKey) {
+			t.Errorf("question %d, of %q: %v", i, c.user, err)
+		}
+	}
+	if ofAlice.Equal(ofBob.Bytes) || ofAlice.Equal(plain.Bytes) {
+		t.Error("two users have one key")
+	}
+	for _, user := range []string{"alice", "@alice", strings.Repeat("@a:b", 64) + "x", "@\xff:b"} {
+		if _, err := f.Secrets.MakeKey(t.Context(), f.As(app), did.DID{}, secrets.NewKey{User: user}); err == nil {
+			t.Errorf("%q is taken for a user", user)
+		}
+	}
+}
+
+func TestASaltWithoutARowIsTriedIfTheClientNamesIt(t *testing.T) {
+	f := fixture.New(t)
+	f.SetPolicy(fixture.AllowSecrets()...)
+	app := f.AppToken(matrixApp)
+	const alice = "@alice:example.org"
+	salt := secrets.SaltOf(alice)
+	key := f.StorageKeyOf(app, salt)
+	f.Exec("delete from secret_keys")
+	offer := fixture.Offer(t, map[string]secretstorage.Key{"x": key})
+	find := func(q secrets.Question) error {
+		q.Keys = offer
+		_, err := f.Secrets.FindKey(t.Context(), f.As(app), did.DID{}, q)
+		return err
+	}
+	fixture.WantErr(t, find(secrets.Question{}), secrets.ErrNoKey)
+	f.SetPolicy(append([]policy.Rule{{App: policy.Any, Claim: "secretStorageKey", Salt: &salt, Decision: policy.Deny}}, fixture.AllowSecrets()...)...)
+	fixture.WantErr(t, find(secrets.Question{Salt: &salt}), secrets.ErrNoKey) // the denied one is not even tried
+	f.SetPolicy(fixture.AllowSecrets()...)
+	if err := find(secrets.Question{Salt: &salt}); err != nil {
+		t.Error(err)
+	}
+	f.Exec("delete from secret_keys")
+	if err := find(secrets.Question{User: alice}); err != nil {
+		t.Error(err)
+	}
+	if err := find(secrets.Question{}); err != nil {
+		t.Errorf("it is not stored once it was found: %v", err)
+	}
+}

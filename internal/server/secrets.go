@@ -22,7 +22,7 @@ func (s *Server) makeStorageKey(ctx context.Context, c *call, of api.OfApp, in a
 	if in.Name != nil {
 		name = *in.Name
 	}
-	out, err := s.secrets.MakeKey(ctx, c.caller, app, in.Salt, name)
+	out, err := s.secrets.MakeKey(ctx, c.caller, app, secrets.NewKey{Salt: in.Salt, Name: name, User: in.User})
 	return c.outcome(out, err)
 }
 
@@ -34,7 +34,7 @@ func (s *Server) findStorageKey(ctx context.Context, c *call, of api.OfApp, in a
 	if in.Keys[0] != '{' {
 		return nil, &memberError{"keys", "must be an object"}
 	}
-	out, err := s.secrets.FindKey(ctx, c.caller, app, secrets.Question{Keys: in.Keys, Name: in.Name, DefaultKeyID: in.DefaultKeyID})
+	out, err := s.secrets.FindKey(ctx, c.caller, app, secrets.Question{Keys: in.Keys, Name: in.Name, DefaultKeyID: in.DefaultKeyID, Salt: in.Salt, User: in.User})
 	return c.outcome(out, err)
 }
 

@@ -12,6 +12,11 @@ export interface KeyDescription {
 }
 
 export interface Options extends ConnectionOptions {
+  /**
+   * This client's own user, who goes into the salt: two accounts of one client have two keys, and nothing that the
+   * homeserver moved from one into the other is opened. A storage from before goes on with its key.
+   */
+  userId?: string;
   /** Of the key that `createSecretStorageKey` makes; without it the app's default one. Another salt is another key. */
   salt?: string;
   /** What a new storage is called, for people; `walletd` without it. */

@@ -8,7 +8,7 @@ import {Walletd} from './walletd.js';
 
 export {WalletError};
 
-export function createCryptoCallbacks({salt, name, cacheFor = 60_000, getDefaultKeyId, onError, ...connection} = {}) {
+export function createCryptoCallbacks({userId, salt: given, name, cacheFor = 60_000, getDefaultKeyId, onError, ...connection} = {}) {
   const walletd = new Walletd(connection);
   const known = new Memory(cacheFor); // keys by the id that the SDK gave them
   const made = new Memory(cacheFor); // the last key made here, which has no id yet
@@ -16,6 +16,7 @@ export function createCryptoCallbacks({salt, name, cacheFor = 60_000, getDefault
   const noting = new Set();
   let flow = 0; // what was asked before forget() is not remembered after it
   const report = reporter(onError);
+  const salt = saltOf(userId, given);
 
   function forget() {
     flow++;
@@ -35,7 +36,7 @@ export function createCryptoCallbacks({salt, name, cacheFor = 60_000, getDefault
 
   async function createSecretStorageKey() {
     const asked = flow;
-    const answer = await ask('POST', '/v1/secret-storage/keys', {salt, name});
+    const answer = await ask('POST', '/v1/secret-storage/keys', {salt, name, user: userId});
     const privateKey = keyFrom(answer.key);
     if (asked === flow) made.keep('', '', privateKey);
     return {privateKey, keyInfo: {name: answer.name}, encodedPrivateKey: answer.recoveryKey};
@@ -93,7 +94,7 @@ export function createCryptoCallbacks({salt, name, cacheFor = 60_000, getDefault
     const asked = flow;
     let answer;
     try {
-      answer = await ask('POST', '/v1/secret-storage/key', {keys, name: secret, defaultKeyId});
+      answer = await ask('POST', '/v1/secret-storage/key', {keys, name: secret, defaultKeyId, salt, user: userId});
     } catch (err) {
       if (['no_match', 'rejected', 'denied'].includes(err.code)) return null;
       throw err;
@@ -105,6 +106,13 @@ export function createCryptoCallbacks({salt, name, cacheFor = 60_000, getDefault
   }
 
   return {getSecretStorageKey, cacheSecretStorageKey, createSecretStorageKey, forget};
+}
+
+// saltOf puts the user into the salt, so that two accounts have two keys. It can never change.
+function saltOf(userId, salt) {
+  if (userId === undefined) return salt;
+  if (typeof userId !== 'string' || !/^@.*:./s.test(userId)) throw new WalletError('bad_option', "userId must be this client's own user, as in @alice:example.org");
+  return `${salt ?? 'm.secret_storage'}:${userId}`;
 }
 
 // recall finds a key that is remembered: the default one's, if it is among those that can be chosen

@@ -189,6 +189,20 @@ test('createSecretStorageKey', async (t) => {
     assert.deepEqual(walletd.requests[0].body, {salt: 'notes', name: 'Notes'});
   });
 
+  for (const [what, options, salt] of [
+    ['its own', {}, 'm.secret_storage:@alice:hs.example'],
+    ['its own and the app\'s', {salt: 'v2'}, 'v2:@alice:hs.example'],
+  ]) {
+    await t.test(`has the user in a salt of ${what}`, async (t) => {
+      const walletd = await serve(t, ({path}) => (path === '/v1/secret-storage/keys' ? made : found('a')));
+      const user = '@alice:hs.example';
+      const wallet = createCryptoCallbacks({...walletd, userId: user, ...options});
+      await wallet.createSecretStorageKey();
+      await wallet.getSecretStorageKey({keys: {a: description()}}, name);
+      assert.deepEqual(walletd.requests.map(({body}) => [body.salt, body.user]), [[salt, user], [salt, user]]);
+    });
+  }
+
   await t.test('leaves what is not said to walletd', async (t) => {
     const walletd = await serve(t, () => made);
     await createCryptoCallbacks(walletd).createSecretStorageKey();
@@ -275,6 +289,7 @@ test('createCryptoCallbacks', async (t) => {
     ['an address with a query', {url: 'https://wallet.example/?a=b', token: 't'}],
     ['no token', {url: 'https://wallet.example'}],
     ['a token with a line in it', {url: 'https://wallet.example', token: 'a\nb'}],
+    ['a user that is none', {url: 'https://wallet.example', token: 't', userId: 'alice'}],
     ['a limit that is none', {url: 'https://wallet.example', token: 't', signal: 60_000}],
   ]) {
     await t.test(`refuses ${what}`, () => {
