@@ -21,6 +21,7 @@ func TestMatrixStorage(t *testing.T) {
 		}
 	})
 	t.Run("has a key for each of two accounts with one token", func(t *testing.T) { twoAccounts(t, s, p) })
+	t.Run("lives on from the wallet's words alone", func(t *testing.T) { wordsAlone(t, s, p) })
 }
 
 // twoAccounts is one client that is signed in to two accounts, of which a hostile homeserver has both.
@@ -65,5 +66,42 @@ func twoAccounts(t *testing.T, s *service, p peers) {
 	}
 	if got, err := read(old, input{"userId": "@carol:hs.example"}); got != "from before" {
 		t.Errorf("after: %q: %s", got, err)
+	}
+}
+
+// wordsAlone is an account whose wallet was lost with its store and its backups: all that is left is the words, on paper,
+// and what the homeserver keeps.
+func wordsAlone(t *testing.T, s *service, p peers) {
+	homeserver := newHomeserver(t, alice, "FIRST", "SECOND", "THIRD", "FOURTH")
+	before := matrix{s, homeserver, p, s.newApp(t, "Before", ""), map[string]string{}}
+	first, _ := before.device(t, "first-device.mjs", "FIRST", input{"userId": alice}, before.approve)
+	if !first.OK {
+		t.Fatalf("before: %+v", first)
+	}
+	lost := newService(t, s.bin, "--data", filepath.Join(t.TempDir(), "data"))
+	recovers := func(m matrix, device string, decide func(*testing.T, pending), times int) {
+		t.Helper()
+		got, asked := m.device(t, "second-device.mjs", device, input{"userId": alice}, decide)
+		if !got.OK || got.Message != message || !got.Verified || got.PrivateKeys != 3 || got.Total != 1 || asked != times {
+			t.Errorf("asked %d times; outcome %+v", asked, got)
+		}
+	}
+	// A new token, made without --app, which no rule helps.
+	after := matrix{lost, homeserver, p, lost.newApp(t, "After", ""), map[string]string{}}
+	lost.rules(t, "*", "*")
+	recovers(after, "SECOND", func(t *testing.T, waits pending) {
+		seen := said[struct{ Claims []struct{ Unusual []string } }](t, lost, "owner", "approvals", "show", waits.Pending)
+		if text := strings.Join(seen.Claims[0].Unusual, " "); !strings.Contains(text, "made by another app, "+before.App) {
+			t.Errorf("the person reads %q", text)
+		}
+		after.approve(t, waits)
+	}, 1)
+	// A token for the same app as before is what it was: rules decide about its own key.
+	same := matrix{lost, homeserver, p, lost.newApp(t, "Same", before.App), map[string]string{}}
+	recovers(same, "THIRD", nil, 0)
+	// Now that the wallet knows that app, its keys are no other's.
+	other := matrix{lost, homeserver, p, lost.newApp(t, "Other", ""), map[string]string{}}
+	if got, _ := other.device(t, "second-device.mjs", "FOURTH", input{"userId": alice}, nil); got.OK || !strings.Contains(got.Error, "getSecretStorageKey callback returned falsey") {
+		t.Errorf("another app: %+v", got)
 	}
 }

@@ -63,3 +63,21 @@ func (a *Auth) AccountWriteError(ctx context.Context, c *Caller, account store.A
 	}
 	return err
 }
+
+// IsForgotten reports whether an account that was derived and not stored is of an app that the wallet does not know:
+// it holds no account of the app, nor this one of any, and the owner has neither registered the app nor revoked it. In
+// a wallet that was restored from its words alone, that is so for every app from before.
+func (a *Auth) IsForgotten(ctx context.Context, c *Caller, account store.Account) (bool, error) {
+	app, err := did.Parse(account.App)
+	if err != nil {
+		return false, fmt.Errorf("reading the account's app: %w", err)
+	}
+	_, err = a.store.Account(ctx, c.WalletID, account.Address) // also another app's, whose path is the same
+	if err == nil || !errors.Is(err, store.ErrNotFound) {
+		return false, err
+	}
+	other := *c
+	other.App, other.Agent, other.Token = app, did.DID{}, ""
+	standing, err := a.Standing(ctx, &other)
+	return err == nil && standing == Unregistered, err
+}

@@ -117,3 +117,8 @@ func (req *Request) Answering() (account did.DID, own bool, err error) {
 	}
 	return account, req.Owns(req.Account), nil
 }
+
+// IsForgotten is auth.IsForgotten for the request's wallet.
+func (req *Request) IsForgotten(ctx context.Context, account store.Account) (bool, error) {
+	return req.pipeline.auth.IsForgotten(ctx, req.Caller, account)
+}

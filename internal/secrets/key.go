@@ -48,7 +48,7 @@ func Types() []consent.Type {
 func secretStorageKey() consent.Type {
 	return consent.Type{
 		Name:        "secretStorageKey",
-		Description: "Please disclose the key of the secret storage.",
+		Description: keyRequest{}.describe(),
 		OwnRoute:    true,
 		Reuse:       true,
 		Parse: func(asked did.Object) (consent.Parsed, error) {
@@ -77,6 +77,7 @@ type keyRequest struct {
 	Salt    string          `json:"salt"`
 	Name    string          `json:"name"`           // of the new key, or of the secret that the key is for
 	User    string          `json:"user,omitempty"` // the Matrix user, as the app says
+	App     string          `json:"app,omitempty"`  // address of another app, whose key it is (findLost)
 	Make    bool            `json:"make,omitempty"`
 	KeyID   string          `json:"keyId,omitempty"`
 	KeyInfo json.RawMessage `json:"keyInfo,omitempty"`
@@ -87,18 +88,28 @@ func (r keyRequest) parsed() consent.Parsed {
 }
 
 func (r keyRequest) read(ctx context.Context, req *consent.Request, c *consent.Claim) error {
-	c.Identity = map[string]string{"type": r.Type, "salt": hex.EncodeToString(c.Salt())}
-	if r.Make {
-		c.Description = "Please disclose the key of a new secret storage, " + show.Exact(r.Name) + "."
-	} else if r.Name != "" {
-		c.Description = "Please disclose the key of the secret storage, for the secret " + show.Exact(r.Name) + "."
+	identity := map[string]string{"type": r.Type, "salt": hex.EncodeToString(c.Salt())}
+	if r.App != "" {
+		identity["app"] = r.App
+		if err := r.actFor(ctx, req, c); err != nil {
+			return err
+		}
 	}
+	c.Identity = identity
+	c.Description = r.describe()
 	if err := req.CheckSalt(ctx, c); err != nil {
 		return err
 	}
-	k, err := rowsOf(req).secretKey(ctx, r.Salt)
-	if err != nil {
-		return err
+	var k appKey // none for another app's
+	if r.App == "" {
+		var err error
+		if k, err = rowsOf(req).secretKey(ctx, r.Salt); err != nil {
+			return err
+		}
+	}
+	if r.Make && k.isInUse() {
+		// One approval serves the flow that begins here, whose other requests do not say so.
+		c.NoteUntilApproved("A storage with this key is in use already. The key opens everything that is kept there.", "")
 	}
 	c.Prepare = func(ctx context.Context, _ string) ([]store.Write, error) {
 		if !r.Make {
@@ -119,9 +130,28 @@ func (r keyRequest) read(ctx context.Context, req *consent.Request, c *consent.C
 		}
 		recovery := key.RecoveryKey()
 		defer clear(recovery)
-		return map[string]string{"key": encoded, "name": r.Name, "recoveryKey": string(recovery)}, "", nil
+		name := origin{req.Caller.App, r.Salt}.publish(r.Name)
+		return map[string]string{"key": encoded, "name": name, "recoveryKey": string(recovery)}, "", nil
 	}
 	return nil
+}
+
+// describe says what the owner gives away, whatever the app calls it, and then what the app says.
+func (r keyRequest) describe() string {
+	text := "Please disclose the key of a secret storage. It opens everything that is kept there: the account's identity, the keys of all its messages, every other secret."
+	if r.Make {
+		text = "Please disclose the key of a new secret storage. It opens everything that will be kept there: the account's identity, the keys of all its messages, every other secret."
+	}
+	if r.User != "" {
+		text += " The app says that the storage is that of the Matrix user " + show.Exact(r.User) + "."
+	}
+	switch {
+	case r.Name == "":
+		return text
+	case r.Make:
+		return text + " The app calls it " + show.Exact(r.Name) + "."
+	}
+	return text + " The app says that it wants the secret " + show.Exact(r.Name) + "."
 }
 
 // prepareFound checks once more that the key matches, because the request may be minutes old. It returns the write
@@ -138,7 +168,7 @@ func prepareFound(req *consent.Request, c *consent.Claim, k appKey, r keyRequest
 	if fits := fits[0]; fits == secretstorage.NoMatch || fits == secretstorage.Unknown && !k.noted(r.KeyID) {
 		return nil, noKey()
 	}
-	if k.row.Tag != nil {
+	if k.row.Tag != nil || r.App != "" {
 		return nil, nil
 	}
 	w, err := rowsOf(req).putKey(k)
@@ -178,6 +208,12 @@ type KeyContent struct {
 }
 
 func (k appKey) isDefault() bool { return bytes.Equal(k.salt, did.LooseBytes(DefaultSalt)) }
+
+// isInUse reports whether something is known to be stored with the key: a client has published a description of it, or
+// it was found by one, or a secret is stored here with it.
+func (k appKey) isInUse() bool {
+	return k.row.Tag != nil && (len(k.content.IDs) > 0 || len(k.content.Makers) == 0)
+}
 
 func (k appKey) noted(id string) bool { return slices.Contains(k.content.IDs, id) }
 
@@ -296,7 +332,7 @@ func (r rows) recordMaker(ctx context.Context, k appKey, name string) (store.Wri
 // NewKey asks for the key of a new secret storage.
 type NewKey struct {
 	Salt *string // nil: SaltOf(User)
-	Name string  // of the storage
+	Name string  // of the storage; the answer's has the key's origin after it
 	User string  // the Matrix user whose storage it is, "" if the app does not say
 }
 

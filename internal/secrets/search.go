@@ -118,8 +118,9 @@ type Question struct {
 
 // FindKey requests the key that matches one of the descriptions of q. The answer is {"keyId","key"}, with an id of
 // q.Keys and a key that matches its description: that of the account's default key if the app has it. FindKey tries
-// the default key, those that the app has created here, and those of q.Salt and q.User, but none that is of another
-// Matrix user than q.User. A description without a check matches only a key that is
+// the default key, those that the app has created here, those of q.Salt and q.User, and those that the descriptions'
+// names say, but none that is of another Matrix user than q.User. If a name leads to another app's key, which that app
+// made with the words of this wallet and this wallet does not know the app, the owner is always asked. A description without a check matches only a key that is
 // stored under its id. Errors: ErrNoKey, those of consent.Pipeline.Answer, and the refusals of package secretstorage
 // if no description can be parsed.
 func (s *Secrets) FindKey(ctx context.Context, c *auth.Caller, app did.DID, q Question) (consent.Outcome, error) {
@@ -166,11 +167,21 @@ func (s *search) candidates(ctx context.Context, req *consent.Request) (salts []
 	if s.question.Salt != nil {
 		s.add(*s.question.Salt)
 	}
+	var others []string
+	for _, o := range s.offers {
+		switch from, named := originOf(o.description.Name()); {
+		case !named || isAnothers(from.salt, s.question.User):
+		case from.app.Address() == req.Caller.App.Address():
+			s.add(from.salt)
+		default:
+			others = append(others, from.salt)
+		}
+	}
 	s.keys = slices.DeleteFunc(s.keys, func(k appKey) bool { return isAnothers(k.content.Salt, s.question.User) })
 	for _, k := range s.keys {
 		salts = append(salts, k.content.Salt)
 	}
-	return salts, nil
+	return append(salts, others...), nil
 }
 
 // add adds the key of a salt for which no row is stored.
@@ -188,11 +199,19 @@ func (s *search) read(ctx context.Context, req *consent.Request, c *consent.Clai
 	if err != nil {
 		return err
 	}
-	f, ok := best(found, s.question.DefaultKeyID)
-	if !ok {
-		return noKey()
+	r := keyRequest{Type: secretStorageKey().Name, Name: s.question.Name, User: s.question.User}
+	if f, ok := best(found, s.question.DefaultKeyID); ok {
+		r.Salt, r.KeyID, r.KeyInfo = f.key.content.Salt, f.offer.id, f.offer.raw
+	} else {
+		l, ok, err := s.findLost(ctx, req, c.Candidates)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return noKey()
+		}
+		r.Salt, r.App, r.KeyID, r.KeyInfo = l.origin.salt, l.origin.app.Address(), l.offer.id, l.offer.raw
 	}
-	r := keyRequest{Type: secretStorageKey().Name, Salt: f.key.content.Salt, Name: s.question.Name, User: s.question.User, KeyID: f.offer.id, KeyInfo: f.offer.raw}
 	c.Stored = r
 	c.SetSalt(r.Salt)
 	return r.read(ctx, req, c)
@@ -218,7 +237,7 @@ func (s *Secrets) NoteKey(ctx context.Context, c *auth.Caller, app did.DID, id s
 }
 
 func (s *Secrets) noteOnce(ctx context.Context, c *auth.Caller, o offered) error {
-	all := &search{}
+	all := &search{offers: []offered{o}}
 	allowed, err := s.pipeline.Candidates(ctx, c, secretStorageKey(), all.parsed())
 	if err != nil {
 		return err

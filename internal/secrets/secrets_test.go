@@ -20,6 +20,7 @@ import (
 	"walletd/internal/store"
 	"walletd/internal/wallets"
 	"walletd/internal/wallettest/fixture"
+	"walletd/internal/wallettest/matrix"
 )
 
 const matrixApp = "zNKpPiDfyQ5h7LWfhsYHaxdizUx7ung399sm"
@@ -367,5 +368,64 @@ func TestASaltWithoutARowIsTriedIfTheClientNamesIt(t *testing.T) {
 	}
 	if err := find(secrets.Question{}); err != nil {
 		t.Errorf("it is not stored once it was found: %v", err)
+	}
+}
+
+func TestTheQuestionSaysWhatTheKeyOpens(t *testing.T) {
+	f := fixture.New(t)
+	app := f.AppToken(matrixApp)
+	const user = "@alice:example.org"
+	asked := func(out consent.Outcome, err error) approvals.View {
+		t.Helper()
+		if err != nil || out.Pending == nil {
+			t.Fatalf("got %+v, %v", out, err)
+		}
+		return f.Approval(out.Pending.ID)
+	}
+	says := func(v approvals.View, want ...string) {
+		t.Helper()
+		text := v.Claims[0].Description + " " + strings.Join(v.Claims[0].Unusual, " ")
+		for _, w := range want {
+			if !strings.Contains(text, w) {
+				t.Errorf("it does not say %q: %s", w, text)
+			}
+		}
+	}
+	newKey := secrets.NewKey{Name: "a harmless thing", User: user}
+	makeKey := func() (consent.Outcome, error) { return f.Secrets.MakeKey(t.Context(), f.As(app), did.DID{}, newKey) }
+	v := asked(makeKey())
+	says(v, "opens everything", "the keys of all its messages", "The app calls it a harmless thing", "The app says that the storage is that of the Matrix user "+user)
+	if strings.Contains(strings.Join(v.Claims[0].Unusual, " "), "in use") {
+		t.Error("a first storage is said to be in use")
+	}
+	if err := f.Approve(v.ID, approvals.Choice{}); err != nil {
+		t.Fatal(err)
+	}
+	out, err := makeKey()
+	key := fixture.StorageKey(t, fixture.OwnRouteBody(t, out, err)["key"])
+	description := fixture.Offer(t, map[string]secretstorage.Key{"id": key})
+	if err := f.Secrets.NoteKey(t.Context(), f.As(app), did.DID{}, "id", matrix.Description(key.Reveal(), "")); err != nil {
+		t.Fatal(err)
+	}
+	question := secrets.Question{Keys: description, Name: "nothing of importance", User: user}
+	find := func() (consent.Outcome, error) { return f.Secrets.FindKey(t.Context(), f.As(app), did.DID{}, question) }
+	out, err = find() // the yes to the new key serves the flow
+	fixture.OwnRouteBody(t, out, err)
+
+	f.Clock = f.Clock.Add(3 * time.Minute)
+	v = asked(find())
+	says(v, "opens everything", "the keys of all its messages", "The app says that it wants the secret nothing of importance", user)
+	if err := f.Approve(v.ID, approvals.Choice{}); err != nil {
+		t.Fatal(err)
+	}
+	f.Clock = f.Clock.Add(time.Second)
+	v = asked(makeKey()) // which a yes to the other question does not cover
+	says(v, "in use already", "opens everything")
+	if err := f.Approve(v.ID, approvals.Choice{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, ask := range []func() (consent.Outcome, error){makeKey, find, makeKey} {
+		out, err := ask()
+		fixture.OwnRouteBody(t, out, err)
 	}
 }

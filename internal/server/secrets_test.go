@@ -82,11 +82,11 @@ func TestSecretStorageKeyIsTheAppsEncryptionKey(t *testing.T) {
 				t.Errorf("the recovery key is another: %v", err)
 			}
 			name, _ := c.body["name"].(string)
-			if name == "" {
-				name = "walletd"
+			if name != "" {
+				name += " "
 			}
-			if made.Text("name") != name {
-				t.Errorf("it is called %q", made.Text("name"))
+			if name += "walletd " + notes.DID.Address() + " " + c.salt; made.Text("name") != name {
+				t.Errorf("it is called %q, want %q", made.Text("name"), name)
 			}
 		})
 	}

@@ -5,14 +5,14 @@ import {program} from './lib/program.mjs';
 await program(async (input, say) => {
   const calls = [];
   let client;
-  const {userId, ...walletd} = input.walletd;
-  const wallet = walletOf({walletd}, say, calls, {userId, getDefaultKeyId: () => client.secretStorage.getDefaultKeyId()});
+  const {store, ...walletd} = input.walletd;
+  const wallet = walletOf({walletd}, say, calls, {getDefaultKeyId: () => client.secretStorage.getDefaultKeyId()});
   client = await start(input, wallet);
   const storage = client.secretStorage;
   const name = 'org.example.note';
-  if (input.walletd.store !== undefined) {
+  if (store !== undefined) {
     await client.getCrypto().bootstrapSecretStorage({createSecretStorageKey: wallet.createSecretStorageKey});
-    await storage.store(name, input.walletd.store);
+    await storage.store(name, store);
     wallet.forget();
   }
   const message = await storage.get(name);

@@ -5,10 +5,9 @@ import {need} from '../../lib/run.mjs';
 
 // walletOf gives what walletd-matrix makes, and notes in `calls` what the SDK calls of it.
 export function walletOf(input, say, calls, options = {}) {
-  const {url, token, limit} = need(input, 'walletd');
+  const {limit, ...connection} = need(input, 'walletd');
   const wallet = createCryptoCallbacks({
-    url,
-    token,
+    ...connection,
     signal: limit && (() => AbortSignal.timeout(limit)),
     onPending: ({id, code, expiresAt}) => say({pending: id, code, expiresAt}),
     onError: (err) => calls.push(`error ${err.code}`),
