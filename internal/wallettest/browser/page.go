@@ -179,7 +179,7 @@ func Eval[T any](p *Page, expression string) T {
 }
 
 // find is an expression for the first visible element of a selector: CSS, or "text=" and the whole text of
-// a link, a button, a label or a heading.
+// a link, a button, a label, a heading or a status.
 func find(selector string) string {
 	quote := func(s string) string {
 		b, err := json.Marshal(s)
@@ -190,7 +190,7 @@ func find(selector string) string {
 	}
 	css, match := quote(selector), "true"
 	if text, is := strings.CutPrefix(selector, "text="); is {
-		css = quote("a, button, summary, label, h1, h2, h3, [role=button], [role=tab]")
+		css = quote("a, button, summary, label, h1, h2, h3, [role=button], [role=tab], [role=status]")
 		match = `e.textContent.trim().replace(/\s+/g, " ") === ` + quote(text)
 	}
 	return `[...document.querySelectorAll(` + css + `)].find(e => e.getClientRects().length > 0 && e.checkVisibility({visibilityProperty: true}) && (` + match + `))`
@@ -204,12 +204,19 @@ func (p *Page) Until(expression string) {
 
 func (p *Page) until(expression, what string) {
 	p.t.Helper()
+	p.wait(what, func(ctx context.Context) (bool, error) {
+		return chromedp.Run(ctx, chromedp.Evaluate[bool]("Boolean("+expression+")"))
+	})
+}
+
+// wait asks again and again. A page that is being left has no answer; the next one is asked.
+func (p *Page) wait(what string, there func(context.Context) (bool, error)) {
+	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	defer cancel()
 	var last error
 	for {
-		// A page that is being left has no answer; the next one is asked.
-		yes, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("Boolean("+expression+")"))
+		yes, err := there(ctx)
 		if yes && err == nil {
 			return
 		}
@@ -243,17 +250,27 @@ func (p *Page) Text(selector string) string {
 	return Eval[string](p, find(selector)+".innerText")
 }
 
-// Click presses the mouse where the element is, once it is there, enabled and under nothing else.
+// Click presses the mouse where the element is, once it is there, enabled, under nothing else, and does not move.
 func (p *Page) Click(selector string) {
 	p.t.Helper()
-	p.until(`(e => {
-		if (!e || e.matches(":disabled")) return false;
+	place := `(e => {
+		if (!e || e.matches(":disabled")) return "";
 		e.scrollIntoView({block: "center", behavior: "instant"});
-		const r = e.getClientRects()[0], hit = document.elementFromPoint(r.x + r.width / 2, r.y + r.height / 2);
-		return hit && (e.contains(hit) || hit.contains(e) || e.control === hit);
-	})(`+find(selector)+`)`, selector+" to be clicked")
-	at := Eval[[]float64](p, `(r => [r.x + r.width / 2, r.y + r.height / 2])(`+find(selector)+`.getClientRects()[0])`)
-	p.Do(chromedp.MouseClickXY(at[0], at[1]))
+		const r = e.getClientRects()[0], x = r.x + r.width / 2, y = r.y + r.height / 2, hit = document.elementFromPoint(x, y);
+		return hit && (e.contains(hit) || hit.contains(e) || e.control === hit) ? x + " " + y : "";
+	})(` + find(selector) + `)`
+	var at string
+	p.wait(selector+" to be clicked", func(ctx context.Context) (bool, error) {
+		was := at
+		var err error
+		at, err = chromedp.Run(ctx, chromedp.Evaluate[string](place))
+		return at != "" && at == was, err
+	})
+	var x, y float64
+	if _, err := fmt.Sscan(at, &x, &y); err != nil {
+		p.fail("%s is at %q: %v", selector, at, err)
+	}
+	p.Do(chromedp.MouseClickXY(x, y))
 }
 
 // Type replaces what is in a field by a text, key by key.
@@ -285,6 +302,24 @@ func (p *Page) Popup(v View, do func()) *Page {
 	case <-ctx.Done():
 	}
 	p.fail("no window was opened")
+	return nil
+}
+
+// Window waits for a tab or a window that something else than a page opened, and is the first whose address matches.
+func (b *Browser) Window(v View, matches func(url string) bool) *Page {
+	b.t.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		all, err := chromedp.Targets(b.ctx)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		for _, i := range all {
+			if i.Type == "page" && matches(i.URL) {
+				return b.attach(v, chromedp.WithTargetID(i.TargetID))
+			}
+		}
+	}
+	b.t.Fatalf("no such window among %q", b.Windows())
 	return nil
 }
 
