@@ -16,13 +16,14 @@ import (
 type connectCmd struct {
 	remote
 	outFlags
-	Link        string   `arg:"" help:"The link, as the app shows it."`
+	Link        string   `arg:"" help:"The link, as the app shows it: https://abtwallet.io/i/?… or abt://abtwallet.io/i/?…"`
 	Wallet      string   `placeholder:"WALLET" help:"The wallet to open it with, if the token is for more than one."`
 	Yes         bool     `help:"Say yes to all that is asked, without asking, in the sessions that this one leads to as well: for tests."`
 	MFA         *int     `name:"mfa" placeholder:"N" help:"The number that the app shows, for an approval that asks for one."`
 	Items       []string `placeholder:"NAME" help:"Items of the profile to give, when the app asks for some. Without it: asked at the terminal, or with --yes all that there are."`
 	Credentials []string `name:"credential" sep:"none" placeholder:"ID" help:"Present this credential or asset, where several fit."`
 	Ephemeral   bool     `help:"Be a wallet for the length of this session: no service is needed, and nothing is kept."`
+	Hold        bool     `help:"When it is over, wait for Enter: for a terminal of its own, which would close."`
 	Profile     string   `type:"path" placeholder:"FILE" help:"With --ephemeral: what the wallet can tell about its person, as profile set takes it. - reads the standard input."`
 }
 

@@ -92,7 +92,11 @@ func run(args []string) int {
 	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = errors.New("interrupted")
 	}
-	return con.fail(err)
+	code := con.fail(err)
+	if c.Connect.Hold {
+		_, _ = con.prompt("Press Enter to close this. ") // or nobody is there, and nothing waits
+	}
+	return code
 }
 
 // newParser makes the grammar of the command line.

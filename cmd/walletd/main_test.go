@@ -29,7 +29,8 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs the conversations of testdata: the real program, with the real service where
-// one is spoken to. What an older version left behind is in $GOLDEN. Beside testscript's own they use these commands:
+// one is spoken to. What an older version left behind is in $GOLDEN, the
+// file for desktops in $DESKTOP. Beside testscript's own they use these commands:
 //
 //	exits CODE walletd …       runs it and wants this exit code
 //	await FILE                 waits until the file is there
@@ -39,6 +40,7 @@ func TestMain(m *testing.M) {
 //	keep FILE MEMBER           puts it into a file that only its owner may read
 //	port NAME                  puts a free port of this machine into a variable
 //	certify NAME               makes NAME.pem and NAME.key for NAME
+//	opens CODE URL             runs what a desktop runs for a URL, by $DESKTOP, and wants this exit code
 func TestScripts(t *testing.T) {
 	runScripts(t, "testdata/*.txt", "")
 }
@@ -66,6 +68,10 @@ func runScripts(t *testing.T, pattern, store string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	desktop, err := filepath.Abs("../../deploy/walletd.desktop")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Files:               scripts,
 		RequireExplicitExec: true,
@@ -74,6 +80,7 @@ func runScripts(t *testing.T, pattern, store string) {
 			env.Setenv("WALLETD_DRAIN", "0s")
 			env.Setenv("STORE", store)
 			env.Setenv("GOLDEN", golden)
+			env.Setenv("DESKTOP", desktop)
 			return nil
 		},
 		Condition: func(cond string) (bool, error) {
@@ -93,6 +100,7 @@ func runScripts(t *testing.T, pattern, store string) {
 			"keep":    keep,
 			"port":    port,
 			"certify": certify,
+			"opens":   opens,
 		},
 	})
 }
@@ -191,4 +199,31 @@ func certify(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	write(args[0]+".pem", "CERTIFICATE", cert)
 	write(args[0]+".key", "PRIVATE KEY", der)
+}
+
+// opens runs the line Exec as the Desktop Entry Specification has it: words between blanks, of which %u becomes the URL, one
+// word whatever is in it.
+func opens(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: opens CODE URL")
+	}
+	entry := map[string]string{}
+	for line := range strings.Lines(ts.ReadFile(ts.Getenv("DESKTOP"))) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		entry[key] = value
+	}
+	scheme, _, _ := strings.Cut(args[1], ":")
+	if !strings.Contains(";"+entry["MimeType"], ";x-scheme-handler/"+scheme+";") || entry["Type"] != "Application" || entry["Terminal"] != "true" {
+		ts.Fatalf("no desktop opens %s: by it", scheme)
+	}
+	if strings.ContainsAny(entry["Exec"], "\"'\\`$;&|<>") {
+		ts.Fatalf("words of Exec are quoted, which this does not read: %s", entry["Exec"])
+	}
+	words := strings.Fields(entry["Exec"])
+	for i, word := range words {
+		if word == "%u" {
+			words[i] = args[1]
+		}
+	}
+	exits(ts, false, append([]string{args[0]}, words...))
 }
