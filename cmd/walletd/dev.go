@@ -133,6 +133,7 @@ func (cmd *serveCmd) dev(ctx context.Context, con *console, log zerolog.Logger) 
 		log.Warn().Stringer("address", listeners[len(listeners)-1].Addr()).Msg("IN THE CLEAR: whoever reaches this address reads the tokens and keys that pass; for tests alone, with a wallet that guards nothing")
 	}
 	v.Curl = fmt.Sprintf(`curl -s %s/v1/claims -H 'Authorization: Bearer %s' -H 'Content-Type: application/json' -d '{"requestedClaims":[{"type":"encryptionKey","salt":"notes"}]}'`, v.URL, v.AppToken)
+	v.Pages = fmt.Sprintf("http://localhost:%d%s", listeners[0].Addr().(*net.TCPAddr).Port, s.pages.Link(v.OwnerToken))
 	if err := place.write(v); err != nil {
 		for _, l := range listeners {
 			l.Close()
@@ -184,6 +185,7 @@ type devService struct {
 	OwnerToken    string `json:"ownerToken"`
 	OperatorToken string `json:"operatorToken"`
 	Curl          string `json:"curl"`
+	Pages         string `json:"pages"` // a link that signs a browser in, once
 }
 
 // Format keeps the tokens out of logs.
@@ -202,11 +204,15 @@ app token       %s
 owner token     %s
 operator token  %s
 
+See what apps ask for, and answer: this link signs a browser in, once
+
+%s
+
 Ask for a key, as the app would:
 
 %s
 
-`, v.URL, v.Wallet, v.App, v.AppToken, v.OwnerToken, v.OperatorToken, v.Curl)
+`, v.URL, v.Wallet, v.App, v.AppToken, v.OwnerToken, v.OperatorToken, v.Pages, v.Curl)
 	return nil
 }
 

@@ -278,6 +278,7 @@ var docVaries = regexp.MustCompile(strings.Join([]string{
 	`\b[A-Z2-9]{6}\b`,
 	`\b20\d\d-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?Z?`,
 	`\b127\.0\.0\.1:\d+`,
+	`\blocalhost:\d+/dev/[A-Z2-7]+…?`,
 	`sha-256=:[^:]*:`,
 	`Es[0-9A-Za-z]{2}(?: [0-9A-Za-z]{4}){11}`,
 }, "|"))
@@ -289,6 +290,8 @@ func docKind(s string) string {
 		return "ID" // which may begin with any letter
 	case strings.HasPrefix(s, "wd_"):
 		return s[:strings.Index(s[3:], "_")+4]
+	case strings.HasPrefix(s, "localhost:"):
+		return "PAGES"
 	case strings.HasPrefix(s, "AGE-"):
 		return "AGE"
 	case strings.HasPrefix(s, "did:"):

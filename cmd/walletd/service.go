@@ -18,6 +18,7 @@ import (
 	"walletd/internal/events"
 	"walletd/internal/keystore"
 	"walletd/internal/ledger"
+	"walletd/internal/pages"
 	"walletd/internal/secret"
 	"walletd/internal/secrets"
 	"walletd/internal/server"
@@ -35,6 +36,7 @@ type service struct {
 	approvals *approvals.Approvals
 	pipeline  *consent.Pipeline
 	sessions  *connect.Sessions
+	pages     *pages.Pages
 	server    *server.Server
 	drain     time.Duration // how long to go on answering when told to stop
 	log       zerolog.Logger
@@ -59,10 +61,18 @@ func openService(ctx context.Context, url string, o store.Options, plan listenPl
 	sessions.Auth, sessions.Wallets, sessions.Pipeline, sessions.Ledger = s.auth, s.wallets, s.pipeline, s.ledger
 	sessions.Store, sessions.Log, sessions.SingleKey, sessions.Alone = st, log, o.Dev, isSQLite(url)
 	s.sessions = connect.New(sessions)
+	kept, backups, feed := secrets.New(st, s.auth, s.pipeline), backup.New(st, s.keystore, s.ledger, s.auth, s.wallets, s.pipeline), events.New(st)
+	s.pages, err = pages.New(pages.Config{
+		Auth: s.auth, Wallets: s.wallets, Approvals: s.approvals, Pipeline: s.pipeline, Secrets: kept, Backups: backups,
+		Keystore: s.keystore, Store: st, Feed: feed, Sessions: s.sessions, Describe: server.Describe, Log: log, Dev: o.Dev,
+	})
+	if err != nil {
+		st.Close()
+		return nil, err
+	}
 	s.server, err = server.New(server.Config{
-		Auth: s.auth, Wallets: s.wallets, Approvals: s.approvals, Pipeline: s.pipeline, Ledger: s.ledger, Secrets: secrets.New(st, s.auth, s.pipeline),
-		Backups:  backup.New(st, s.keystore, s.ledger, s.auth, s.wallets, s.pipeline),
-		Keystore: s.keystore, Store: st, Feed: events.New(st), Sessions: s.sessions, Log: log, Metrics: count, OpenAPI: api.OpenAPI,
+		Auth: s.auth, Wallets: s.wallets, Approvals: s.approvals, Pipeline: s.pipeline, Ledger: s.ledger, Secrets: kept, Backups: backups,
+		Keystore: s.keystore, Store: st, Feed: feed, Pages: s.pages.Routes(), Sessions: s.sessions, Log: log, Metrics: count, OpenAPI: api.OpenAPI,
 		Hosts: plan.hosts, Proxies: plan.proxies, Apps: plan.apps != nil, Connections: plan.connections, Rates: plan.rates, Idle: plan.idle,
 	})
 	if err != nil {

@@ -44,6 +44,13 @@ func parseLink(link string) (inner string, beside url.Values, err error) {
 	return inner, query, nil
 }
 
+// LeadsTo returns the origin of the app that a link leads to: scheme, host and port. Nothing is sent there. Errors are
+// ErrLink.
+func LeadsTo(link string) (string, error) {
+	inner, _, err := parseLink(link)
+	return origin(inner), err
+}
+
 const (
 	actionAuth  = "requestAuth" // the action of a deep link
 	actionLogin = "login"       // the action of a web wallet's address, whose url is a deep link

@@ -73,6 +73,12 @@ func TestRouterAndContractHaveTheSameOperations(t *testing.T) {
 	for name := range contract(t) {
 		want = append(want, name)
 	}
+	for _, name := range routes(t, w.Pages.Routes()) { // for people, in HTML
+		if slices.Contains(want, name) || strings.Contains(name, " /v1/") {
+			t.Errorf("%s is a page, and of the contract", name)
+		}
+		want = append(want, name)
+	}
 	slices.Sort(want)
 	if diff := cmp.Diff(want, routes(t, w.Server.Handler())); diff != "" {
 		t.Errorf("(-contract +router)\n%s", diff)

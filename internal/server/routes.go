@@ -197,9 +197,14 @@ func (s *Server) routes() []route {
 func (s *Server) router(listener audience) *chi.Mux {
 	r := chi.NewRouter()
 	r.Use(s.observe, s.guard)
+	answersPeople := listener == everybody || listener == people
 	r.NotFound(s.answer(func(w http.ResponseWriter, req *http.Request) error {
 		if err := s.checkUnrouted(w, req); err != nil {
 			return err
+		}
+		if answersPeople && s.isForPage(req) {
+			s.pages.NotFoundHandler().ServeHTTP(w, req)
+			return nil
 		}
 		return store.ErrNotFound
 	}))
@@ -234,6 +239,9 @@ func (s *Server) router(listener audience) *chi.Mux {
 		if rt.callers.ofApps() {
 			r.Options(rt.path, preflight)
 		}
+	}
+	if s.pages != nil && answersPeople {
+		s.routePages(r)
 	}
 	return r
 }

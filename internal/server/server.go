@@ -20,6 +20,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/go-chi/chi/v5"
 	"github.com/rs/zerolog"
 
 	"walletd/internal/approvals"
@@ -70,6 +71,8 @@ type Config struct {
 	Idle time.Duration
 	// Rates bounds requests of each token and address, but not those of probes.
 	Rates Rates
+	// Pages are the pages for people, which Handler answers beside the contract; nil for none.
+	Pages *chi.Mux
 	// Apps says that apps are served on a listener of their own (--apps-listen): then Handler
 	// answers no app route, and AppsHandler does.
 	Apps bool
@@ -93,6 +96,7 @@ type Server struct {
 	openAPI   []byte
 	hosts     hosts
 	proxies   proxies
+	pages     *chi.Mux
 	apps      bool
 	cross     *http.CrossOriginProtection
 	limits    *limits
@@ -121,7 +125,7 @@ func New(c Config) (*Server, error) {
 	s := &Server{
 		auth: c.Auth, wallets: c.Wallets, approvals: c.Approvals, pipeline: c.Pipeline, secrets: c.Secrets, backups: c.Backups, ledger: c.Ledger,
 		keystore: c.Keystore, store: c.Store, sessions: c.Sessions, feed: c.Feed, log: c.Log, metrics: c.Metrics,
-		openAPI: c.OpenAPI, hosts: newHosts(c.Hosts), proxies: c.Proxies, apps: c.Apps, cross: http.NewCrossOriginProtection(),
+		openAPI: c.OpenAPI, hosts: newHosts(c.Hosts), proxies: c.Proxies, pages: c.Pages, apps: c.Apps, cross: http.NewCrossOriginProtection(),
 	}
 	if s.metrics == nil {
 		s.metrics = NewMetrics()

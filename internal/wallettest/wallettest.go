@@ -32,6 +32,7 @@ import (
 	"walletd/internal/events"
 	"walletd/internal/keystore"
 	"walletd/internal/ledger"
+	"walletd/internal/pages"
 	"walletd/internal/secrets"
 	"walletd/internal/server"
 	"walletd/internal/store"
@@ -64,6 +65,7 @@ type Wallet struct {
 	Pipeline  *consent.Pipeline
 	Secrets   *secrets.Secrets
 	Backups   *backup.Backups
+	Pages     *pages.Pages
 	Server    *server.Server
 
 	set  settings
@@ -72,6 +74,7 @@ type Wallet struct {
 }
 
 type settings struct {
+	dev      bool
 	postgres bool
 	clock    func() time.Time
 	boot     func() time.Duration
@@ -83,6 +86,9 @@ type Option func(*settings)
 
 // PostgreSQL keeps the wallet in PostgreSQL, which is started for the tests.
 func PostgreSQL() Option { return func(s *settings) { s.postgres = true } }
+
+// Dev lets the pages approve by a button, as those of serve --dev do.
+func Dev() Option { return func(s *settings) { s.dev = true } }
 
 // Clock sets the time of day.
 func Clock(now func() time.Time) Option { return func(s *settings) { s.clock = now } }
@@ -168,9 +174,18 @@ func (w *Wallet) start(create bool) {
 		Auth: w.Auth, Wallets: w.Wallets, Pipeline: w.Pipeline, Ledger: w.Ledger,
 		Store: st, Client: connect.NewClient(loopback), Log: log, SingleKey: true, Alone: !w.set.postgres,
 	})
+	feed := events.New(st)
+	people, err := pages.New(pages.Config{
+		Auth: w.Auth, Wallets: w.Wallets, Approvals: w.Approvals, Pipeline: w.Pipeline, Secrets: w.Secrets, Backups: w.Backups,
+		Keystore: w.Keystore, Store: st, Feed: feed, Sessions: sessions, Describe: server.Describe, Log: log, Dev: w.set.dev,
+	})
+	if err != nil {
+		w.t.Fatalf("making the pages: %v", err)
+	}
+	w.Pages = people
 	config := server.Config{
 		Auth: w.Auth, Wallets: w.Wallets, Approvals: w.Approvals, Pipeline: w.Pipeline, Secrets: w.Secrets, Backups: w.Backups, Ledger: w.Ledger,
-		Keystore: w.Keystore, Store: st, Feed: events.New(st), Sessions: sessions, Log: log, Metrics: metrics, OpenAPI: api.OpenAPI,
+		Keystore: w.Keystore, Store: st, Feed: feed, Pages: people.Routes(), Sessions: sessions, Log: log, Metrics: metrics, OpenAPI: api.OpenAPI,
 	}
 	if w.set.wrap != nil {
 		w.set.wrap(&config)

@@ -1,0 +1,172 @@
+package pages
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+
+	"walletd/internal/approvals"
+	"walletd/internal/consent"
+	"walletd/internal/show"
+	"walletd/internal/store"
+)
+
+// approvalPage is what the page of an approval shows, in the order of design section 13. Every text of the app has
+// passed package show.
+type approvalPage struct {
+	approvals.View
+	Next     string // where to go once it is decided, "" to stay
+	Unusual  []string
+	Claims   []claimShown
+	Numbers  []int // one of which the app shows
+	Remember bool  // whether the yes can be remembered
+	Raw      string
+	Problem  string // why the last try was refused, as its message is called
+	Detail   string // of that, in English
+	Waits    bool
+	// MayApprove says that the page has a button to approve.
+	MayApprove bool
+}
+
+// claimShown is one claim with what its page adds.
+type claimShown struct {
+	approvals.ClaimView
+	Key   string // of its messages: the type, or "other"
+	Other bool   // it is not answered by the account that answers the rest
+}
+
+// single are the claims for which the owner is asked each time.
+var single = []string{"signature", "agreement", "keyPair"}
+
+func (p *Pages) approvalPage(v *visit, a approvals.View, next string) approvalPage {
+	shown := approvalPage{View: a, Next: next, Remember: true, Raw: raw(a.Requested), Waits: a.Status == store.Pending, Unusual: v.lang.notes(a.Unusual), MayApprove: p.Dev}
+	for _, c := range a.Claims {
+		claim := claimShown{ClaimView: c, Key: c.Type, Other: c.Account != a.Account}
+		if _, there := v.lang.messages["claim."+c.Type]; !there {
+			claim.Key = "other"
+		}
+		if len(c.MFACode) > 0 {
+			shown.Numbers = c.MFACode
+		}
+		if len(c.MFACode) > 0 || slices.Contains(single, c.Type) {
+			shown.Remember = false
+		}
+		claim.Unusual = v.lang.notes(c.Unusual)
+		shown.Claims = append(shown.Claims, claim)
+	}
+	return shown
+}
+
+// raw writes claims as they were requested, to be read.
+func raw(requested []json.RawMessage) string {
+	var b bytes.Buffer
+	for i, claim := range requested {
+		if i > 0 {
+			b.WriteString("\n\n")
+		}
+		if json.Indent(&b, claim, "", "  ") != nil {
+			b.Write(claim)
+		}
+	}
+	return show.EscapeLines(b.String())
+}
+
+// approval shows one approval.
+func (p *Pages) approval(v *visit) error {
+	a, err := p.Approvals.Get(v.ctx(), v.caller, v.name("id"))
+	if err != nil {
+		return err
+	}
+	return v.show(http.StatusOK, "approval", p.approvalPage(v, a, ""))
+}
+
+// remembers are the ways to remember a yes that the page offers, by the value of its field.
+var remembers = map[string]*approvals.Remember{
+	"once": nil, "hour": {Seconds: 3600}, "day": {Seconds: 24 * 3600}, "always": {Until: "withdrawn"},
+}
+
+// choice reads what the owner chose.
+func (f form) choice() (approvals.Choice, error) {
+	c := approvals.Choice{Account: f.text("account")}
+	for _, id := range f.all("credential") {
+		if id != "" {
+			c.Credentials = append(c.Credentials, id)
+		}
+	}
+	if f.text("choosesItems") != "" {
+		items := append([]string{}, f.all("item")...)
+		c.Items = &items
+	}
+	if text := f.text("mfaCode"); text != "" {
+		var err error
+		if c.MFACode, err = strconv.Atoi(text); err != nil {
+			return c, approvals.ErrChoice
+		}
+	}
+	var known bool
+	if c.Remember, known = remembers[f.text("remember")]; !known && f.text("remember") != "" {
+		return c, approvals.ErrChoice
+	}
+	return c, nil
+}
+
+// errPasskey: the wallet is no throw-away one, so that a yes takes a touch.
+var errPasskey = errors.New("approving on a page takes a passkey")
+
+// decide approves or rejects.
+func (p *Pages) decide(v *visit) error {
+	id, next := v.name("id"), v.form.text("next")
+	done := "rejected"
+	var err error
+	if v.form.text("decision") == "approve" {
+		done = "approved"
+		err = p.approve(v, id)
+	} else {
+		_, err = p.Pipeline.Reject(v.ctx(), v.caller, id)
+	}
+	switch {
+	case err == nil:
+	case errors.Is(err, approvals.ErrChoice), errors.Is(err, errPasskey):
+		return p.askAgain(v, id, next, err)
+	case errors.Is(err, consent.ErrDecided), errors.Is(err, consent.ErrExpired), errors.Is(err, consent.ErrAnswerChanged):
+		done = "late" // the page says how it stands
+	default:
+		return err
+	}
+	if next = local(next); next == "/" {
+		next = "/approvals/" + url.PathEscape(id)
+	}
+	return v.redirectDone(next, done)
+}
+
+func (p *Pages) approve(v *visit, id string) error {
+	choice, err := v.form.choice()
+	if err != nil {
+		return err
+	}
+	if !p.Dev {
+		return errPasskey
+	}
+	_, err = p.Pipeline.Approve(v.ctx(), v.caller, id, choice)
+	return err
+}
+
+// askAgain shows an approval once more, with what was wrong with the answer.
+func (p *Pages) askAgain(v *visit, id, next string, wrong error) error {
+	a, err := p.Approvals.Get(v.ctx(), v.caller, id)
+	if err != nil {
+		return err
+	}
+	shown := p.approvalPage(v, a, next)
+	if shown.Problem = "approval.choice"; errors.Is(wrong, errPasskey) {
+		shown.Problem = "approval.needsPasskey"
+	} else {
+		described, _ := p.Describe(wrong)
+		shown.Detail = described.Detail
+	}
+	return v.show(http.StatusUnprocessableEntity, "approval", shown)
+}

@@ -1,0 +1,217 @@
+package pages
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"walletd/internal/did"
+	"walletd/web"
+)
+
+// languages are the languages of the pages, the first of which is spoken where no other is asked for.
+type languages []*language
+
+// language is one language, with the pages in it.
+type language struct {
+	tag       string // as in HTML
+	messages  map[string]string
+	sentences []noted // that the wallet writes about requests
+	pages     map[string]*template.Template
+}
+
+// Names of the languages, each in itself. The first is the default.
+var tags = []string{"en", "zh", "ja"}
+
+func readLanguages(files assets, brand Brand) (languages, error) {
+	var all languages
+	for _, tag := range tags {
+		text, err := web.Messages.ReadFile("messages/" + tag + ".json")
+		if err != nil {
+			return nil, fmt.Errorf("reading the messages: %w", err)
+		}
+		l := &language{tag: tag, pages: map[string]*template.Template{}}
+		if err := json.Unmarshal(text, &l.messages); err != nil {
+			return nil, fmt.Errorf("reading the messages of %s: %w", tag, err)
+		}
+		l.sentences = readNotes(l.messages)
+		if err := l.parse(files, brand); err != nil {
+			return nil, err
+		}
+		all = append(all, l)
+	}
+	return all, nil
+}
+
+// parse reads the templates: each page is the layout, the parts, and a file of its own.
+func (l *language) parse(files assets, brand Brand) error {
+	base, err := template.New("").Funcs(l.functions(files, brand)).ParseFS(web.Templates, "templates/parts/*.html")
+	if err != nil {
+		return fmt.Errorf("reading the parts of the pages: %w", err)
+	}
+	names, err := fs.Glob(web.Templates, "templates/*.html")
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		page, err := base.Clone()
+		if err == nil {
+			page, err = page.ParseFS(web.Templates, name)
+		}
+		if err != nil {
+			return fmt.Errorf("reading the pages: %w", err)
+		}
+		l.pages[strings.TrimSuffix(path.Base(name), ".html")] = page
+	}
+	return nil
+}
+
+// functions are what templates call.
+func (l *language) functions(files assets, brand Brand) template.FuncMap {
+	return template.FuncMap{
+		"t":    l.text,
+		"note": l.note,
+		"has":  func(key string) bool { _, there := l.messages[key]; return there },
+		"lang": func() string { return l.tag },
+		"asset": func(name string) (string, error) {
+			a, there := files[name]
+			if !there {
+				return "", fmt.Errorf("there is no asset %s", name)
+			}
+			return a.path, nil
+		},
+		"iso":      func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"when":     l.when,
+		"short":    short,
+		"spell":    func(code string) string { return strings.Join(strings.Split(code, ""), " ") },
+		"brand":    func() string { return brand.Name },
+		"accented": func() bool { return brand.Accent != "" },
+		"logo":     func() bool { return len(brand.Logo) > 0 },
+	}
+}
+
+// text returns a message with the words in braces filled in: {1} is the first of them. A key without a message is an
+// error: a test looks for each.
+func (l *language) text(key string, words ...any) (string, error) {
+	text, there := l.messages[key]
+	if !there {
+		return "", fmt.Errorf("there is no message %q in %s", key, l.tag)
+	}
+	for i, word := range words {
+		text = strings.ReplaceAll(text, "{"+strconv.Itoa(i+1)+"}", fmt.Sprint(word))
+	}
+	return text, nil
+}
+
+// when writes a time for who has no scripts: scripts write it in the reader's own time.
+func (l *language) when(t time.Time) string {
+	if l.tag == "en" {
+		return t.UTC().Format("2 Jan 2006, 15:04 UTC")
+	}
+	return t.UTC().Format("2006-01-02 15:04 UTC")
+}
+
+// short is an address with its middle left out.
+func short(address string) string {
+	address = did.Bare(address)
+	if len(address) <= 14 {
+		return address
+	}
+	return address[:7] + "…" + address[len(address)-5:]
+}
+
+// languageCookie holds the language that was chosen.
+const languageCookie = "lang"
+
+// of returns the language of a request: the one that was chosen, that the address asks for, or that the browser prefers.
+func (all languages) of(r *http.Request) *language {
+	if c, err := r.Cookie(languageCookie); err == nil {
+		if l := all.find(c.Value); l != nil {
+			return l
+		}
+	}
+	if l := all.find(r.URL.Query().Get("locale")); l != nil {
+		return l
+	}
+	best, weight := all[0], 0.0
+	for part := range strings.SplitSeq(r.Header.Get("Accept-Language"), ",") {
+		tag, q, _ := strings.Cut(strings.TrimSpace(part), ";")
+		w := 1.0
+		if q, weighted := strings.CutPrefix(strings.TrimSpace(q), "q="); weighted {
+			w, _ = strconv.ParseFloat(q, 64)
+		}
+		if l := all.find(tag); l != nil && w > weight {
+			best, weight = l, w
+		}
+	}
+	return best
+}
+
+// find returns the language of a tag, as zh of zh-TW; nil if it is none of ours.
+func (all languages) find(tag string) *language {
+	tag, _, _ = strings.Cut(strings.ToLower(tag), "-")
+	for _, l := range all {
+		if l.tag == tag {
+			return l
+		}
+	}
+	return nil
+}
+
+// setLanguage notes the language that was chosen.
+func (p *Pages) setLanguage(v *visit) error {
+	if l := p.languages.find(v.form.text("language")); l != nil {
+		c := cookie(v.r)
+		c.Name, c.Value, c.MaxAge = languageCookie, l.tag, 365*24*3600
+		http.SetCookie(v.w, c)
+	}
+	return v.redirect(local(v.form.text("next")))
+}
+
+// frame is what each page is shown with.
+type frame struct {
+	Page     string // name of the template
+	Path     string // of the page, for a form that comes back to it
+	Done     string // what was done, as its message is called; "" for nothing
+	SignedIn bool
+	Dev      bool
+	Wallet   string // its name, or its address cut
+	Tags     []string
+	Data     any
+}
+
+// show writes a page.
+func (all languages) show(v *visit, status int, page string, data any) error {
+	f := frame{Page: page, Path: v.r.URL.RequestURI(), Dev: v.pages.Dev, Tags: tags, Data: data}
+	if v.r.Method != http.MethodGet {
+		f.Path = "/"
+	}
+	if _, there := v.lang.messages["done."+v.r.URL.Query().Get("done")]; there {
+		f.Done = "done." + v.r.URL.Query().Get("done")
+	}
+	if v.caller != nil {
+		f.SignedIn = true
+		if f.Wallet = v.caller.Wallet.Settings().Name; f.Wallet == "" {
+			f.Wallet = short(v.caller.WalletID)
+		}
+	}
+	var b bytes.Buffer
+	if err := v.lang.pages[page].ExecuteTemplate(&b, "layout", f); err != nil {
+		return fmt.Errorf("writing the page %s: %w", page, err)
+	}
+	h := v.w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Language", v.lang.tag)
+	h.Set("Content-Length", strconv.Itoa(b.Len()))
+	h.Set("Vary", "Cookie, Accept-Language")
+	v.w.WriteHeader(status)
+	v.w.Write(b.Bytes())
+	return nil
+}

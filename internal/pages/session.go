@@ -1,0 +1,156 @@
+package pages
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"walletd/internal/auth"
+	"walletd/internal/secret"
+)
+
+// sessionLife is how long a browser stays signed in.
+const sessionLife = 12 * time.Hour
+
+// The cookie's name. The prefix makes browsers refuse it unless it came over TLS, for this host alone, so that no other
+// page of the same domain can put one here.
+const (
+	cookieName      = "__Host-walletd"
+	plainCookieName = "walletd" // on this machine, in the clear
+)
+
+// inTheClear reports whether the browser is on this machine and speaks without TLS: then no Secure cookie would stay.
+func inTheClear(r *http.Request) bool {
+	if r.TLS != nil {
+		return false
+	}
+	host := r.Host
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	address, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return strings.EqualFold(host, "localhost") || err == nil && address.IsLoopback()
+}
+
+// cookie returns a cookie of this service, without a name and a value.
+func cookie(r *http.Request) *http.Cookie {
+	c := &http.Cookie{Name: cookieName, Path: "/", HttpOnly: true, Secure: true, SameSite: http.SameSiteLaxMode}
+	if inTheClear(r) {
+		c.Name, c.Secure = plainCookieName, false
+	}
+	return c
+}
+
+// identify finds the caller by the cookie. The error is auth.ErrUnauthorized without one that is good.
+func (v *visit) identify() error {
+	c, err := v.r.Cookie(cookie(v.r).Name)
+	if err != nil {
+		return auth.ErrUnauthorized
+	}
+	caller, err := v.pages.Auth.Authenticate(v.ctx(), c.Value)
+	if err != nil {
+		return err
+	}
+	if caller.Role != auth.Owner {
+		caller.Close()
+		return auth.ErrUnauthorized
+	}
+	v.caller = caller
+	return nil
+}
+
+// signInPage is what the page to sign in shows.
+type signInPage struct {
+	Next   string
+	Failed bool
+	Used   bool // a link that works once, which was used
+}
+
+func (v *visit) nextPath() string {
+	if v.r.Method == http.MethodPost {
+		return local(v.form.text("next"))
+	}
+	return local(v.r.URL.Query().Get("next"))
+}
+
+func (p *Pages) signInForm(v *visit) error {
+	if v.caller != nil {
+		return v.redirect(v.nextPath())
+	}
+	return v.show(http.StatusOK, "sign-in", signInPage{Next: v.nextPath()})
+}
+
+// signIn makes a session of the browser for who has an owner's token.
+func (p *Pages) signIn(v *visit) error {
+	token, err := secret.Line(v.form.bytes("token"))
+	if err != nil {
+		return v.show(http.StatusUnauthorized, "sign-in", signInPage{Next: v.nextPath(), Failed: true})
+	}
+	switch err := v.begin(string(token)); {
+	case err == nil:
+		return v.redirect(v.nextPath())
+	case p.isRefusal(err):
+		return v.show(http.StatusUnauthorized, "sign-in", signInPage{Next: v.nextPath(), Failed: true})
+	default:
+		return err
+	}
+}
+
+// isRefusal reports whether an error says that a token is not that of an owner.
+func (p *Pages) isRefusal(err error) bool {
+	described, _ := p.Describe(err)
+	return described.Status == http.StatusUnauthorized || described.Status == http.StatusForbidden
+}
+
+// begin signs the browser in as the owner that a token names.
+func (v *visit) begin(token string) error {
+	owner, err := v.pages.Auth.Authenticate(v.ctx(), token)
+	if err != nil {
+		return err
+	}
+	defer owner.Close()
+	if err := owner.RequireOwner(); err != nil {
+		return err
+	}
+	made, err := v.pages.Auth.CreateToken(v.ctx(), owner, auth.NewToken{
+		Role: auth.Owner, Wallet: owner.WalletID, Name: browserName(v.r.UserAgent()), ExpiresIn: sessionLife,
+	})
+	if err != nil {
+		return fmt.Errorf("signing in: %w", err)
+	}
+	c := cookie(v.r)
+	c.Value, c.MaxAge = made.Text, int(sessionLife/time.Second)
+	http.SetCookie(v.w, c)
+	return nil
+}
+
+// browserName names a browser from what it says of itself, by words of ours alone.
+func browserName(agent string) string {
+	name := "Browser"
+	for _, known := range [][2]string{{"Edg", "Edge"}, {"OPR/", "Opera"}, {"Firefox/", "Firefox"}, {"FxiOS/", "Firefox"}, {"Chromium/", "Chromium"}, {"CriOS/", "Chrome"}, {"Chrome/", "Chrome"}, {"Safari/", "Safari"}} {
+		if strings.Contains(agent, known[0]) {
+			name = known[1]
+			break
+		}
+	}
+	for _, known := range [][2]string{{"Android", "Android"}, {"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Windows", "Windows"}, {"Mac OS X", "Mac"}, {"CrOS", "ChromeOS"}, {"Linux", "Linux"}} {
+		if strings.Contains(agent, known[0]) {
+			return name + " on " + known[1]
+		}
+	}
+	return name
+}
+
+// signOut ends the session of the browser.
+func (p *Pages) signOut(v *visit) error {
+	if err := p.Pipeline.RevokeToken(v.ctx(), v.caller, v.caller.Token); err != nil {
+		return err
+	}
+	c := cookie(v.r)
+	c.MaxAge = -1
+	http.SetCookie(v.w, c)
+	return v.redirect("/sign-in")
+}

@@ -1,0 +1,137 @@
+// What every page does where scripts run: times in the reader's own, time left, what is new, and the shell kept for
+// when the network is away. Pages work without all of it.
+
+const lang = document.documentElement.lang;
+
+// In the reader's own time.
+function localise(root) {
+  const whole = new Intl.DateTimeFormat(lang, { dateStyle: "medium", timeStyle: "short" });
+  const clock = new Intl.DateTimeFormat(lang, { timeStyle: "short" });
+  for (const t of root.querySelectorAll("time[datetime]")) {
+    const when = new Date(t.dateTime);
+    if (isNaN(when)) continue;
+    t.textContent = (when.toDateString() === new Date().toDateString() ? clock : whole).format(when);
+    t.title = whole.format(when);
+  }
+}
+
+// The time left, once a second.
+function countDown() {
+  for (const e of document.querySelectorAll("[data-until]")) {
+    const left = Math.floor((Date.parse(e.dataset.until) - Date.now()) / 1000);
+    const text = left <= 0 ? e.dataset.over : e.dataset.left.replace("{1}", `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`);
+    if (e.textContent !== text) e.textContent = text;
+  }
+}
+
+function enhance(root) {
+  localise(root);
+  countDown();
+  const over = document.querySelector("[data-close]");
+  if (over) setTimeout(() => window.close(), 1000 * Number(over.dataset.close));
+}
+
+// What the server sent of the parts that can change, to compare with what it sends later.
+const sent = new Map();
+function remember(root) {
+  for (const e of root.querySelectorAll("[data-fresh]")) sent.set(e.dataset.fresh, e.innerHTML);
+}
+
+// Asks for this page again, and puts the parts in that have changed. The browser parses the answer as a document of its
+// own, so no text becomes markup here.
+let asking = false;
+let again = false;
+function refresh() {
+  if (asking) {
+    again = true;
+    return;
+  }
+  asking = true;
+  const x = new XMLHttpRequest();
+  x.open("GET", location.href);
+  x.responseType = "document";
+  x.timeout = 15000;
+  x.onloadend = () => {
+    asking = false;
+    const fresh = x.response;
+    if (fresh && new URL(x.responseURL).pathname !== location.pathname) {
+      location.reload(); // signed out, or locked
+      return;
+    }
+    if (fresh) replace(fresh);
+    if (again) {
+      again = false;
+      refresh();
+    }
+  };
+  x.send();
+}
+
+function replace(fresh) {
+  const before = document.querySelectorAll("[data-fresh]");
+  const after = fresh.querySelectorAll("[data-fresh]");
+  const names = (list) => Array.from(list, (e) => e.dataset.fresh).join();
+  if (names(before) !== names(after)) {
+    location.reload();
+    return;
+  }
+  after.forEach((now, i) => {
+    if (sent.get(now.dataset.fresh) === now.innerHTML) return;
+    sent.set(now.dataset.fresh, now.innerHTML);
+    const had = before[i].contains(document.activeElement);
+    const mine = document.adoptNode(now);
+    before[i].replaceWith(mine);
+    enhance(mine);
+    if (had) document.getElementById("main").focus();
+    const title = fresh.querySelector("title");
+    if (title) document.title = title.textContent;
+    const heading = mine.querySelector("h1");
+    const said = document.getElementById("said");
+    if (heading && said) said.textContent = heading.textContent;
+    document.dispatchEvent(new Event("walletd:fresh"));
+  });
+}
+
+// News come as a stream; a page that was put to sleep asks when it wakes.
+function listen() {
+  if (!document.querySelector("[data-live] [data-fresh]")) return;
+  let stream = null;
+  const open = () => {
+    if (stream && stream.readyState !== EventSource.CLOSED) return;
+    stream = new EventSource("/live");
+    stream.addEventListener("open", refresh); // what came before the stream stood
+    stream.addEventListener("news", refresh);
+    stream.addEventListener("over", () => {
+      stream.close();
+      location.reload();
+    });
+  };
+  open();
+  document.addEventListener("visibilitychange", () => {
+    if (document.visibilityState === "visible") {
+      refresh();
+      open();
+    }
+  });
+  addEventListener("pageshow", (e) => e.persisted && (refresh(), open()));
+  addEventListener("pagehide", () => stream.close());
+}
+
+// A form is sent once, however often its button is pressed.
+addEventListener("submit", (e) => {
+  if (e.defaultPrevented) return;
+  if (e.target.dataset.sent) e.preventDefault();
+  e.target.dataset.sent = "yes";
+});
+addEventListener("pageshow", () => document.querySelectorAll("form[data-sent]").forEach((f) => delete f.dataset.sent));
+
+remember(document);
+enhance(document);
+setInterval(countDown, 1000);
+listen();
+
+if ("serviceWorker" in navigator) {
+  const own = "/sw.js";
+  const trusted = window.trustedTypes ? trustedTypes.createPolicy("walletd", { createScriptURL: (u) => { if (u !== own) throw new TypeError("not ours"); return u; } }) : null;
+  navigator.serviceWorker.register(trusted ? trusted.createScriptURL(own) : own).catch(() => {});
+}
