@@ -37,6 +37,11 @@ const (
 	CodeBadIV                       Code = "bad_iv"                          // 422: An IV has 16 bytes.
 	CodeBadMAC                      Code = "bad_mac"                         // 422: The key, the name or the ciphertext is another.
 	CodeBadKey                      Code = "bad_key"                         // 422: A key has 32 bytes.
+	CodeBadBase58                   Code = "bad_base58"                      // 422: A recovery key has other letters.
+	CodeBadLength                   Code = "bad_length"                      // 422: A recovery key has 48 letters.
+	CodeBadPrefix                   Code = "bad_prefix"                      // 422: This is no recovery key.
+	CodeBadParity                   Code = "bad_parity"                      // 422: A letter of the recovery key is wrong.
+	CodeBadPassphraseInfo           Code = "bad_passphrase_info"             // 422: The description does not say how its key comes from a passphrase.
 	CodeBadName                     Code = "bad_name"                        // 422: A secret may not have this name.
 	CodeBadSecret                   Code = "bad_secret"                      // 422: A secret of this name looks otherwise.
 	CodeEmptySecret                 Code = "empty_secret"                    // 422: A secret has at least one byte.

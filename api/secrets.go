@@ -44,9 +44,13 @@ type FoundStorageKey struct {
 	Key   SecretText `json:"key"` // 32 bytes in padded standard base64
 }
 
-// NoteStorageKey says which id a client gave a key.
+// NoteStorageKey says which id a client gave a key. With one of RecoveryKey and Passphrase it brings in a
+// key that was made elsewhere.
 type NoteStorageKey struct {
-	KeyInfo json.RawMessage `json:"keyInfo"` // a KeyDescription
+	KeyInfo     json.RawMessage `json:"keyInfo"` // a KeyDescription
+	RecoveryKey SecretText      `json:"recoveryKey,omitzero" min:"1" max:"1024"`
+	Passphrase  SecretText      `json:"passphrase,omitzero" min:"1" max:"16384"`
+	User        string          `json:"user,omitempty" max:"255"` // the Matrix user whose key is brought in
 }
 
 // KeyDescription is the content of m.secret_storage.key.<id>. Others may have more members, which

@@ -21,6 +21,7 @@ func TestMatrixStorage(t *testing.T) {
 		}
 	})
 	t.Run("has a key for each of two accounts with one token", func(t *testing.T) { twoAccounts(t, s, p) })
+	t.Run("is opened with a key that another client made, once that is brought in", func(t *testing.T) { foreignKey(t, s, p) })
 	t.Run("lives on from the wallet's words alone", func(t *testing.T) { wordsAlone(t, s, p) })
 }
 
@@ -103,5 +104,27 @@ func wordsAlone(t *testing.T, s *service, p peers) {
 	other := matrix{lost, homeserver, p, lost.newApp(t, "Other", ""), map[string]string{}}
 	if got, _ := other.device(t, "second-device.mjs", "FOURTH", input{"userId": alice}, nil); got.OK || !strings.Contains(got.Error, "getSecretStorageKey callback returned falsey") {
 		t.Errorf("another app: %+v", got)
+	}
+}
+
+// foreignKey is an account that somebody has already: its recovery key, or its passphrase, is brought into the wallet, and
+// nothing of the account changes.
+func foreignKey(t *testing.T, s *service, p peers) {
+	for i, form := range []string{"recovery key", "passphrase"} {
+		m := matrix{s, newHomeserver(t, alice, "ELSEWHERE", "NEW"), p, s.newApp(t, "Client "+form, ""), map[string]string{}}
+		made, _ := m.device(t, "foreign-key.mjs", "ELSEWHERE", input{"passphrase": "correct horse"}, nil)
+		if !made.OK {
+			t.Fatalf("%s: outcome %+v", form, made)
+		}
+		if got, _ := m.device(t, "foreign-key.mjs", "NEW", input{"read": true}, nil); got.OK {
+			t.Errorf("%s: it is opened before: %+v", form, got)
+		}
+		s.write(t, "description.json", made.Description)
+		s.write(t, "key", []string{made.RecoveryKey, "correct horse"}[i])
+		m.owner(t, "secret", "import-key", "--app", m.App, "--key-file", s.file("key"), made.KeyID, s.file("description.json"))
+		got, asked := m.device(t, "foreign-key.mjs", "NEW", input{"read": true}, m.approve)
+		if !got.OK || got.Message != "from elsewhere" || got.KeyID != made.KeyID || got.Description != made.Description || asked != 1 {
+			t.Errorf("%s: asked %d times; outcome %+v", form, asked, got)
+		}
 	}
 }

@@ -22,6 +22,7 @@ type matrixOutcome struct {
 	Total                                 int
 	Message                               string
 	Shared                                bool
+	Description, RecoveryKey              string
 }
 
 // matrix is one user's devices, which have nothing in common but the wallet.

@@ -62,7 +62,8 @@ func (s *Secrets) FindKey(ctx context.Context, k api.FindStorageKey) (api.FoundS
 	return call[api.FoundStorageKey](ctx, s.c, request{method: "POST", path: "/v1/secret-storage/key", query: api.OfApp{App: s.app}, body: k})
 }
 
-// NoteKey says under which id a client stores the key that a description is of.
+// NoteKey says under which id a client stores the key that a description is of, and brings in one that was
+// made elsewhere if k has it.
 func (s *Secrets) NoteKey(ctx context.Context, keyID string, k api.NoteStorageKey) error {
 	return s.c.do(ctx, request{method: "PUT", path: "/v1/secret-storage/keys/" + segment(keyID), query: api.OfApp{App: s.app}, body: k})
 }

@@ -9,6 +9,7 @@ import (
 
 	"walletd/api"
 	"walletd/api/client"
+	"walletd/internal/secretstorage"
 	untrusted "walletd/internal/show"
 )
 
@@ -19,6 +20,7 @@ type secretsCmd struct {
 	Delete      secretDeleteCmd `cmd:"" help:"Delete a secret."`
 	RecoveryKey recoveryKeyCmd  `cmd:"" help:"Show the key of an app's secret storage, as Matrix clients take it (\"security key\")."`
 	FindKey     findKeyCmd      `cmd:"" help:"Find which of a client's keys the wallet has, and show it."`
+	ImportKey   importKeyCmd    `cmd:"" help:"Bring in a key of a client's that was made elsewhere: a recovery key, or a passphrase."`
 	NoteKey     noteKeyCmd      `cmd:"" help:"Note under which id a client keeps a key that the wallet has."`
 }
 
@@ -213,4 +215,39 @@ func (cmd *noteKeyCmd) Run(ctx context.Context, c *client.Client, out *console) 
 	}
 	err = c.Secrets(cmd.App).NoteKey(ctx, cmd.KeyID, api.NoteStorageKey{KeyInfo: info})
 	return showAsked(out, api.Empty{}, err, func(api.Empty) { out.printf("noted %s\n", shown(cmd.KeyID)) })
+}
+
+type importKeyCmd struct {
+	asOwner
+	ofApp
+	User  string      `placeholder:"ID" help:"The Matrix user whose key it is, as in @alice:example.org, for a client that names its user."`
+	Key   secretFlags `embed:"" prefix:"key-" group:"The recovery key or passphrase (asked for without any of these):"`
+	KeyID string      `arg:"" name:"key-id" help:"The id that the account has the key under: that of m.secret_storage.default_key."`
+	File  string      `arg:"" type:"path" help:"The description of the key in JSON, the content of m.secret_storage.key.<id>. - reads the standard input."`
+}
+
+// Run brings in the key.
+func (cmd *importKeyCmd) Run(ctx context.Context, c *client.Client, out *console) error {
+	info, err := readJSON(out, cmd.File, "the description", `as in {"algorithm":"m.secret_storage.v1.aes-hmac-sha2","iv":"…","mac":"…"}`)
+	if err != nil {
+		return err
+	}
+	text, err := cmd.Key.orAsk(ctx, out, "key", "Recovery key or passphrase", maxPassphrase, verbatim)
+	if err != nil {
+		return err
+	}
+	defer text.Wipe()
+	n := api.NoteStorageKey{KeyInfo: info, User: cmd.User}
+	// Of a description that has a passphrase, what is no recovery key is that.
+	var of struct{ Passphrase json.RawMessage }
+	_ = json.Unmarshal(info, &of)
+	key, notKey := secretstorage.DecodeRecoveryKey(text.Reveal())
+	key.Wipe()
+	if of.Passphrase != nil && notKey != nil {
+		n.Passphrase = api.SecretText{Bytes: text}
+	} else {
+		n.RecoveryKey = api.SecretText{Bytes: text}
+	}
+	err = c.Secrets(cmd.App).NoteKey(ctx, cmd.KeyID, n)
+	return showAsked(out, api.Empty{}, err, func(api.Empty) { out.printf("imported %s\n", shown(cmd.KeyID)) })
 }

@@ -19,10 +19,13 @@ import (
 	"walletd/internal/keystore"
 	"walletd/internal/ledger"
 	"walletd/internal/policy"
+	"walletd/internal/secret"
+	"walletd/internal/secrets"
 	"walletd/internal/secretstorage"
 	"walletd/internal/store"
 	"walletd/internal/wallets"
 	"walletd/internal/wallettest/fixture"
+	"walletd/internal/wallettest/matrix"
 )
 
 // place is a store with a keystore and an operator, and no wallet yet.
@@ -443,4 +446,35 @@ func TestABackupIsTheOwnersAlone(t *testing.T) {
 	fixture.WantErr(t, err, backup.ErrBusy)
 	_, err = f.Restore(b.File)
 	fixture.WantErr(t, err, backup.ErrBusy)
+}
+
+func TestABackupHoldsStorageKeysThatWereMadeElsewhere(t *testing.T) {
+	f := fixture.New(t)
+	app, err := did.Parse(fixture.Notes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := secretstorage.NewKey(bytes.Repeat([]byte{7}, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	description := matrix.Description(key.Reveal(), "Element")
+	given := secrets.ImportedKey{RecoveryKey: secret.New(key.RecoveryKey())}
+	if err := f.Secrets.ImportKey(t.Context(), f.As(f.Owner), app, "id", description, given); err != nil {
+		t.Fatal(err)
+	}
+	n := place(t)
+	n.Wallet = f.Wallet
+	if _, err := n.Restore(f.Backup().File); err != nil {
+		t.Fatal(err)
+	}
+	n.NewOwner()
+	out, err := n.FindKey(n.AppToken(fixture.Notes), map[string]secretstorage.Key{"another id": key})
+	if err != nil || out.Pending == nil {
+		t.Fatal(out, err)
+	}
+	out, err = n.Secrets.FindKey(t.Context(), n.As(n.Owner), app, secrets.Question{Keys: fixture.Offer(t, map[string]secretstorage.Key{"id": key})})
+	if found := fixture.StorageKey(t, fixture.OwnRouteBody(t, out, err)["key"]); !found.Equal(key.Bytes) {
+		t.Error("it is another key")
+	}
 }

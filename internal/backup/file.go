@@ -123,6 +123,8 @@ type fileKeyContent struct {
 	Name   string           `json:"name,omitempty"`
 	Makers map[string]int64 `json:"makers,omitempty"`
 	IDs    []string         `json:"ids,omitempty"`
+	// Imported is a key that was made elsewhere, sealed with one that the wallet's words restore.
+	Imported json.RawMessage `json:"imported,omitempty"`
 }
 
 type fileSecret struct {

@@ -78,6 +78,30 @@ func (w *Wallet) FitsDescriptions(a store.Account, salt []byte, ds []secretstora
 	return results, err
 }
 
+// SealedKeyFits is FitsDescriptions for a key of secret storage that was made elsewhere and is kept as a
+// secret: the copy under a key id, sealed with the key of an account for a salt. Errors are those of
+// SecretMAC, and bad_secret if what is sealed is no key.
+func (w *Wallet) SealedKeyFits(a store.Account, salt []byte, s secretstorage.Secret, name, keyID string, ds []secretstorage.Description) ([]secretstorage.CheckResult, error) {
+	results := make([]secretstorage.CheckResult, len(ds))
+	err := w.withStorageKey(a, salt, func(key secretstorage.Key) error {
+		text, err := s.Open(name, keyID, key)
+		if err != nil {
+			return err
+		}
+		defer clear(text)
+		kept, err := secretstorage.ParseValue(text)
+		if err != nil {
+			return err
+		}
+		defer kept.Wipe()
+		for i, d := range ds {
+			results[i] = d.Check(kept)
+		}
+		return nil
+	})
+	return results, err
+}
+
 // SecretMAC opens the copy of a secret under a key id with the key of an account for a salt, and gives
 // the ValueMAC of what is in it. Errors are *DamagedError, what CheckSalt says, and secretstorage's:
 // bad_mac if the copy is of another key.

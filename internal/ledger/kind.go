@@ -64,6 +64,7 @@ var (
 	CredentialStored  = Kind{"credential.stored", 0}
 	CredentialDeleted = Kind{"credential.deleted", 0}
 	SecretKeyNoted    = Kind{"secretkey.noted", 0}
+	SecretKeyImported = Kind{"secretkey.imported", 0}
 
 	KeyDerived      = Kind{"key.derived", releases}
 	BackupCreated   = Kind{"backup.created", releases}
@@ -87,7 +88,7 @@ func kinds() []Kind {
 		ApprovalApproved, ApprovalRejected, ApprovalCancelled,
 		PolicySet, GrantRevoked, TokenRevoked, AppRevoked, DelegationRevoked, TokenCreated, AppNamed,
 		WalletCreated, WalletImported, WalletRestored, WalletChanged, WalletDeleted,
-		AccountCreated, AccountImported, ProfileSet, CredentialStored, CredentialDeleted, SecretKeyNoted,
+		AccountCreated, AccountImported, ProfileSet, CredentialStored, CredentialDeleted, SecretKeyNoted, SecretKeyImported,
 		KeyDerived, BackupCreated, BackupInspected, StoreCopied,
 		SessionOpened, SessionAsked, SessionWaiting, SessionAnswering, SessionEnded, SessionDeclined,
 		RowForged,

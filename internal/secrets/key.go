@@ -100,12 +100,15 @@ func (r keyRequest) read(ctx context.Context, req *consent.Request, c *consent.C
 	if err := req.CheckSalt(ctx, c); err != nil {
 		return err
 	}
-	var k appKey // none for another app's
+	k := appKey{salt: c.Salt()} // another app's has no row
 	if r.App == "" {
 		var err error
 		if k, err = rowsOf(req).secretKey(ctx, r.Salt); err != nil {
 			return err
 		}
+	}
+	if r.Make && k.content.Imported != nil {
+		return did.Refuse("salt_mismatch", "the salt is that of a key which was made elsewhere; nothing is derived for it")
 	}
 	if r.Make && k.isInUse() {
 		// One approval serves the flow that begins here, whose other requests do not say so.
@@ -119,7 +122,7 @@ func (r keyRequest) read(ctx context.Context, req *consent.Request, c *consent.C
 		return []store.Write{w}, err
 	}
 	c.Body = func(receipt store.Receipt, w *keystore.Wallet) (any, string, error) {
-		key, err := storageKey(receipt, w, c.Account, c.Salt())
+		key, err := k.key(receipt, w, c.Account)
 		if err != nil {
 			return nil, "", err
 		}
@@ -161,7 +164,7 @@ func prepareFound(req *consent.Request, c *consent.Claim, k appKey, r keyRequest
 	if err != nil {
 		return nil, err
 	}
-	fits, err := req.Caller.Wallet.Keys().FitsDescriptions(c.Account, c.Salt(), []secretstorage.Description{description})
+	fits, err := k.fits(req.Caller.Wallet.Keys(), c.Account, []secretstorage.Description{description})
 	if err != nil {
 		return nil, err
 	}
@@ -197,7 +200,8 @@ type appKey struct {
 	salt    []byte
 }
 
-// KeyContent is the sealed content of a key's row. The key itself is not stored, but derived each time.
+// KeyContent is the sealed content of a key's row. The key itself is not stored, but derived each time, unless it was
+// made elsewhere.
 type KeyContent struct {
 	Salt string `json:"salt"` // the salt's text
 	Name string `json:"name,omitempty"`
@@ -205,6 +209,8 @@ type KeyContent struct {
 	Makers map[string]int64 `json:"makers,omitempty"`
 	// IDs are the ids that clients gave the key, the newest last.
 	IDs []string `json:"ids,omitempty"`
+	// Imported is the key, if it was made elsewhere: a secret in Matrix format, sealed with a key of the app's account.
+	Imported json.RawMessage `json:"imported,omitempty"`
 }
 
 func (k appKey) isDefault() bool { return bytes.Equal(k.salt, did.LooseBytes(DefaultSalt)) }

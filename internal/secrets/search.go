@@ -81,7 +81,7 @@ func findFits(c *auth.Caller, account store.Account, keys []appKey, offers []off
 	}
 	var all []fit
 	for _, k := range keys {
-		results, err := c.Wallet.Keys().FitsDescriptions(account, k.salt, descriptions)
+		results, err := k.fits(c.Wallet.Keys(), account, descriptions)
 		if did.CodeOf(err) != "" {
 			continue // another account has this salt
 		}
@@ -226,58 +226,38 @@ func (s *Secrets) NoteKey(ctx context.Context, c *auth.Caller, app did.DID, id s
 	if err != nil {
 		return err
 	}
-	o := offered{id: id, raw: keyInfo}
-	if err = secretstorage.CheckKeyID(id); err == nil {
-		o.description, err = secretstorage.ParseDescription(keyInfo)
-	}
+	o, err := readOne(id, keyInfo)
 	if err != nil {
 		return s.pipeline.Refuse(ctx, c, err)
 	}
 	return refuseFull(s.auth.Retry(ctx, c, auth.Tries, func() error { return s.pipeline.Refuse(ctx, c, s.noteOnce(ctx, c, o)) }))
 }
 
+// readOne parses a description and its id.
+func readOne(id string, keyInfo json.RawMessage) (offered, error) {
+	o := offered{id: id, raw: keyInfo}
+	err := secretstorage.CheckKeyID(id)
+	if err == nil {
+		o.description, err = secretstorage.ParseDescription(keyInfo)
+	}
+	return o, err
+}
+
 func (s *Secrets) noteOnce(ctx context.Context, c *auth.Caller, o offered) error {
-	all := &search{offers: []offered{o}}
-	allowed, err := s.pipeline.Candidates(ctx, c, secretStorageKey(), all.parsed())
+	_, keys, err := s.noteable(ctx, c, o)
 	if err != nil {
 		return err
 	}
-	keys := slices.DeleteFunc(all.keys, func(k appKey) bool { return !slices.Contains(allowed, k.content.Salt) })
 	k, proved, err := s.described(ctx, c, keys, o)
 	if err != nil {
 		return err
 	}
-	var writes []store.Write
-	put := func(k appKey) error {
-		w, err := rows{s.store, c}.putKey(k)
-		writes = append(writes, w)
-		return err
-	}
 	for _, other := range keys {
-		switch {
-		case !other.noted(o.id) || string(other.salt) == string(k.salt):
-			continue
-		case !proved:
+		if !proved && other.noted(o.id) && string(other.salt) != string(k.salt) {
 			return auth.Invalid("the id is stored for another key, and this description has no check that proves a change")
 		}
-		other.content.IDs = slices.DeleteFunc(slices.Clone(other.content.IDs), func(id string) bool { return id == o.id })
-		if err := put(other); err != nil {
-			return err
-		}
 	}
-	if k.noted(o.id) && len(writes) == 0 {
-		return nil
-	}
-	if !k.noted(o.id) {
-		k.content.IDs = append(slices.Clone(k.content.IDs), o.id)
-		k.content.IDs = k.content.IDs[max(0, len(k.content.IDs)-maxNoted):]
-		if err := put(k); err != nil {
-			return err
-		}
-	}
-	e := c.Event(ledger.SecretKeyNoted)
-	e.Claims = []ledger.ClaimEvent{{Type: secretStorageKey().Name, Salt: ledger.Hex(k.salt), About: o.id}}
-	return c.Record(ctx, e, writes...)
+	return s.noteAs(ctx, c, keys, k, o.id, ledger.SecretKeyNoted)
 }
 
 // described returns the key that a description is for, and whether its check proves that.

@@ -24,11 +24,12 @@ type Secrets struct {
 	auth     *auth.Auth
 	pipeline *consent.Pipeline
 	store    *store.Store
+	deriving chan struct{} // holds one while a key is derived from a passphrase
 }
 
 // New returns the Secrets of a keystore, whose requests pass the pipeline p. Types must be among the types of p.
 func New(st *store.Store, a *auth.Auth, p *consent.Pipeline) *Secrets {
-	return &Secrets{auth: a, pipeline: p, store: st}
+	return &Secrets{auth: a, pipeline: p, store: st, deriving: make(chan struct{}, 1)}
 }
 
 // ErrPrecondition: the secret's revision is not the one of the caller's If-Match or If-None-Match.

@@ -170,7 +170,8 @@ func codeStatus(code api.Code) (status int, known bool) {
 	case "jti_replayed", "already_collected", "account_collision", "secrets_full":
 		return http.StatusConflict, true
 	case "malformed", "bad_base64", "bad_iv", "bad_mac", "bad_secret", "not_utf8", "bad_key", "bad_name", "empty_secret",
-		"unknown_algorithm", "no_match", "no_usable_copy", "not_encrypted": // of secret storage, its reference's section 12
+		"unknown_algorithm", "no_match", "no_usable_copy", "not_encrypted",
+		"bad_base58", "bad_length", "bad_prefix", "bad_parity", "bad_passphrase_info": // of secret storage, its reference's section 12
 		return http.StatusUnprocessableEntity, true
 	case "too_large":
 		return http.StatusRequestEntityTooLarge, true

@@ -119,7 +119,7 @@ func (s *Server) routes() []route {
 
 		{"POST", "/v1/secret-storage/keys", appsOwners, handleQueried(s.makeStorageKey), small, wipes},
 		{"POST", "/v1/secret-storage/key", appsOwners, handleQueried(s.findStorageKey), small, wipes},
-		{"PUT", "/v1/secret-storage/keys/{keyId}", appsOwners, handleQueried(s.noteStorageKey), small, open},
+		{"PUT", "/v1/secret-storage/keys/{keyId}", appsOwners, handleQueried(s.noteStorageKey), small, wipes},
 		{"GET", "/v1/secrets", appsOwners, handle(s.listSecrets), bodiless, open},
 		{"GET", "/v1/secrets/{name}", appsOwners, handle(s.readSecret), bodiless, wipes},
 		{"PUT", "/v1/secrets/{name}", appsOwners, handleQueried(s.writeSecret), large, wipes},

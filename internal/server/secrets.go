@@ -43,7 +43,11 @@ func (s *Server) noteStorageKey(ctx context.Context, c *call, of api.OfApp, in a
 	if err != nil {
 		return none{}, err
 	}
-	return none{}, s.secrets.NoteKey(ctx, c.caller, app, c.names["keyId"], in.KeyInfo)
+	if in.RecoveryKey.IsZero() && in.Passphrase.IsZero() {
+		return none{}, s.secrets.NoteKey(ctx, c.caller, app, c.names["keyId"], in.KeyInfo)
+	}
+	given := secrets.ImportedKey{RecoveryKey: in.RecoveryKey.Bytes, Passphrase: in.Passphrase.Bytes, User: in.User}
+	return none{}, s.secrets.ImportKey(ctx, c.caller, app, c.names["keyId"], in.KeyInfo, given)
 }
 
 func secretSummary(v secrets.View) api.SecretSummary {
