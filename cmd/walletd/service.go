@@ -151,12 +151,20 @@ func (s *service) emptyAtLocks(ctx context.Context) {
 		}
 		locked := time.Now()
 		over := s.isOver(ctx, locked, soonOver)
+		s.forget()
 		secret.Sweep()
 		if !over {
 			s.isOver(ctx, locked, lastOver)
+			s.forget()
 			secret.Sweep()
 		}
 	}
+}
+
+// forget removes what is remembered of wallets. Requests that began before a lock may remember something after it.
+func (s *service) forget() {
+	s.store.ForgetAll()
+	s.pipeline.Forget()
 }
 
 // isOver closes connections from before a time as soon as nothing is answered on them, and reports

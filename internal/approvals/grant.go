@@ -25,7 +25,7 @@ func policyGrant(g Grant) policy.Grant {
 
 // Grants returns the grants of the caller's app that have not ended, and their rows by id.
 func (ap *Approvals) Grants(ctx context.Context, c *auth.Caller) ([]policy.Grant, map[string]Grant, error) {
-	rows, err := ap.store.Grants(ctx, c.WalletID, c.App.Address(), ap.store.Now().Unix())
+	rows, err := c.Wallet.Facts().Grants(ctx, c.App.Address(), ap.store.Now().Unix())
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the grants: %w", err)
 	}

@@ -37,7 +37,7 @@ func (a *Auth) FindAccount(ctx context.Context, c *Caller, t did.Type) (account 
 	if account := c.callerRow.Account; account.Address != "" && account.App == c.App.Address() && account.Type == t.String() {
 		return account, false, nil
 	}
-	account, err = a.store.AccountOf(ctx, c.WalletID, c.App.Address(), t.String())
+	account, err = c.Wallet.Facts().AccountOf(ctx, c.App.Address(), t.String())
 	if err == nil || !errors.Is(err, store.ErrNotFound) {
 		return account, false, err
 	}

@@ -33,7 +33,7 @@ type openedApp = ledger.Opened[store.App, AppContent]
 
 // App returns the row of an app that was registered or revoked; the zero row if there is none.
 func (a *Auth) App(ctx context.Context, c *Caller, address string) (openedApp, error) {
-	row, err := a.store.App(ctx, c.WalletID, address)
+	row, err := c.Wallet.Facts().App(ctx, address)
 	if errors.Is(err, store.ErrNotFound) {
 		return openedApp{}, nil
 	}
@@ -153,7 +153,7 @@ func (a *Auth) NameApp(ctx context.Context, c *Caller, app did.DID, name string)
 
 // DelegationRow returns a delegation's row; the zero Delegation if the wallet has none.
 func (a *Auth) DelegationRow(ctx context.Context, c *Caller, hash []byte) (store.Delegation, error) {
-	row, err := a.store.Delegation(ctx, c.WalletID, hash)
+	row, err := c.Wallet.Facts().Delegation(ctx, hash)
 	if errors.Is(err, store.ErrNotFound) {
 		return store.Delegation{}, nil
 	}

@@ -198,28 +198,68 @@ func hashToken(text string) []byte {
 // tokens work; for others the error is keystore.ErrLocked. The error is ErrUnauthorized if the token is unknown,
 // expired or revoked, or if its row does not have the wallet's MAC.
 func (a *Auth) Authenticate(ctx context.Context, bearer string) (*Caller, error) {
+	id, err := tokenID(bearer)
+	if err != nil {
+		return nil, err
+	}
+	return a.authenticate(ctx, id, bearer)
+}
+
+// AuthenticateForAnswer is Authenticate for a request to Pipeline.Answer alone. An app's caller may be one that is
+// remembered of an earlier request (store.Facts), whose wallet then says so: nothing that follows from it holds before
+// a commit has shown that the wallet is still as it was. Whatever is to be refused is read anew.
+func (a *Auth) AuthenticateForAnswer(ctx context.Context, bearer string) (*Caller, error) {
+	id, err := tokenID(bearer)
+	if err != nil {
+		return nil, err
+	}
+	name := store.TokenCaller(id)
+	if row, facts, ok := a.store.Recall(name); ok {
+		if c, err := a.callerOf(ctx, bearer, row); err == nil {
+			c.Wallet.Recall(facts)
+			return c, nil
+		}
+	}
+	c, err := a.authenticate(ctx, id, bearer)
+	if err == nil && c.Role == App {
+		c.Wallet.Keep(a.store.Keep(name, *c.callerRow))
+	}
+	return c, err
+}
+
+// tokenID returns the id in the text of a token.
+func tokenID(bearer string) (string, error) {
 	if len(bearer) > maxToken {
-		return nil, ErrUnauthorized
+		return "", ErrUnauthorized
 	}
 	parts := strings.Split(bearer, "_")
 	if len(parts) != 4 || parts[0] != tokenPrefix {
-		return nil, ErrUnauthorized
+		return "", ErrUnauthorized
 	}
-	row, err := a.store.Caller(ctx, parts[2], did.AccountType().String())
+	return parts[2], nil
+}
+
+func (a *Auth) authenticate(ctx context.Context, id, bearer string) (*Caller, error) {
+	row, err := a.store.Caller(ctx, id, did.AccountType().String())
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, ErrUnauthorized
 	}
 	if err != nil {
 		return nil, fmt.Errorf("looking for the token: %w", err)
 	}
+	return a.callerOf(ctx, bearer, row)
+}
+
+// callerOf returns the caller with a token, whose row is given.
+func (a *Auth) callerOf(ctx context.Context, bearer string, row store.CallerRow) (c *Caller, err error) {
 	t := row.Token
-	if subtle.ConstantTimeCompare(hashToken(bearer), t.Hash) != 1 || parts[1] != t.Role {
+	if subtle.ConstantTimeCompare(hashToken(bearer), t.Hash) != 1 || !strings.HasPrefix(bearer, tokenPrefix+"_"+t.Role+"_") {
 		return nil, ErrUnauthorized
 	}
 	if a.HasEnded(t) {
 		return nil, ErrUnauthorized
 	}
-	c := &Caller{Role: Role(t.Role), Token: t.ID, RequesterID: t.ID, WalletID: t.Wallet, Label: t.Name, callerRow: &row, Epoch: row.Epoch}
+	c = &Caller{Role: Role(t.Role), Token: t.ID, RequesterID: t.ID, WalletID: t.Wallet, Label: t.Name, callerRow: &row, Epoch: row.Epoch}
 	if c.Role == Operator {
 		a.keystore.Unlocked(row.Epoch) // notices a lock by another replica
 		a.store.TouchToken(t.ID, a.store.Now().Unix())
@@ -286,6 +326,9 @@ func (a *Auth) Refresh(ctx context.Context, c *Caller) error {
 	if row.Wallet.ID == "" {
 		return ErrUnauthorized // the wallet was deleted
 	}
+	if c.Wallet.IsRemembered() {
+		a.store.Forget(c.WalletID)
+	}
 	*c.callerRow, c.Epoch = store.CallerRow{}, row.Epoch
 	if err := c.Wallet.Reopen(row.Wallet, row.Epoch); err != nil || !hasToken {
 		return err
@@ -310,10 +353,10 @@ const (
 // Standing returns the standing of the caller's app. An app with a token is registered. For a signed request the
 // app's row is looked up, which must have the wallet's MAC.
 func (a *Auth) Standing(ctx context.Context, c *Caller) (Standing, error) {
-	if c.Token != "" || c.readAsRegistered() {
+	if c.Token != "" || a.readAsRegistered(c) {
 		return Registered, nil
 	}
-	app, err := a.store.App(ctx, c.WalletID, c.App.Address())
+	app, err := c.Wallet.Facts().App(ctx, c.App.Address())
 	if err == nil {
 		_, err = ledger.Check(ctx, c.Wallet, app)
 	}
@@ -337,13 +380,13 @@ func (a *Auth) Standing(ctx context.Context, c *Caller) (Standing, error) {
 
 // readAsRegistered reports whether the rows that were read with a signed request say that its app is registered,
 // which is nearly always so. If not, or if a row is forged, Standing looks the app up.
-func (c *Caller) readAsRegistered() bool {
+func (a *Auth) readAsRegistered(c *Caller) bool {
 	app, token := c.callerRow.App, c.callerRow.Token
 	switch c.App.Address() {
 	case app.App:
 		return app.State == store.Approved && ledger.IsGenuine(c.Wallet, app)
 	case token.App:
-		return ledger.IsGenuine(c.Wallet, token)
+		return !a.HasEnded(token) && ledger.IsGenuine(c.Wallet, token)
 	}
 	return false
 }

@@ -54,6 +54,15 @@ type SignedAnswer struct {
 // this connection: without an aud it could be a DID Connect authInfo, which anybody gets by opening the app's
 // page, and the answer to a request with a url belongs to that url.
 func (a *Auth) AuthenticateSigned(ctx context.Context, r SignedRequest) (*Caller, []json.RawMessage, error) {
+	return a.authenticateSigned(ctx, r, false)
+}
+
+// AuthenticateSignedForAnswer is AuthenticateSigned as AuthenticateForAnswer is Authenticate.
+func (a *Auth) AuthenticateSignedForAnswer(ctx context.Context, r SignedRequest) (*Caller, []json.RawMessage, error) {
+	return a.authenticateSigned(ctx, r, true)
+}
+
+func (a *Auth) authenticateSigned(ctx context.Context, r SignedRequest, forAnswer bool) (*Caller, []json.RawMessage, error) {
 	conn, err := delegation.VerifyReply(delegation.Reply{AppPk: r.AppPk, AgentPk: r.AgentPk, AuthInfo: r.AuthInfo}, a.store.Now())
 	if err != nil {
 		return nil, nil, err
@@ -78,24 +87,8 @@ func (a *Auth) AuthenticateSigned(ctx context.Context, r SignedRequest) (*Caller
 		c.CertificateEnds = conn.Certificate.Expires.Unix()
 		c.certificate = &conn
 	}
-	row, err := a.findAudience(ctx, c, aud)
-	if err != nil {
+	if err := a.openAudience(ctx, c, aud, forAnswer); err != nil {
 		return nil, nil, err
-	}
-	c.callerRow = &row
-	signed.nonce.Wallet, signed.nonce.Issuer = row.Wallet.ID, c.App.Address()
-	if err := a.open(c, row); err != nil {
-		return nil, nil, err
-	}
-	if !c.Wallet.Settings().Strangers {
-		standing, err := a.Standing(ctx, c)
-		if err == nil && standing == Unregistered {
-			err = noAudience()
-		}
-		if err != nil {
-			c.Close()
-			return nil, nil, err
-		}
 	}
 	var asked []json.RawMessage
 	if raw, present := body["requestedClaims"]; present {
@@ -106,6 +99,42 @@ func (a *Auth) AuthenticateSigned(ctx context.Context, r SignedRequest) (*Caller
 	}
 	signed.asked = asked
 	return c, asked, nil
+}
+
+// openAudience opens the wallet that aud names, if it knows the app or is open to strangers.
+func (a *Auth) openAudience(ctx context.Context, c *Caller, aud string, forAnswer bool) error {
+	name := store.SigningCaller(c.App.Address(), aud)
+	if forAnswer {
+		if row, facts, ok := a.store.Recall(name); ok && a.openFor(ctx, c, row) == nil {
+			c.Wallet.Recall(facts)
+			return nil
+		}
+	}
+	row, err := a.findAudience(ctx, c, aud)
+	if err == nil {
+		err = a.openFor(ctx, c, row)
+	}
+	if err == nil && forAnswer {
+		c.Wallet.Keep(a.store.Keep(name, row))
+	}
+	return err
+}
+
+// openFor opens the wallet of a row for an app that signs. After an error the wallet is closed.
+func (a *Auth) openFor(ctx context.Context, c *Caller, row store.CallerRow) error {
+	c.callerRow = &row
+	c.signed.nonce.Wallet, c.signed.nonce.Issuer = row.Wallet.ID, c.App.Address()
+	if err := a.open(c, row); err != nil || c.Wallet.Settings().Strangers {
+		return err
+	}
+	standing, err := a.Standing(ctx, c)
+	if err == nil && standing == Unregistered {
+		err = NoAudience()
+	}
+	if err != nil {
+		c.Wallet.Close()
+	}
+	return err
 }
 
 // readSigned reads the members that bind a signed request to one time and one answer.
@@ -196,7 +225,7 @@ func audienceOf(body did.Object) (string, error) {
 func (a *Auth) findAudience(ctx context.Context, c *Caller, aud string) (store.CallerRow, error) {
 	named, err := did.Parse(aud)
 	if err != nil {
-		return store.CallerRow{}, noAudience()
+		return store.CallerRow{}, NoAudience()
 	}
 	read := func(wallet string) (store.CallerRow, error) {
 		return a.store.SignedCaller(ctx, wallet, c.App.Address(), did.AccountType().String(), a.store.Now().Unix())
@@ -209,7 +238,7 @@ func (a *Auth) findAudience(ctx context.Context, c *Caller, aud string) (store.C
 			if !a.keystore.Unlocked(0) { // as it would be for a wallet that is here
 				return store.CallerRow{}, keystore.ErrLocked
 			}
-			return store.CallerRow{}, noAudience()
+			return store.CallerRow{}, NoAudience()
 		}
 		if err == nil {
 			row, err = read(account.Wallet)
@@ -221,9 +250,9 @@ func (a *Auth) findAudience(ctx context.Context, c *Caller, aud string) (store.C
 	return row, nil
 }
 
-// noAudience refuses a request whose aud names no wallet here, and one of an app that the wallet does not know:
+// NoAudience returns the refusal of a request whose aud names no wallet here, and one of an app that the wallet does not know:
 // a stranger must not learn which wallets are here.
-func noAudience() error {
+func NoAudience() error {
 	return did.Refuse("aud_mismatch", "aud names no wallet here that knows this app, nor an account of this app in one; the wallet's owner registers an app by creating a token for it")
 }
 

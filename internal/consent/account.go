@@ -91,7 +91,7 @@ func (req *Request) noteAccountNotHeld(ctx context.Context, c *Claim, wanted did
 // HeldAccount returns the wallet's account with exactly this DID. If there is none, the error is the refusal
 // account_not_held.
 func (req *Request) HeldAccount(ctx context.Context, account did.DID) (store.Account, error) {
-	a, err := req.Store.Account(ctx, req.Caller.WalletID, account.Address())
+	a, err := req.Caller.Wallet.Facts().Account(ctx, account.Address())
 	if errors.Is(err, store.ErrNotFound) {
 		return store.Account{}, did.Refuse("account_not_held", "this wallet does not hold the account asked for")
 	}

@@ -3,6 +3,7 @@ package consent
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -103,10 +104,12 @@ func (p *Pipeline) Answer(ctx context.Context, c *auth.Caller, asked []json.RawM
 	if c.Role != auth.App {
 		return Outcome{}, auth.ErrForbidden
 	}
-	if err := c.ForApproval("", nil); err != nil {
-		return Outcome{}, p.Refuse(ctx, c, err)
-	}
-	return p.process(ctx, c, func() ([]*Claim, error) { return p.parse(asked, false) })
+	return p.process(ctx, c, func() ([]*Claim, error) {
+		if err := c.ForApproval("", nil); err != nil {
+			return nil, err
+		}
+		return p.parse(asked, false)
+	})
 }
 
 // AnswerParsed is Answer for one claim that this process made, of a type with a route of its own. An app
@@ -134,6 +137,10 @@ func (p *Pipeline) process(ctx context.Context, c *auth.Caller, parse func() ([]
 		claims, err := parse()
 		if err == nil {
 			out, err = p.newRequest(c, claims, approvals.Choice{}).process(ctx)
+		}
+		if c.Wallet.IsRemembered() && !errors.Is(err, store.ErrUnavailable) {
+			// Not committed, so it may follow from what is not so any more: it is decided anew.
+			return fmt.Errorf("%w: what was remembered of the wallet", store.ErrChanged)
 		}
 		return p.Refuse(ctx, c, err)
 	})

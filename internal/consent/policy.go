@@ -47,6 +47,13 @@ func (p *policyCache) put(w store.Wallet, rules policy.Policy) {
 	p.opened[w.ID] = cachedPolicy{w.Version, string(w.SealedKey), rules}
 }
 
+// Forget removes the policies that are kept in memory, at a lock.
+func (p *Pipeline) Forget() {
+	p.policies.mu.Lock()
+	defer p.policies.mu.Unlock()
+	p.policies.opened = nil
+}
+
 // currentPolicy returns the policy of the caller's wallet; a wallet without one asks about every claim.
 func (p *Pipeline) currentPolicy(ctx context.Context, c *auth.Caller) (policy.Policy, error) {
 	if rules, ok := p.policies.get(c.Wallet.Row()); ok {
@@ -62,7 +69,7 @@ func (p *Pipeline) currentPolicy(ctx context.Context, c *auth.Caller) (policy.Po
 
 // ReadPolicy reads the policy of the caller's wallet and its version; both are empty if there is none.
 func (p *Pipeline) ReadPolicy(ctx context.Context, c *auth.Caller) (policy.Policy, int64, error) {
-	row, err := p.store.Policy(ctx, c.WalletID)
+	row, err := c.Wallet.Facts().Policy(ctx)
 	if errors.Is(err, store.ErrNotFound) {
 		return policy.Policy{Rules: []policy.Rule{}}, 0, nil
 	}

@@ -128,6 +128,8 @@ func (req *Request) checkRequester(ctx context.Context) error {
 		}
 	case standing == auth.Revoked:
 		return did.Refuse("app_unknown", "the wallet's owner revoked this app; the owner registers it again by creating a token for it or naming it")
+	case standing == auth.Unregistered && !req.Caller.Wallet.Settings().Strangers && req.Caller.IsSigned():
+		return auth.NoAudience() // the wallet was closed to strangers since the request was authenticated
 	case standing == auth.Unregistered && !req.Caller.Wallet.Settings().Strangers:
 		return errUnregistered
 	case standing == auth.Unregistered:

@@ -53,7 +53,7 @@ type Change struct {
 // again. Other errors: jti_replayed, ErrMismatch, *AlreadyCreatedError, those of the writes, and
 // store.ErrUnavailable, after which the outcome is not known.
 func (w *Wallet) Commit(ctx context.Context, c Change) (store.Receipt, error) {
-	change := store.Change{Chain: w.ID(), Epoch: w.epoch, Writes: c.Writes}
+	change := store.Change{Chain: w.ID(), Epoch: w.epoch, Decided: w.remembered, Writes: c.Writes}
 	for _, e := range append(c.Before, c.Event) {
 		entry, err := w.ledger.sealEntry(w.keys, e)
 		if err != nil {
@@ -61,13 +61,18 @@ func (w *Wallet) Commit(ctx context.Context, c Change) (store.Receipt, error) {
 		}
 		change.Entries = append(change.Entries, entry)
 	}
-	if c.Event.Kind.is(fresh) {
-		change.Version = w.row.Version
+	if c.Event.Kind.is(fresh) || w.IsRemembered() {
+		seen := w.row
+		change.Seen = &seen
 	}
 	if c.Event.Kind.is(consumes) {
 		change.Nonce = c.Nonce
 	}
-	return w.ledger.commit(ctx, c, change)
+	receipt, err := w.ledger.commit(ctx, c, change)
+	if err == nil && c.Event.Kind.is(fresh) {
+		w.remembered = 0 // nothing had changed
+	}
+	return receipt, err
 }
 
 // CommitService appends to the service's audit log, for an operator, with the epoch that was read. If created

@@ -67,6 +67,10 @@ type Wallet struct {
 	keys   *keystore.Wallet
 	row    store.Wallet
 	epoch  int64
+	facts  *store.Facts
+	// remembered, if not 0, is when the row was remembered, and not read for this request (unix milliseconds). Nothing
+	// that follows from it holds before a Commit of a fresh Kind.
+	remembered int64
 }
 
 // OpenWallet opens a wallet's row with the epoch that was read with it. Only package auth calls it. Errors are
@@ -78,7 +82,7 @@ func (l *Ledger) OpenWallet(row store.Wallet, epoch int64) (*Wallet, error) {
 
 // NewWallet returns a Wallet whose rows are not stored yet.
 func (l *Ledger) NewWallet(row store.Wallet, keys *keystore.Wallet) *Wallet {
-	return &Wallet{ledger: l, keys: keys, row: row}
+	return &Wallet{ledger: l, keys: keys, row: row, facts: l.store.Facts(row.ID)}
 }
 
 // Reopen opens the wallet again, as it was read now. All who share w use it from then on.
@@ -89,8 +93,24 @@ func (w *Wallet) Reopen(row store.Wallet, epoch int64) error {
 		return fmt.Errorf("opening the wallet: %w", err)
 	}
 	w.keys, w.row, w.epoch = keys, row, epoch
+	w.facts, w.remembered = w.ledger.store.Facts(row.ID), 0
 	return nil
 }
+
+// Facts returns the rows that decisions about the wallet depend on.
+func (w *Wallet) Facts() *store.Facts { return w.facts }
+
+// Keep has the wallet's facts remembered, whose row was read for this request.
+func (w *Wallet) Keep(facts *store.Facts) { w.facts = facts }
+
+// Recall says that the wallet's row was remembered from an earlier request, with these facts, and not read for this one.
+func (w *Wallet) Recall(facts *store.Facts) {
+	w.facts, w.remembered = facts, w.ledger.store.Now().UnixMilli()
+}
+
+// IsRemembered reports whether the wallet's row was remembered, and no Commit has shown since that the wallet is still
+// as it was. Then nothing may be answered: read the wallet again, and decide again.
+func (w *Wallet) IsRemembered() bool { return w != nil && w.remembered != 0 }
 
 // Close wipes the wallet's keys. It may be called more than once, and on nil.
 func (w *Wallet) Close() {

@@ -25,9 +25,9 @@ func (s *Server) identify(c *call, rt route, text []byte, body any) error {
 		return err
 	}
 	if signed != nil {
-		err = s.identifySigner(c, *signed)
+		err = s.identifySigner(c, *signed, rt.operation.answers)
 	} else {
-		err = s.identifyToken(c, text)
+		err = s.identifyToken(c, text, rt.operation.answers)
 	}
 	if err != nil {
 		return err
@@ -76,7 +76,7 @@ func signedBy(body any) (*api.AskSigned, error) {
 
 // identifySigner verifies the signature of a request. It has no token, and its jti, not an
 // Idempotency-Key, makes it one.
-func (s *Server) identifySigner(c *call, signed api.AskSigned) error {
+func (s *Server) identifySigner(c *call, signed api.AskSigned, answers bool) error {
 	if len(c.request.Header["Authorization"]) > 0 {
 		return errTwoCredentials
 	}
@@ -84,13 +84,17 @@ func (s *Server) identifySigner(c *call, signed api.AskSigned) error {
 		return &memberError{"the header Idempotency-Key", "goes with a token; a signed request is made once by its jti"}
 	}
 	var err error
-	c.caller, c.claims, err = s.auth.AuthenticateSigned(c.request.Context(), auth.SignedRequest{AppPk: signed.AppPk, AgentPk: signed.AgentPk, AuthInfo: signed.AuthInfo})
+	authenticate := s.auth.AuthenticateSigned
+	if answers {
+		authenticate = s.auth.AuthenticateSignedForAnswer
+	}
+	c.caller, c.claims, err = authenticate(c.request.Context(), auth.SignedRequest{AppPk: signed.AppPk, AgentPk: signed.AgentPk, AuthInfo: signed.AuthInfo})
 	return err
 }
 
 // identifyToken finds the caller by the bearer token. text is the body, which an Idempotency-Key
 // names.
-func (s *Server) identifyToken(c *call, text []byte) error {
+func (s *Server) identifyToken(c *call, text []byte, answers bool) error {
 	key := c.request.Header["Idempotency-Key"]
 	if len(key) > 1 || len(key) == 1 && !visible(key[0]) {
 		return &memberError{"the header Idempotency-Key", "must be 1 to 128 visible ASCII characters"}
@@ -100,7 +104,11 @@ func (s *Server) identifyToken(c *call, text []byte) error {
 		return auth.ErrUnauthorized
 	}
 	var err error
-	if c.caller, err = s.auth.Authenticate(c.request.Context(), token); err != nil {
+	authenticate := s.auth.Authenticate
+	if answers {
+		authenticate = s.auth.AuthenticateForAnswer
+	}
+	if c.caller, err = authenticate(c.request.Context(), token); err != nil {
 		return err
 	}
 	if len(key) == 1 && c.request.Method == http.MethodPost {

@@ -49,12 +49,13 @@ type raw struct {
 type operation struct {
 	query, body, answer reflect.Type
 	do                  func(ctx context.Context, c *call, query, body any) (any, error)
+	answers             bool // by Pipeline.Answer alone, so that its caller may be one that is remembered
 }
 
 // handle makes an operation of a function that takes one thing: the body of a request that has
 // one, else its query.
 func handle[In, Out any](do func(context.Context, *call, In) (Out, error)) operation {
-	return operation{reflect.TypeFor[In](), reflect.TypeFor[In](), reflect.TypeFor[Out](), func(ctx context.Context, c *call, query, body any) (any, error) {
+	return operation{query: reflect.TypeFor[In](), body: reflect.TypeFor[In](), answer: reflect.TypeFor[Out](), do: func(ctx context.Context, c *call, query, body any) (any, error) {
 		if body == nil {
 			body = query
 		}
@@ -62,9 +63,16 @@ func handle[In, Out any](do func(context.Context, *call, In) (Out, error)) opera
 	}}
 }
 
+// handleAnswered is handle for what calls Pipeline.Answer, and does nothing else with its caller.
+func handleAnswered[In, Out any](do func(context.Context, *call, In) (Out, error)) operation {
+	op := handle(do)
+	op.answers = true
+	return op
+}
+
 // handleQueried makes an operation of a function that takes a query and a body.
 func handleQueried[Query, In, Out any](do func(context.Context, *call, Query, In) (Out, error)) operation {
-	return operation{reflect.TypeFor[Query](), reflect.TypeFor[In](), reflect.TypeFor[Out](), func(ctx context.Context, c *call, query, body any) (any, error) {
+	return operation{query: reflect.TypeFor[Query](), body: reflect.TypeFor[In](), answer: reflect.TypeFor[Out](), do: func(ctx context.Context, c *call, query, body any) (any, error) {
 		return do(ctx, c, *query.(*Query), *body.(*In))
 	}}
 }

@@ -137,7 +137,7 @@ func TestMetricsSayWhatTheyAre(t *testing.T) {
 	}
 	for _, line := range []string{
 		"walletd_approvals_waiting 1", "walletd_sessions_open 0", "walletd_commits_queued 0", "walletd_store_up 1", "walletd_draining 0",
-		`walletd_problems_total{code="unauthorized"} 1`, "walletd_heads_age_seconds ", "# TYPE walletd_request_seconds histogram", "# TYPE walletd_unlocked gauge",
+		`walletd_problems_total{code="unauthorized"} 1`, "walletd_heads_age_seconds ", "walletd_facts_wallets 1", `walletd_facts_requests{facts="read"} `, "# TYPE walletd_request_seconds histogram", "# TYPE walletd_unlocked gauge",
 	} {
 		if !strings.Contains(text, line) {
 			t.Errorf("the metrics lack %s", line)

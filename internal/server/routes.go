@@ -113,7 +113,7 @@ const (
 // routes is every operation of the contract. A test compares each column with api/openapi.yaml.
 func (s *Server) routes() []route {
 	return []route{
-		{"POST", "/v1/claims", appsOrSigned, handle(s.ask), small, wipes},
+		{"POST", "/v1/claims", appsOrSigned, handleAnswered(s.ask), small, wipes},
 		{"GET", "/v1/claims/{id}", apps, handle(s.collect), bodiless, wipes},
 		{"POST", "/v1/claims/{id}", whoeverSigns, handle(s.collectSigned), small, wipes},
 

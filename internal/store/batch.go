@@ -126,8 +126,8 @@ func (c *Change) checks() []step {
 	if c.Epoch >= 0 {
 		steps = append(steps, keystoreAtEpoch.step(ErrChanged, c.Epoch))
 	}
-	if c.Version > 0 {
-		steps = append(steps, walletAtVersion.step(ErrChanged, c.Chain, c.Version))
+	if c.Seen != nil {
+		steps = append(steps, walletAtVersion.step(ErrChanged, c.Chain, c.Seen.Version, c.Seen.SealedKey))
 	}
 	return steps
 }

@@ -31,7 +31,7 @@ func BenchmarkCommit(b *testing.B) {
 	for _, callers := range []int{1, 64} {
 		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
 			benchEach(b, func(b *testing.B, s *Store) {
-				w := Wallet{ID: "z1wallet"}
+				w := Wallet{ID: "z1wallet", SealedKey: []byte{}, Version: 1}
 				if _, err := s.Commit(b.Context(), change(ServiceChain, InsertWallet(w))); err != nil {
 					b.Fatal(err)
 				}
@@ -44,7 +44,7 @@ func BenchmarkCommit(b *testing.B) {
 				b.RunParallel(func(pb *testing.PB) {
 					for pb.Next() {
 						c := change("z1wallet")
-						c.Epoch, c.Version = 0, 1
+						c.Epoch, c.Seen = 0, &w
 						c.Nonce = &Nonce{Wallet: "z1wallet", Issuer: "app", JTI: NewID(), Until: 2_000_000_000}
 						if _, err := s.Commit(b.Context(), c); err != nil {
 							b.Error(err)

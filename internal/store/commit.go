@@ -36,9 +36,13 @@ type Change struct {
 	// Epoch is the keystore's epoch that the caller saw. If it was raised
 	// meanwhile: ErrChanged. Negative: not checked.
 	Epoch int64
-	// Version, if not 0, is the version of the wallet Chain that the caller saw.
-	// If it was raised meanwhile: ErrChanged.
-	Version int64
+	// Seen, if not nil, is the wallet Chain as the caller saw it. If its version was
+	// raised meanwhile, or another one has its name: ErrChanged.
+	Seen *Wallet
+	// Decided, if not 0, is the time (milliseconds) of a decision by Facts that were
+	// remembered. If Chain has an entry from later than soon after: ErrChanged. The
+	// clock of this machine is behind then, and what has ended seemed to live.
+	Decided int64
 
 	Nonce   *Nonce   // ErrReplayed if used before
 	Request *Request // ErrRepeated (a *RepeatedError) if used before

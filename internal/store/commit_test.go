@@ -163,7 +163,17 @@ var refusedChanges = []struct {
 		return change(ServiceChain, UpdateKeystore(Keystore{ID: "k", Generation: 2}, Keystore{}))
 	}, ErrChanged},
 	{"refuses what saw another epoch", func() Change { c := change("w"); c.Epoch = 3; return c }, ErrChanged},
-	{"refuses what saw another version", func() Change { c := change("w"); c.Version = 1; return c }, ErrChanged},
+	{"refuses what saw another version", func() Change { c := change("w"); c.Seen = &Wallet{Version: 1}; return c }, ErrChanged},
+	{"refuses what saw a wallet of the same name, before it was deleted", func() Change {
+		c := change("w")
+		c.Seen = &Wallet{Version: 2, SealedKey: []byte("the key of another one")}
+		return c
+	}, ErrChanged},
+	{"refuses what was decided by a clock that is behind", func() Change {
+		c := change("w")
+		c.Decided = 1_700_000_000_000 - soon - 1
+		return c
+	}, ErrChanged},
 	{"refuses a nonce that was used", func() Change {
 		c := change("w")
 		c.Nonce = &Nonce{Wallet: "w", Issuer: "i", JTI: "j"}
@@ -405,7 +415,7 @@ func TestWritesRaiseTheWalletsVersion(t *testing.T) {
 				t.Fatal(err)
 			}
 			c := change("w", tt.write)
-			c.Version = w.Version
+			c.Seen = &w
 			if _, err := s.Commit(t.Context(), c); err != nil {
 				t.Errorf("%s: %v", tt.name, err)
 			}

@@ -208,6 +208,9 @@ func (c *committer) write(g *group) {
 		for _, end := range g.ends {
 			c.store.sawAt(end.Time, g.epoch)
 		}
+		for wallet := range g.raised {
+			c.store.kept.forget(wallet)
+		}
 		c.store.growth.grew(g.moved)
 	}
 	for _, j := range g.jobs {

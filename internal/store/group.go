@@ -33,7 +33,7 @@ type group struct {
 // version is checked before any change of the group applies, so nothing before
 // it in the group may raise them.
 func (g *group) admits(c *Change) bool {
-	return !(c.Epoch >= 0 && g.raised[keystoreEpoch]) && !(c.Version > 0 && g.raised[c.Chain])
+	return !(c.Epoch >= 0 && g.raised[keystoreEpoch]) && !(c.Seen != nil && g.raised[c.Chain])
 }
 
 func (g *group) add(j *job) {
@@ -105,6 +105,11 @@ func (g *group) apart(ctx context.Context, s *Store, c conn, refused []*job) err
 		others, refused = nil, g.jobs // they depend on each other: each apart
 	}
 	for _, j := range refused {
+		if g.isLate(j) {
+			s.sawAt(g.ends[j.change.Chain].Time, g.epoch)
+			j.err = ErrChanged
+			continue
+		}
 		if err := j.applyWithin(ctx, s, c); err != nil {
 			return err
 		}
@@ -152,7 +157,21 @@ func (g *group) together(ctx context.Context, s *Store, c conn, jobs []*job) (re
 			return nil, err
 		}
 	}
-	return b.refused(results), nil
+	refused = b.refused(results)
+	for _, j := range jobs {
+		if g.isLate(j) && !slices.Contains(refused, j) {
+			refused = append(refused, j)
+		}
+	}
+	return refused, nil
+}
+
+// soon is how much later than a decision an entry of its chain may be: replicas' clocks differ a little.
+const soon = 5000 // milliseconds
+
+// isLate reports whether the chain of the job shows that its decision was made by a clock that is behind.
+func (g *group) isLate(j *job) bool {
+	return j.change.Decided != 0 && g.ends[j.change.Chain].Time > j.change.Decided+soon
 }
 
 // opened reads the chains' ends from the answers to the statements that take them.

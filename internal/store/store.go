@@ -58,6 +58,7 @@ type Store struct {
 	expanded  map[expansion]string // the committer's alone
 	committer *committer
 	growth    growth
+	kept      kept
 	snapshots sync.Mutex // held while one is made
 	pings     pings
 }

@@ -9,7 +9,7 @@ where (created, id) < ($1, $2) order by created desc, id desc limit $3
 select {wallets} from wallets where generation <> $1 order by id limit $2
 
 -- name: wallet at version
-select 1 from wallets where id = $1 and version = $2
+select 1 from wallets where id = $1 and version = $2 and sealed_key = $3
 
 -- name: insert wallet
 insert into wallets ({wallets}) values ({@wallets}) on conflict do nothing

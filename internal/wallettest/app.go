@@ -42,6 +42,13 @@ func (w *Wallet) Stranger(name string, t did.KeyType) *App {
 	return &App{w: w, Name: name, Key: key, DID: id}
 }
 
+// On is the same application, that speaks to another replica.
+func (a *App) On(replica *Wallet) *App {
+	other := *a
+	other.w = replica
+	return &other
+}
+
 // EncryptionKey is an encryptionKey claim for a salt, with other members if given.
 func EncryptionKey(salt string, more ...Members) Members {
 	claim := Members{"type": "encryptionKey", "salt": salt}

@@ -150,6 +150,16 @@ func Open(t testing.TB, url string, options ...Option) *Wallet {
 	return w
 }
 
+// Replica serves the same store a second time, unlocked, with a process's own memory: the wallet is in PostgreSQL. It
+// is stopped with the test.
+func (w *Wallet) Replica() *Wallet {
+	w.t.Helper()
+	other := Open(w.t, w.url, PostgreSQL())
+	other.Address, other.Words, other.Operator, other.Owner = w.Address, w.Words, w.Operator, w.Owner
+	other.UnlockKeystore()
+	return other
+}
+
 // start opens the store and serves it.
 func (w *Wallet) start(create bool) {
 	w.t.Helper()
