@@ -11,7 +11,7 @@ export interface KeyDescription {
   mac?: string;
 }
 
-export interface Options extends ConnectionOptions {
+export type Options = ConnectionOptions & {
   /**
    * This client's own user, who goes into the salt: two accounts of one client have two keys, and nothing that the
    * homeserver moved from one into the other is opened. A storage from before goes on with its key.
@@ -28,7 +28,7 @@ export interface Options extends ConnectionOptions {
   getDefaultKeyId?: () => string | null | undefined | Promise<string | null | undefined>;
   /** How long a key is remembered for the questions that follow, in milliseconds; 60,000 without it, 0 for not at all. */
   cacheFor?: number;
-}
+};
 
 /** To be given to `createClient` as `cryptoCallbacks`, as it is. */
 export interface Callbacks {

@@ -3,12 +3,12 @@ import type {ConnectionOptions} from './walletd.js';
 export {WalletError} from './error.js';
 export type {ConnectionOptions, Pending} from './walletd.js';
 
-export interface LegacyOptions extends ConnectionOptions {
+export type LegacyOptions = ConnectionOptions & {
   /** This client's own user: nobody else's devices are told a secret. */
   userId: string;
   /** Of the key for dehydrated devices; without it the app's default one. */
   salt?: string;
-}
+};
 
 /** The six that only the old crypto calls. Take those you want, by name: see README.md. */
 export interface LegacyCallbacks {

@@ -1,3 +1,5 @@
+import type {Pairing} from './pair.js';
+
 /** What the person is asked, so that they can compare the code with the one their wallet shows. */
 export interface Pending {
   /** The approval's id in walletd. */
@@ -8,11 +10,20 @@ export interface Pending {
   expiresAt: Date;
 }
 
-export interface ConnectionOptions {
-  /** Address of walletd: `https://…`, or `http://` on this machine. A path in it is kept. */
-  url: string | URL;
-  /** An app token. In a browser, one whose origins list the page's. */
-  token: string;
+/** Who asks: whoever has a token, or a page that was paired. */
+export type Credential =
+  | {
+      /** Address of walletd: `https://…`, or `http://` on this machine. A path in it is kept. */
+      url: string | URL;
+      /** An app token. In a browser, one whose origins list the page's. */
+      token: string;
+      pairing?: undefined;
+    }
+  | {url?: string | URL; token?: undefined; /** What `pair()` of `walletd-matrix/pair` gave. */ pairing: Pairing};
+
+export type ConnectionOptions = Credential & WaitingOptions;
+
+export interface WaitingOptions {
   /**
    * The time limit of the app. A function is called once for each question, for a limit of its own:
    * `() => AbortSignal.timeout(60_000)`. One signal stands for all questions: abort it at logout.
