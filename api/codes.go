@@ -12,6 +12,8 @@ const (
 	CodeMemberInvalid               Code = "member_invalid"                  // 400: A member or parameter is missing, of the wrong type, or out of its bounds.
 	CodeTwoCredentials              Code = "two_credentials"                 // 400: A signed request came with an Authorization header.
 	CodeUnauthorized                Code = "unauthorized"                    // 401: No token, or one that is unknown, expired or revoked.
+	CodeUseDPoPNonce                Code = "use_dpop_nonce"                  // 401: The DPoP proof needs the nonce that comes with this refusal.
+	CodeInvalidDPoPProof            Code = "invalid_dpop_proof"              // 401: The DPoP proof is missing, malformed, used before, or of another request, token or key.
 	CodeForbidden                   Code = "forbidden"                       // 403: This role may not do this.
 	CodeNotFound                    Code = "not_found"                       // 404: No such thing, or not this caller's to see.
 	CodeMethodNotAllowed            Code = "method_not_allowed"              // 405: The route has no such method.

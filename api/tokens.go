@@ -51,6 +51,7 @@ type Token struct {
 	App        string    `json:"app,omitempty"`
 	Name       string    `json:"name"`
 	Origins    []string  `json:"origins,omitempty"`
+	Thumbprint string    `json:"thumbprint,omitempty"` // of the key that it is bound to (RFC 7638)
 	CreatedAt  time.Time `json:"createdAt"`
 	ExpiresAt  time.Time `json:"expiresAt,omitzero"`
 	LastUsedAt time.Time `json:"lastUsedAt,omitzero"`

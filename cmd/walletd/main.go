@@ -34,6 +34,7 @@ type commands struct {
 	Profile     profileCmd     `cmd:"" help:"What you tell apps about yourself: show, set."`
 	Credentials credentialsCmd `cmd:"" help:"Credentials and assets of a wallet: list, show, add, asset, remove."`
 	Token       tokenCmd       `cmd:"" help:"Who may call: create, list, revoke tokens."`
+	Pair        pairCmd        `cmd:"" help:"Pair a page that shows a code with your wallet (owner)."`
 	Connect     connectCmd     `cmd:"" help:"Open the link that an app shows, and be the wallet at its other end."`
 	Sessions    sessionsCmd    `cmd:"" help:"DID Connect sessions: list, show, cancel."`
 	Approvals   approvalsCmd   `cmd:"" help:"What waits for the owner: list, show, approve, reject."`

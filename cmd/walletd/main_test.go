@@ -41,6 +41,7 @@ func TestMain(m *testing.M) {
 //	port NAME                  puts a free port of this machine into a variable
 //	certify NAME               makes NAME.pem and NAME.key for NAME
 //	opens CODE URL             runs what a desktop runs for a URL, by $DESKTOP, and wants this exit code
+//	page NAME FILE ORIGIN TEXT begins a pairing, and puts its code into a variable
 func TestScripts(t *testing.T) {
 	runScripts(t, "testdata/*.txt", "")
 }
@@ -101,6 +102,7 @@ func runScripts(t *testing.T, pattern, store string) {
 			"port":    port,
 			"certify": certify,
 			"opens":   opens,
+			"page":    page,
 		},
 	})
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -67,6 +68,9 @@ var commandOf = map[string]string{
 	"createToken":          "token create",
 	"listTokens":           "token list",
 	"revokeToken":          "token revoke",
+	"showPairing":          "pair",
+	"approvePairing":       "pair",
+	"rejectPairing":        "pair",
 	"getKeystore":          "keystore status",
 	"unlock":               "keystore unlock",
 	"lock":                 "keystore lock",
@@ -82,6 +86,13 @@ var commandOf = map[string]string{
 	"openapi":              "openapi",
 }
 
+// pagesDo are the operations that are a page's own: sdk/matrix makes them, and no command.
+var pagesDo = map[string]string{
+	"beginPairing":   "'POST', '/v1/pairings'",
+	"pairedToken":    "'POST', `/v1/pairings/${encodeURIComponent(this.#id)}/token`",
+	"revokeOwnToken": "'DELETE', '/v1/tokens/self'",
+}
+
 // TestEveryOperationHasACommand walks the contract and the grammar against each other.
 func TestEveryOperationHasACommand(t *testing.T) {
 	var contract struct {
@@ -91,6 +102,10 @@ func TestEveryOperationHasACommand(t *testing.T) {
 		t.Fatal(err)
 	}
 	parser, err := newParser(&commands{}, newConsole())
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := os.ReadFile("../../sdk/matrix/src/pair.js")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,6 +119,12 @@ func TestEveryOperationHasACommand(t *testing.T) {
 				continue // the path's own parameters
 			}
 			operations[operation.ID] = true
+			if call := pagesDo[operation.ID]; call != "" {
+				if !strings.Contains(string(pair), call) {
+					t.Errorf("%s %s, %s, is not made by sdk/matrix/src/pair.js", strings.ToUpper(method), path, operation.ID)
+				}
+				continue
+			}
 			if command := commandOf[operation.ID]; command == "" {
 				t.Errorf("%s %s, %s, has no command", strings.ToUpper(method), path, operation.ID)
 			} else if !isCommand(parser.Model.Node, command) {

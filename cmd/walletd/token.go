@@ -70,8 +70,8 @@ type tokenListCmd struct {
 // Run lists tokens.
 func (cmd *tokenListCmd) Run(ctx context.Context, c *client.Client, out *console) error {
 	l, err := c.Tokens(ctx, api.TokensQuery{Wallet: cmd.Wallet, Limit: cmd.Limit, Cursor: cmd.Cursor})
-	return table(out, l, err, "ID ROLE NAME APP CREATED EXPIRES USED REVOKED", func(t api.Token) []string {
-		return []string{t.ID, string(t.Role), t.Name, t.App, day(t.CreatedAt), day(t.ExpiresAt), day(t.LastUsedAt), day(t.RevokedAt)}
+	return table(out, l, err, "ID ROLE NAME APP BOUND CREATED EXPIRES USED REVOKED", func(t api.Token) []string {
+		return []string{t.ID, string(t.Role), t.Name, t.App, shortKey(t.Thumbprint), day(t.CreatedAt), day(t.ExpiresAt), day(t.LastUsedAt), day(t.RevokedAt)}
 	})
 }
 

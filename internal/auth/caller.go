@@ -38,6 +38,7 @@ type Caller struct {
 	Agent       did.DID                // the agent that sent the request for the app (reference g.i); zero if the app did
 	Name        string                 // the name that a signing app gives itself: hostile text
 	Label       string                 // the name that the token was created with
+	Bound       bool                   // the token is bound to a key, which the caller has proven to have
 	Idempotency *ledger.IdempotencyKey // of the request's Idempotency-Key; nil without one
 	Session     *Session               // of a DID Connect session's request, else nil
 	// CertificateEnds is when the certificate of an agent ends, in unix seconds; 0 without one.
@@ -256,7 +257,7 @@ func (a *Auth) callerOf(ctx context.Context, bearer string, row store.CallerRow)
 	if subtle.ConstantTimeCompare(hashToken(bearer), t.Hash) != 1 || !strings.HasPrefix(bearer, tokenPrefix+"_"+t.Role+"_") {
 		return nil, ErrUnauthorized
 	}
-	if a.HasEnded(t) {
+	if a.HasEnded(t) || t.Thumbprint != "" { // a token that is bound to a key is not its bearer's (RFC 9449, section 7.2)
 		return nil, ErrUnauthorized
 	}
 	c = &Caller{Role: Role(t.Role), Token: t.ID, RequesterID: t.ID, WalletID: t.Wallet, Label: t.Name, callerRow: &row, Epoch: row.Epoch}

@@ -20,6 +20,13 @@ func TestGivenTokens(t *testing.T) {
 	if want := "did:abt:zNKhBnrWN4jS6HXStCCbtmwpgQxQsDMsZPDV"; app.String() != want {
 		t.Errorf("the application is %s, not %s", app, want)
 	}
+	// Not every hash is a public key.
+	for i := range 50 {
+		other := GivenToken{Role: App, ID: fmt.Sprint(i)}
+		if _, err := other.Application(); err != nil {
+			t.Errorf("the application of the id %d: %v", i, err)
+		}
+	}
 	for name, text := range map[string]string{
 		"has no role":              "wd_shop_0123456789abcdef",
 		"has a role of its own":    "wd_root_shop_0123456789abcdef",

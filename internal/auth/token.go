@@ -9,8 +9,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"golang.org/x/crypto/sha3"
-
 	"walletd/internal/did"
 	"walletd/internal/ledger"
 	"walletd/internal/show"
@@ -205,6 +203,7 @@ type TokenView struct {
 	ID, Wallet, App, Name               string
 	Origins                             []string
 	Role                                Role
+	Thumbprint                          string // of the key that it is bound to; "" for a bearer's
 	Created, Expires, LastUsed, Revoked time.Time
 }
 
@@ -243,7 +242,7 @@ func (a *Auth) Tokens(ctx context.Context, c *Caller, wallet string, p store.Pag
 
 func viewToken(t store.Token) TokenView {
 	return TokenView{
-		ID: t.ID, Wallet: t.Wallet, App: did.Prefixed(t.App), Name: t.Name, Origins: strings.Fields(t.Origins), Role: Role(t.Role), Created: time.Unix(t.Created, 0),
+		ID: t.ID, Wallet: t.Wallet, App: did.Prefixed(t.App), Name: t.Name, Origins: strings.Fields(t.Origins), Role: Role(t.Role), Thumbprint: t.Thumbprint, Created: time.Unix(t.Created, 0),
 		Expires: store.Time(t.Expires), LastUsed: store.Time(t.LastUsed), Revoked: store.Time(t.Revoked),
 	}
 }
@@ -291,10 +290,7 @@ func ParseGivenToken(text string) (GivenToken, error) {
 // Application returns an application DID that follows from the id of the token, so that its app has the same keys
 // whenever the token and the wallet are the same. Nobody has the key of that DID.
 func (t GivenToken) Application() (did.DID, error) {
-	h := sha3.New256()
-	h.Write([]byte("walletd given app v1\x00"))
-	h.Write([]byte(t.ID))
-	return did.FromPublicKey(h.Sum(nil), did.Type{Role: did.RoleApplication, Key: did.Ed25519, Hash: did.SHA3})
+	return keylessApp("walletd given app v1\x00" + t.ID)
 }
 
 // First is FirstToken with the given text, which must be an operator's.

@@ -27,3 +27,16 @@ func openService(root *keyring, row store.Keystore) (*keyring, error) {
 func servicePlace(row store.Keystore) []byte {
 	return Place{Table: tableKeystore, Row: row.ID, Field: "service", Version: 1}.associated("")
 }
+
+// NonceMAC gives the MAC of a nonce that this service makes, with a key derived from the service's for that alone: the
+// replicas share it, and no rotation changes it. The only error is ErrLocked.
+func (k *Keystore) NonceMAC(message []byte) ([]byte, error) {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	if k.open == nil {
+		return nil, ErrLocked
+	}
+	key := subkey(k.open.service.base, serviceKeys+"nonce v1")
+	defer clear(key[:])
+	return mac(key, message), nil
+}

@@ -33,8 +33,9 @@ type Event struct {
 	Role       string          `json:"role,omitempty"`
 	Name       string          `json:"name,omitempty"`
 	Policy     *policy.Policy  `json:"policy,omitempty"`
-	Row        string          `json:"row,omitempty"`   // table and key of a forged row
-	Items      []string        `json:"items,omitempty"` // names of the items that a profile has
+	Row        string          `json:"row,omitempty"`        // table and key of a forged row
+	Items      []string        `json:"items,omitempty"`      // names of the items that a profile has
+	Thumbprint string          `json:"thumbprint,omitempty"` // of the key that a token is bound to
 	// Inert says that the entry changes nothing of the wallet but the uses of a grant, so that a backup that is
 	// being made at the same time need not start again.
 	Inert bool `json:"inert,omitempty"`

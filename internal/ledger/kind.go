@@ -50,6 +50,8 @@ var (
 	AppRevoked        = Kind{"app.revoked", fresh | wakes}
 	DelegationRevoked = Kind{"delegation.revoked", fresh | wakes}
 	TokenCreated      = Kind{"token.created", 0}
+	PairingApproved   = Kind{"pairing.approved", 0}
+	PairingRejected   = Kind{"pairing.rejected", 0}
 	AppNamed          = Kind{"app.named", 0}
 
 	WalletCreated  = Kind{"wallet.created", 0}
@@ -86,7 +88,7 @@ func kinds() []Kind {
 	return []Kind{
 		ClaimAllowed, ClaimCollected, ClaimOwn, ClaimAsked, ClaimDenied, ClaimRefused,
 		ApprovalApproved, ApprovalRejected, ApprovalCancelled,
-		PolicySet, GrantRevoked, TokenRevoked, AppRevoked, DelegationRevoked, TokenCreated, AppNamed,
+		PolicySet, GrantRevoked, TokenRevoked, AppRevoked, DelegationRevoked, TokenCreated, PairingApproved, PairingRejected, AppNamed,
 		WalletCreated, WalletImported, WalletRestored, WalletChanged, WalletDeleted,
 		AccountCreated, AccountImported, ProfileSet, CredentialStored, CredentialDeleted, SecretKeyNoted, SecretKeyImported,
 		KeyDerived, BackupCreated, BackupInspected, StoreCopied,

@@ -18,7 +18,7 @@ import (
 // not call the route. A body that has not come yet is nil.
 func (s *Server) identify(c *call, rt route, text []byte, body any) error {
 	if rt.callers.anyone || rt.callers.local && fromThisMachine(c.request) {
-		return nil
+		return c.readNames()
 	}
 	signed, err := signedBy(body)
 	if err != nil {
@@ -92,24 +92,30 @@ func (s *Server) identifySigner(c *call, signed api.AskSigned, answers bool) err
 	return err
 }
 
-// identifyToken finds the caller by the bearer token. text is the body, which an Idempotency-Key
+// identifyToken finds the caller by the token. text is the body, which an Idempotency-Key
 // names.
 func (s *Server) identifyToken(c *call, text []byte, answers bool) error {
 	key := c.request.Header["Idempotency-Key"]
 	if len(key) > 1 || len(key) == 1 && !visible(key[0]) {
 		return &memberError{"the header Idempotency-Key", "must be 1 to 128 visible ASCII characters"}
 	}
-	token, ok := bearer(c.request)
-	if !ok {
-		return auth.ErrUnauthorized
-	}
-	var err error
-	authenticate := s.auth.Authenticate
-	if answers {
-		authenticate = s.auth.AuthenticateForAnswer
-	}
-	if c.caller, err = authenticate(c.request.Context(), token); err != nil {
-		return err
+	token, ok := boundToken(c.request)
+	if ok {
+		if err := s.identifyBound(c, token); err != nil {
+			return err
+		}
+	} else {
+		if token, ok = bearer(c.request); !ok {
+			return auth.ErrUnauthorized
+		}
+		authenticate := s.auth.Authenticate
+		if answers {
+			authenticate = s.auth.AuthenticateForAnswer
+		}
+		var err error
+		if c.caller, err = authenticate(c.request.Context(), token); err != nil {
+			return err
+		}
 	}
 	if len(key) == 1 && c.request.Method == http.MethodPost {
 		c.caller.Idempotency = onceOf(c.request, key[0], token, text)
@@ -117,14 +123,17 @@ func (s *Server) identifyToken(c *call, text []byte, answers bool) error {
 	return nil
 }
 
-// bearer returns the token of a request, and whether it has one.
-func bearer(r *http.Request) (string, bool) {
+// bearer returns the bearer token of a request, and whether it has one.
+func bearer(r *http.Request) (string, bool) { return credential(r, "Bearer") }
+
+// credential returns the token of a request that comes with a scheme, and whether it has one.
+func credential(r *http.Request, with string) (string, bool) {
 	fields := r.Header["Authorization"]
 	if len(fields) != 1 {
 		return "", false
 	}
 	scheme, token, ok := strings.Cut(fields[0], " ")
-	return strings.TrimLeft(token, " "), ok && strings.EqualFold(scheme, "Bearer") // one blank or more (RFC 9110, section 11.4)
+	return strings.TrimLeft(token, " "), ok && strings.EqualFold(scheme, with) // one blank or more (RFC 9110, section 11.4)
 }
 
 // onceOf names a request with an Idempotency-Key. The digest of the body is keyed with the token,

@@ -94,7 +94,7 @@ func TestAppsHaveAListenerOfTheirOwn(t *testing.T) {
 			if !slices.Contains(people, name) || !slices.Contains(apps, name) {
 				t.Errorf("%s is not on both listeners", name)
 			}
-		} else if isApps := slices.Contains(op.Tags, "claims"); isApps {
+		} else if isApps := slices.Contains(op.Tags, "claims") || slices.Contains(op.Tags, "pages"); isApps {
 			if slices.Contains(people, name) || !slices.Contains(apps, name) {
 				t.Errorf("%s is not on the apps' listener alone", name)
 			}
@@ -109,7 +109,7 @@ func TestAppsHaveAListenerOfTheirOwn(t *testing.T) {
 func TestOperationsAreHeldToTheirRoles(t *testing.T) {
 	w := wallettest.New(t)
 	tokens := map[string]string{"operator": w.Operator, "owner": w.Owner, "app": w.App("Notes").Token}
-	names := strings.NewReplacer("{name}", "x", "{keyId}", "k", "{wallet}", w.Address, "{id}", "none", "{hash}", strings.Repeat("0", 64), "{app}", "zNKpPiDfyQ5h7LWfhsYHaxdizUx7ung399sm")
+	names := strings.NewReplacer("{name}", "x", "{keyId}", "k", "{wallet}", w.Address, "{id}", "none", "{code}", "ABCDEFGH", "{hash}", strings.Repeat("0", 64), "{app}", "zNKpPiDfyQ5h7LWfhsYHaxdizUx7ung399sm")
 	bodies := map[string]wallettest.Members{
 		"POST /v1/claims":                       {"requestedClaims": []wallettest.Members{wallettest.EncryptionKey("s")}},
 		"POST /v1/wallets/{wallet}/accounts":    {"app": "zNKpPiDfyQ5h7LWfhsYHaxdizUx7ung399sm"},
@@ -122,6 +122,7 @@ func TestOperationsAreHeldToTheirRoles(t *testing.T) {
 		"DELETE /v1/wallets/{wallet}":           {"confirm": w.Address},
 		"POST /v1/wallets":                      {"name": "x"},
 		"POST /v1/sessions":                     {"link": "https://abtwallet.io/i/?action=requestAuth&url=https%3A%2F%2Fdapp.example%2F"},
+		"POST /v1/pairings/{code}/approve":      {"origin": "https://client.example", "thumbprint": strings.Repeat("A", 43)},
 		"POST /v1/tokens":                       {"role": "operator", "name": "x"},
 		"POST /v1/keystore/unlock":              {"passphrase": "x"},
 		"POST /v1/keystore/clock":               {"passphrase": "x"},

@@ -29,7 +29,7 @@ func (s *Server) checkSource(w http.ResponseWriter, r *http.Request, by callers)
 	origin, cross := s.crossOrigin(r)
 	switch {
 	case cross && by.ofApps():
-		return s.allowOrigin(w, r, origin)
+		return s.allowOrigin(w, r, origin, by)
 	case s.cross.Check(asked(r, s.proxies.host(r))) != nil:
 		return errCrossOrigin
 	}
@@ -42,19 +42,19 @@ func (s *Server) checkUnrouted(w http.ResponseWriter, r *http.Request) error {
 }
 
 // preflight answers what a browser asks in advance of a request by a page of another origin.
-func (s *Server) preflight(w http.ResponseWriter, r *http.Request, origin string) error {
+func (s *Server) preflight(w http.ResponseWriter, r *http.Request, origin string, by callers) error {
 	if err := s.rates.check(w, r, s.proxies.client(r)); err != nil {
 		return err
 	}
 	if !s.hosts.answers(s.proxies.host(r)) {
 		return errHost
 	}
-	if err := s.allowOrigin(w, r, origin); err != nil {
+	if err := s.allowOrigin(w, r, origin, by); err != nil {
 		return err
 	}
 	h := w.Header()
 	h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE")
-	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match")
+	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, DPoP, Idempotency-Key, If-Match, If-None-Match")
 	h.Set("Access-Control-Max-Age", "600")
 	w.WriteHeader(http.StatusNoContent)
 	return nil
@@ -106,18 +106,21 @@ func originOf(text string) string {
 }
 
 // allowOrigin lets pages of an origin read the answer if any living token lists it, and refuses
-// them otherwise.
-func (s *Server) allowOrigin(w http.ResponseWriter, r *http.Request, origin string) error {
-	listed, err := s.store.OriginListed(r.Context(), originOf(origin), s.store.Now().Unix())
-	if err != nil {
-		return err
+// them otherwise. A page that is to be paired may be of any origin that a token can list.
+func (s *Server) allowOrigin(w http.ResponseWriter, r *http.Request, origin string, by callers) error {
+	listed := by.page && auth.CheckOrigin(originOf(origin))
+	if !listed {
+		var err error
+		if listed, err = s.store.OriginListed(r.Context(), originOf(origin), s.store.Now().Unix()); err != nil {
+			return err
+		}
 	}
 	if !listed {
 		return errCrossOrigin
 	}
 	h := w.Header()
 	h.Set("Access-Control-Allow-Origin", origin) // as it was sent, for browsers compare bytes
-	h.Set("Access-Control-Expose-Headers", "Date, ETag, Location, Retry-After")
+	h.Set("Access-Control-Expose-Headers", "Date, DPoP-Nonce, ETag, Location, Retry-After, WWW-Authenticate")
 	h.Add("Vary", "Origin")
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"walletd/internal/connect"
 	"walletd/internal/consent"
 	"walletd/internal/did"
+	"walletd/internal/dpop"
 	"walletd/internal/keystore"
 	"walletd/internal/ledger"
 	"walletd/internal/policy"
@@ -33,6 +34,7 @@ var (
 	errCrossOrigin    = errors.New("a page of another origin made the browser send this")
 	errOrigin         = errors.New("the token does not list the origin of the page")
 	errHost           = errors.New("the service does not answer to this host")
+	errNoPage         = errors.New("the request is not of a page")
 	errMethod         = errors.New("the route has no such method")
 	errTwoCredentials = errors.New("both a token and a signed request")
 	errClock          = errors.New("the clock is behind the store")
@@ -67,6 +69,7 @@ func refusals() []entry {
 		{errContentType, 415, "content_type", "Send Content-Type: application/json."},
 		{errCrossOrigin, 403, "forbidden", "Pages of other origins may not call this service."},
 		{errOrigin, 403, "origin_refused", "This token is not for pages of that origin. Its owner names the origins when the token is made."},
+		{errNoPage, 403, "origin_refused", "A page is paired by its own browser, which says its origin: https, or http on this machine. A program takes a token."},
 		{errHost, 421, "host_refused", "The service does not answer to this Host. Its operator names those it answers to."},
 		{errMethod, 405, "method_not_allowed", "See Allow for the methods of this route."},
 		{errTwoCredentials, 400, "two_credentials", "Send either a token or a signed request, not both."},
@@ -88,6 +91,13 @@ func refusals() []entry {
 
 		{keystore.ErrLocked, 423, "locked", "The keystore is locked. An operator unlocks it with walletd keystore unlock."},
 		{auth.ErrUnauthorized, 401, "unauthorized", "Send a valid token: Authorization: Bearer TOKEN."},
+		{dpop.ErrNonce, 401, "use_dpop_nonce", "Sign the proof anew, with the nonce in the header DPoP-Nonce."},
+		{dpop.ErrProof, 401, "invalid_dpop_proof", ""},
+		{auth.ErrPairings, 429, "rate_limited", "Too many pages wait to be paired. Ask again in a few minutes."},
+		{auth.ErrPairingRejected, 403, "rejected", "The owner rejected the pairing."},
+		{auth.ErrPairingExpired, 410, "expired", "The pairing was not approved in time, or has ended. Pair anew."},
+		{auth.ErrOrigin, 403, "origin_refused", "The page that was paired is of another origin."},
+		{auth.ErrPairingChanged, 409, "changed", "The pairing is not what the approval says: its origin or its key is another. Look at it again."},
 		{auth.ErrForbidden, 403, "forbidden", ""},
 		{auth.ErrNotFound, 404, "not_found", "There is no such thing here."},
 		{consent.ErrDenied, 403, "denied", ""},
@@ -266,7 +276,10 @@ func (p problem) write(w http.ResponseWriter) {
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
-	if p.Status == http.StatusUnauthorized {
+	switch {
+	case p.Code == api.CodeUseDPoPNonce || p.Code == api.CodeInvalidDPoPProof:
+		h.Set("WWW-Authenticate", challenge(string(p.Code)))
+	case p.Status == http.StatusUnauthorized && h.Get("WWW-Authenticate") == "":
 		h.Set("WWW-Authenticate", `Bearer realm="walletd"`) // RFC 6750, section 3, wants a parameter
 	}
 	if p.retry > 0 {

@@ -22,6 +22,7 @@ import (
 
 	"walletd/api"
 	"walletd/internal/did"
+	"walletd/internal/dpop"
 	"walletd/internal/keystore"
 	"walletd/internal/ledger"
 	"walletd/internal/policy"
@@ -191,7 +192,14 @@ func TestEveryRefusalSaysWhatToDo(t *testing.T) {
 		if _, err := io.Copy(io.Discard, answer.Body); err != nil || answer.StatusCode != r.status || answer.Header.Get("Content-Type") != "application/problem+json" {
 			t.Errorf("%v is written with %d %v", r.is, answer.StatusCode, answer.Header)
 		}
-		if asks := answer.Header.Get("WWW-Authenticate"); (asks == `Bearer realm="walletd"`) != (r.status == http.StatusUnauthorized) {
+		want := ""
+		switch {
+		case errors.Is(r.is, dpop.ErrNonce) || errors.Is(r.is, dpop.ErrProof):
+			want = challenge(string(r.code))
+		case r.status == http.StatusUnauthorized:
+			want = `Bearer realm="walletd"`
+		}
+		if asks := answer.Header.Get("WWW-Authenticate"); asks != want {
 			t.Errorf("%v is written with WWW-Authenticate %q", r.is, asks)
 		}
 	}

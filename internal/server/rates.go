@@ -39,7 +39,11 @@ func (l rates) check(w http.ResponseWriter, r *http.Request, from string) error 
 		l.bites("rate_address")
 		return errRate
 	}
-	if token, ok := bearer(r); ok && l.token != nil && l.token.OnLimit(w, r, token) {
+	token, ok := bearer(r)
+	if !ok {
+		token, ok = boundToken(r)
+	}
+	if ok && l.token != nil && l.token.OnLimit(w, r, token) {
 		l.bites("rate_token")
 		return errRate
 	}

@@ -28,6 +28,7 @@ type callers struct {
 	anyone bool        // without saying who they are
 	local  bool        // without saying who they are, from this machine
 	probe  bool        // anyone, under any Host and on each listener
+	page   bool        // a page of any origin, which has no token yet and proves a key of its own
 }
 
 // Those who call. A route that apps may call is theirs on the listener of the apps if there is
@@ -42,15 +43,16 @@ var (
 	whoeverSigns    = callers{signed: true}
 	anyone          = callers{anyone: true}
 	probes          = callers{anyone: true, probe: true}
+	pages           = callers{anyone: true, page: true}
 	scrapers        = callers{roles: []auth.Role{auth.Operator}, local: true}
 )
 
-// ofApps reports whether apps may call.
-func (c callers) ofApps() bool { return c.signed || slices.Contains(c.roles, auth.App) }
+// ofApps reports whether apps may call, or pages that are to become apps.
+func (c callers) ofApps() bool { return c.signed || c.page || slices.Contains(c.roles, auth.App) }
 
 // ofPeople reports whether others than apps may call.
 func (c callers) ofPeople() bool {
-	return c.anyone || slices.ContainsFunc(c.roles, func(r auth.Role) bool { return r != auth.App })
+	return c.anyone && !c.page || slices.ContainsFunc(c.roles, func(r auth.Role) bool { return r != auth.App })
 }
 
 // mayUseReserve reports whether the connections kept for operators and probes may serve the route.
@@ -125,6 +127,12 @@ func (s *Server) routes() []route {
 		{"PUT", "/v1/secrets/{name}", appsOwners, handleQueried(s.writeSecret), large, wipes},
 		{"DELETE", "/v1/secrets/{name}", appsOwners, handle(s.deleteSecret), bodiless, open},
 
+		{"POST", "/v1/pairings", pages, handle(s.beginPairing), small, open},
+		{"POST", "/v1/pairings/{id}/token", pages, handle(s.paired), small, wipes},
+		{"GET", "/v1/pairings/{code}", owners, handle(s.pairing), bodiless, open},
+		{"POST", "/v1/pairings/{code}/approve", owners, handle(s.approvePairing), small, open},
+		{"POST", "/v1/pairings/{code}/reject", owners, handle(s.rejectPairing), small, open},
+
 		{"GET", "/v1/approvals", owners, handle(s.listApprovals), bodiless, open},
 		{"GET", "/v1/approvals/{id}", owners, handle(s.approval), bodiless, open},
 		{"POST", "/v1/approvals/{id}/approve", owners, handle(s.approve), small, open},
@@ -174,6 +182,7 @@ func (s *Server) routes() []route {
 
 		{"POST", "/v1/tokens", operatorsOwners, handle(s.createToken), small, wipes},
 		{"GET", "/v1/tokens", operatorsOwners, handle(s.tokens), bodiless, open},
+		{"DELETE", "/v1/tokens/self", apps, handle(s.revokeOwnToken), bodiless, open},
 		{"DELETE", "/v1/tokens/{id}", operatorsOwners, handle(s.revokeToken), bodiless, open},
 
 		{"GET", "/v1/keystore", operators, handle(s.keystoreState), bodiless, open},
@@ -220,12 +229,14 @@ func (s *Server) router(listener audience) *chi.Mux {
 		return errMethod
 	}
 	r.MethodNotAllowed(s.answer(notAllowed))
-	preflight := s.answer(func(w http.ResponseWriter, req *http.Request) error {
-		if origin, cross := s.crossOrigin(req); cross && req.Header.Get("Access-Control-Request-Method") != "" {
-			return s.preflight(w, req, origin)
-		}
-		return notAllowed(w, req)
-	})
+	preflight := func(by callers) http.HandlerFunc {
+		return s.answer(func(w http.ResponseWriter, req *http.Request) error {
+			if origin, cross := s.crossOrigin(req); cross && req.Header.Get("Access-Control-Request-Method") != "" {
+				return s.preflight(w, req, origin, by)
+			}
+			return notAllowed(w, req)
+		})
+	}
 	for _, rt := range s.routes() {
 		var here bool
 		if rt.callers, here = rt.callers.on(listener); !here {
@@ -237,7 +248,7 @@ func (s *Server) router(listener audience) *chi.Mux {
 			r.Head(rt.path, handler) // some probes ask so; a GET of the others does more than answer
 		}
 		if rt.callers.ofApps() {
-			r.Options(rt.path, preflight)
+			r.Options(rt.path, preflight(rt.callers))
 		}
 	}
 	if s.pages != nil && answersPeople {

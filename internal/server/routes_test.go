@@ -18,7 +18,7 @@ import (
 type described struct {
 	Roles                 []string // of the tokens that may call
 	Signed, Local, Anyone bool
-	Probe, Secret         bool
+	Probe, Page, Secret   bool
 	MaxBody               int64
 	Query                 []string // names, sorted
 	Request               string   // name of the schema; "" without a body
@@ -100,11 +100,12 @@ func fromContract(t *testing.T) map[string]described {
 				Local       bool  `yaml:"x-walletd-local"`
 				Secret      bool  `yaml:"x-walletd-secret"`
 				Probe       bool  `yaml:"x-walletd-probe"`
+				Page        bool  `yaml:"x-walletd-page"`
 			}
 			if err := node.Decode(&op); err != nil {
 				t.Fatalf("%s %s: %v", method, path, err)
 			}
-			is := described{Signed: op.Signed, Local: op.Local, Secret: op.Secret, Probe: op.Probe}
+			is := described{Signed: op.Signed, Local: op.Local, Secret: op.Secret, Probe: op.Probe, Page: op.Page}
 			open := false // without a token
 			for _, way := range op.Security {
 				is.Roles = append(is.Roles, way["bearer"]...)
@@ -156,7 +157,7 @@ func fromContract(t *testing.T) map[string]described {
 func fromTable() map[string]described {
 	all := map[string]described{}
 	for _, rt := range (&Server{}).routes() {
-		is := described{Signed: rt.callers.signed, Local: rt.callers.local, Anyone: rt.callers.anyone, Probe: rt.callers.probe, Secret: rt.secrecy == wipes, MaxBody: int64(rt.body)}
+		is := described{Signed: rt.callers.signed, Local: rt.callers.local, Anyone: rt.callers.anyone, Probe: rt.callers.probe, Page: rt.callers.page, Secret: rt.secrecy == wipes, MaxBody: int64(rt.body)}
 		for _, role := range rt.callers.roles {
 			is.Roles = append(is.Roles, string(role))
 		}

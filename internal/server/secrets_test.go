@@ -659,14 +659,14 @@ func TestPagesCallWithTheirToken(t *testing.T) {
 	before := from(w, page, "OPTIONS", "/v1/secrets/a", "", nil, ask...).Must(204).Header
 	for name, want := range map[string]string{
 		"Access-Control-Allow-Origin": page, "Access-Control-Allow-Methods": "GET, POST, PUT, DELETE", "Vary": "Origin",
-		"Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match", "Access-Control-Allow-Credentials": "",
+		"Access-Control-Allow-Headers": "Authorization, Content-Type, DPoP, Idempotency-Key, If-Match, If-None-Match", "Access-Control-Allow-Credentials": "",
 	} {
 		if got := before.Get(name); got != want {
 			t.Errorf("%s is %q, want %q", name, got, want)
 		}
 	}
 	got := from(w, page, "PUT", "/v1/secrets/a", token, members{"value": "x"}).Must(201)
-	if got.Header.Get("Access-Control-Allow-Origin") != page || got.Header.Get("Access-Control-Expose-Headers") != "Date, ETag, Location, Retry-After" {
+	if got.Header.Get("Access-Control-Allow-Origin") != page || got.Header.Get("Access-Control-Expose-Headers") != "Date, DPoP-Nonce, ETag, Location, Retry-After, WWW-Authenticate" {
 		t.Errorf("the page cannot read the answer: %v", got.Header)
 	}
 	for _, same := range []string{"https://CLIENT.example", "HTTPS://client.example", "https://client.example:443"} {

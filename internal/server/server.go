@@ -102,6 +102,7 @@ type Server struct {
 	limits    *limits
 	open      *connections
 	rates     rates
+	pairings  pairingLimits
 	idle      time.Duration
 	draining  atomic.Bool
 	waiting   atomic.Int64 // requests that wait for an owner
@@ -139,6 +140,7 @@ func New(c Config) (*Server, error) {
 		s.idle = defaultIdle
 	}
 	s.rates = newRates(c.Rates, s.limits.bite)
+	s.pairings = newPairingLimits()
 	s.waits = shares{name: "waits", ofToken: waitsOfToken, ofWallet: waitsOfWallet, bites: s.limits.bite}
 	s.streams = shares{name: "streams", ofToken: streamsOfToken, ofWallet: streamsOfWallet, bites: s.limits.bite}
 	s.huge = hugeBodies{shares: shares{name: "huge_bodies", ofToken: hugeOfToken, ofWallet: hugeOfWallet, bites: s.limits.bite}}
