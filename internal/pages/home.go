@@ -5,6 +5,7 @@ import (
 
 	"walletd/internal/approvals"
 	"walletd/internal/connect"
+	"walletd/internal/keystore"
 	"walletd/internal/store"
 	"walletd/internal/wallets"
 )
@@ -30,10 +31,12 @@ func (p *Pages) home(v *visit) error {
 		v.w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
-	if v.caller == nil {
+	switch {
+	case v.locked:
+		return keystore.ErrLocked
+	case v.caller == nil:
 		return v.askSignIn()
-	}
-	if query.Get("action") == "login" {
+	case query.Get("action") == "login":
 		return p.offerLink(v, v.r.URL.RequestURI())
 	}
 	shown := homePage{}

@@ -87,13 +87,16 @@ func (l *language) functions(files assets, brand Brand) template.FuncMap {
 			}
 			return a.path, nil
 		},
-		"iso":      func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-		"when":     l.when,
-		"short":    short,
-		"spell":    func(code string) string { return strings.Join(strings.Split(code, ""), " ") },
-		"brand":    func() string { return brand.Name },
-		"accented": func() bool { return brand.Accent != "" },
-		"logo":     func() bool { return len(brand.Logo) > 0 },
+		"fields":    func(id string, any bool, of rulesPage) ruleFields { return ruleFields{id, any, of} },
+		"decisions": func() []string { return []string{"allow", "ask", "deny"} },
+		"iso":       func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"when":      l.when,
+		"short":     short,
+		"bare":      did.Bare,
+		"spell":     func(code string) string { return strings.Join(strings.Split(code, ""), " ") },
+		"brand":     func() string { return brand.Name },
+		"accented":  func() bool { return brand.Accent != "" },
+		"logo":      func() bool { return len(brand.Logo) > 0 },
 	}
 }
 

@@ -99,6 +99,27 @@ func (p *Pages) Routes() *chi.Mux {
 	r.Post("/open", p.owner(p.openLink))
 	r.Get("/sessions/{id}", p.owner(p.session))
 	r.Post("/sessions/{id}/cancel", p.owner(p.cancelSession))
+	r.Get("/apps", p.owner(p.apps))
+	r.Get("/apps/{app}", p.owner(p.app))
+	r.Post("/apps/{app}/name", p.owner(p.nameApp))
+	r.Post("/apps/{app}/revoke", p.owner(p.revokeApp))
+	r.Post("/grants/{id}/revoke", p.owner(p.revokeGrant))
+	r.Post("/delegations/{hash}/revoke", p.owner(p.revokeDelegation))
+	r.Get("/rules", p.owner(p.rules))
+	r.Post("/rules", p.owner(p.changeRules))
+	r.Get("/record", p.owner(p.record))
+	r.Get("/record/export", p.owner(p.exportRecord))
+	r.Get("/settings", p.owner(p.settings))
+	r.Post("/settings", p.owner(p.nameWallet))
+	r.Get("/devices", p.owner(p.devices))
+	r.Post("/tokens/{id}/revoke", p.owner(p.revokeToken))
+	r.Get("/profile", p.owner(p.profile))
+	r.Post("/profile", p.owner(p.setProfile))
+	r.Get("/secrets", p.owner(p.secrets))
+	r.Get("/backup", p.owner(p.backupForm))
+	r.Post("/backup", p.owner(p.makeBackup))
+	r.Get("/operator", p.anyone(p.operator))
+	r.Post("/operator", p.anyone(p.operate))
 	r.Get("/live", p.owner(p.live))
 	r.Get("/assets/{hash}/{name}", p.asset)
 	r.Get("/manifest.webmanifest", p.manifest)
@@ -113,13 +134,13 @@ func (p *Pages) Routes() *chi.Mux {
 	return r
 }
 
-// policy is the Content-Security-Policy of each page: nothing of others, nothing inline, no frame, and no text that a
+// contentPolicy is the Content-Security-Policy of each page: nothing of others, nothing inline, no frame, and no text that a
 // script could turn into markup or code.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; manifest-src 'self'; worker-src 'self'; " +
+const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; manifest-src 'self'; worker-src 'self'; " +
 	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types walletd"
 
 func setHeaders(h http.Header) {
-	h.Set("Content-Security-Policy", policy)
+	h.Set("Content-Security-Policy", contentPolicy)
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Permissions-Policy", "camera=(self), publickey-credentials-get=(self), publickey-credentials-create=(self), geolocation=(), microphone=(), payment=()")
 	h.Set("X-Frame-Options", "DENY")

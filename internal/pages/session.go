@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"walletd/internal/auth"
+	"walletd/internal/keystore"
 	"walletd/internal/secret"
 )
 
@@ -77,7 +78,10 @@ func (v *visit) nextPath() string {
 }
 
 func (p *Pages) signInForm(v *visit) error {
-	if v.caller != nil {
+	switch {
+	case v.locked:
+		return keystore.ErrLocked
+	case v.caller != nil:
 		return v.redirect(v.nextPath())
 	}
 	return v.show(http.StatusOK, "sign-in", signInPage{Next: v.nextPath()})

@@ -23,6 +23,7 @@ type visit struct {
 	lang   *language
 	caller *auth.Caller // nil for who is not signed in
 	form   form         // of a POST
+	locked bool         // the keystore is, so that nobody can be known
 }
 
 func (v *visit) ctx() context.Context { return v.r.Context() }
@@ -58,7 +59,9 @@ func (v *visit) answer(owned bool, page func(*visit) error) (err error) {
 	switch {
 	case errors.Is(err, auth.ErrUnauthorized) && owned:
 		return v.askSignIn()
-	case errors.Is(err, auth.ErrUnauthorized), errors.Is(err, keystore.ErrLocked) && !owned:
+	case errors.Is(err, keystore.ErrLocked) && !owned:
+		v.locked = true
+	case errors.Is(err, auth.ErrUnauthorized):
 	case err != nil:
 		return err
 	}

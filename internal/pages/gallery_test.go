@@ -1,0 +1,88 @@
+package pages_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"walletd/internal/wallettest"
+	"walletd/internal/wallettest/browser"
+)
+
+// looks are how every page is looked at. The language is that of the browser.
+var looks = []struct {
+	name string
+	view browser.View
+	axe  bool
+}{
+	{"phone-light-en", browser.Phone, true},
+	{"phone-dark-zh", dark(browser.Phone, "zh-CN"), false},
+	{"phone-light-ja", in(browser.Phone, "ja"), false},
+	{"desk-light-en", browser.Desk, false},
+	{"desk-dark-ja", dark(browser.Desk, "ja"), true},
+	{"narrow-en", browser.View{Width: 320, Height: 640, Touch: true}, false},
+}
+
+func in(v browser.View, language string) browser.View {
+	v.Language = language
+	return v
+}
+
+func dark(v browser.View, language string) browser.View {
+	v.Dark, v.Language = true, language
+	return v
+}
+
+// TestEveryPage looks at every page in every way: axe-core finds nothing, the policy holds, nothing is cut off, and all of
+// it is drawn.
+func TestEveryPage(t *testing.T) {
+	p := signedIn(t, browser.Phone, wallettest.Dev())
+	p.Do("PUT", p.Path("/profile"), p.Owner, wallettest.Members{"fullName": "Alice Example", "email": "alice@example.org"}).Must(200)
+	notes, drive := p.App("Notes"), p.App("Drive")
+	p.Rules(wallettest.Members{"app": drive.DID.String(), "claim": "encryptionKey", "salt": "photos", "decision": "allow"},
+		wallettest.Members{"app": "*", "claim": "keyPair", "decision": "deny"})
+	p.MustApprove(notes.Ask(wallettest.EncryptionKey("diary")).Text("code"), wallettest.Members{"remember": wallettest.Members{"seconds": 86400}})
+	drive.Ask(wallettest.EncryptionKey("photos")).Must(200)
+	waiting := drive.Ask(wallettest.EncryptionKey("letters", wallettest.Members{"description": "Open your letters"})).Must(202)
+	pages := map[string]string{
+		"home": "/", "approval": "/approvals/" + waiting.Text("id"), "open": "/open", "open-leads": "/open?link=" + link, "apps": "/apps", "app": "/apps/" + notes.DID.Address(),
+		"rules": "/rules", "rules-test": "/rules?test=yes&claim=encryptionKey&salt=photos&app=" + drive.DID.String(), "record": "/record?verify=yes", "settings": "/settings", "devices": "/devices",
+		"profile": "/profile", "secrets": "/secrets", "backup": "/backup", "operator": "/operator", "offline": "/offline", "missing": "/approvals/none",
+	}
+	for _, look := range looks {
+		p.page.Look(look.view)
+		for name, path := range pages {
+			p.look(t, name+"/"+look.name, path, look.axe)
+		}
+	}
+	p.LockKeystore()
+	p.page.Look(browser.Phone)
+	p.look(t, "locked/phone-light-en", "/", true)
+	p.look(t, "operator-locked/phone-light-en", "/operator", true)
+}
+
+// link leads to an app that is not there.
+const link = "https%3A%2F%2Fabtwallet.io%2Fi%2F%3Faction%3DrequestAuth%26url%3Dhttps%253A%252F%252Fnotes.example%252Fapi%252Fdid%252Flogin%252Fauth%253F_t_%253D1a2b3c4d"
+
+func (p person) look(t *testing.T, name, path string, axe bool) {
+	t.Helper()
+	p.page.Open(p.URL + path)
+	if wide := browser.Eval[int](p.page, "document.documentElement.scrollWidth - innerWidth"); wide > 0 {
+		t.Errorf("%s is %d pixels wider than the window", name, wide)
+	}
+	if title := browser.Eval[string](p.page, "document.title"); !strings.HasSuffix(title, " · walletd") {
+		t.Errorf("%s has the title %q", name, title)
+	}
+	if axe {
+		for _, v := range p.page.Axe() {
+			t.Errorf("%s: %s", name, v)
+		}
+	}
+	p.page.Screenshot(name)
+	for _, problem := range p.page.Problems() {
+		if problem.Kind != "request" || problem.URL != "" && !strings.Contains(fmt.Sprint(problem), path) {
+			t.Errorf("%s: the browser complains: %s", name, problem)
+		}
+	}
+	p.page.Forget()
+}
