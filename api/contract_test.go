@@ -170,7 +170,7 @@ var types = []any{
 	api.Answered{}, api.EncryptionKeyAnswer{}, api.AuthPrincipalAnswer{}, api.ProfileAnswer{}, api.SignatureAnswer{}, api.AgreementAnswer{},
 	api.VerifiableCredentialAnswer{}, api.AssetAnswer{}, api.AssetOrVCAnswer{}, api.KeyPairAnswer{}, api.SignedAnswer{}, api.Pending{}, api.WrittenSecret{},
 	api.Approval{}, api.Requester{}, api.ApprovalClaim{}, api.SaltShown{}, api.DelegationShown{}, api.ItemShown{}, api.TextShown{}, api.AgreementShown{},
-	api.KeyPairShown{}, api.Filter{}, api.Choice{}, api.Remember{}, api.NewSession{}, api.Session{}, api.Member{},
+	api.KeyPairShown{}, api.Filter{}, api.Choice{}, api.Remember{}, api.NewSession{}, api.Session{}, api.PushKey{}, api.NewPushSubscription{}, api.PushKeys{}, api.PushSubscription{}, api.Member{},
 	api.NewWallet{}, api.CreatedWallet{}, api.Wallet{}, api.WalletSettings{}, api.DeleteWallet{}, api.Account{}, api.NewAccount{}, api.Derive{}, api.DerivedKey{},
 	api.Profile{}, api.Credential{}, api.Offer{}, api.CredentialWhole{}, api.NewCredential{},
 	api.NewBackup{}, api.Inspection{}, api.Restoration{}, api.BackupView{}, api.RestoredWallet{},

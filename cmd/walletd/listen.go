@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -26,6 +28,7 @@ type listenFlags struct {
 	AddressRate    int           `env:"WALLETD_ADDRESS_RATE" default:"2000" placeholder:"N" help:"How many requests a second may come from one address; 0 for no bound."`
 	IdleTimeout    time.Duration `env:"WALLETD_IDLE_TIMEOUT" default:"2m" placeholder:"TIME" help:"How long a connection may be idle before it is closed. A proxy in front must close its own before."`
 	Drain          time.Duration `env:"WALLETD_DRAIN" default:"5s" placeholder:"TIME" help:"How long to go on answering after a signal to stop, while /readyz says that it is not ready: longer than a proxy needs to notice."`
+	PushContact    string        `placeholder:"ADDRESS" help:"What push services are told of who runs this: a mailto: or https: address. Without it: the first --host."`
 	Host           []string      `sep:"none" placeholder:"NAME" help:"A name that clients call the service by. May be given again."`
 }
 
@@ -38,11 +41,30 @@ type listenPlan struct {
 	tls     *tls.Config  // nil: in the clear
 	proxies []netip.Prefix
 	hosts   []string
+	contact string // of who runs this, for push services
 
 	connections int // how many may be open
 	rates       server.Rates
 	idle        time.Duration
 	drain       time.Duration
+}
+
+// contactOf is what push services are told of who runs the service (RFC 8292, section 2.1): the address given, else that of the first name that
+// the service is called by.
+func contactOf(given string, hosts []string) (string, error) {
+	if given == "" {
+		for _, host := range hosts {
+			if name, _, _ := strings.Cut(host, ":"); net.ParseIP(name) == nil {
+				return "https://" + name, nil
+			}
+		}
+		return "https://localhost", nil
+	}
+	u, err := url.Parse(given)
+	if err != nil || len(given) > 200 || !(u.Scheme == "mailto" && strings.Contains(u.Opaque, "@") || u.Scheme == "https" && u.Host != "") {
+		return "", withHint(usagef("--push-contact takes a mailto: or https: address"), "as in mailto:operator@wallet.example")
+	}
+	return given, nil
 }
 
 // listener is one open address.
@@ -66,6 +88,9 @@ func (f listenFlags) plan(log zerolog.Logger) (p listenPlan, err error) {
 		p.proxies = append(p.proxies, prefix.Masked())
 	}
 	p.hosts = f.Host
+	if p.contact, err = contactOf(f.PushContact, f.Host); err != nil {
+		return p, err
+	}
 	if p.drain = f.Drain; p.drain < 0 {
 		return p, usagef("--drain takes a time, as in 5s")
 	}

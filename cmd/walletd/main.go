@@ -43,6 +43,7 @@ type commands struct {
 	Delegations delegationsCmd `cmd:"" help:"Delegations that were approved: list, revoke."`
 	Policy      policyCmd      `cmd:"" help:"What is decided without asking: show, set, test, confirm."`
 	Events      eventsCmd      `cmd:"" help:"Follow the record of a wallet as it grows (owner)."`
+	Push        pushCmd        `cmd:"" help:"Browsers that are told when an approval begins to wait: key, list, subscribe, remove."`
 	Audit       auditCmd       `cmd:"" help:"The record: show, verify, export."`
 	Keystore    keystoreCmd    `cmd:"" help:"Status, unlock, lock, slots, rotate, snapshot."`
 	Store       storeCmd       `cmd:"" help:"A store at rest: copy it to another kind, put a copy back."`

@@ -19,6 +19,7 @@ import (
 	"walletd/internal/keystore"
 	"walletd/internal/ledger"
 	"walletd/internal/pages"
+	"walletd/internal/push"
 	"walletd/internal/secret"
 	"walletd/internal/secrets"
 	"walletd/internal/server"
@@ -36,6 +37,7 @@ type service struct {
 	approvals *approvals.Approvals
 	pipeline  *consent.Pipeline
 	sessions  *connect.Sessions
+	push      *push.Pusher
 	pages     *pages.Pages
 	server    *server.Server
 	drain     time.Duration // how long to go on answering when told to stop
@@ -61,6 +63,9 @@ func openService(ctx context.Context, url string, o store.Options, plan listenPl
 	sessions.Auth, sessions.Wallets, sessions.Pipeline, sessions.Ledger = s.auth, s.wallets, s.pipeline, s.ledger
 	sessions.Store, sessions.Log, sessions.SingleKey, sessions.Alone = st, log, o.Dev, isSQLite(url)
 	s.sessions = connect.New(sessions)
+	s.push = push.New(push.Config{
+		Store: st, Keystore: s.keystore, Ledger: s.ledger, Auth: s.auth, Approvals: s.approvals, Client: sessions.Client, Contact: plan.contact, Log: log,
+	})
 	kept, backups, feed := secrets.New(st, s.auth, s.pipeline), backup.New(st, s.keystore, s.ledger, s.auth, s.wallets, s.pipeline), events.New(st)
 	s.pages, err = pages.New(pages.Config{
 		Auth: s.auth, Wallets: s.wallets, Approvals: s.approvals, Pipeline: s.pipeline, Secrets: kept, Backups: backups,
@@ -72,7 +77,7 @@ func openService(ctx context.Context, url string, o store.Options, plan listenPl
 	}
 	s.server, err = server.New(server.Config{
 		Auth: s.auth, Wallets: s.wallets, Approvals: s.approvals, Pipeline: s.pipeline, Ledger: s.ledger, Secrets: kept, Backups: backups,
-		Keystore: s.keystore, Store: st, Feed: feed, Pages: s.pages.Routes(), Sessions: s.sessions, Log: log, Metrics: count, OpenAPI: api.OpenAPI,
+		Keystore: s.keystore, Store: st, Feed: feed, Pages: s.pages.Routes(), Sessions: s.sessions, Push: s.push, Log: log, Metrics: count, OpenAPI: api.OpenAPI,
 		Hosts: plan.hosts, Proxies: plan.proxies, Apps: plan.apps != nil, Connections: plan.connections, Rates: plan.rates, Idle: plan.idle,
 	})
 	if err != nil {
@@ -98,6 +103,7 @@ func (s *service) serve(ctx context.Context, listeners []listener, besides func(
 	var behind, front sync.WaitGroup
 	behind.Go(func() { s.ledger.Run(background) })
 	behind.Go(func() { besides(ctx) })
+	behind.Go(func() { s.push.Run(ctx) })
 	behind.Go(func() { s.emptyAtLocks(background) })
 	behind.Go(func() {
 		if err := s.sessions.Run(ctx); err != nil && ctx.Err() == nil {

@@ -166,6 +166,19 @@ func (ap *Approvals) Get(ctx context.Context, c *auth.Caller, id string) (View, 
 	return ap.viewApproval(ctx, c, a)
 }
 
+// Waiting returns one approval that waits in the caller's wallet, as its owner sees it, for the service to tell them of. If it no
+// longer waits, the error is auth.ErrNotFound.
+func (ap *Approvals) Waiting(ctx context.Context, c *auth.Caller, id string) (View, error) {
+	a, err := ap.Open(ctx, c, id)
+	if err != nil {
+		return View{}, err
+	}
+	if ap.status(a.Row()) != store.Pending {
+		return View{}, auth.ErrNotFound
+	}
+	return ap.viewApproval(ctx, c, a)
+}
+
 // List lists the approvals of the caller's wallet with a status ("" or "all": every one), newest first, for
 // its owner.
 func (ap *Approvals) List(ctx context.Context, c *auth.Caller, status string, page store.Page) ([]View, string, error) {

@@ -14,6 +14,7 @@ import (
 	"net/http/httptrace"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -139,6 +140,7 @@ func isTooLarge(err error) bool {
 type response struct {
 	status int
 	body   []byte
+	header http.Header
 }
 
 // lostError says that a request may have arrived although no reply did.
@@ -216,5 +218,38 @@ func (c *Client) exchange(req *http.Request, limit int64) (response, error) {
 	if int64(len(body)) > limit {
 		return response{}, blocked(RuleSize)
 	}
-	return response{resp.StatusCode, body}, nil
+	return response{resp.StatusCode, body, resp.Header}, nil
+}
+
+// Delivery is what is kept of a reply to Deliver.
+type Delivery struct {
+	Status     int
+	RetryAfter time.Duration // 0: not said
+}
+
+// maxDelivered bounds the reply to Deliver, in bytes: nothing of it is read.
+const maxDelivered = 64 << 10
+
+// Deliver posts a body once, by https alone and within a time, to a url that somebody sent, and follows no redirect. An error says
+// that no reply came; it may have arrived all the same.
+func (c *Client) Deliver(ctx context.Context, url string, header http.Header, body []byte, within time.Duration) (Delivery, error) {
+	u, err := c.parse(url)
+	if err != nil {
+		return Delivery{}, err
+	}
+	if u.Scheme != "https" {
+		return Delivery{}, blocked(RuleScheme)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, within, blocked(RuleTime))
+	defer cancel()
+	req := &http.Request{Method: http.MethodPost, URL: u, Host: u.Host, Header: header, Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body))}
+	r, err := c.exchange(req.WithContext(ctx), maxDelivered)
+	if err != nil {
+		return Delivery{}, err
+	}
+	d := Delivery{Status: r.status}
+	if seconds, err := strconv.Atoi(r.header.Get("Retry-After")); err == nil && seconds > 0 {
+		d.RetryAfter = time.Duration(min(seconds, 24*60*60)) * time.Second
+	}
+	return d, nil
 }

@@ -35,7 +35,7 @@ func readReplies(t testing.TB, name string) replyVectors {
 
 // verdict reads a reply as Advance does and says what it is, or with which code it is refused.
 func verdict(body []byte, e expected) string {
-	w, err := readWire(response{200, body})
+	w, err := readWire(response{status: 200, body: body})
 	if err == nil {
 		w, _, err = w.decrypt(nil)
 	}
@@ -213,13 +213,13 @@ func TestReadWire(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if _, err := readWire(response{tt.status, []byte(tt.body)}); did.CodeOf(err) != "reply_unsigned" {
+			if _, err := readWire(response{status: tt.status, body: []byte(tt.body)}); did.CodeOf(err) != "reply_unsigned" {
 				t.Errorf("got %v", err)
 			}
 		})
 	}
 	for _, status := range []int{204, 302, 500} {
-		_, err := readWire(response{status, []byte(`{"appPk":"z","authInfo":"a"}`)})
+		_, err := readWire(response{status: status, body: []byte(`{"appPk":"z","authInfo":"a"}`)})
 		if e, ok := errors.AsType[*statusError](err); !ok || e.code != status || did.CodeOf(err) != "app_http_error" {
 			t.Errorf("the HTTP status %d: %v", status, err)
 		}

@@ -66,6 +66,8 @@ var (
 	CredentialStored  = Kind{"credential.stored", 0}
 	CredentialDeleted = Kind{"credential.deleted", 0}
 	SecretKeyNoted    = Kind{"secretkey.noted", 0}
+	PushSubscribed    = Kind{"push.subscribed", 0}
+	PushUnsubscribed  = Kind{"push.unsubscribed", 0}
 	SecretKeyImported = Kind{"secretkey.imported", 0}
 
 	KeyDerived      = Kind{"key.derived", releases}
@@ -90,7 +92,7 @@ func kinds() []Kind {
 		ApprovalApproved, ApprovalRejected, ApprovalCancelled,
 		PolicySet, GrantRevoked, TokenRevoked, AppRevoked, DelegationRevoked, TokenCreated, PairingApproved, PairingRejected, AppNamed,
 		WalletCreated, WalletImported, WalletRestored, WalletChanged, WalletDeleted,
-		AccountCreated, AccountImported, ProfileSet, CredentialStored, CredentialDeleted, SecretKeyNoted, SecretKeyImported,
+		AccountCreated, AccountImported, ProfileSet, CredentialStored, CredentialDeleted, SecretKeyNoted, PushSubscribed, PushUnsubscribed, SecretKeyImported,
 		KeyDerived, BackupCreated, BackupInspected, StoreCopied,
 		SessionOpened, SessionAsked, SessionWaiting, SessionAnswering, SessionEnded, SessionDeclined,
 		RowForged,

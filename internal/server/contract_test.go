@@ -120,6 +120,7 @@ func TestOperationsAreHeldToTheirRoles(t *testing.T) {
 		"PATCH /v1/wallets/{wallet}":            {"name": "x"},
 		"POST /v1/wallets/{wallet}/credentials": {"asset": "zje1uzZTCZN551EWGLyyCEW9AM2wAdjymfHb", "owner": w.Address},
 		"DELETE /v1/wallets/{wallet}":           {"confirm": w.Address},
+		"PUT /v1/push/subscriptions":            {"endpoint": "https://push.example/", "keys": wallettest.Members{"p256dh": "x", "auth": "x"}},
 		"POST /v1/wallets":                      {"name": "x"},
 		"POST /v1/sessions":                     {"link": "https://abtwallet.io/i/?action=requestAuth&url=https%3A%2F%2Fdapp.example%2F"},
 		"POST /v1/pairings/{code}/approve":      {"origin": "https://client.example", "thumbprint": strings.Repeat("A", 43)},

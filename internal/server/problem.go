@@ -20,6 +20,7 @@ import (
 	"walletd/internal/keystore"
 	"walletd/internal/ledger"
 	"walletd/internal/policy"
+	"walletd/internal/push"
 	"walletd/internal/secrets"
 	"walletd/internal/store"
 	"walletd/internal/strictjson"
@@ -116,6 +117,8 @@ func refusals() []entry {
 
 		{wallets.ErrSeed, 422, "seed_invalid", "seedHex must be 128 hexadecimal digits: 64 bytes."},
 		{auth.ErrInput, 400, "member_invalid", ""},
+
+		{push.ErrTooMany, 409, "conflict", "The wallet has as many push subscriptions as it may. Remove one first."},
 
 		{connect.ErrLink, 400, "link_invalid", ""},
 		{connect.ErrTooMany, 429, "rate_limited", "Too many links wait for their apps. Open this one again when some have ended."},

@@ -144,6 +144,11 @@ func (s *Server) routes() []route {
 		{"DELETE", "/v1/sessions/{id}", owners, handle(s.cancelSession), bodiless, open},
 		{"GET", "/v1/events", owners, handle(s.events), bodiless, open},
 
+		{"GET", "/v1/push/key", owners, handle(s.pushKey), bodiless, open},
+		{"GET", "/v1/push/subscriptions", owners, handle(s.pushSubscriptions), bodiless, open},
+		{"PUT", "/v1/push/subscriptions", owners, handle(s.subscribePush), small, open},
+		{"DELETE", "/v1/push/subscriptions/{id}", owners, handle(s.unsubscribePush), bodiless, open},
+
 		{"GET", "/v1/wallets", operatorsOwners, handle(s.listWallets), bodiless, open},
 		{"POST", "/v1/wallets", operators, handle(s.createWallet), small, wipes},
 		{"GET", "/v1/wallets/{wallet}", operatorsOwners, handle(s.wallet), bodiless, open},

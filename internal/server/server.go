@@ -31,12 +31,13 @@ import (
 	"walletd/internal/events"
 	"walletd/internal/keystore"
 	"walletd/internal/ledger"
+	"walletd/internal/push"
 	"walletd/internal/secrets"
 	"walletd/internal/store"
 	"walletd/internal/wallets"
 )
 
-// Config is what a Server is made of. What is set first, up to Sessions, must be.
+// Config is what a Server is made of. What is set first, up to Push, must be.
 type Config struct {
 	Auth      *auth.Auth
 	Wallets   *wallets.Wallets
@@ -50,6 +51,8 @@ type Config struct {
 	Feed      *events.Feed // of the store
 	// Sessions are the DID Connect sessions of the store; whoever makes them runs them.
 	Sessions *connect.Sessions
+	// Push is what browsers subscribe to; whoever makes it runs it.
+	Push *push.Pusher
 	// Log hears of what is this service's own fault, once each. No secret and no text of a
 	// caller goes to it.
 	Log zerolog.Logger
@@ -90,6 +93,7 @@ type Server struct {
 	keystore  *keystore.Keystore
 	store     *store.Store
 	sessions  *connect.Sessions
+	push      *push.Pusher
 	feed      *events.Feed
 	log       zerolog.Logger
 	metrics   *Metrics
@@ -120,12 +124,12 @@ type Server struct {
 // New returns a Server. The error says what of the Config is missing.
 func New(c Config) (*Server, error) {
 	if c.Auth == nil || c.Wallets == nil || c.Approvals == nil || c.Pipeline == nil || c.Secrets == nil || c.Backups == nil || c.Ledger == nil ||
-		c.Keystore == nil || c.Store == nil || c.Feed == nil || c.Sessions == nil {
-		return nil, errors.New("a server needs its packages, its keystore, its store, its feed and its sessions")
+		c.Keystore == nil || c.Store == nil || c.Feed == nil || c.Sessions == nil || c.Push == nil {
+		return nil, errors.New("a server needs its packages, its keystore, its store, its feed, its sessions and its push")
 	}
 	s := &Server{
 		auth: c.Auth, wallets: c.Wallets, approvals: c.Approvals, pipeline: c.Pipeline, secrets: c.Secrets, backups: c.Backups, ledger: c.Ledger,
-		keystore: c.Keystore, store: c.Store, sessions: c.Sessions, feed: c.Feed, log: c.Log, metrics: c.Metrics,
+		keystore: c.Keystore, store: c.Store, sessions: c.Sessions, push: c.Push, feed: c.Feed, log: c.Log, metrics: c.Metrics,
 		openAPI: c.OpenAPI, hosts: newHosts(c.Hosts), proxies: c.Proxies, pages: c.Pages, apps: c.Apps, cross: http.NewCrossOriginProtection(),
 	}
 	if s.metrics == nil {

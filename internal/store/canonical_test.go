@@ -49,6 +49,8 @@ var canonicalGolden = []struct {
 	{"sessions full", Session{ID: "s1", Wallet: "z1wallet", App: "z1app", State: Waiting, Approval: "a1", Posting: true, Created: 1, Expires: 2, Ended: 3,
 		Sealed: []byte("content"), MAC: []byte("mac"), Holder: "h1", HeldUntil: 4}},
 	{"sessions zero", Session{}},
+	{"push subscriptions full", PushSubscription{Wallet: "z1wallet", ID: "b1", Token: "t1", Passkey: "k1", Sealed: []byte("content"), Created: 1, MAC: []byte("mac")}},
+	{"push subscriptions zero", PushSubscription{}},
 	{"sessions edge", Session{ID: "s1", State: "ended", Sealed: []byte{}, HeldUntil: -1}},
 }
 

@@ -57,6 +57,7 @@ type table interface {
 var tables = describe(
 	&Keystore{}, &Slot{}, &Wallet{}, &Account{}, &Policy{}, &Token{}, &App{}, &Approval{}, &Grant{}, &Delegation{}, &Profile{},
 	&Credential{}, &Session{}, &SecretKey{}, &Secret{}, &Record{}, &End{}, &Head{}, &Restored{}, &Nonce{}, &Request{}, &Pairing{},
+	&PushSubscription{}, &Push{},
 )
 
 func describe(rows ...table) map[string][]column {

@@ -34,7 +34,7 @@ var copied = []struct{ table, key string }{
 	{"delegations", "wallet{C}, hash"}, {"profiles", "wallet{C}"}, {"credentials", "wallet{C}, id{C}"}, {"sessions", "id{C}"},
 	{"secret_keys", "wallet{C}, tag"}, {"secrets", "wallet{C}, tag"}, {"chains", "chain{C}"}, {"records", "chain{C}, seq"},
 	{"heads", "chain{C}, seq"}, {"restored", "chain{C}, seq"}, {"nonces", "wallet{C}, issuer{C}, jti{C}"}, {"requests", "token{C}, route{C}, key{C}"},
-	{"pairings", "id{C}"},
+	{"pairings", "id{C}"}, {"push_subscriptions", "wallet{C}, id{C}"}, {"pushes", "approval{C}, subscription{C}"},
 }
 
 // booleans are the places of a table's columns that SQLite keeps as 0 or 1.

@@ -20,21 +20,24 @@ func withEveryTable(t *testing.T, url string) *Store {
 	if err != nil {
 		t.Fatal(err)
 	}
+	inItsWay := func(text string) string { return text }
 	if _, ok := s.db.(*postgresDB); ok { // which writes its bytes in another way
-		first = regexp.MustCompile(`x'([0-9a-f]*)'`).ReplaceAll(first, []byte(`'\x$1'`))
+		inItsWay = func(text string) string { return regexp.MustCompile(`x'([0-9a-f]*)'`).ReplaceAllString(text, `'\x$1'`) }
 	}
 	var drop []string
 	for _, table := range copied {
 		drop = append(drop, "drop table "+table.table)
 	}
 	script(t, s, strings.Join(append(drop, "drop table walletd_schema"), "; "))
-	script(t, s, string(first))
+	script(t, s, inItsWay(string(first)))
 	s.Close()
 	s = mustOpen(t, url, Options{})
 	for _, later := range []string{ // tables that came after the first schema
 		"insert into pairings values ('p1', 'ABCDEFGH', 'https://client.example', 'Client', 'thumbprint', '192.0.2.1', 1, 301, 0)",
+		"insert into push_subscriptions values ('w1', 'b1', 't1', '', x'1e', 1, x'1f')",
+		"insert into pushes values ('q1', 'b1', 1, 1, 61, true)",
 	} {
-		script(t, s, later)
+		script(t, s, inItsWay(later))
 	}
 	return s
 }

@@ -197,7 +197,7 @@ func TestOpenUpgradesTheFirstSchema(t *testing.T) {
 	each(t, func(t *testing.T, open func() *Store) {
 		s := open()
 		tables := []string{"keystore", "slots", "wallets", "accounts", "paths", "policies", "tokens", "apps", "approvals",
-			"grants", "delegations", "profiles", "credentials", "sessions", "secret_keys", "secrets", "records", "chains", "heads", "restored", "nonces", "requests", "pairings", "walletd_schema"}
+			"grants", "delegations", "profiles", "credentials", "sessions", "secret_keys", "secrets", "records", "chains", "heads", "restored", "nonces", "requests", "pairings", "push_subscriptions", "pushes", "walletd_schema"}
 		script(t, s, "drop table "+strings.Join(tables, "; drop table "))
 		first, err := os.ReadFile("testdata/first.sql")
 		if err != nil {

@@ -56,6 +56,7 @@ var (
 		statement("delete wallet's sessions"),
 		statement("delete wallet's secret keys"),
 		statement("delete wallet's secrets"),
+		statement("delete wallet's push subscriptions"),
 		statement("delete wallet's restored record"),
 	}
 )

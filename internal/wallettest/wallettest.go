@@ -12,6 +12,7 @@ package wallettest
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"net"
 	"net/http"
 	"net/netip"
@@ -33,6 +34,7 @@ import (
 	"walletd/internal/keystore"
 	"walletd/internal/ledger"
 	"walletd/internal/pages"
+	"walletd/internal/push"
 	"walletd/internal/secrets"
 	"walletd/internal/server"
 	"walletd/internal/store"
@@ -79,6 +81,7 @@ type settings struct {
 	clock    func() time.Time
 	boot     func() time.Duration
 	wrap     func(*server.Config)
+	roots    *x509.CertPool
 }
 
 // Option changes what New makes.
@@ -98,6 +101,9 @@ func Boot(since func() time.Duration) Option { return func(s *settings) { s.boot
 
 // Config changes the server's configuration before it is made.
 func Config(change func(*server.Config)) Option { return func(s *settings) { s.wrap = change } }
+
+// Roots are trusted where sessions and pushes go, instead of the system's.
+func Roots(pool *x509.CertPool) Option { return func(s *settings) { s.roots = pool } }
 
 // New starts a walletd, unlocked, with a wallet called alice and her token. It is stopped with
 // the test.
@@ -179,10 +185,14 @@ func (w *Wallet) start(create bool) {
 	w.Pipeline = consent.New(st, w.Ledger, w.Auth, w.Wallets, w.Approvals, types, consent.Options{Count: metrics.Count})
 	w.Secrets = secrets.New(st, w.Auth, w.Pipeline)
 	w.Backups = backup.New(st, w.Keystore, w.Ledger, w.Auth, w.Wallets, w.Pipeline)
-	loopback := connect.ClientConfig{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}, AllowHTTP: true}
+	loopback := connect.ClientConfig{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}, AllowHTTP: true, Roots: w.set.roots}
+	client := connect.NewClient(loopback)
+	pusher := push.New(push.Config{
+		Store: st, Keystore: w.Keystore, Ledger: w.Ledger, Auth: w.Auth, Approvals: w.Approvals, Client: client, Contact: "mailto:operator@wallet.example", Log: log,
+	})
 	sessions := connect.New(connect.Config{
 		Auth: w.Auth, Wallets: w.Wallets, Pipeline: w.Pipeline, Ledger: w.Ledger,
-		Store: st, Client: connect.NewClient(loopback), Log: log, SingleKey: true, Alone: !w.set.postgres,
+		Store: st, Client: client, Log: log, SingleKey: true, Alone: !w.set.postgres,
 	})
 	feed := events.New(st)
 	people, err := pages.New(pages.Config{
@@ -195,7 +205,7 @@ func (w *Wallet) start(create bool) {
 	w.Pages = people
 	config := server.Config{
 		Auth: w.Auth, Wallets: w.Wallets, Approvals: w.Approvals, Pipeline: w.Pipeline, Secrets: w.Secrets, Backups: w.Backups, Ledger: w.Ledger,
-		Keystore: w.Keystore, Store: st, Feed: feed, Pages: people.Routes(), Sessions: sessions, Log: log, Metrics: metrics, OpenAPI: api.OpenAPI,
+		Keystore: w.Keystore, Store: st, Feed: feed, Pages: people.Routes(), Sessions: sessions, Push: pusher, Log: log, Metrics: metrics, OpenAPI: api.OpenAPI,
 	}
 	if w.set.wrap != nil {
 		w.set.wrap(&config)
@@ -211,6 +221,7 @@ func (w *Wallet) start(create bool) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var work sync.WaitGroup
 	work.Go(func() { w.Ledger.Run(ctx) })
+	work.Go(func() { pusher.Run(ctx) })
 	work.Go(func() {
 		if err := sessions.Run(ctx); err != nil {
 			w.t.Errorf("running sessions: %v", err)
