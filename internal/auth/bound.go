@@ -54,7 +54,7 @@ func (a *Auth) Prove(proof, method string, targets []string, token string) (Prov
 	if err != nil {
 		return Proven{}, err
 	}
-	nonces := dpop.Nonces{MAC: a.keystore.NonceMAC, Now: now}
+	nonces := dpop.Nonces{MAC: func(m []byte) ([]byte, error) { return a.keystore.NonceMAC(m) }, Now: now}
 	renew, err := nonces.Check(p)
 	proven := Proven{Thumbprint: p.Thumbprint, id: p.ID}
 	if renew {

@@ -30,7 +30,7 @@ func servicePlace(row store.Keystore) []byte {
 
 // NonceMAC gives the MAC of a nonce that this service makes, with a key derived from the service's for that alone: the
 // replicas share it, and no rotation changes it. The only error is ErrLocked.
-func (k *Keystore) NonceMAC(message []byte) ([]byte, error) {
+func (k *Keystore) NonceMAC(message []byte) (MAC, error) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
 	if k.open == nil {
