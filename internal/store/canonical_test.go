@@ -51,6 +51,16 @@ var canonicalGolden = []struct {
 	{"sessions zero", Session{}},
 	{"push subscriptions full", PushSubscription{Wallet: "z1wallet", ID: "b1", Token: "t1", Passkey: "k1", Sealed: []byte("content"), Created: 1, MAC: []byte("mac")}},
 	{"push subscriptions zero", PushSubscription{}},
+	{"tokens of an owner", Token{ID: "t1", Role: RoleOwner, Wallet: "z1wallet", Hash: []byte("hash"), Owner: "o1", Passkey: "k1"}},
+	{"tokens of a passkey alone", Token{ID: "t1", Role: RoleOwner, Wallet: "z1wallet", Hash: []byte("hash"), Passkey: "k1"}},
+	{"owners full", Owner{Wallet: "z1wallet", ID: "o1", Sealed: []byte("name"), Created: 1, MAC: []byte("mac")}},
+	{"owners zero", Owner{}},
+	{"passkeys full", Passkey{Wallet: "z1wallet", ID: "k1", Owner: "o1", Credential: []byte("id"), PublicKey: []byte("key"), Counter: 1 << 32, Sealed: []byte("name"),
+		Created: 1, LastUsed: 2, MAC: []byte("mac")}},
+	{"passkeys zero", Passkey{}},
+	{"invitations full", Invitation{ID: "i1", Wallet: "z1wallet", Owner: "o1", Inviter: RoleOperator, Recovery: true, Hash: []byte("hash"), Sealed: []byte("name"),
+		Created: 1, Expires: 2, Used: 3, MAC: []byte("mac")}},
+	{"invitations zero", Invitation{}},
 	{"sessions edge", Session{ID: "s1", State: "ended", Sealed: []byte{}, HeldUntil: -1}},
 }
 

@@ -58,6 +58,7 @@ var tables = describe(
 	&Keystore{}, &Slot{}, &Wallet{}, &Account{}, &Policy{}, &Token{}, &App{}, &Approval{}, &Grant{}, &Delegation{}, &Profile{},
 	&Credential{}, &Session{}, &SecretKey{}, &Secret{}, &Record{}, &End{}, &Head{}, &Restored{}, &Nonce{}, &Request{}, &Pairing{},
 	&PushSubscription{}, &Push{},
+	&Owner{}, &Passkey{}, &Invitation{},
 )
 
 func describe(rows ...table) map[string][]column {

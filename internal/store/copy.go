@@ -35,6 +35,7 @@ var copied = []struct{ table, key string }{
 	{"secret_keys", "wallet{C}, tag"}, {"secrets", "wallet{C}, tag"}, {"chains", "chain{C}"}, {"records", "chain{C}, seq"},
 	{"heads", "chain{C}, seq"}, {"restored", "chain{C}, seq"}, {"nonces", "wallet{C}, issuer{C}, jti{C}"}, {"requests", "token{C}, route{C}, key{C}"},
 	{"pairings", "id{C}"}, {"push_subscriptions", "wallet{C}, id{C}"}, {"pushes", "approval{C}, subscription{C}"},
+	{"owners", "wallet{C}, id{C}"}, {"passkeys", "wallet{C}, id{C}"}, {"invitations", "id{C}"},
 }
 
 // booleans are the places of a table's columns that SQLite keeps as 0 or 1.

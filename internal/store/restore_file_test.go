@@ -39,11 +39,11 @@ func TestRestoreFilePutsACopyInPlace(t *testing.T) {
 	s.Close()
 
 	done, err := RestoreFile(t.Context(), backup, dir)
-	if err != nil || done.Entries != 1 || done.Newest.UnixMilli() != 1_700_000_000_000 || done.Moved == "" {
+	if err != nil || done.Entries != 2 || done.Newest.UnixMilli() != 1_700_000_000_000 || done.Moved == "" {
 		t.Fatalf("got %+v, %v", done, err)
 	}
 	s = mustOpen(t, url, Options{})
-	if n := fits(t, s, "w1"); n != 1 {
+	if n := fits(t, s, "w1"); n != 2 {
 		t.Errorf("%d records", n)
 	}
 	if _, err := s.Account(t.Context(), "w1", "later"); !errors.Is(err, ErrNotFound) {
@@ -143,7 +143,7 @@ func TestRestoreFileRefuses(t *testing.T) {
 		t.Errorf("an audit log that does not hold: %v", err)
 	}
 	// After all of it the store is what it was.
-	if n := fits(t, mustOpen(t, url, Options{}), "w1"); n != 1 {
+	if n := fits(t, mustOpen(t, url, Options{}), "w1"); n != 2 {
 		t.Errorf("%d records", n)
 	}
 }

@@ -29,6 +29,8 @@ type Token struct {
 	MAC      []byte // empty for an operator
 
 	Thumbprint string // of the key that it is bound to (RFC 7638); "" for a bearer's
+	Owner      string // id of the owner whom the token is of; "" if nobody is named
+	Passkey    string // id of the passkey that signed in; "" for a token that was created
 }
 
 func (t *Token) columns() []column {
@@ -46,6 +48,8 @@ func (t *Token) columns() []column {
 		plain("last_used", &t.LastUsed),
 		plain("mac", &t.MAC),
 		added("thumbprint", &t.Thumbprint),
+		added("owner", &t.Owner),
+		added("passkey", &t.Passkey),
 	}
 }
 

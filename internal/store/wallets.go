@@ -58,6 +58,9 @@ var (
 		statement("delete wallet's secrets"),
 		statement("delete wallet's push subscriptions"),
 		statement("delete wallet's restored record"),
+		statement("delete wallet's owners"),
+		statement("delete wallet's passkeys"),
+		statement("delete wallet's invitations"),
 	}
 )
 
