@@ -44,6 +44,7 @@ type Approval struct {
 	ExpiresAt time.Time       `json:"expiresAt"`
 	DecidedAt time.Time       `json:"decidedAt,omitzero"`
 	DecidedBy string          `json:"decidedBy,omitempty"` // id of a token
+	Digest    string          `json:"digest"`              // hex: what a passkey signs of what was asked and shown
 	// Requested are the claims exactly as they were asked.
 	Requested []json.RawMessage `json:"requested"`
 }
@@ -157,6 +158,21 @@ type Choice struct {
 	// claim presents the first of these that it offers.
 	Credentials []string  `json:"credentials,omitempty" max:"16"`
 	Remember    *Remember `json:"remember,omitempty"`
+}
+
+// Approve is a Choice with the touch of a passkey that signs it.
+type Approve struct {
+	MFACode     int        `json:"mfaCode,omitempty"`
+	Account     string     `json:"account,omitempty"`
+	Items       *[]string  `json:"items,omitempty" max:"64"`
+	Credentials []string   `json:"credentials,omitempty" max:"16"`
+	Remember    *Remember  `json:"remember,omitempty"`
+	Assertion   *Assertion `json:"assertion,omitempty"` // nil: the caller's token approves by itself
+}
+
+// Choice returns what was chosen.
+func (a Approve) Choice() Choice {
+	return Choice{MFACode: a.MFACode, Account: a.Account, Items: a.Items, Credentials: a.Credentials, Remember: a.Remember}
 }
 
 // Remember makes an approval a grant. It has one member.

@@ -30,6 +30,12 @@ const (
 	CodeUnavailable                 Code = "unavailable"                     // 503: The database does not answer.
 	CodeClock                       Code = "clock"                           // 503: The clock is more than 5 minutes behind the store, or more than 30 seconds ahead.
 	CodeStorageFull                 Code = "storage_full"                    // 507: The decision could not be recorded.
+	CodePasskeyRequired             Code = "passkey_required"                // 403: It takes a touch of the owner's passkey.
+	CodePasskeyRefused              Code = "passkey_refused"                 // 403: The passkey's answer does not hold.
+	CodeChallengeInvalid            Code = "challenge_invalid"               // 403: The challenge has ended, was used, or was given for something else.
+	CodeNoPublicURL                 Code = "no_public_url"                   // 409: The service has no public URL, so no passkeys.
+	CodeInvitationEnded             Code = "invitation_ended"                // 410: The invitation was used, or is older than a day.
+	CodeLastWay                     Code = "last_way"                        // 409: Without it nobody could prove to be the owner.
 	CodeOriginRefused               Code = "origin_refused"                  // 403: The token is not for pages of that origin.
 	CodePreconditionFailed          Code = "precondition_failed"             // 412: The secret is not as the caller last saw it.
 	CodeSecretsFull                 Code = "secrets_full"                    // 409: As many secrets, or keys, as there may be.

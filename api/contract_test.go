@@ -170,7 +170,7 @@ var types = []any{
 	api.Answered{}, api.EncryptionKeyAnswer{}, api.AuthPrincipalAnswer{}, api.ProfileAnswer{}, api.SignatureAnswer{}, api.AgreementAnswer{},
 	api.VerifiableCredentialAnswer{}, api.AssetAnswer{}, api.AssetOrVCAnswer{}, api.KeyPairAnswer{}, api.SignedAnswer{}, api.Pending{}, api.WrittenSecret{},
 	api.Approval{}, api.Requester{}, api.ApprovalClaim{}, api.SaltShown{}, api.DelegationShown{}, api.ItemShown{}, api.TextShown{}, api.AgreementShown{},
-	api.KeyPairShown{}, api.Filter{}, api.Choice{}, api.Remember{}, api.NewSession{}, api.Session{}, api.PushKey{}, api.NewPushSubscription{}, api.PushKeys{}, api.PushSubscription{}, api.Member{},
+	api.KeyPairShown{}, api.Filter{}, api.Choice{}, api.Approve{}, api.Remember{}, api.NewSession{}, api.Session{}, api.PushKey{}, api.NewPushSubscription{}, api.PushKeys{}, api.PushSubscription{}, api.Member{},
 	api.NewWallet{}, api.CreatedWallet{}, api.Wallet{}, api.WalletSettings{}, api.DeleteWallet{}, api.Account{}, api.NewAccount{}, api.Derive{}, api.DerivedKey{},
 	api.Profile{}, api.Credential{}, api.Offer{}, api.CredentialWhole{}, api.NewCredential{},
 	api.NewBackup{}, api.Inspection{}, api.Restoration{}, api.BackupView{}, api.RestoredWallet{},
@@ -180,12 +180,14 @@ var types = []any{
 	api.SlotSecret{}, api.Slot{}, api.Keystore{}, api.NewSlot{}, api.AddSlot{}, api.CreatedSlot{}, api.RemoveSlot{}, api.Rotation{},
 	api.MakeStorageKey{}, api.MadeStorageKey{}, api.FindStorageKey{}, api.FoundStorageKey{}, api.NoteStorageKey{}, api.KeyDescription{},
 	api.SecretSummary{}, api.Secret{}, api.SecretData{}, api.SealedCopy{}, api.NewSecret{}, api.StoredSecret{}, api.Status{}, api.Empty{}, api.Problem{},
+	api.NewInvitation{}, api.CreatedInvitation{}, api.Invitation{}, api.OpenInvitation{}, api.AcceptInvitation{}, api.Owner{}, api.Passkey{}, api.NewPasskey{}, api.PasskeyName{},
+	api.PasskeyCreation{}, api.PasskeyRequest{}, api.Registration{}, api.Assertion{}, api.SignIn{}, api.SignedIn{}, api.NewTouch{}, api.Touched{},
 }
 
 // queries are the types that are the query of an operation.
 var queries = map[string]any{
 	"GET /v1/claims/{id}": api.CollectQuery{}, "GET /v1/approvals": api.ApprovalsQuery{}, "GET /v1/tokens": api.TokensQuery{}, "GET /v1/wallets": api.Page{},
-	"GET /v1/audit": api.RecordsQuery{}, "GET /v1/secrets": api.SecretsQuery{}, "GET /v1/secrets/{name}": api.SecretQuery{}, "DELETE /v1/secrets/{name}": api.OfApp{},
+	"GET /v1/audit": api.RecordsQuery{}, "GET /v1/owners": api.OwnersQuery{}, "GET /v1/secrets": api.SecretsQuery{}, "GET /v1/secrets/{name}": api.SecretQuery{}, "DELETE /v1/secrets/{name}": api.OfApp{},
 }
 
 func TestTypesAndSchemasHaveTheSameMembers(t *testing.T) {

@@ -89,6 +89,7 @@ type Config struct {
 type Client struct {
 	base  string
 	token api.SecretText
+	touch string // the header of a touch, or ""
 	http  *http.Client
 }
 
@@ -212,6 +213,9 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 	}
 	if !c.token.IsZero() {
 		req.Header.Set("Authorization", "Bearer "+string(c.token.Reveal()))
+	}
+	if c.touch != "" {
+		req.Header.Set("Walletd-Touch", c.touch)
 	}
 	res, err := c.http.Do(req)
 	if err != nil {

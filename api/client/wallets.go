@@ -69,6 +69,9 @@ func (w *Wallet) path(ctx context.Context, more string) (string, error) {
 	return "/v1/wallets/" + segment(address) + more, err
 }
 
+// Address returns the wallet's address.
+func (w *Wallet) Address(ctx context.Context) (string, error) { return w.at(ctx) }
+
 // Get returns the wallet and its settings. An operator's token may ask too.
 func (w *Wallet) Get(ctx context.Context) (api.Wallet, error) {
 	return inWallet[api.Wallet](ctx, w, request{method: "GET"})

@@ -8,11 +8,13 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
 
+	"walletd/internal/passkey"
 	"walletd/internal/server"
 )
 
@@ -30,6 +32,7 @@ type listenFlags struct {
 	Drain          time.Duration `env:"WALLETD_DRAIN" default:"5s" placeholder:"TIME" help:"How long to go on answering after a signal to stop, while /readyz says that it is not ready: longer than a proxy needs to notice."`
 	PushContact    string        `placeholder:"ADDRESS" help:"What push services are told of who runs this: a mailto: or https: address. Without it: the first --host."`
 	Host           []string      `sep:"none" placeholder:"NAME" help:"A name that clients call the service by. May be given again."`
+	PublicURL      string        `name:"public-url" env:"WALLETD_PUBLIC_URL" placeholder:"URL" help:"What people's browsers call the service: https and a name. Passkeys belong to that name; without it there are none."`
 }
 
 // listenPlan is where to listen, checked.
@@ -41,7 +44,8 @@ type listenPlan struct {
 	tls     *tls.Config  // nil: in the clear
 	proxies []netip.Prefix
 	hosts   []string
-	contact string // of who runs this, for push services
+	contact string        // of who runs this, for push services
+	party   passkey.Party // that passkeys belong to
 
 	connections int // how many may be open
 	rates       server.Rates
@@ -90,6 +94,12 @@ func (f listenFlags) plan(log zerolog.Logger) (p listenPlan, err error) {
 	p.hosts = f.Host
 	if p.contact, err = contactOf(f.PushContact, f.Host); err != nil {
 		return p, err
+	}
+	if f.PublicURL != "" {
+		if p.party, err = passkey.ParseParty(f.PublicURL); err != nil {
+			return p, usagef("--public-url: %v", err)
+		}
+		p.hosts = append(slices.Clone(f.Host), p.party.ID())
 	}
 	if p.drain = f.Drain; p.drain < 0 {
 		return p, usagef("--drain takes a time, as in 5s")

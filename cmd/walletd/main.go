@@ -40,6 +40,8 @@ type commands struct {
 	Approvals   approvalsCmd   `cmd:"" help:"What waits for the owner: list, show, approve, reject."`
 	Grants      grantsCmd      `cmd:"" help:"Approvals that are remembered: list, revoke."`
 	Apps        appsCmd        `cmd:"" help:"Apps that were approved or named: list, name, remove."`
+	Owner       ownerCmd       `cmd:"" help:"The people who own a wallet: invite, list, remove."`
+	Device      deviceCmd      `cmd:"" help:"The passkeys of a wallet's owners: list, name, remove."`
 	Delegations delegationsCmd `cmd:"" help:"Delegations that were approved: list, revoke."`
 	Policy      policyCmd      `cmd:"" help:"What is decided without asking: show, set, test, confirm."`
 	Events      eventsCmd      `cmd:"" help:"Follow the record of a wallet as it grows (owner)."`

@@ -18,6 +18,7 @@ import (
 	"walletd/internal/events"
 	"walletd/internal/keystore"
 	"walletd/internal/ledger"
+	"walletd/internal/owner"
 	"walletd/internal/pages"
 	"walletd/internal/push"
 	"walletd/internal/secret"
@@ -36,6 +37,7 @@ type service struct {
 	wallets   *wallets.Wallets
 	approvals *approvals.Approvals
 	pipeline  *consent.Pipeline
+	owners    *owner.Owners
 	sessions  *connect.Sessions
 	push      *push.Pusher
 	pages     *pages.Pages
@@ -55,11 +57,12 @@ func openService(ctx context.Context, url string, o store.Options, plan listenPl
 	count, build := server.NewMetrics(), readBuild()
 	count.Build(build.Version, build.Revision)
 	s.ledger = ledger.New(st, s.keystore, ledger.Options{Log: log, Count: count.Count})
-	s.auth = auth.New(st, s.keystore, s.ledger)
+	s.auth = auth.New(st, s.keystore, s.ledger, plan.party)
 	s.wallets = wallets.New(st, s.keystore, s.ledger, s.auth, log)
 	s.approvals = approvals.New(st, s.auth)
 	types := append(claims.Types(secrets.KeyInUse), secrets.Types()...)
 	s.pipeline = consent.New(st, s.ledger, s.auth, s.wallets, s.approvals, types, consent.Options{Count: count.Count})
+	s.owners = owner.New(st, s.keystore, s.auth, s.pipeline)
 	sessions.Auth, sessions.Wallets, sessions.Pipeline, sessions.Ledger = s.auth, s.wallets, s.pipeline, s.ledger
 	sessions.Store, sessions.Log, sessions.SingleKey, sessions.Alone = st, log, o.Dev, isSQLite(url)
 	s.sessions = connect.New(sessions)
@@ -76,7 +79,7 @@ func openService(ctx context.Context, url string, o store.Options, plan listenPl
 		return nil, err
 	}
 	s.server, err = server.New(server.Config{
-		Auth: s.auth, Wallets: s.wallets, Approvals: s.approvals, Pipeline: s.pipeline, Ledger: s.ledger, Secrets: kept, Backups: backups,
+		Auth: s.auth, Wallets: s.wallets, Approvals: s.approvals, Pipeline: s.pipeline, Owners: s.owners, Ledger: s.ledger, Secrets: kept, Backups: backups,
 		Keystore: s.keystore, Store: st, Feed: feed, Pages: s.pages.Routes(), Sessions: s.sessions, Push: s.push, Log: log, Metrics: count, OpenAPI: api.OpenAPI,
 		Hosts: plan.hosts, Proxies: plan.proxies, Apps: plan.apps != nil, Connections: plan.connections, Rates: plan.rates, Idle: plan.idle,
 	})

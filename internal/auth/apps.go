@@ -107,7 +107,7 @@ type AppView struct {
 
 // Apps lists the apps that the owner has registered or revoked, for the owner.
 func (a *Auth) Apps(ctx context.Context, c *Caller, p store.Page) ([]AppView, string, error) {
-	if err := c.RequireOwner(); err != nil {
+	if err := c.RequireReader(); err != nil {
 		return nil, "", err
 	}
 	rows, next, err := a.store.Apps(ctx, c.WalletID, p)
@@ -127,7 +127,7 @@ func (a *Auth) Apps(ctx context.Context, c *Caller, p store.Page) ([]AppView, st
 
 // NameApp sets the owner's own name for an app, and registers the app.
 func (a *Auth) NameApp(ctx context.Context, c *Caller, app did.DID, name string) (AppView, error) {
-	if err := c.RequireOwner(); err != nil {
+	if err := c.RequireDecider(); err != nil {
 		return AppView{}, err
 	}
 	if len(name) > 200 || !utf8.ValidString(name) {
@@ -186,7 +186,7 @@ type DelegationView struct {
 
 // Delegations lists the delegations approved in the wallet, for its owner.
 func (a *Auth) Delegations(ctx context.Context, c *Caller, p store.Page) ([]DelegationView, string, error) {
-	if err := c.RequireOwner(); err != nil {
+	if err := c.RequireReader(); err != nil {
 		return nil, "", err
 	}
 	rows, next, err := a.store.Delegations(ctx, c.WalletID, p)

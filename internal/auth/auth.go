@@ -9,6 +9,7 @@ package auth
 import (
 	"walletd/internal/keystore"
 	"walletd/internal/ledger"
+	"walletd/internal/passkey"
 	"walletd/internal/store"
 )
 
@@ -18,9 +19,10 @@ type Auth struct {
 	store    *store.Store
 	keystore *keystore.Keystore
 	ledger   *ledger.Ledger
+	party    passkey.Party
 }
 
-// New returns the Auth of a keystore.
-func New(st *store.Store, ks *keystore.Keystore, l *ledger.Ledger) *Auth {
-	return &Auth{store: st, keystore: ks, ledger: l}
+// New returns the Auth of a keystore. Passkeys belong to the party; the zero Party has none.
+func New(st *store.Store, ks *keystore.Keystore, l *ledger.Ledger, party passkey.Party) *Auth {
+	return &Auth{store: st, keystore: ks, ledger: l, party: party}
 }

@@ -41,6 +41,8 @@ type Caller struct {
 	Bound       bool                   // the token is bound to a key, which the caller has proven to have
 	Idempotency *ledger.IdempotencyKey // of the request's Idempotency-Key; nil without one
 	Session     *Session               // of a DID Connect session's request, else nil
+	Owner       string                 // id of the owner whose token it is; "" if the token names nobody
+	Passkey     string                 // id of the passkey that signed in: then the caller is a browser session
 	// CertificateEnds is when the certificate of an agent ends, in unix seconds; 0 without one.
 	CertificateEnds int64
 
@@ -49,6 +51,7 @@ type Caller struct {
 	certificate *delegation.Connect // of an agent, else nil
 	origins     []string            // of pages that may call with the token
 	challenge   string              // of a request that is read again for the wallet's owner
+	touched     bool                // the owner agreed to this request with a passkey
 
 	// Wallet is the caller's wallet as it was last read; nil for an operator before AuthorizeWallet. Callers that
 	// act for the same request share it, and callerRow, which was read with it.
@@ -85,7 +88,7 @@ func (c *Caller) Close() {
 
 // Event returns an event of a kind with the caller in it.
 func (c *Caller) Event(kind ledger.Kind) ledger.Event {
-	e := ledger.Event{Kind: kind, By: string(c.Role), Token: c.Token, App: c.App.String(), Agent: c.Agent.String()}
+	e := ledger.Event{Kind: kind, By: string(c.Role), Token: c.Token, App: c.App.String(), Agent: c.Agent.String(), Owner: c.Owner}
 	if c.Session != nil {
 		e.Session, e.Origin = c.Session.ID, c.Session.Origin
 	}
@@ -154,13 +157,42 @@ func (c *Caller) IdempotencyKey() *ledger.IdempotencyKey {
 	return &once
 }
 
-// RequireOwner returns nil for an owner, else ErrForbidden.
-func (c *Caller) RequireOwner() error {
+// RequireReader returns nil for an owner, else ErrForbidden. It is for what a browser session may do without a touch
+// of the passkey: read, reject, and revoke. A stolen session does no more than that.
+func (c *Caller) RequireReader() error {
 	if c.Role != Owner {
 		return fmt.Errorf("%w: it requires an owner's token", ErrForbidden)
 	}
 	return nil
 }
+
+// RequireOwner returns nil for an owner, else ErrForbidden; for a browser session only with a touch, else
+// ErrPasskeyRequired.
+func (c *Caller) RequireOwner() error {
+	if err := c.RequireReader(); err != nil {
+		return err
+	}
+	if c.Passkey != "" && !c.touched {
+		return ErrPasskeyRequired
+	}
+	return nil
+}
+
+// RequireDecider is RequireOwner for what decides about later requests: who may ask, what is allowed without asking,
+// who owns the wallet. If the wallet is one in which the owner approves with a passkey alone, an owner's token needs a
+// touch too.
+func (c *Caller) RequireDecider() error {
+	if err := c.RequireOwner(); err != nil {
+		return err
+	}
+	if c.Wallet.Settings().Passkey && !c.touched {
+		return ErrPasskeyRequired
+	}
+	return nil
+}
+
+// NeedsAssertion reports whether the caller approves nothing without an assertion for the approval itself.
+func (c *Caller) NeedsAssertion() bool { return c.Passkey != "" || c.Wallet.Settings().Passkey }
 
 // RequireOperator returns nil for an operator, else ErrForbidden.
 func (c *Caller) RequireOperator() error {
@@ -260,7 +292,7 @@ func (a *Auth) callerOf(ctx context.Context, bearer string, row store.CallerRow)
 	if a.HasEnded(t) || t.Thumbprint != "" { // a token that is bound to a key is not its bearer's (RFC 9449, section 7.2)
 		return nil, ErrUnauthorized
 	}
-	c = &Caller{Role: Role(t.Role), Token: t.ID, RequesterID: t.ID, WalletID: t.Wallet, Label: t.Name, callerRow: &row, Epoch: row.Epoch}
+	c = &Caller{Role: Role(t.Role), Token: t.ID, RequesterID: t.ID, WalletID: t.Wallet, Label: t.Name, Owner: t.Owner, Passkey: t.Passkey, callerRow: &row, Epoch: row.Epoch}
 	if c.Role == Operator {
 		a.keystore.Unlocked(row.Epoch) // notices a lock by another replica
 		a.store.TouchToken(t.ID, a.store.Now().Unix())

@@ -140,6 +140,7 @@ func (a *Auth) createWalletToken(ctx context.Context, c *Caller, n NewToken, row
 		if n.App != "" {
 			return Invalid("an owner's token has no app")
 		}
+		row.Owner = c.Owner // the same person's, who is "" where an operator or a token of nobody creates it
 		if content := c.Wallet.Settings(); !content.Owned {
 			content.Owned = true
 			sealed, err := a.keystore.WithContent(c.Wallet.Row(), content)
@@ -175,9 +176,17 @@ func appOf(text string) (did.DID, error) {
 	return did.FromPublicKey(pk, did.Type{Role: did.RoleApplication, Key: did.Ed25519, Hash: did.SHA3})
 }
 
-// AuthorizeWallet opens a wallet for a caller who may administer it: its owner, or an operator while the wallet has
-// no owner. For others the error is ErrForbidden.
+// AuthorizeWallet opens a wallet for a caller who may administer it: its owner (RequireDecider), or an operator while
+// the wallet has no owner. For others the error is ErrForbidden.
 func (a *Auth) AuthorizeWallet(ctx context.Context, c *Caller, wallet string) error {
+	if c.Role == Owner && c.WalletID == wallet {
+		return c.RequireDecider()
+	}
+	return a.AuthorizeReader(ctx, c, wallet)
+}
+
+// AuthorizeReader is AuthorizeWallet for what a browser session may do without a touch.
+func (a *Auth) AuthorizeReader(ctx context.Context, c *Caller, wallet string) error {
 	if c.Role == Owner && c.WalletID == wallet {
 		return nil
 	}
@@ -215,7 +224,7 @@ func (a *Auth) Tokens(ctx context.Context, c *Caller, wallet string, p store.Pag
 	if wallet == "" {
 		err = c.RequireOperator()
 	} else {
-		err = a.AuthorizeWallet(ctx, c, wallet)
+		err = a.AuthorizeReader(ctx, c, wallet)
 	}
 	if err != nil {
 		return nil, "", err

@@ -15,6 +15,7 @@ import (
 	"walletd/internal/derive"
 	"walletd/internal/keystore"
 	"walletd/internal/ledger"
+	"walletd/internal/passkey"
 	"walletd/internal/secrets"
 	"walletd/internal/store"
 	"walletd/internal/wallets"
@@ -91,7 +92,7 @@ func unlocked(f *testing.F) *Backups {
 		f.Fatal(err)
 	}
 	l := ledger.New(st, ks, ledger.Options{})
-	a := auth.New(st, ks, l)
+	a := auth.New(st, ks, l, passkey.Party{})
 	w := wallets.New(st, ks, l, a, zerolog.Nop())
 	types := append(claims.Types(secrets.KeyInUse), secrets.Types()...)
 	return New(st, ks, l, a, w, consent.New(st, l, a, w, approvals.New(st, a), types, consent.Options{}))

@@ -23,7 +23,7 @@ func TestAnAnswerThatChangedIsRequestedAgain(t *testing.T) {
 	for name, change := range map[string]func(t *testing.T, f *fixture, approval string){
 		"before the approval": func(t *testing.T, f *fixture, approval string) {
 			fill(f, "Alice")
-			if _, err := f.pipeline.Approve(t.Context(), f.as(f.owner), approval, approvals.Choice{}); !errors.Is(err, consent.ErrAnswerChanged) {
+			if _, err := f.pipeline.Approve(t.Context(), f.as(f.owner), approval, approvals.Choice{}, nil); !errors.Is(err, consent.ErrAnswerChanged) {
 				t.Fatalf("got %v", err)
 			}
 		},

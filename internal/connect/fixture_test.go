@@ -23,6 +23,7 @@ import (
 	"walletd/internal/did"
 	"walletd/internal/keystore"
 	"walletd/internal/ledger"
+	"walletd/internal/passkey"
 	"walletd/internal/secrets"
 	"walletd/internal/store"
 	"walletd/internal/wallets"
@@ -139,7 +140,7 @@ func (f *fixture) open(create bool) {
 	f.store = st
 	f.keystore = keystore.New(st, keystore.Options{})
 	f.ledger = ledger.New(st, f.keystore, ledger.Options{})
-	f.auth = auth.New(st, f.keystore, f.ledger)
+	f.auth = auth.New(st, f.keystore, f.ledger, passkey.Party{})
 	f.wallets = wallets.New(st, f.keystore, f.ledger, f.auth, zerolog.Nop())
 	f.approvals = approvals.New(st, f.auth)
 	f.pipeline = consent.New(st, f.ledger, f.auth, f.wallets, f.approvals, append(claims.Types(secrets.KeyInUse), secrets.Types()...), consent.Options{})
@@ -244,7 +245,7 @@ func (f *fixture) step(id string) View {
 
 func (f *fixture) approve(id string, c approvals.Choice) {
 	f.t.Helper()
-	if _, err := f.pipeline.Approve(f.t.Context(), f.as(f.owner), id, c); err != nil {
+	if _, err := f.pipeline.Approve(f.t.Context(), f.as(f.owner), id, c, nil); err != nil {
 		f.t.Fatalf("approving: %v", err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"walletd/internal/auth"
 	"walletd/internal/did"
 	"walletd/internal/ledger"
+	"walletd/internal/passkey"
 	"walletd/internal/show"
 	"walletd/internal/store"
 )
@@ -146,19 +147,32 @@ func pending(row store.Approval) *Pending {
 // Approve derives nothing. The requester collects the answer within two minutes. Approve registers the app
 // and its delegations in the wallet. If the answer has changed since it was shown, Approve cancels the
 // request and returns ErrAnswerChanged.
-func (p *Pipeline) Approve(ctx context.Context, c *auth.Caller, id string, choice approvals.Choice) (v approvals.View, err error) {
+//
+// An assertion signs the approval as it was asked and shown, and every choice (Decision); it goes into the audit log
+// with the decision. Without one, nil, the error is auth.ErrPasskeyRequired for a browser session, and in a wallet
+// whose owner approves with a passkey alone.
+func (p *Pipeline) Approve(ctx context.Context, c *auth.Caller, id string, choice approvals.Choice, assertion *passkey.Assertion) (v approvals.View, err error) {
 	// An approval depends on which apps are registered or revoked, so a concurrent change makes it retry,
 	// as often as a revocation does.
-	err = p.auth.Retry(ctx, c, approvals.RevocationTries, func() (err error) { v, err = p.approveOnce(ctx, c, id, choice); return err })
+	err = p.auth.Retry(ctx, c, approvals.RevocationTries, func() (err error) { v, err = p.approveOnce(ctx, c, id, choice, assertion); return err })
 	return v, err
 }
 
-func (p *Pipeline) approveOnce(ctx context.Context, c *auth.Caller, id string, choice approvals.Choice) (approvals.View, error) {
+func (p *Pipeline) approveOnce(ctx context.Context, c *auth.Caller, id string, choice approvals.Choice, assertion *passkey.Assertion) (approvals.View, error) {
 	a, err := p.openPending(ctx, c, id)
 	if err != nil {
 		return approvals.View{}, err
 	}
 	row := a.Row()
+	var touch *auth.Touch
+	switch {
+	case assertion != nil:
+		if touch, err = p.auth.Decide(ctx, c, approvals.Decision(a, choice), *assertion); err != nil {
+			return approvals.View{}, err
+		}
+	case c.NeedsAssertion():
+		return approvals.View{}, auth.ErrPasskeyRequired
+	}
 	// The request is read again, as it will be when it is collected: a delegation that expired while the
 	// request waited is refused here, and not after the approval.
 	req, err := p.rereadAsShown(ctx, c, a, choice)
@@ -170,13 +184,13 @@ func (p *Pipeline) approveOnce(ctx context.Context, c *auth.Caller, id string, c
 		if choice.Remember != nil {
 			return approvals.View{}, fmt.Errorf("%w: no grant can be created for this request: %w", approvals.ErrChoice, err)
 		}
-		return p.closePending(ctx, c, a, store.Approved, ledger.ApprovalApproved, choice, nil)
+		return p.closePending(ctx, c, a, store.Approved, ledger.ApprovalApproved, choice, touch, nil)
 	}
 	writes, err := p.approvalWrites(ctx, req, row, choice)
 	if err != nil {
 		return approvals.View{}, err
 	}
-	return p.closePending(ctx, c, a, store.Approved, ledger.ApprovalApproved, choice, writes)
+	return p.closePending(ctx, c, a, store.Approved, ledger.ApprovalApproved, choice, touch, writes)
 }
 
 // Reject rejects a request. The same request is refused for the next ten minutes, without asking the owner.
@@ -185,14 +199,14 @@ func (p *Pipeline) Reject(ctx context.Context, c *auth.Caller, id string) (appro
 	if err != nil {
 		return approvals.View{}, err
 	}
-	v, err := p.closePending(ctx, c, a, store.Rejected, ledger.ApprovalRejected, approvals.Choice{}, nil)
+	v, err := p.closePending(ctx, c, a, store.Rejected, ledger.ApprovalRejected, approvals.Choice{}, nil, nil)
 	if errors.Is(err, store.ErrChanged) {
 		err = ErrDecided
 	}
 	return v, err
 }
 
-func (p *Pipeline) closePending(ctx context.Context, c *auth.Caller, a approvals.Approval, state string, kind ledger.Kind, choice approvals.Choice, also []store.Write) (approvals.View, error) {
+func (p *Pipeline) closePending(ctx context.Context, c *auth.Caller, a approvals.Approval, state string, kind ledger.Kind, choice approvals.Choice, touch *auth.Touch, also []store.Write) (approvals.View, error) {
 	row := a.Row()
 	next, err := p.approvals.Resolve(c, row, state, approvals.Resolution{Choice: choice})
 	if err != nil {
@@ -200,7 +214,12 @@ func (p *Pipeline) closePending(ctx context.Context, c *auth.Caller, a approvals
 	}
 	e := c.Event(kind)
 	e.Approval, e.App, e.Agent, e.Digest = row.ID, did.Prefixed(row.App), did.Prefixed(row.Agent), a.Content().Shown.Digest(row.Digest)
-	err = c.Record(ctx, e, append([]store.Write{store.DecideApproval(row, next)}, also...)...)
+	writes := append([]store.Write{store.DecideApproval(row, next)}, also...)
+	if touch != nil {
+		touch.Note(&e)
+		writes = append(writes, touch.Write())
+	}
+	err = c.Record(ctx, e, writes...)
 	if err != nil {
 		return approvals.View{}, err
 	}
@@ -209,7 +228,7 @@ func (p *Pipeline) closePending(ctx context.Context, c *auth.Caller, a approvals
 
 // openPending returns an approval of the caller's wallet that still waits for a decision.
 func (p *Pipeline) openPending(ctx context.Context, c *auth.Caller, id string) (approvals.Approval, error) {
-	if err := c.RequireOwner(); err != nil {
+	if err := c.RequireReader(); err != nil {
 		return approvals.Approval{}, err
 	}
 	a, err := p.approvals.Open(ctx, c, id)

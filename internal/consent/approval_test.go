@@ -114,7 +114,7 @@ func TestOfTwoWhoDecideOneWins(t *testing.T) {
 		yes, no := f.As(f.Owner), f.As(f.Owner)
 		var wg sync.WaitGroup
 		var errs [2]error
-		wg.Go(func() { _, errs[0] = f.Pipeline.Approve(t.Context(), yes, p.ID, approvals.Choice{}) })
+		wg.Go(func() { _, errs[0] = f.Pipeline.Approve(t.Context(), yes, p.ID, approvals.Choice{}, nil) })
 		wg.Go(func() { _, errs[1] = f.Pipeline.Reject(t.Context(), no, p.ID) })
 		wg.Wait()
 		won := 0

@@ -72,7 +72,7 @@ func TestForgedAccountsAreRecorded(t *testing.T) {
 func TestAMadeUpTokenIsNotListed(t *testing.T) {
 	f := fixture.New(t)
 	f.AppToken(fixture.Notes)
-	f.Tamper(`insert into tokens select 'made-up', role, wallet, app, name, origins, hash, created, 0, 0, 0, mac, thumbprint from tokens where role = 'owner'`)
+	f.Tamper(`insert into tokens select 'made-up', role, wallet, app, name, origins, hash, created, 0, 0, 0, mac, thumbprint, owner, passkey from tokens where role = 'owner'`)
 	list, _, err := f.Auth.Tokens(t.Context(), f.As(f.Owner), f.Wallet, store.Page{})
 	if err != nil || len(list) != 2 {
 		t.Errorf("%d tokens are listed, %v, want the two that were made", len(list), err)

@@ -82,7 +82,7 @@ func (p *Pipeline) ReadPolicy(ctx context.Context, c *auth.Caller) (policy.Polic
 
 // Policy returns the wallet's policy, for its owner.
 func (p *Pipeline) Policy(ctx context.Context, c *auth.Caller) (policy.Policy, error) {
-	if err := c.RequireOwner(); err != nil {
+	if err := c.RequireReader(); err != nil {
 		return policy.Policy{}, err
 	}
 	rules, _, err := p.ReadPolicy(ctx, c)
@@ -92,7 +92,7 @@ func (p *Pipeline) Policy(ctx context.Context, c *auth.Caller) (policy.Policy, e
 // SetPolicy replaces the wallet's policy, for its owner. The same write revokes the grants, and cancels the
 // waiting and the uncollected approvals, that a deny of the new policy matches.
 func (p *Pipeline) SetPolicy(ctx context.Context, c *auth.Caller, rules policy.Policy) (policy.Policy, error) {
-	if err := c.RequireOwner(); err != nil {
+	if err := c.RequireDecider(); err != nil {
 		return policy.Policy{}, err
 	}
 	rules, err := rules.Check(p.types.has)
@@ -158,7 +158,7 @@ func deniesApproval(p policy.Policy, a approvals.Approval) bool {
 // owner. It applies rules, grants and the cases that always ask, for the app's ordinary account and without a
 // delegation. It stores nothing and records nothing.
 func (p *Pipeline) TestPolicy(ctx context.Context, c *auth.Caller, r policy.Rule) (policy.Verdict, error) {
-	if err := c.RequireOwner(); err != nil {
+	if err := c.RequireReader(); err != nil {
 		return policy.Verdict{}, err
 	}
 	r.Decision = policy.Ask

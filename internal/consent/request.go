@@ -108,7 +108,7 @@ func (req *Request) read(ctx context.Context) error {
 func (req *Request) checkRequester(ctx context.Context) error {
 	if req.Caller.Role == auth.Owner {
 		req.registered = true
-		return nil
+		return req.Caller.RequireOwner()
 	}
 	standing, err := req.pipeline.auth.Standing(ctx, req.Caller)
 	if err != nil {

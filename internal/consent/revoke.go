@@ -41,7 +41,7 @@ func (p *Pipeline) revokeTokenOnce(ctx context.Context, c *auth.Caller, id strin
 		return err
 	}
 	if own := c.Token == id && c.WalletID == row.Wallet; !own {
-		if err := p.auth.AuthorizeWallet(ctx, c, row.Wallet); err != nil {
+		if err := p.auth.AuthorizeReader(ctx, c, row.Wallet); err != nil {
 			return auth.NotFound(nil)
 		}
 	}
@@ -67,7 +67,7 @@ func (p *Pipeline) RevokeApp(ctx context.Context, c *auth.Caller, app did.DID) e
 }
 
 func (p *Pipeline) revokeAppOnce(ctx context.Context, c *auth.Caller, app did.DID) error {
-	if err := c.RequireOwner(); err != nil {
+	if err := c.RequireReader(); err != nil {
 		return err
 	}
 	old, err := p.auth.App(ctx, c, app.Address())
@@ -123,7 +123,7 @@ func (p *Pipeline) RevokeDelegation(ctx context.Context, c *auth.Caller, hash st
 }
 
 func (p *Pipeline) revokeDelegationOnce(ctx context.Context, c *auth.Caller, hash string) error {
-	if err := c.RequireOwner(); err != nil {
+	if err := c.RequireReader(); err != nil {
 		return err
 	}
 	raw, err := hex.DecodeString(hash)
@@ -197,6 +197,12 @@ func (p *Pipeline) endDependents(ctx context.Context, c *auth.Caller, app string
 	}
 	// The write fails if a request has arrived since, which would go on waiting.
 	return append([]store.Write{store.CheckWaiting(c.WalletID, app, now.Unix(), waiting)}, writes...), nil
+}
+
+// CancelWaiting returns the writes that cancel every waiting and every uncollected approval of the caller's wallet. The
+// kind of their entry is one that is fresh.
+func (p *Pipeline) CancelWaiting(ctx context.Context, c *auth.Caller) ([]store.Write, error) {
+	return p.endDependents(ctx, c, "", func(approvals.Grant) bool { return false }, func(approvals.Approval) bool { return true })
 }
 
 // filterApp returns the approvals of an app; those of all apps for "".

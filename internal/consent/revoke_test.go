@@ -235,7 +235,7 @@ func TestNoGrantOutlivesAConcurrentRevocation(t *testing.T) {
 				a, b := f.As(f.Owner), f.As(f.Owner)
 				var both sync.WaitGroup
 				both.Go(func() {
-					_, err := f.Pipeline.Approve(t.Context(), a, p.ID, approvals.Choice{Remember: &approvals.Remember{Until: "withdrawn"}})
+					_, err := f.Pipeline.Approve(t.Context(), a, p.ID, approvals.Choice{Remember: &approvals.Remember{Until: "withdrawn"}}, nil)
 					if err != nil && !errors.Is(err, consent.ErrDecided) && !errors.Is(err, consent.ErrExpired) {
 						t.Error(err)
 					}

@@ -128,7 +128,7 @@ func TestTheDatabaseCannotApprove(t *testing.T) {
 	t.Run("by writing an owner's token", func(t *testing.T) {
 		f := fixture.New(t)
 		text, hash := forgedToken("forged")
-		f.Exec(`insert into tokens select 'forged', role, wallet, app, name, origins, ?, created, 0, 0, 0, mac, thumbprint from tokens where role = 'owner'`, hash)
+		f.Exec(`insert into tokens select 'forged', role, wallet, app, name, origins, ?, created, 0, 0, 0, mac, thumbprint, owner, passkey from tokens where role = 'owner'`, hash)
 		_, err := f.Auth.Authenticate(t.Context(), text)
 		fixture.WantErr(t, err, auth.ErrUnauthorized)
 		f.WantForgeryRecorded()

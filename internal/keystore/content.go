@@ -19,6 +19,8 @@ type Content struct {
 	// Owned says that an owner token was made: from then on operators make no
 	// tokens of this wallet.
 	Owned bool
+	// Passkey says that the owner approves with a passkey alone: an owner token by itself approves nothing.
+	Passkey bool
 }
 
 const (
@@ -26,6 +28,7 @@ const (
 
 	flagStrangers = 1 << 0
 	flagOwned     = 1 << 1
+	flagPasskey   = 1 << 2
 )
 
 func (c Content) check() error {
@@ -46,6 +49,9 @@ func (c Content) encode(sealedSeed []byte) []byte {
 	if c.Owned {
 		flags |= flagOwned
 	}
+	if c.Passkey {
+		flags |= flagPasskey
+	}
 	b := []byte{contentVersion, flags, byte(c.Rounds)}
 	b = binary.BigEndian.AppendUint16(b, uint16(len(c.Name)))
 	b = append(b, c.Name...)
@@ -54,7 +60,7 @@ func (c Content) encode(sealedSeed []byte) []byte {
 
 // decodeContent is the reverse of encode. It accepts only what encode makes.
 func decodeContent(b []byte) (c Content, sealedSeed []byte, ok bool) {
-	if len(b) < 5 || b[0] != contentVersion || b[1]&^(flagStrangers|flagOwned) != 0 {
+	if len(b) < 5 || b[0] != contentVersion || b[1]&^(flagStrangers|flagOwned|flagPasskey) != 0 {
 		return Content{}, nil, false
 	}
 	n := int(binary.BigEndian.Uint16(b[3:5]))
@@ -66,6 +72,7 @@ func decodeContent(b []byte) (c Content, sealedSeed []byte, ok bool) {
 		Rounds:    int(b[2]),
 		Strangers: b[1]&flagStrangers != 0,
 		Owned:     b[1]&flagOwned != 0,
+		Passkey:   b[1]&flagPasskey != 0,
 	}
 	return c, b[5+n:], c.check() == nil
 }

@@ -67,6 +67,17 @@ func (k *Keystore) RemoveSlot(ctx context.Context, by string, auth Secret, id st
 	return k.changeSlots(ctx, a, left, store.DeleteSlot(id), e)
 }
 
+// CheckSecret reports whether a secret is that of a slot, tried like that of an unlock, and puts on record what it was
+// given for. by is the id of the token that asks. Errors are those of Unlock and ErrLocked.
+func (k *Keystore) CheckSecret(ctx context.Context, by, purpose string, secret Secret) error {
+	_, done, err := k.authorise(ctx, false, secret)
+	if err != nil {
+		return err
+	}
+	done()
+	return k.record(ctx, event{Event: purpose, By: by})
+}
+
 // authorise tries the secret for a change of slots. Unless it fails, the caller
 // calls done.
 func (k *Keystore) authorise(ctx context.Context, all bool, auth ...Secret) (a *attempt, done func(), err error) {

@@ -125,7 +125,7 @@ func (l *Ledger) sealEntry(w *keystore.Wallet, e Event) (store.Entry, error) {
 	if err != nil {
 		return store.Entry{}, fmt.Errorf("encoding the audit entry: %w", err)
 	}
-	row := store.Record{ID: store.NewID()}
+	row := store.Record{ID: e.Disclosed.entryID()}
 	return store.Entry{
 		Kind: e.Kind.name, ID: row.ID, Time: l.store.Now().UnixMilli(), Sealed: w.Seal(place(row, "content"), plain), Releases: e.Kind.Releases(),
 	}, nil

@@ -36,6 +36,10 @@ type Event struct {
 	Row        string          `json:"row,omitempty"`        // table and key of a forged row
 	Items      []string        `json:"items,omitempty"`      // names of the items that a profile has
 	Thumbprint string          `json:"thumbprint,omitempty"` // of the key that a token is bound to
+	Owner      string          `json:"owner,omitempty"`      // id of the owner whom the entry is about, or who did it
+	Passkey    string          `json:"passkey,omitempty"`    // id of the passkey that the entry is about, or that decided
+	// Disclosed is what an exported audit log shows of the entry, so that anybody can check it; else nil.
+	Disclosed *Disclosure `json:"disclosed,omitempty"`
 	// Inert says that the entry changes nothing of the wallet but the uses of a grant, so that a backup that is
 	// being made at the same time need not start again.
 	Inert bool `json:"inert,omitempty"`

@@ -25,6 +25,7 @@ type exported struct {
 	Head   *exportedHead   `json:"head,omitempty"`
 }
 
+// exportedRecord is an entry as it is stored, with what it discloses.
 type exportedRecord struct {
 	Chain  string   `json:"chain"`
 	Seq    int64    `json:"seq"`
@@ -34,6 +35,8 @@ type exportedRecord struct {
 	Sealed []byte   `json:"sealed"` // base64
 	Prev   hexBytes `json:"prev"`
 	Hash   hexBytes `json:"hash"`
+	// Disclosed is what the entry's id commits to: of an entry about a passkey or a touch.
+	Disclosed *Disclosure `json:"disclosed,omitempty"`
 }
 
 type exportedHead struct {
@@ -62,11 +65,23 @@ func (h *hexBytes) UnmarshalText(text []byte) (err error) {
 func (l *Ledger) Export(ctx context.Context, wallet *Wallet, w io.Writer) error {
 	chain := ChainOf(wallet)
 	e := json.NewEncoder(w)
+	contents := l.contents(wallet)
 	for r, err := range l.records(ctx, chain) {
 		if err != nil {
 			return err
 		}
-		if err := e.Encode(exported{Record: &exportedRecord{r.Chain, r.Seq, r.ID, r.Time, r.Kind, r.Sealed, r.Prev, r.Hash}}); err != nil {
+		line := &exportedRecord{Chain: r.Chain, Seq: r.Seq, ID: r.ID, Time: r.Time, Kind: r.Kind, Sealed: r.Sealed, Prev: r.Prev, Hash: r.Hash}
+		if discloses(r) {
+			content, err := contents.open(ctx, r)
+			if err != nil {
+				return err
+			}
+			var event Event
+			if json.Unmarshal(content, &event) == nil { // else a verification says that it is missing
+				line.Disclosed = event.Disclosed
+			}
+		}
+		if err := e.Encode(exported{Record: line}); err != nil {
 			return err
 		}
 	}
@@ -122,7 +137,16 @@ func VerifyExport(r io.ReaderAt, head *store.Head) (Verification, error) {
 	if head != nil {
 		v.Key = head.PublicKey
 	}
-	return v.Verify(exportedRecords(r), exportedHeads(r))
+	var t touches
+	result, err := v.Verify(exportedRecords(r, t.add), exportedHeads(r))
+	if err != nil {
+		return Verification{}, err
+	}
+	result.Passkeys = t.uses()
+	if t.bad != nil && (result.Bad == nil || t.bad.Seq < result.Bad.Seq) {
+		result.Bad = t.bad
+	}
+	return result, nil
 }
 
 // How the two kinds of lines begin.
@@ -159,8 +183,9 @@ func exportedLines(r io.ReaderAt) iter.Seq2[exportedLine, error] {
 	}
 }
 
-// exportedRecords yields the entries, which are before the first head.
-func exportedRecords(r io.ReaderAt) iter.Seq2[store.Record, error] {
+// exportedRecords yields the entries, which are before the first head. disclosed is called for each, with what it
+// discloses.
+func exportedRecords(r io.ReaderAt, disclosed func(store.Record, *Disclosure)) iter.Seq2[store.Record, error] {
 	return func(yield func(store.Record, error) bool) {
 		for line, err := range exportedLines(r) {
 			if err == nil && line.is(headMark) {
@@ -172,6 +197,7 @@ func exportedRecords(r io.ReaderAt) iter.Seq2[store.Record, error] {
 			case !ok:
 				err = line.refuse()
 			default:
+				disclosed(e.Record.row(), e.Record.Disclosed)
 				if !yield(e.Record.row(), nil) {
 					return
 				}

@@ -54,6 +54,18 @@ var (
 	PairingRejected   = Kind{"pairing.rejected", 0}
 	AppNamed          = Kind{"app.named", 0}
 
+	OwnerInvited    = Kind{"owner.invited", 0}
+	OwnerUninvited  = Kind{"owner.uninvited", 0}
+	OwnerAdded      = Kind{"owner.added", fresh | wakes}
+	OwnerRecovered  = Kind{"owner.recovered", fresh | wakes}
+	OwnerRemoved    = Kind{"owner.removed", fresh | wakes}
+	PasskeyAdded    = Kind{"passkey.added", fresh | consumes | wakes}
+	PasskeyNamed    = Kind{"passkey.named", 0}
+	PasskeyRemoved  = Kind{"passkey.removed", fresh | wakes}
+	PasskeySignedIn = Kind{"passkey.signed_in", fresh | consumes}
+	PasskeyTouched  = Kind{"passkey.touched", consumes | incidental}
+	PasskeyRefused  = Kind{"passkey.refused", incidental}
+
 	WalletCreated  = Kind{"wallet.created", 0}
 	WalletImported = Kind{"wallet.imported", begins}
 	WalletRestored = Kind{"wallet.restored", begins | wakes}
@@ -91,6 +103,7 @@ func kinds() []Kind {
 		ClaimAllowed, ClaimCollected, ClaimOwn, ClaimAsked, ClaimDenied, ClaimRefused,
 		ApprovalApproved, ApprovalRejected, ApprovalCancelled,
 		PolicySet, GrantRevoked, TokenRevoked, AppRevoked, DelegationRevoked, TokenCreated, PairingApproved, PairingRejected, AppNamed,
+		OwnerInvited, OwnerUninvited, OwnerAdded, OwnerRecovered, OwnerRemoved, PasskeyAdded, PasskeyNamed, PasskeyRemoved, PasskeySignedIn, PasskeyTouched, PasskeyRefused,
 		WalletCreated, WalletImported, WalletRestored, WalletChanged, WalletDeleted,
 		AccountCreated, AccountImported, ProfileSet, CredentialStored, CredentialDeleted, SecretKeyNoted, PushSubscribed, PushUnsubscribed, SecretKeyImported,
 		KeyDerived, BackupCreated, BackupInspected, StoreCopied,

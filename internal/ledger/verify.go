@@ -17,6 +17,9 @@ type Verification struct {
 	Head           *store.Head // the last head that matches its entry
 	Bad            *BadEntry   // the first entry, or head, that does not match
 	Unknown        string      // a sentence: what the verification cannot tell
+	// Passkeys are those that the audit log shows, and what they signed. Only an exported one shows them, and each
+	// signature that counts verifies.
+	Passkeys []PasskeyUses
 }
 
 // BadEntry names the entry or head that does not match, and why.

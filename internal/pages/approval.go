@@ -151,7 +151,7 @@ func (p *Pages) approve(v *visit, id string) error {
 	if !p.Dev {
 		return errPasskey
 	}
-	_, err = p.Pipeline.Approve(v.ctx(), v.caller, id, choice)
+	_, err = p.Pipeline.Approve(v.ctx(), v.caller, id, choice, nil)
 	return err
 }
 

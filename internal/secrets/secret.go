@@ -48,6 +48,9 @@ func asApp(c *auth.Caller, app did.DID) (*auth.Caller, error) {
 	case app.IsZero():
 		return nil, auth.Invalid("the request must name the app whose secrets it is for")
 	}
+	if err := c.RequireOwner(); err != nil {
+		return nil, err
+	}
 	requester := *c
 	requester.App = app
 	return &requester, nil
@@ -270,11 +273,12 @@ type View struct {
 // List lists the secrets of the caller's app; for an owner, those of an app, or of all apps if app is zero. Listing
 // needs no approval, but a rule that denies secret.read denies it.
 func (s *Secrets) List(ctx context.Context, c *auth.Caller, app did.DID, p store.Page) ([]View, string, error) {
-	if c.Role != auth.Owner || !app.IsZero() {
-		var err error
-		if c, err = asApp(c, app); err != nil {
-			return nil, "", err
-		}
+	if c.Role == auth.Owner {
+		requester := *c
+		requester.App = app
+		c = &requester
+	} else if _, err := asApp(c, app); err != nil {
+		return nil, "", err
 	}
 	if c.Role == auth.App {
 		if _, err := s.pipeline.Candidates(ctx, c, secretRead(), consent.Parsed{}); err != nil {

@@ -5,6 +5,7 @@ import (
 
 	"walletd/api"
 	"walletd/internal/approvals"
+	"walletd/internal/passkey"
 )
 
 func approvalOf(v approvals.View) api.Approval {
@@ -12,7 +13,7 @@ func approvalOf(v approvals.View) api.Approval {
 		ID: v.ID, Wallet: v.Wallet, Status: api.ApprovalState(v.Status), Code: v.Code,
 		App: api.Requester{DID: v.App, Name: v.AppName, CallsItself: v.CallsItself}, Session: v.Session, Origin: v.Origin, Account: v.Account,
 		Claims: each(v.Claims, claimOf), Unusual: append([]string{}, v.Unusual...), Reason: v.Reason, Requested: v.Requested,
-		CreatedAt: utc(v.Created), ExpiresAt: utc(v.Expires), DecidedAt: utc(v.Decided), DecidedBy: v.DecidedBy,
+		CreatedAt: utc(v.Created), ExpiresAt: utc(v.Expires), DecidedAt: utc(v.Decided), DecidedBy: v.DecidedBy, Digest: v.Digest,
 	}
 	if v.Agent != "" {
 		a.Agent = &api.Requester{DID: v.Agent}
@@ -57,10 +58,31 @@ func (s *Server) approval(ctx context.Context, c *call, _ none) (api.Approval, e
 	return approvalOf(v), err
 }
 
-func (s *Server) approve(ctx context.Context, c *call, in api.Choice) (api.Approval, error) {
-	choice := approvals.Choice{MFACode: in.MFACode, Account: in.Account, Items: in.Items, Credentials: in.Credentials, Remember: (*approvals.Remember)(in.Remember)}
-	v, err := s.pipeline.Approve(ctx, c.caller, c.names["id"], choice)
+func choiceOf(in api.Choice) approvals.Choice {
+	return approvals.Choice{MFACode: in.MFACode, Account: in.Account, Items: in.Items, Credentials: in.Credentials, Remember: (*approvals.Remember)(in.Remember)}
+}
+
+func (s *Server) approve(ctx context.Context, c *call, in api.Approve) (api.Approval, error) {
+	var assertion *passkey.Assertion
+	if in.Assertion != nil {
+		as, err := assertionOf("assertion", *in.Assertion)
+		if err != nil {
+			return api.Approval{}, err
+		}
+		assertion = &as
+	}
+	v, err := s.pipeline.Approve(ctx, c.caller, c.names["id"], choiceOf(in.Choice()), assertion)
 	return approvalOf(v), err
+}
+
+// approvalChallenge answers what a passkey signs to approve with a choice.
+func (s *Server) approvalChallenge(ctx context.Context, c *call, in api.Choice) (api.PasskeyRequest, error) {
+	a, err := s.approvals.Open(ctx, c.caller, c.names["id"])
+	if err != nil {
+		return api.PasskeyRequest{}, err
+	}
+	r, err := s.owners.BeginApprove(ctx, c.caller, approvals.Decision(a, choiceOf(in)))
+	return requestOf(r), err
 }
 
 func (s *Server) reject(ctx context.Context, c *call, _ api.Empty) (api.Approval, error) {

@@ -147,6 +147,9 @@ func (s *Server) serve(rt route) http.HandlerFunc {
 				return err
 			}
 		}
+		if err := s.checkTouch(c, text); err != nil {
+			return err
+		}
 		out, err := rt.operation.do(r.Context(), c, query, body)
 		if rt.secrecy == wipes {
 			defer func() { wipe(out) }()

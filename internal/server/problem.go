@@ -19,6 +19,7 @@ import (
 	"walletd/internal/dpop"
 	"walletd/internal/keystore"
 	"walletd/internal/ledger"
+	"walletd/internal/owner"
 	"walletd/internal/policy"
 	"walletd/internal/push"
 	"walletd/internal/secrets"
@@ -101,6 +102,12 @@ func refusals() []entry {
 		{auth.ErrPairingChanged, 409, "changed", "The pairing is not what the approval says: its origin or its key is another. Look at it again."},
 		{auth.ErrForbidden, 403, "forbidden", ""},
 		{auth.ErrNotFound, 404, "not_found", "There is no such thing here."},
+		{auth.ErrPasskeyRequired, 403, "passkey_required", "This takes a touch of the owner's passkey. Open the wallet's page, or send the touch with the request."},
+		{auth.ErrPasskeyRefused, 403, "passkey_refused", ""},
+		{auth.ErrChallenge, 403, "challenge_invalid", "The challenge has ended, was used, or was given for something else. Begin again."},
+		{auth.ErrNoPublicURL, 409, "no_public_url", "The service has no passkeys, because it has no public URL. Its operator starts it with --public-url."},
+		{owner.ErrInvitation, 410, "invitation_ended", "The invitation was used, or is older than a day. Ask for a new one."},
+		{owner.ErrLastWay, 409, "last_way", "Without it nobody could prove to be the owner. Add another passkey first."},
 		{consent.ErrDenied, 403, "denied", ""},
 		{consent.ErrRejected, 403, "rejected", "The owner rejected the request. Send it again in 10 minutes at the earliest."},
 		{consent.ErrExpired, 410, "expired", "It was not answered, or not collected, in time. Ask again."},

@@ -135,6 +135,7 @@ func (s *Server) routes() []route {
 
 		{"GET", "/v1/approvals", owners, handle(s.listApprovals), bodiless, open},
 		{"GET", "/v1/approvals/{id}", owners, handle(s.approval), bodiless, open},
+		{"POST", "/v1/approvals/{id}/challenge", owners, handle(s.approvalChallenge), small, open},
 		{"POST", "/v1/approvals/{id}/approve", owners, handle(s.approve), small, open},
 		{"POST", "/v1/approvals/{id}/reject", owners, handle(s.reject), small, open},
 
@@ -184,6 +185,23 @@ func (s *Server) routes() []route {
 		{"GET", "/v1/audit", operators, handle(s.records), bodiless, open},
 		{"GET", "/v1/audit/verify", operators, handle(s.verify), bodiless, open},
 		{"GET", "/v1/audit/export", operators, handle(s.export), bodiless, open},
+
+		{"POST", "/v1/invitations", operatorsOwners, handle(s.invite), small, wipes},
+		{"GET", "/v1/invitations", operatorsOwners, handle(s.invitations), bodiless, open},
+		{"DELETE", "/v1/invitations/{id}", operatorsOwners, handle(s.withdrawInvitation), bodiless, open},
+		{"POST", "/v1/invitations/open", anyone, handle(s.openInvitation), small, wipes},
+		{"POST", "/v1/invitations/accept", anyone, handle(s.acceptInvitation), small, wipes},
+		{"GET", "/v1/owners", operatorsOwners, handle(s.listOwners), bodiless, open},
+		{"DELETE", "/v1/owners/{id}", owners, handle(s.removeOwner), bodiless, open},
+		{"GET", "/v1/passkeys", owners, handle(s.passkeys), bodiless, open},
+		{"POST", "/v1/passkeys", owners, handle(s.addPasskey), small, open},
+		{"POST", "/v1/passkeys/begin", owners, handle(s.beginPasskey), small, open},
+		{"PATCH", "/v1/passkeys/{id}", owners, handle(s.namePasskey), small, open},
+		{"DELETE", "/v1/passkeys/{id}", owners, handle(s.removePasskey), bodiless, open},
+		{"POST", "/v1/sign-in/begin", anyone, handle(s.beginSignIn), small, open},
+		{"POST", "/v1/sign-in", anyone, handle(s.signIn), small, wipes},
+		{"POST", "/v1/sign-out", owners, handle(s.signOut), small, open},
+		{"POST", "/v1/touch", owners, handle(s.beginTouch), small, open},
 
 		{"POST", "/v1/tokens", operatorsOwners, handle(s.createToken), small, wipes},
 		{"GET", "/v1/tokens", operatorsOwners, handle(s.tokens), bodiless, open},

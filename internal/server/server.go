@@ -31,6 +31,7 @@ import (
 	"walletd/internal/events"
 	"walletd/internal/keystore"
 	"walletd/internal/ledger"
+	"walletd/internal/owner"
 	"walletd/internal/push"
 	"walletd/internal/secrets"
 	"walletd/internal/store"
@@ -43,6 +44,7 @@ type Config struct {
 	Wallets   *wallets.Wallets
 	Approvals *approvals.Approvals
 	Pipeline  *consent.Pipeline
+	Owners    *owner.Owners
 	Secrets   *secrets.Secrets
 	Backups   *backup.Backups
 	Ledger    *ledger.Ledger
@@ -87,6 +89,7 @@ type Server struct {
 	wallets   *wallets.Wallets
 	approvals *approvals.Approvals
 	pipeline  *consent.Pipeline
+	owners    *owner.Owners
 	secrets   *secrets.Secrets
 	backups   *backup.Backups
 	ledger    *ledger.Ledger
@@ -123,12 +126,12 @@ type Server struct {
 
 // New returns a Server. The error says what of the Config is missing.
 func New(c Config) (*Server, error) {
-	if c.Auth == nil || c.Wallets == nil || c.Approvals == nil || c.Pipeline == nil || c.Secrets == nil || c.Backups == nil || c.Ledger == nil ||
+	if c.Auth == nil || c.Wallets == nil || c.Approvals == nil || c.Pipeline == nil || c.Owners == nil || c.Secrets == nil || c.Backups == nil || c.Ledger == nil ||
 		c.Keystore == nil || c.Store == nil || c.Feed == nil || c.Sessions == nil || c.Push == nil {
 		return nil, errors.New("a server needs its packages, its keystore, its store, its feed, its sessions and its push")
 	}
 	s := &Server{
-		auth: c.Auth, wallets: c.Wallets, approvals: c.Approvals, pipeline: c.Pipeline, secrets: c.Secrets, backups: c.Backups, ledger: c.Ledger,
+		auth: c.Auth, wallets: c.Wallets, approvals: c.Approvals, pipeline: c.Pipeline, owners: c.Owners, secrets: c.Secrets, backups: c.Backups, ledger: c.Ledger,
 		keystore: c.Keystore, store: c.Store, sessions: c.Sessions, push: c.Push, feed: c.Feed, log: c.Log, metrics: c.Metrics,
 		openAPI: c.OpenAPI, hosts: newHosts(c.Hosts), proxies: c.Proxies, pages: c.Pages, apps: c.Apps, cross: http.NewCrossOriginProtection(),
 	}

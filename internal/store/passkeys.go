@@ -73,7 +73,7 @@ func (s *Store) Passkeys(ctx context.Context, wallet string, p Page) (rows []Pas
 }
 
 // PasskeyTokens reads the tokens that a passkey signed in with and that hold at the time now (unix seconds), the
-// newest first. One passkey has few (package owners).
+// newest first. One passkey has few (package owner).
 func (s *Store) PasskeyTokens(ctx context.Context, wallet, id string, now int64) ([]Token, error) {
 	return many(ctx, s, passkeyTokens, wallet, id, now)
 }

@@ -35,7 +35,7 @@ func viewAccount(a store.Account) AccountView {
 
 // Accounts lists the wallet's accounts, for its owner.
 func (w *Wallets) Accounts(ctx context.Context, c *auth.Caller, p store.Page) ([]AccountView, string, error) {
-	if err := c.RequireOwner(); err != nil {
+	if err := c.RequireReader(); err != nil {
 		return nil, "", err
 	}
 	rows, next, err := w.store.Accounts(ctx, c.WalletID, p)

@@ -130,7 +130,7 @@ func (w *Wallets) putHolding(ctx context.Context, c *auth.Caller, h Holding) (Ho
 
 // Holdings lists the credentials and assets of the wallet, for its owner.
 func (w *Wallets) Holdings(ctx context.Context, c *auth.Caller, p store.Page) ([]HoldingView, string, error) {
-	if err := c.RequireOwner(); err != nil {
+	if err := c.RequireReader(); err != nil {
 		return nil, "", err
 	}
 	rows, next, err := w.store.Credentials(ctx, c.WalletID, p)
@@ -150,7 +150,7 @@ func (w *Wallets) Holdings(ctx context.Context, c *auth.Caller, p store.Page) ([
 // Holding returns one credential or asset, for the wallet's owner. data is the credential itself in canonical
 // JSON, nil for an asset.
 func (w *Wallets) Holding(ctx context.Context, c *auth.Caller, id string) (v HoldingView, data json.RawMessage, err error) {
-	if err := c.RequireOwner(); err != nil {
+	if err := c.RequireReader(); err != nil {
 		return v, nil, err
 	}
 	row, err := w.store.Credential(ctx, c.WalletID, id)

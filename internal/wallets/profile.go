@@ -75,7 +75,7 @@ func (w *Wallets) ProfileOf(ctx context.Context, c *auth.Caller) (Profile, int64
 
 // Profile returns the wallet's profile, for its owner.
 func (w *Wallets) Profile(ctx context.Context, c *auth.Caller) (Profile, error) {
-	if err := c.RequireOwner(); err != nil {
+	if err := c.RequireReader(); err != nil {
 		return nil, err
 	}
 	p, _, err := w.ProfileOf(ctx, c)

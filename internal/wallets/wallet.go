@@ -178,7 +178,7 @@ type WalletChange struct {
 // Update changes the settings of the caller's wallet, for its owner. Changing the rounds changes every
 // encryptionKey of the wallet (reference f.10).
 func (w *Wallets) Update(ctx context.Context, c *auth.Caller, change WalletChange) (WalletView, error) {
-	if err := c.RequireOwner(); err != nil {
+	if err := c.RequireDecider(); err != nil {
 		return WalletView{}, err
 	}
 	content := c.Wallet.Settings()

@@ -33,7 +33,9 @@ import (
 	"walletd/internal/events"
 	"walletd/internal/keystore"
 	"walletd/internal/ledger"
+	"walletd/internal/owner"
 	"walletd/internal/pages"
+	"walletd/internal/passkey"
 	"walletd/internal/push"
 	"walletd/internal/secrets"
 	"walletd/internal/server"
@@ -55,8 +57,9 @@ type Wallet struct {
 	Words    string // of the wallet, as they were shown once
 	Operator string // tokens
 	Owner    string
-	Dir      string // that the store is in; "" on PostgreSQL
-	Log      *Log   // all that was logged, down to debug
+	Dir      string        // that the store is in; "" on PostgreSQL
+	Log      *Log          // all that was logged, down to debug
+	Party    passkey.Party // that passkeys belong to: https://wallet.example, unless PublicURL says another
 
 	Store     *store.Store
 	Keystore  *keystore.Keystore
@@ -65,6 +68,7 @@ type Wallet struct {
 	Wallets   *wallets.Wallets
 	Approvals *approvals.Approvals
 	Pipeline  *consent.Pipeline
+	Owners    *owner.Owners
 	Secrets   *secrets.Secrets
 	Backups   *backup.Backups
 	Pages     *pages.Pages
@@ -82,6 +86,8 @@ type settings struct {
 	boot     func() time.Duration
 	wrap     func(*server.Config)
 	roots    *x509.CertPool
+
+	publicURL string
 }
 
 // Option changes what New makes.
@@ -98,6 +104,9 @@ func Clock(now func() time.Time) Option { return func(s *settings) { s.clock = n
 
 // Boot sets the time since the machine was started, with which the clock is compared.
 func Boot(since func() time.Duration) Option { return func(s *settings) { s.boot = since } }
+
+// PublicURL sets what browsers call the service.
+func PublicURL(url string) Option { return func(s *settings) { s.publicURL = url } }
 
 // Config changes the server's configuration before it is made.
 func Config(change func(*server.Config)) Option { return func(s *settings) { s.wrap = change } }
@@ -119,6 +128,7 @@ func New(t testing.TB, options ...Option) *Wallet {
 		w.Dir = filepath.Join(t.TempDir(), "data")
 		w.url = "sqlite:" + filepath.Join(w.Dir, "walletd.db")
 	}
+	w.setParty()
 	w.start(true)
 	t.Cleanup(func() { w.Stop() })
 
@@ -151,6 +161,7 @@ func Open(t testing.TB, url string, options ...Option) *Wallet {
 	for _, o := range options {
 		o(&w.set)
 	}
+	w.setParty()
 	w.start(false)
 	t.Cleanup(func() { w.Stop() })
 	return w
@@ -166,6 +177,17 @@ func (w *Wallet) Replica() *Wallet {
 	return other
 }
 
+func (w *Wallet) setParty() {
+	w.t.Helper()
+	if w.set.publicURL == "" {
+		w.set.publicURL = "https://wallet.example"
+	}
+	var err error
+	if w.Party, err = passkey.ParseParty(w.set.publicURL); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 // start opens the store and serves it.
 func (w *Wallet) start(create bool) {
 	w.t.Helper()
@@ -178,11 +200,12 @@ func (w *Wallet) start(create bool) {
 	w.Store = st
 	w.Keystore = keystore.New(st, keystore.Options{Argon2: &keystore.Argon2Params{MemoryKiB: 8 << 10, Time: 1, Threads: 4}})
 	w.Ledger = ledger.New(st, w.Keystore, ledger.Options{Log: log, Count: metrics.Count})
-	w.Auth = auth.New(st, w.Keystore, w.Ledger)
+	w.Auth = auth.New(st, w.Keystore, w.Ledger, w.Party)
 	w.Wallets = wallets.New(st, w.Keystore, w.Ledger, w.Auth, log)
 	w.Approvals = approvals.New(st, w.Auth)
 	types := append(claims.Types(secrets.KeyInUse), secrets.Types()...)
 	w.Pipeline = consent.New(st, w.Ledger, w.Auth, w.Wallets, w.Approvals, types, consent.Options{Count: metrics.Count})
+	w.Owners = owner.New(st, w.Keystore, w.Auth, w.Pipeline)
 	w.Secrets = secrets.New(st, w.Auth, w.Pipeline)
 	w.Backups = backup.New(st, w.Keystore, w.Ledger, w.Auth, w.Wallets, w.Pipeline)
 	loopback := connect.ClientConfig{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}, AllowHTTP: true, Roots: w.set.roots}
@@ -204,7 +227,7 @@ func (w *Wallet) start(create bool) {
 	}
 	w.Pages = people
 	config := server.Config{
-		Auth: w.Auth, Wallets: w.Wallets, Approvals: w.Approvals, Pipeline: w.Pipeline, Secrets: w.Secrets, Backups: w.Backups, Ledger: w.Ledger,
+		Auth: w.Auth, Wallets: w.Wallets, Approvals: w.Approvals, Pipeline: w.Pipeline, Owners: w.Owners, Secrets: w.Secrets, Backups: w.Backups, Ledger: w.Ledger,
 		Keystore: w.Keystore, Store: st, Feed: feed, Pages: people.Routes(), Sessions: sessions, Push: pusher, Log: log, Metrics: metrics, OpenAPI: api.OpenAPI,
 	}
 	if w.set.wrap != nil {

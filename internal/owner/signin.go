@@ -1,0 +1,155 @@
+package owner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"walletd/internal/auth"
+	"walletd/internal/ledger"
+	"walletd/internal/passkey"
+	"walletd/internal/store"
+)
+
+// BeginSignIn returns what an authenticator is asked to sign, so that whoever has a passkey of a wallet signs in.
+func (o *Owners) BeginSignIn(context.Context) (Request, error) {
+	state, challenge, ends, err := o.challenge(auth.ForSignIn)
+	return Request{State: state, Challenge: challenge, Ends: ends, Party: o.auth.Party()}, err
+}
+
+// FinishSignIn begins a browser session with a passkey, in a wallet of its owner; "" is the one that has had the
+// passkey for longest. Errors: auth.ErrChallenge, auth.ErrPasskeyRefused, keystore.ErrLocked.
+func (o *Owners) FinishSignIn(ctx context.Context, state []byte, as passkey.Assertion, wallet string) (SignedIn, error) {
+	if err := o.auth.RequireParty(); err != nil {
+		return SignedIn{}, err
+	}
+	nonce, err := o.auth.UseChallenge(state, auth.ForSignIn)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	rows, err := o.store.PasskeysByID(ctx, auth.PasskeyID(as.ID))
+	if err != nil {
+		return SignedIn{}, fmt.Errorf("looking for the passkey: %w", err)
+	}
+	in, refused := SignedIn{}, fmt.Errorf("%w: it belongs to no wallet here", auth.ErrPasskeyRefused)
+	for _, row := range rows {
+		if in.Token.ID == "" && (wallet == "" || row.Wallet == wallet) {
+			one, err := o.signIn(ctx, state, nonce, as, row)
+			switch {
+			case err == nil:
+				one.Wallets, in = in.Wallets, one
+			case errors.Is(err, auth.ErrPasskeyRefused):
+				refused = err
+				continue
+			case errors.Is(err, auth.ErrNotFound), errors.Is(err, ledger.ErrForged):
+				continue // the wallet was deleted, or somebody wrote the row
+			default:
+				return SignedIn{}, auth.UsedChallenge(err)
+			}
+		} else if genuine, err := o.isGenuine(ctx, row); err != nil {
+			return SignedIn{}, err
+		} else if !genuine {
+			continue
+		}
+		in.Wallets = append(in.Wallets, row.Wallet)
+	}
+	if in.Token.ID == "" {
+		return SignedIn{}, refused
+	}
+	return in, nil
+}
+
+// isGenuine reports whether a row of a passkey is its wallet's own.
+func (o *Owners) isGenuine(ctx context.Context, row store.Passkey) (bool, error) {
+	c, err := o.auth.ForOwner(ctx, row.Wallet, row.Owner)
+	if errors.Is(err, auth.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer c.Close()
+	return ledger.IsGenuine(c.Wallet, row), nil
+}
+
+func (o *Owners) signIn(ctx context.Context, state []byte, nonce *store.Nonce, as passkey.Assertion, row store.Passkey) (in SignedIn, err error) {
+	c, err := o.auth.ForOwner(ctx, row.Wallet, row.Owner)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	defer c.Close()
+	err = o.auth.Retry(ctx, c, auth.Tries, func() error {
+		touch, err := o.auth.Act(ctx, c, state, []string{auth.ForSignIn}, as)
+		if err != nil {
+			return err
+		}
+		k, err := o.find(ctx, c, touch.Passkey())
+		if err != nil {
+			return err
+		}
+		owner, err := o.owner(ctx, c, row.Owner)
+		if err != nil {
+			return err
+		}
+		sessions, err := o.store.PasskeyTokens(ctx, row.Wallet, row.ID, o.store.Now().Unix())
+		if err != nil {
+			return fmt.Errorf("reading the sessions: %w", err)
+		}
+		token, session := o.auth.NewSession(c, row.Owner, row.ID, k.Content().Name)
+		writes := []store.Write{touch.Write(), store.InsertToken(session)}
+		if len(sessions) >= auth.MaxSessions {
+			writes = append(writes, o.auth.EndTokens(c, sessions[auth.MaxSessions-1:])...)
+		}
+		e := c.Event(ledger.PasskeySignedIn)
+		touch.Note(&e)
+		e.Created = token.ID
+		in = SignedIn{Token: token, Owner: row.Owner, Name: owner.Content().Name, Passkey: row.ID}
+		_, err = c.Wallet.Commit(ctx, ledger.Change{Event: e, Nonce: nonce, Writes: writes})
+		return err
+	})
+	return in, err
+}
+
+// BeginTouch returns what an authenticator is asked to sign, so that the caller agrees to one action
+// (auth.TouchRequest). Over HTTP an action is "request", the method, the path with its query, and SHA-256 of the body
+// in hex; pages have their own.
+func (o *Owners) BeginTouch(ctx context.Context, c *auth.Caller, action ...string) (Request, error) {
+	if err := c.RequireReader(); err != nil {
+		return Request{}, err
+	}
+	state, _, ends, err := o.challenge(auth.ForAction, c.Token)
+	if err != nil {
+		return Request{}, err
+	}
+	r := Request{State: state, Challenge: passkey.ActionChallenge(state, action...), Ends: ends, Party: o.auth.Party()}
+	r.Allow, err = o.allowed(ctx, c)
+	return r, err
+}
+
+// allowed returns the credential ids of the passkeys that may answer for the caller.
+func (o *Owners) allowed(ctx context.Context, c *auth.Caller) ([][]byte, error) {
+	keys, err := o.passkeys(ctx, c, c.Owner)
+	var ids [][]byte
+	for _, k := range keys {
+		ids = append(ids, k.Row().Credential)
+	}
+	return ids, err
+}
+
+// BeginApprove returns what an authenticator is asked to sign, so that the caller approves exactly what d says
+// (approvals.Decision). It has no state: an approval is decided once.
+func (o *Owners) BeginApprove(ctx context.Context, c *auth.Caller, d passkey.Decision) (Request, error) {
+	if err := c.RequireReader(); err != nil {
+		return Request{}, err
+	}
+	if err := o.auth.RequireParty(); err != nil {
+		return Request{}, err
+	}
+	allow, err := o.allowed(ctx, c)
+	return Request{Challenge: d.Challenge(), Party: o.auth.Party(), Allow: allow}, err
+}
+
+// SignOut ends the caller's browser session, or whichever token it is.
+func (o *Owners) SignOut(ctx context.Context, c *auth.Caller) error {
+	return o.pipeline.RevokeToken(ctx, c, c.Token)
+}
