@@ -187,7 +187,7 @@ func (a *Auth) Paired(ctx context.Context, p Proven, id, origin string) (BoundTo
 
 // waitingPairing returns the pairing with a code that waits for an owner.
 func (a *Auth) waitingPairing(ctx context.Context, c *Caller, code string) (store.Pairing, error) {
-	if err := c.RequireOwner(); err != nil {
+	if err := c.RequireReader(); err != nil {
 		return store.Pairing{}, err
 	}
 	code, ok := readCode(code)
@@ -286,6 +286,9 @@ type PairingApproval struct {
 // ApprovePairing creates the token of the pairing that has a code, in the owner's wallet, and puts it on record. Errors:
 // ErrNotFound; ErrPairingChanged if the approval is not of this origin and key; ErrInput, ErrForbidden, store.ErrChanged.
 func (a *Auth) ApprovePairing(ctx context.Context, c *Caller, code string, n PairingApproval) (TokenView, error) {
+	if err := c.RequireDecider(); err != nil {
+		return TokenView{}, err
+	}
 	row, err := a.waitingPairing(ctx, c, code)
 	if err != nil {
 		return TokenView{}, err
