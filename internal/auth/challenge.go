@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"walletd/internal/did"
+	"walletd/internal/passkey"
 	"walletd/internal/store"
 )
 
@@ -79,7 +80,7 @@ func UsedChallenge(err error) error {
 }
 
 func (a *Auth) challengeMAC(stated []byte, purpose string, bound []string) ([]byte, error) {
-	sum, err := a.keystore.ServiceMAC(append([]string{challengeOf, a.party.Origin(), string(stated), purpose}, bound...)...)
+	sum, err := a.keystore.NonceMAC(passkey.ActionChallenge(stated, append([]string{challengeOf, a.party.Origin(), purpose}, bound...)...))
 	if err != nil {
 		return nil, fmt.Errorf("making a challenge: %w", err)
 	}

@@ -24,18 +24,6 @@ func openService(root *keyring, row store.Keystore) (*keyring, error) {
 	return newKeyring(serviceKeys, (*[keySize]byte)(plain)), nil
 }
 
-// ServiceMAC is HMAC-SHA-256 over parts, each after its length, under a key of the service that does nothing else: 32
-// bytes, the same on every replica. It authenticates what a caller brings back, such as a challenge. The first part
-// is a label that names the use. The only error is ErrLocked.
-func (k *Keystore) ServiceMAC(parts ...string) (MAC, error) {
-	k.mu.RLock()
-	defer k.mu.RUnlock()
-	if k.open == nil {
-		return nil, ErrLocked
-	}
-	return mac(k.open.service.mac, appendParts(nil, parts...)), nil
-}
-
 func servicePlace(row store.Keystore) []byte {
 	return Place{Table: tableKeystore, Row: row.ID, Field: "service", Version: 1}.associated("")
 }
