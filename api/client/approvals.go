@@ -35,6 +35,11 @@ func (c *Client) Reject(ctx context.Context, id string) (api.Approval, error) {
 	return c.decide(ctx, id, "/reject", api.Empty{})
 }
 
+// TakeBack takes a rejection back, by the approval's id or short code: the app may ask again. Owner.
+func (c *Client) TakeBack(ctx context.Context, id string) (api.Approval, error) {
+	return c.decide(ctx, id, "/take-back", api.Empty{})
+}
+
 func (c *Client) decide(ctx context.Context, id, how string, body any) (api.Approval, error) {
 	if isCode(id) {
 		a, err := c.coded(ctx, id)

@@ -63,6 +63,11 @@ func (c *Client) Await(ctx context.Context, id string) (api.Answered, error) {
 	}
 }
 
+// Withdraw withdraws what was asked, with the token that asked: the owner is not asked any more.
+func (c *Client) Withdraw(ctx context.Context, id string) error {
+	return c.do(ctx, request{method: "DELETE", path: "/v1/claims/" + segment(id)})
+}
+
 // AskSigned asks without a token, by a request that an app has signed for this wallet alone. The
 // client may have no token. A *PendingError is as for Ask.
 func (c *Client) AskSigned(ctx context.Context, ask api.AskSigned) (api.SignedAnswer, error) {

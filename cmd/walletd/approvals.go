@@ -16,6 +16,8 @@ type approvalsCmd struct {
 	Show    approvalsShowCmd    `cmd:"" help:"Show who asks for what (owner)."`
 	Approve approvalsApproveCmd `cmd:"" help:"Approve exactly what was asked (owner)."`
 	Reject  approvalsRejectCmd  `cmd:"" help:"Reject what was asked (owner)."`
+
+	TakeBack approvalsTakeBackCmd `cmd:"" help:"Take a rejection back, so that the app may ask again (owner)."`
 }
 
 // approvalArg names an approval.
@@ -217,5 +219,16 @@ type approvalsRejectCmd struct {
 // Run rejects.
 func (cmd *approvalsRejectCmd) Run(ctx context.Context, c *client.Client, out *console) error {
 	a, err := c.Reject(ctx, cmd.ID)
+	return show(out, a, err, out.printApproval)
+}
+
+type approvalsTakeBackCmd struct {
+	asOwner
+	approvalArg
+}
+
+// Run takes the rejection back.
+func (cmd *approvalsTakeBackCmd) Run(ctx context.Context, c *client.Client, out *console) error {
+	a, err := c.TakeBack(ctx, cmd.ID)
 	return show(out, a, err, out.printApproval)
 }

@@ -23,6 +23,7 @@ type claimCmd struct {
 	With           string        `placeholder:"JSON" help:"More members of the claim, as a JSON object: --type profile --with '{\"items\":[\"fullName\"]}'."`
 	Wait           time.Duration `placeholder:"5m" help:"Wait so long for the owner, if they are asked."`
 	Collect        string        `placeholder:"ID" help:"Ask nothing new: collect the answer to what was asked before."`
+	Withdraw       string        `placeholder:"ID" help:"Ask nothing new: withdraw what was asked before, so that the owner is not asked any more."`
 	Signed         string        `placeholder:"FILE" type:"path" help:"Ask, or with --collect collect, by a request that the app has signed, without a token: {\"appPk\",\"authInfo\"}. - reads the standard input."`
 }
 
@@ -36,6 +37,12 @@ If the owner has to be asked, it prints what waits and exits with 3; --wait wait
 func (cmd *claimCmd) Validate() error {
 	if len(cmd.Collect) == 6 {
 		return usagef("--collect takes the id that stood beside the code: the code is for the owner")
+	}
+	if cmd.Withdraw != "" {
+		if cmd.Signed != "" || cmd.Collect != "" {
+			return usagef("--withdraw stands alone")
+		}
+		return nil
 	}
 	if cmd.Signed != "" && (cmd.Salt != nil || cmd.With != "" || cmd.DelegationFile != "") {
 		return usagef("--signed has the claims in it: leave the others out")
@@ -58,6 +65,10 @@ func (cmd *claimCmd) ProvideClient(con *console) (*client.Client, error) {
 func (cmd *claimCmd) Run(ctx context.Context, c *client.Client, out *console) error {
 	if cmd.Signed != "" {
 		return cmd.signed(ctx, c, out)
+	}
+	if cmd.Withdraw != "" {
+		err := c.Withdraw(ctx, cmd.Withdraw)
+		return show(out, api.Empty{}, err, func(api.Empty) { out.printf("withdrawn %s\n", shown(cmd.Withdraw)) })
 	}
 	answer, err := cmd.ask(ctx, c)
 	if p, ok := errors.AsType[*client.PendingError](err); ok {

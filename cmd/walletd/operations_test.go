@@ -97,6 +97,8 @@ var commandOf = map[string]string{
 	"listPasskeys":          "device list",
 	"namePasskey":           "device name",
 	"removePasskey":         "device remove",
+	"withdrawClaims":        "claim",
+	"takeBackRejection":     "approvals take-back",
 }
 
 // pagesDo are the operations that are a page's own: sdk/matrix makes them, and no command.

@@ -80,7 +80,9 @@ func (c Choice) Offered(ids []string) int {
 // Resolution is how an approval ended: the sealed content of its answer.
 type Resolution struct {
 	Choice
-	Changed bool `json:"changed,omitempty"` // it was cancelled because its answer changed
+	Changed   bool `json:"changed,omitempty"`   // it was cancelled because its answer changed
+	Withdrawn bool `json:"withdrawn,omitempty"` // it was cancelled by its app
+	TakenBack bool `json:"takenBack,omitempty"` // it was rejected, and the owner took that back
 	// Challenge is that of the first collection by a signed request; nil before. One approval answers one
 	// challenge only, so that the app cannot have a second one signed.
 	Challenge *string `json:"challenge,omitempty"`

@@ -96,8 +96,12 @@ func (p *Pipeline) cancelledError(ctx context.Context, c *auth.Caller, a approva
 	if a.Row().State != store.Cancelled {
 		return ErrRejected
 	}
-	if cancelledAsChanged(ctx, c, a) {
+	switch resolution, err := approvals.OpenResolution(ctx, c, a); {
+	case err != nil:
+	case resolution.Changed:
 		return ErrAnswerChanged
+	case resolution.Withdrawn, resolution.TakenBack:
+		return errTakenBack
 	}
 	rules, err := p.currentPolicy(ctx, c)
 	if err == nil && deniesApproval(rules, a) {

@@ -44,7 +44,7 @@ func (req *Request) checkEarlier(ctx context.Context, subjects approvals.Subject
 	if err != nil {
 		return 0, fmt.Errorf("reading the app's approvals: %w", err)
 	}
-	alike, rejections, counting := 0, 0, true
+	alike, withdrawn, rejections, counting := 0, 0, 0, true
 	var last, until time.Time
 	for a, err := range ledger.Each[approvals.Content](ctx, c.Wallet, rows) {
 		if err != nil {
@@ -58,6 +58,18 @@ func (req *Request) checkEarlier(ctx context.Context, subjects approvals.Subject
 			waiting++
 			if isAlike {
 				alike++
+			}
+		case row.State == store.Cancelled && req.Now.Before(time.Unix(row.Created, 0).Add(p.approvalLife)):
+			// The owner was asked all the same: an app that asks and withdraws in turn gets no further than one that waits.
+			how, err := approvals.OpenResolution(ctx, c, a)
+			if err != nil {
+				return 0, err
+			}
+			if how.Withdrawn {
+				withdrawn++
+				if isAlike {
+					alike++
+				}
 			}
 		case row.State == store.Approved:
 			counting = false
@@ -80,7 +92,7 @@ func (req *Request) checkEarlier(ctx context.Context, subjects approvals.Subject
 	switch {
 	case req.Now.Before(until):
 		return waiting, &RejectedError{until}
-	case alike >= maxAlike:
+	case alike >= maxAlike, waiting+int64(withdrawn) >= approvals.PerApp:
 		return waiting, ErrTooMany
 	}
 	return waiting, nil

@@ -89,3 +89,8 @@ func (s *Server) reject(ctx context.Context, c *call, _ api.Empty) (api.Approval
 	v, err := s.pipeline.Reject(ctx, c.caller, c.names["id"])
 	return approvalOf(v), err
 }
+
+func (s *Server) takeBack(ctx context.Context, c *call, _ api.Empty) (api.Approval, error) {
+	v, err := s.pipeline.TakeBack(ctx, c.caller, c.names["id"])
+	return approvalOf(v), err
+}

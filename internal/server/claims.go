@@ -28,6 +28,10 @@ func (s *Server) collectSigned(ctx context.Context, c *call, _ api.AskSigned) (a
 	return s.collected(ctx, c, 0)
 }
 
+func (s *Server) withdraw(ctx context.Context, c *call, _ none) (none, error) {
+	return none{}, s.pipeline.Withdraw(ctx, c.caller, c.names["id"])
+}
+
 func (s *Server) collected(ctx context.Context, c *call, wait time.Duration) (any, error) {
 	if wait > 0 {
 		give, ok := s.waits.take(c.caller)

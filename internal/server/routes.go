@@ -117,6 +117,7 @@ func (s *Server) routes() []route {
 	return []route{
 		{"POST", "/v1/claims", appsOrSigned, handleAnswered(s.ask), small, wipes},
 		{"GET", "/v1/claims/{id}", apps, handle(s.collect), bodiless, wipes},
+		{"DELETE", "/v1/claims/{id}", apps, handle(s.withdraw), bodiless, open},
 		{"POST", "/v1/claims/{id}", whoeverSigns, handle(s.collectSigned), small, wipes},
 
 		{"POST", "/v1/secret-storage/keys", appsOwners, handleQueried(s.makeStorageKey), small, wipes},
@@ -138,6 +139,7 @@ func (s *Server) routes() []route {
 		{"POST", "/v1/approvals/{id}/challenge", owners, handle(s.approvalChallenge), small, open},
 		{"POST", "/v1/approvals/{id}/approve", owners, handle(s.approve), small, open},
 		{"POST", "/v1/approvals/{id}/reject", owners, handle(s.reject), small, open},
+		{"POST", "/v1/approvals/{id}/take-back", owners, handle(s.takeBack), small, open},
 
 		{"GET", "/v1/sessions", owners, handle(s.listSessions), bodiless, open},
 		{"POST", "/v1/sessions", owners, handle(s.openSession), small, open},

@@ -70,6 +70,7 @@ var (
 	insertApproval       = writes[Approval]("insert approval")
 	decideApproval       = updates[Approval]("decide approval")
 	withdrawApproval     = updates[Approval]("withdraw approval")
+	takeBackRejection    = updates[Approval]("take back rejection")
 	countWaiting         = statement("waiting")
 	countAllWaiting      = statement("all waiting")
 	notAskedYet          = statement("not asked yet")
@@ -164,4 +165,10 @@ func CheckWaiting(wallet, app string, now, n int64) Write {
 // to its answer. ErrChanged if it no longer is approved, or is not as old was.
 func UpdateApprovedApproval(old, updated Approval) Write {
 	return Write{steps: []step{withdrawApproval.change(old, updated, ErrChanged)}}
+}
+
+// TakeBackRejection is DecideApproval for one that was rejected: it cancels it. ErrChanged if it no longer is
+// rejected, or is not as old was.
+func TakeBackRejection(old, updated Approval) Write {
+	return Write{steps: []step{takeBackRejection.change(old, updated, ErrChanged)}}
 }

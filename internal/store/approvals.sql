@@ -55,5 +55,9 @@ where id = @old.id and state = 'pending' and mac = @old.mac
 update approvals set state = @state, decided = @decided, decided_by = @decided_by, answer = @answer, mac = @mac
 where id = @old.id and state = 'approved' and mac = @old.mac
 
+-- name: take back rejection
+update approvals set state = @state, decided = @decided, decided_by = @decided_by, answer = @answer, mac = @mac
+where id = @old.id and state = 'rejected' and mac = @old.mac
+
 -- name: delete wallet's approvals
 delete from approvals where wallet = $1

@@ -44,6 +44,9 @@ type Options struct {
 	Camera string
 	// NoCamera refuses pages the camera that there is.
 	NoCamera bool
+	// Public are addresses (host:port) that the browser takes for public ones, as most servers have; what it
+	// reaches otherwise is this machine (Local Network Access).
+	Public []string
 	// Extension is the directory of an extension to load. Empty: none is.
 	Extension string
 }
@@ -141,6 +144,9 @@ func flags(o Options) []chromedp.ExecAllocatorOption {
 			keys[i] = base64.StdEncoding.EncodeToString(sum[:])
 		}
 		options = append(options, chromedp.Flag("ignore-certificate-errors-spki-list", strings.Join(keys, ",")))
+	}
+	if len(o.Public) > 0 {
+		options = append(options, chromedp.Flag("ip-address-space-overrides", strings.Join(o.Public, "=public,")+"=public"))
 	}
 	if o.Camera != "" {
 		answer := "accept"

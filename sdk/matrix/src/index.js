@@ -96,7 +96,8 @@ export function createCryptoCallbacks({userId, salt: given, name, cacheFor = 60_
     try {
       answer = await ask('POST', '/v1/secret-storage/key', {keys, name: secret, defaultKeyId, salt, user: userId});
     } catch (err) {
-      if (['no_match', 'rejected', 'denied'].includes(err.code)) return null;
+      report(err);
+      if (['no_match', 'rejected', 'denied', 'withdrawn'].includes(err.code)) return null;
       throw err;
     }
     if (!Object.hasOwn(keys, answer.keyId)) throw new WalletError('bad_answer', 'walletd answered with a key that was not asked for');

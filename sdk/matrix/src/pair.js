@@ -3,6 +3,7 @@
 import {newKey, Prover} from './dpop.js';
 import {WalletError} from './error.js';
 import {pairingStore} from './pairings.js';
+import {whyNot} from './reach.js';
 import {time} from './time.js';
 import {badAnswer, baseOf, call, checkSignal, lifeOf, passes, pause} from './wire.js';
 
@@ -96,7 +97,7 @@ const unbound = (prover) => ({
   headers: async (method, url) => ({dpop: await prover.proof(method, url)}),
   heard: (headers) => prover.heard(headers),
   mend: async ({code}) => code === 'use_dpop_nonce',
-  why: blocked,
+  why: (err, signal, base) => whyNot(base, err),
 });
 
 // Pairing is the credential of a page that was paired (wire.js), for `createCryptoCallbacks({pairing})`.
@@ -187,19 +188,4 @@ class Pairing {
       await this.#forget();
     }
   }
-}
-
-// blocked tells a browser that lets pages reach no local network (Local Network Access) from a walletd that is away.
-async function blocked(err) {
-  for (const name of ['local-network-access', 'local-network', 'loopback-network']) {
-    try {
-      const {state} = await navigator.permissions.query({name});
-      if (state === 'denied') {
-        return new WalletError('blocked', 'the browser lets this page reach no address in the local network: allow it in the settings of the page', {cause: err});
-      }
-    } catch {
-      // This browser has no such permission.
-    }
-  }
-  return err;
 }

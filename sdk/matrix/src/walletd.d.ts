@@ -8,6 +8,8 @@ export interface Pending {
   code: string;
   /** When the question ends if nobody answers it. */
   expiresAt: Date;
+  /** Withdraws the question: the person is not asked any more, and what waits for the answer ends with `withdrawn`. */
+  withdraw(): Promise<void>;
 }
 
 /** Who asks: whoever has a token, or a page that was paired. */
@@ -32,6 +34,6 @@ export interface WaitingOptions {
   signal?: AbortSignal | (() => AbortSignal | undefined);
   /** Called when the person is asked: show the code. If it throws, the question is given up. */
   onPending?: (pending: Pending) => void;
-  /** What a callback that must not fail could not do. */
+  /** Why a callback gave nothing (`no_match`, `rejected`, `denied`, `withdrawn`), threw, or could not do what it must not fail at. */
   onError?: (error: unknown) => void;
 }

@@ -33,24 +33,42 @@ export class Walletd {
   // lives.
   async ask(method, path, {body, ifMatch} = {}) {
     const signal = typeof this.#signal === 'function' ? this.#signal() : this.#signal;
-    const first = await this.#call(method, path, signal, {body, ifMatch});
-    return first.status === 202 ? this.#decided(first.body, first.date, signal) : first.body;
+    const first = await this.#call(method, path, signal, {body, ifMatch}).catch((err) => {
+      if (err.code === 'timeout') err.message += '; nobody was asked';
+      throw err;
+    });
+    if (first.status !== 202) return first.body;
+    try {
+      return await this.#decided(first.body, first.date, signal);
+    } catch (err) {
+      if (!(err instanceof WalletError)) throw err;
+      err.asked = true;
+      if (err.code === 'timeout') err.message = 'nobody decided within the time that this app gives';
+      throw err;
+    }
   }
 
   async #decided(pending, date, signal) {
     const {id, code, expiresAt} = pending ?? {};
     if (typeof id !== 'string') throw badAnswer(202);
-    this.#onPending?.({id, code, expiresAt: new Date(expiresAt)});
+    let withdrawn = false;
+    const claim = `/v1/claims/${encodeURIComponent(id)}`;
+    const withdraw = async () => {
+      withdrawn = true;
+      await this.#call('DELETE', claim);
+    };
+    this.#onPending?.({id, code, expiresAt: new Date(expiresAt), withdraw});
     const end = time.now() + lifeOf(expiresAt, date);
     for (let failures = 0; ; ) {
       const began = time.now();
       // What was decided in the last moment is collected: there is a look after the end.
       const hold = Math.max(0, Math.min(holdFor, Math.ceil((end - began) / 1000)));
       try {
-        const answer = await this.#call('GET', `/v1/claims/${encodeURIComponent(id)}?wait=${hold}`, signal);
+        const answer = await this.#call('GET', `${claim}?wait=${hold}`, signal);
         if (answer.status !== 202) return answer.body;
         failures = 0;
       } catch (err) {
+        if (withdrawn && err.status !== undefined) throw new WalletError('withdrawn', 'this app withdrew the question', {cause: err});
         if (!passes(err) || ++failures > lookAgain) throw err;
       }
       if (began >= end) throw new WalletError('expired', 'nobody decided in the time that walletd gives');

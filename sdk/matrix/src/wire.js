@@ -1,5 +1,6 @@
 // One request to walletd and its answer, whoever it is that asks.
 import {WalletError} from './error.js';
+import {whyNot} from './reach.js';
 import {time} from './time.js';
 
 // What a request takes at the longest before the connection is thought dead, in milliseconds. It
@@ -29,7 +30,7 @@ export function baseOf(text) {
 // call sends a request and returns its answer, {status, body, date}; a refusal is thrown. Who asks is
 // told by a credential: `headers(method, url, signal)` are those of one request; `heard(headers)`
 // hears those of each answer; `mend(refusal, signal)` says whether the same is to be sent once more; and
-// `why(err, signal)` what it means that nothing came.
+// `why(err, signal, base)` what it means that nothing came.
 export async function call(base, credential, method, path, signal, {body, ifMatch} = {}) {
   for (let sent = 1; ; sent++) {
     const headers = await credential.headers(method, base + path, signal);
@@ -53,7 +54,7 @@ export async function call(base, credential, method, path, signal, {body, ifMatc
       text = await response.text();
     } catch (err) {
       if (signal?.aborted) throw stopped(signal);
-      throw await credential.why(new WalletError('unreachable', 'walletd cannot be reached', {cause: err}), signal);
+      throw await credential.why(new WalletError('unreachable', 'walletd cannot be reached', {cause: err}), signal, base);
     }
     credential.heard(response.headers);
     const answer = {status: response.status, body: objectIn(text), date: response.headers.get('date')};
@@ -75,7 +76,7 @@ export function bearer(token) {
     headers: async () => ({authorization: `Bearer ${token}`}),
     heard() {},
     mend: async () => false,
-    why: async (err) => err,
+    why: (err, signal, base) => whyNot(base, err),
   };
 }
 
@@ -119,7 +120,7 @@ export function checkSignal(signal) {
 export function stopped(signal) {
   const {reason} = signal;
   return reason?.name === 'TimeoutError'
-    ? new WalletError('timeout', 'nobody decided within the time that this app gives', {cause: reason})
+    ? new WalletError('timeout', 'walletd did not answer within the time that this app gives', {cause: reason})
     : new WalletError('aborted', 'this app gave up the question', {cause: reason});
 }
 

@@ -26,12 +26,38 @@ test('a question that waits for the person', async (t) => {
     const told = [];
     assert.deepEqual(await ask(createCryptoCallbacks({...walletd, onPending: (p) => told.push(p)})), ['a', key(7)]);
     assert.deepEqual(walletd.asked(), ['POST /v1/secret-storage/key', look(25), look(25)]);
-    assert.deepEqual(told, [{id: 'q 1', code: 'K7MPQ2', expiresAt: new Date('2026-01-01T00:05:00Z')}]);
+    assert.deepEqual(told.map(({withdraw, ...rest}) => rest), [{id: 'q 1', code: 'K7MPQ2', expiresAt: new Date('2026-01-01T00:05:00Z')}]);
     assert.equal(now(), 1000); // it is not looked at more often
   });
 
-  await t.test('is null after a no', async (t) => {
-    assert.equal(await ask(createCryptoCallbacks(await asked(t, refusal(403, 'rejected')))), null);
+  await t.test('is null after a no, which says that it was the person\'s', async (t) => {
+    const errors = [];
+    const walletd = await asked(t, refusal(403, 'rejected'));
+    assert.equal(await ask(createCryptoCallbacks({...walletd, onError: (err) => errors.push([err.code, err.asked])})), null);
+    assert.deepEqual(errors, [['rejected', true]]);
+  });
+
+  await t.test('is withdrawn when the app says so, and then null', async (t) => {
+    let gone, withdraw, withdrawn;
+    const walletd = await serve(t, async ({method}) => {
+      if (method === 'POST') return pending;
+      if (method === 'DELETE') return gone(), {status: 204};
+      return new Promise((resolve) => {
+        gone = () => resolve(refusal(410, 'expired'));
+        withdrawn = withdraw();
+      });
+    });
+    const errors = [];
+    const onPending = (question) => ({withdraw} = question);
+    assert.equal(await ask(createCryptoCallbacks({...walletd, onPending, onError: (err) => errors.push([err.code, err.asked])})), null);
+    await withdrawn;
+    assert.deepEqual(errors, [['withdrawn', true]]);
+    assert.ok(walletd.asked().includes('DELETE /v1/claims/q%201'));
+  });
+
+  await t.test('may not be reached in the time of the app: then nobody was asked', async (t) => {
+    const walletd = await serve(t, () => new Promise(() => {}));
+    await assert.rejects(ask(createCryptoCallbacks({...walletd, signal: () => AbortSignal.timeout(50)})), {code: 'timeout', asked: false, message: /nobody was asked/});
   });
 
   for (const [what, look, code] of [
@@ -67,7 +93,7 @@ test('a question that waits for the person', async (t) => {
       return new Promise(() => {});
     });
     const wallet = createCryptoCallbacks({...walletd, signal: () => timeout(50)});
-    for (let i = 0; i < 2; i++) await assert.rejects(ask(wallet), {code: 'timeout'});
+    for (let i = 0; i < 2; i++) await assert.rejects(ask(wallet), {code: 'timeout', asked: true, message: /nobody decided/});
     assert.equal(walletd.asked().filter((line) => line.startsWith('POST')).length, 2);
   });
 
