@@ -60,6 +60,7 @@ type Store struct {
 	growth    growth
 	kept      kept
 	snapshots sync.Mutex // held while one is made
+	spools    sync.Mutex // held while one becomes a file
 	pings     pings
 }
 
