@@ -3,6 +3,7 @@ package consent
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"walletd/internal/delegation"
@@ -14,7 +15,7 @@ import (
 // ReadDelegation makes the checks of reference g.ii.2 on the delegation that a claim presents, in their
 // order, and sets the delegating account as the one that answers.
 func (req *Request) ReadDelegation(ctx context.Context, c *Claim, token string) error {
-	d, err := delegation.Verify(token, req.Signer(), req.Now)
+	d, err := req.pipeline.delegations.verify(token, req.Signer(), req.Now)
 	if err != nil {
 		return err
 	}
@@ -47,6 +48,41 @@ func (req *Request) ReadDelegation(ctx context.Context, c *Claim, token string) 
 	}
 	return nil
 }
+
+// verifiedDelegations are delegations that were verified, by their hash. What a signature covers does not change, so it is
+// verified once; whether it is in time, and who presents it, is checked each time. They hold no secret. The zero value is
+// ready to use.
+type verifiedDelegations struct {
+	mu     sync.Mutex
+	byHash map[[32]byte]delegation.Delegation
+}
+
+// verify is delegation.Verify.
+func (v *verifiedDelegations) verify(token string, requester did.DID, now time.Time) (delegation.Delegation, error) {
+	if len(token) > maxVerified {
+		return delegation.Verify(token, requester, now)
+	}
+	hash := delegation.HashOf(token)
+	v.mu.Lock()
+	d, known := v.byHash[hash]
+	v.mu.Unlock()
+	if known && d.HoldsFor(requester, now) {
+		return d, nil
+	}
+	d, err := delegation.Verify(token, requester, now)
+	if err == nil && !known {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		if v.byHash == nil || len(v.byHash) >= maxCached {
+			v.byHash = map[[32]byte]delegation.Delegation{}
+		}
+		v.byHash[hash] = d
+	}
+	return d, err
+}
+
+// maxVerified bounds the delegations that are kept, in bytes; those of applications are shorter.
+const maxVerified = 8 << 10
 
 // CheckLifetime refuses a delegation that lasts longer than Options.DelegationLife (design section 9).
 func (req *Request) CheckLifetime(del delegation.Delegation) error {

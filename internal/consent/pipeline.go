@@ -44,6 +44,7 @@ type Pipeline struct {
 	count          func(string)
 	types          vocabulary
 	policies       policyCache
+	delegations    verifiedDelegations
 }
 
 // New returns the pipeline of a keystore, for claims of the given types.

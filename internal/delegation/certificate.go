@@ -54,7 +54,7 @@ func verifyCertificate(outer did.Object, app, agent did.DID, key []byte, now tim
 	if err != nil {
 		return nil, err
 	}
-	certificate := &Certificate{Hash: hashOf(content), Expires: verified.Expires, permissions: granted}
+	certificate := &Certificate{Hash: HashOf(content), Expires: verified.Expires, permissions: granted}
 	if raw, present := verified.Body["ops"]; present {
 		// What is not an object allows nothing, as if it were not there.
 		certificate.ops, _ = did.ParseObject(raw)

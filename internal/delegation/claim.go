@@ -61,7 +61,7 @@ func Verify(token string, requester did.DID, now time.Time) (Delegation, error) 
 		return Delegation{}, did.Refuse("delegation_claim_not_allowed", "the delegation does not cover encryptionKey")
 	}
 	return Delegation{
-		Hash:      hashOf(token),
+		Hash:      HashOf(token),
 		From:      from,
 		To:        requester,
 		FromKey:   key,

@@ -46,7 +46,7 @@ func TestVerifyFollowsTheVectors(t *testing.T) {
 			if c.Expect != "ok" {
 				return
 			}
-			if d.To != mustParse(t, c.Requester) || did.EncodeBase58(d.FromKey) != v.Owner.PK || d.Hash != hashOf(c.Delegation) {
+			if d.To != mustParse(t, c.Requester) || did.EncodeBase58(d.FromKey) != v.Owner.PK || d.Hash != HashOf(c.Delegation) {
 				t.Errorf("says other parties than the token: %+v", d)
 			}
 			if diff := cmp.Diff([]string{"encryptionKey"}, d.Claims); diff != "" {
@@ -251,6 +251,30 @@ func loadDelegationTokens(t testing.TB) []string {
 		tokens = append(tokens, c.Token)
 	}
 	return tokens
+}
+
+func TestAVerifiedDelegationHoldsForItsTimeAndRequesterAlone(t *testing.T) {
+	v := loadClaims(t)
+	for _, c := range v.Cases {
+		if c.Expect != "ok" {
+			continue
+		}
+		requester := mustParse(t, c.Requester)
+		d, err := Verify(c.Delegation, requester, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, at := range []time.Time{now, d.NotBefore.Add(-time.Hour), d.NotBefore.Add(-4 * time.Second), d.Expires.Add(4 * time.Second), d.Expires.Add(6 * time.Second), d.Expires.Add(time.Hour)} {
+			for _, who := range []did.DID{requester, mustParse(t, v.Owner.DID)} {
+				again, err := Verify(c.Delegation, who, at)
+				if holds := d.HoldsFor(who, at); holds != (err == nil) || holds && !cmp.Equal(d, again, cmp.AllowUnexported(did.DID{})) {
+					t.Errorf("for %v at %v: %v, but it is verified again with %v", who, at, holds, err)
+				}
+			}
+		}
+		return
+	}
+	t.Fatal("no vector is verified")
 }
 
 func TestVerifyRefusesDelegationTokens(t *testing.T) {

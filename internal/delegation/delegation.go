@@ -53,8 +53,13 @@ type Delegation struct {
 	IssuedAt, NotBefore, Expires time.Time
 }
 
-// hashOf returns the hash that names a token.
-func hashOf(token string) [32]byte { return sha3.Sum256([]byte(token)) }
+// HashOf returns the hash that names a token.
+func HashOf(token string) [32]byte { return sha3.Sum256([]byte(token)) }
+
+// HoldsFor reports whether [Verify] would return d once more for the same token, the requester and the time now.
+func (d Delegation) HoldsFor(requester did.DID, now time.Time) bool {
+	return d.To == requester && did.CheckTimes(d.IssuedAt, d.NotBefore, d.Expires, now) == nil
+}
 
 // isDelegationToken reports whether a token is a DelegationToken of reference
 // g.iii, which this package refuses. The packages write the member typ; type

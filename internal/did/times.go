@@ -80,17 +80,23 @@ func (t *Token) checkTimes(now time.Time) error {
 	if err := t.readTimes(); err != nil {
 		return err
 	}
+	return CheckTimes(t.IssuedAt, t.NotBefore, t.Expires, now)
+}
+
+// CheckTimes refuses a token that is not valid now, by the times of its body (DID Connect reference c.6). One that is
+// absent is zero.
+func CheckTimes(issuedAt, notBefore, expires, now time.Time) error {
 	if whole := now.Truncate(time.Second); !whole.Equal(now) {
 		now = whole.Add(time.Second)
 	}
 	switch {
 	case now.IsZero():
 		return errNoTime
-	case t.Expires.Add(tolerance).Before(now):
+	case expires.Add(tolerance).Before(now):
 		return Refuse("jwt_expired", "the token has expired")
-	case t.IssuedAt.After(now.Add(tolerance)):
+	case issuedAt.After(now.Add(tolerance)):
 		return Refuse("jwt_iat_future", "the token was issued in the future")
-	case t.NotBefore.After(now.Add(tolerance)):
+	case notBefore.After(now.Add(tolerance)):
 		return Refuse("jwt_nbf_future", "the token is not valid yet")
 	}
 	return nil
