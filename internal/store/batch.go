@@ -17,7 +17,7 @@ type batch struct {
 	clock  int // the statement that asks for the database's clock; 0 if there is none
 	chains []string
 	owners map[int][]*job // statement -> who is refused unless it touches one row
-	checks map[string]int // statement of each check
+	checks map[check]int  // statement of each check
 	nonce  map[int][]*job // statement -> the jobs whose nonces it inserts, in order
 	late   []*job         // whose nonce is another's of the batch
 }
@@ -25,7 +25,7 @@ type batch struct {
 // newBatch begins the transaction and takes the chains in sorted order: two
 // replicas may wait for each other's, never crosswise.
 func newBatch(s *Store, g *group) *batch {
-	b := &batch{store: s, owners: make(map[int][]*job), checks: make(map[string]int), nonce: make(map[int][]*job)}
+	b := &batch{store: s, owners: make(map[int][]*job), checks: make(map[check]int), nonce: make(map[int][]*job)}
 	set := make(map[string]bool)
 	for _, j := range g.jobs {
 		j.first, j.err = 0, nil
@@ -57,9 +57,26 @@ func (b *batch) add(j *job, st step) {
 	b.stmts = append(b.stmts, st.stmt())
 }
 
+// check names a check by its statement and its arguments.
+type check struct {
+	query *query
+	args  [3]any
+}
+
+func checkOf(st step) check {
+	c := check{query: st.query}
+	for i, a := range st.args {
+		if b, ok := a.([]byte); ok {
+			a = string(b)
+		}
+		c.args[i] = a
+	}
+	return c
+}
+
 // once appends a check that several jobs may share.
 func (b *batch) once(j *job, st step) {
-	key := fmt.Sprint(st.query.name, st.args)
+	key := checkOf(st)
 	at, ok := b.checks[key]
 	if !ok {
 		at = len(b.stmts)

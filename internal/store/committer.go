@@ -13,7 +13,8 @@ import (
 
 const (
 	maxQueue   = 1024
-	maxGroup   = 256
+	maxGroup   = 1024
+	maxGather  = time.Millisecond
 	touchEvery = time.Minute
 )
 
@@ -27,6 +28,7 @@ type committer struct {
 	closed bool
 	queue  chan *job
 	ended  chan struct{}
+	expect int // how many jobs come at a time, as far as the last ones tell; the loop's alone
 
 	touchMu sync.Mutex
 	touched map[string]int64 // token -> last use
@@ -151,9 +153,13 @@ func (c *committer) loop() {
 	c.drop(false)
 }
 
-// gather takes what else waits, without waiting for more.
+// gather takes what else waits. If as many as came together before are not there yet, it waits for them a little: their
+// callers have just been answered, and a transaction costs about the same for one as for many. Whoever is alone waits for
+// nobody.
 func (c *committer) gather(first *job) []*job {
-	jobs := []*job{first}
+	jobs := make([]*job, 1, max(1, c.expect))
+	jobs[0] = first
+	var late <-chan time.Time
 	for len(jobs) < maxGroup {
 		select {
 		case j, ok := <-c.queue:
@@ -161,9 +167,31 @@ func (c *committer) gather(first *job) []*job {
 				return jobs
 			}
 			jobs = append(jobs, j)
+			continue
 		default:
-			return jobs
 		}
+		if len(jobs) >= c.expect {
+			break
+		}
+		if late == nil {
+			timer := time.NewTimer(maxGather)
+			defer timer.Stop()
+			late = timer.C
+		}
+		select {
+		case j, ok := <-c.queue:
+			if !ok {
+				return jobs
+			}
+			jobs = append(jobs, j)
+			continue
+		case <-late:
+		}
+		break
+	}
+	c.expect = max(len(jobs), c.expect-c.expect/4)
+	if len(jobs) == 1 {
+		c.expect = 1
 	}
 	return jobs
 }
