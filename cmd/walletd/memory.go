@@ -2,6 +2,9 @@ package main
 
 import (
 	"math"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/rs/zerolog"
@@ -20,5 +23,31 @@ func limitMemory(log zerolog.Logger, group memlimit.Provider) {
 		log.Debug().Err(err).Msg("no limit of memory was found")
 	case limit != math.MaxInt64:
 		log.Info().Int64("bytes", limit).Msg("memory is limited")
+	}
+}
+
+// The heap is not collected before it has grown to heapFloor, nor before it is gcPercent larger than what was in use.
+// A claim leaves tens of kilobytes behind, most of them garbage at once, and little is in use: by a percentage alone there
+// would be a collection every few hundred claims.
+const (
+	gcPercent = 400
+	heapFloor = 40 << 20
+)
+
+// keepHeapFloor holds Go to the floor from now on. After each collection it sets the percentage by what is in use then.
+func keepHeapFloor(floor uint64, least int) {
+	marker := new([16]byte)
+	runtime.AddCleanup(marker, func(struct{}) { keepHeapFloor(floor, least) }, struct{}{})
+	used := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/stack:bytes"}, {Name: "/gc/scan/globals:bytes"}, {Name: "/gc/gogc:percent"}}
+	metrics.Read(used)
+	live := used[0].Value.Uint64()
+	percent := least
+	if base := live + used[1].Value.Uint64() + used[2].Value.Uint64(); live < floor && base > 0 {
+		// Go's own least heap is 4 MiB, times the percentage.
+		percent = max(least, int(min((floor-live)*100/base, floor*100/(4<<20))))
+	}
+	// Setting it stops all goroutines for a moment.
+	if now := int(used[3].Value.Uint64()); percent > now+now/10 || percent < now-now/10 {
+		debug.SetGCPercent(percent)
 	}
 }

@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"math"
 	"os"
+	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/rs/zerolog"
@@ -43,5 +46,27 @@ func TestMemoryIsLimitedByTheControlGroup(t *testing.T) {
 				t.Errorf("the log says %q", log.String())
 			}
 		})
+	}
+}
+
+func TestTheHeapGrowsToItsFloorBeforeItIsCollected(t *testing.T) {
+	before := debug.SetGCPercent(100)
+	t.Cleanup(func() { debug.SetGCPercent(before) })
+	const floor = 128 << 20
+	keepHeapFloor(floor, 100)
+	goal := []metrics.Sample{{Name: "/gc/heap/goal:bytes"}, {Name: "/gc/heap/live:bytes"}}
+	for range 3 { // it is set after a collection, by what that found in use
+		collected := time.Now()
+		runtime.GC()
+		for {
+			metrics.Read(goal)
+			if got := goal[0].Value.Uint64(); got >= floor*8/10 && got <= floor*12/10 {
+				break
+			}
+			if time.Since(collected) > 20*time.Second {
+				t.Fatalf("with %d bytes in use it is collected at %d, not at %d", goal[1].Value.Uint64(), goal[0].Value.Uint64(), floor)
+			}
+			time.Sleep(time.Millisecond)
+		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	stdlog "log"
 	"net/netip"
 	"os"
-	"runtime/debug"
 	"time"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
@@ -17,10 +16,6 @@ import (
 	"walletd/internal/secret"
 	"walletd/internal/store"
 )
-
-// gcPercent trades memory for time: what is kept is small, and most of a claim's garbage is gone at
-// once. The bench folder says what it brings.
-const gcPercent = 400
 
 type serveCmd struct {
 	storeFlags
@@ -51,7 +46,7 @@ func (cmd *serveCmd) Run(ctx context.Context, con *console, undone hardening) er
 	useProcessors()
 	limitMemory(log, memlimit.FromCgroup)
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
+		keepHeapFloor(heapFloor, gcPercent)
 	}
 	if cmd.StoreTimeout < time.Second || cmd.StoreTimeout > 10*time.Second { // a statement has 10 s on PostgreSQL
 		return usagef("--store-timeout takes 1s to 10s")
