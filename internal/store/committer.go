@@ -28,6 +28,7 @@ type committer struct {
 	closed bool
 	queue  chan *job
 	ended  chan struct{}
+	ends   chainEnds
 	expect int // how many jobs come at a time, as far as the last ones tell; the loop's alone
 
 	touchMu sync.Mutex
@@ -235,6 +236,9 @@ func (c *committer) write(g *group) {
 	if err == nil {
 		for _, end := range g.ends {
 			c.store.sawAt(end.Time, g.epoch)
+		}
+		if c.store.db.words().guards != nil {
+			c.ends.note(g.ends)
 		}
 		for wallet := range g.raised {
 			c.store.kept.forget(wallet)

@@ -30,6 +30,7 @@ type words struct {
 	alone       string // within a transaction: waits until no other one migrates
 	clock       string // answers the database's clock in unix milliseconds, and the keystore's epoch; "" where the clock is ours
 	notify      string // tells other replicas of $1; "" where there are none
+	guards      *guards
 	bytewise    string // after a column of text: orders it byte by byte
 }
 

@@ -25,6 +25,8 @@ type group struct {
 
 	ends map[string]*End // the chains taken; moved on as records are made
 
+	unsure *Record // the first entry of a transaction of these jobs that may have been committed, or nil
+
 	accepts time.Time // of AcceptClock: chains are lowered to it; else zero
 	epoch   int64     // the keystore's in this transaction, or before it
 }
@@ -52,6 +54,18 @@ func (g *group) add(j *job) {
 // whole group's, and then the transaction is to be rolled back; at the commit
 // itself, ErrUnavailable leaves it open whether it happened.
 func (g *group) commit(ctx context.Context, s *Store, c conn) error {
+	if g.unsure != nil {
+		happened, err := g.happened(ctx, s, c)
+		if err = s.translate(err); errors.Is(err, ErrUnavailable) && ctx.Err() == nil {
+			return fmt.Errorf("%w: %w", errGivenUp, err)
+		}
+		if happened || err != nil {
+			return err
+		}
+		g.unsure = nil
+	} else if done, err := g.atOnce(ctx, s, c); done || err != nil {
+		return err
+	}
 	refused, err := g.together(ctx, s, c, g.jobs)
 	if err == nil && len(refused) > 0 {
 		err = g.apart(ctx, s, c, refused)
@@ -188,10 +202,9 @@ func (g *group) opened(results []result, chains []string) error {
 	return nil
 }
 
-// finish puts the entries of what was not refused on their chains, and commits.
-func (g *group) finish(ctx context.Context, s *Store, c conn) error {
-	var records [][]any
-	moved := make(map[string]*End)
+// link puts the entries of what was not refused on their chains, whose ends it moves.
+func (g *group) link() (records [][]any, moved map[string]*End) {
+	moved = make(map[string]*End)
 	for _, j := range g.jobs {
 		if j.err != nil {
 			continue
@@ -206,6 +219,12 @@ func (g *group) finish(ctx context.Context, s *Store, c conn) error {
 			moved[e.chain] = end
 		}
 	}
+	return records, moved
+}
+
+// finish puts the entries of what was not refused on their chains, and commits.
+func (g *group) finish(ctx context.Context, s *Store, c conn) error {
+	records, moved := g.link()
 	batch := s.insertMany(insertRecord.query, records)
 	g.moved = slices.Sorted(maps.Keys(moved))
 	for _, chain := range g.moved {

@@ -47,6 +47,7 @@ var (
 	listRecords  = reads[Record]("records")
 	insertRecord = writes[Record]("insert record")
 	hashOfRecord = statement("hash of record")
+	idOfRecord   = statement("id of record")
 )
 
 // Records reads up to limit entries of a chain after the number given, in order.

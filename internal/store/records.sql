@@ -2,6 +2,9 @@
 select {records} from records
 where chain = $1 and seq > $2 order by seq limit $3
 
+-- name: id of record
+select id from records where chain = $1 and seq = $2
+
 -- name: hash of record
 select hash from records where chain = $1 and seq = $2
 
