@@ -18,6 +18,8 @@ COPY --from=build --chown=65532:65532 /out/data /data
 COPY --from=build /out/walletd /walletd
 # Go overwrites each object that it frees: what passed through libraries does not stay.
 ENV GODEBUG=clobberfree=1
+# Where backups that do not fit into memory wait, sealed, if the store is PostgreSQL: there is no /tmp.
+ENV TMPDIR=/data
 USER 65532:65532
 VOLUME /data
 EXPOSE 8443

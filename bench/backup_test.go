@@ -31,13 +31,17 @@ func BenchmarkBackup(b *testing.B) {
 			var made backup.Backup
 			b.Run("create", func(b *testing.B) {
 				for b.Loop() {
+					if made.File != nil {
+						made.Close()
+					}
 					made = backUp(b, w)
 				}
-				b.ReportMetric(float64(len(made.File))/1e6, "MB")
+				b.ReportMetric(float64(made.File.Size())/1e6, "MB")
 			})
 			if made.Secrets != kept {
 				made = backUp(b, w)
 			}
+			defer made.Close()
 			b.Run("restore", func(b *testing.B) {
 				for b.Loop() {
 					b.StopTimer()

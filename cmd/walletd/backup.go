@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +13,7 @@ import (
 	"walletd/api"
 	"walletd/api/client"
 	"walletd/internal/backup"
+	"walletd/internal/strictjson"
 )
 
 type backupCmd struct {
@@ -24,7 +24,7 @@ type backupCmd struct {
 }
 
 // longPatience covers a large backup or snapshot on a slow line.
-const longPatience = 30 * time.Minute
+const longPatience = time.Hour
 
 type backupCreateCmd struct {
 	asOwner
@@ -120,9 +120,8 @@ func checkBackup(file *os.File) (int64, error) {
 	if info.Size() > backup.MaxFile {
 		return 0, fmt.Errorf("%s is larger than any backup", shown(file.Name()))
 	}
-	var whole json.RawMessage
-	d := json.NewDecoder(file)
-	if err := d.Decode(&whole); err != nil || d.More() {
+	scanner := strictjson.NewScanner(file)
+	if err := errors.Join(scanner.Object(func([]byte) error { return scanner.Skip() }), scanner.End()); err != nil {
 		return 0, withHint(fmt.Errorf("%s is no backup, or was cut off", shown(file.Name())), `a backup is one JSON object: {"encrypted":…}`)
 	}
 	_, err = file.Seek(0, io.SeekStart)
@@ -170,19 +169,16 @@ func (cmd *backupInspectCmd) offline(con *console) (v api.BackupView, err error)
 		return v, err
 	}
 	defer file.Close()
-	if _, err := checkBackup(file); err != nil {
-		return v, err
-	}
-	b, err := io.ReadAll(file)
+	size, err := checkBackup(file)
 	if err != nil {
-		return v, fmt.Errorf("reading the backup: %w", err)
+		return v, err
 	}
 	words, err := cmd.Words.read(con, maxWords, phrase)
 	if err != nil {
 		return v, err
 	}
 	defer words.Wipe()
-	found, err := backup.ReadBackup(b, words.Reveal())
+	found, err := backup.ReadBackup(io.NewSectionReader(file, 0, size), words.Reveal())
 	return api.BackupView{
 		Wallet: found.Wallet, Name: found.Name, CreatedAt: found.Created, Accounts: found.Accounts, KeyPairs: found.KeyPairs,
 		Rules: found.Rules, Profile: found.Profile, Apps: found.Apps, Credentials: found.Credentials, SecretKeys: found.SecretKeys,

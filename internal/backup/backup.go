@@ -1,10 +1,12 @@
 package backup
 
 import (
-	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 	"walletd/internal/keystore"
 	"walletd/internal/ledger"
 	"walletd/internal/secrets"
+	"walletd/internal/secretstorage"
 	"walletd/internal/store"
 	"walletd/internal/wallets"
 )
@@ -26,25 +29,61 @@ type Backups struct {
 	store    *store.Store
 	keystore *keystore.Keystore
 	ledger   *ledger.Ledger
-	busy     sync.Mutex // held while a backup is in memory
+	busy     sync.Mutex // held while a backup is created, inspected or restored
+
+	mu     sync.Mutex
+	unsent map[string]bool // the wallets with a backup that was created and is not released
+
+	// secretLimit is MaxPlaintext, which bounds the plaintext of a Matrix secret.
+	secretLimit int64
 }
 
 // New returns the Backups of a keystore.
 func New(st *store.Store, ks *keystore.Keystore, l *ledger.Ledger, a *auth.Auth, w *wallets.Wallets, p *consent.Pipeline) *Backups {
-	return &Backups{auth: a, wallets: w, pipeline: p, store: st, keystore: ks, ledger: l}
+	return &Backups{auth: a, wallets: w, pipeline: p, store: st, keystore: ks, ledger: l, unsent: map[string]bool{}, secretLimit: MaxPlaintext}
 }
 
-// Backup is the file of a backup, and a summary of its contents.
+// Backup is the file of a backup, and a summary of its contents. Whoever has it closes it.
 type Backup struct {
-	File []byte
+	File *store.Spool
+	Sum  [sha256.Size]byte // SHA-256 of the file
 	View
+	release func()
+}
+
+// Release lets the wallet create another backup, before this one is closed: when all but its last byte was sent, say.
+func (b Backup) Release() { b.release() }
+
+// Close gives back what the file takes. It may be called once.
+func (b Backup) Close() error {
+	b.release()
+	return b.File.Close()
+}
+
+// maxUnsent is how many files of backups there are at one time, each of another wallet.
+const maxUnsent = 8
+
+// take counts the file of a wallet until it is released; false if there is one, or too many of others.
+func (bk *Backups) take(wallet string) (release func(), ok bool) {
+	bk.mu.Lock()
+	defer bk.mu.Unlock()
+	if bk.unsent[wallet] || len(bk.unsent) >= maxUnsent {
+		return nil, false
+	}
+	bk.unsent[wallet] = true
+	return sync.OnceFunc(func() {
+		bk.mu.Lock()
+		defer bk.mu.Unlock()
+		delete(bk.unsent, wallet)
+	}), true
 }
 
 // Create creates a backup of the wallet, for its owner. The request needs no approval; it is recorded before anything
-// is read. Create opens the file again and compares it before it returns it. The backup holds one state of the
-// wallet; if the wallet changes each time it is read, the error is store.ErrChanged. withoutRecord leaves out the audit
-// log. Other errors: ErrBusy, ErrSize, and ErrInvalid for an audit log that does not verify.
-func (bk *Backups) Create(ctx context.Context, c *auth.Caller, withoutRecord bool) (Backup, error) {
+// is read. What is read is sealed as it comes, so that memory does not grow with the wallet. Create opens the file again
+// and compares it before it returns it. The backup holds one state of the wallet; if the wallet changes each time it is
+// read, the error is store.ErrChanged. withoutRecord leaves out the audit log. Other errors: ErrBusy (also while the last
+// backup of the wallet is not released), ErrSize, store.ErrFull, and ErrInvalid for an audit log that does not verify.
+func (bk *Backups) Create(ctx context.Context, c *auth.Caller, withoutRecord bool) (_ Backup, err error) {
 	if err := c.RequireOwner(); err != nil {
 		return Backup{}, err
 	}
@@ -52,6 +91,15 @@ func (bk *Backups) Create(ctx context.Context, c *auth.Caller, withoutRecord boo
 		return Backup{}, ErrBusy
 	}
 	defer bk.busy.Unlock()
+	release, ok := bk.take(c.WalletID)
+	if !ok {
+		return Backup{}, ErrBusy
+	}
+	defer func() {
+		if err != nil {
+			release()
+		}
+	}()
 	e := c.Event(ledger.BackupCreated)
 	if withoutRecord {
 		e.Reason = "without the audit log"
@@ -60,44 +108,41 @@ func (bk *Backups) Create(ctx context.Context, c *auth.Caller, withoutRecord boo
 	if err != nil {
 		return Backup{}, err
 	}
-	b, err := bk.gatherConsistent(ctx, c, receipt, withoutRecord)
-	if err != nil {
-		return Backup{}, err
-	}
-	defer b.wipe()
-	plain, err := b.encode()
-	if err != nil {
-		return Backup{}, err
-	}
-	defer clear(plain)
 	key, err := backupKey(receipt, c.Wallet.Keys())
 	if err != nil {
 		return Backup{}, err
 	}
 	defer key.Wipe()
-	file, err := sealBackup(c.WalletID, key, plain)
+	file, digest, err := bk.sealConsistent(ctx, c, receipt, key, withoutRecord)
 	if err != nil {
 		return Backup{}, err
 	}
-	reopened, err := openBackup(file, c.WalletID, key)
+	defer func() {
+		if err != nil {
+			file.Close()
+		}
+	}()
+	opened, err := openFile(file, c.WalletID, key)
 	if err != nil {
 		return Backup{}, fmt.Errorf("opening the new backup: %w", err)
 	}
-	defer clear(reopened)
-	if !bytes.Equal(plain, reopened) {
-		return Backup{}, errors.New("the backup does not open to what was sealed")
-	}
-	opened, err := readBackup(reopened, c.WalletID)
+	found, err := opened.check()
 	if err != nil {
 		return Backup{}, err
 	}
-	defer opened.wipe()
-	return Backup{file, opened.view(len(file), string(reopened[:digestSize]))}, nil
+	if found.Digest != digest {
+		return Backup{}, errors.New("the backup does not open to what was sealed")
+	}
+	sum := sha256.New()
+	if _, err := io.Copy(sum, io.NewSectionReader(file, 0, file.Size())); err != nil {
+		return Backup{}, fmt.Errorf("reading the new backup: %w", err)
+	}
+	return Backup{file, [sha256.Size]byte(sum.Sum(nil)), found.View, release}, nil
 }
 
 // Inspect opens a backup with the wallet's own key, for its owner, and returns a summary. The request is recorded
 // before the file is opened. Errors: ErrBusy, ErrInvalid, ErrWallet.
-func (bk *Backups) Inspect(ctx context.Context, c *auth.Caller, file []byte) (View, error) {
+func (bk *Backups) Inspect(ctx context.Context, c *auth.Caller, file File) (View, error) {
 	if err := c.RequireOwner(); err != nil {
 		return View{}, err
 	}
@@ -119,32 +164,63 @@ func (bk *Backups) Inspect(ctx context.Context, c *auth.Caller, file []byte) (Vi
 	return inspect(file, c.WalletID, key)
 }
 
-// gatherConsistent gathers the wallet until no concurrent writer changed it meanwhile. Every change has an audit entry,
-// so the entries show whether one did.
-func (bk *Backups) gatherConsistent(ctx context.Context, c *auth.Caller, receipt store.Receipt, withoutRecord bool) (*backup, error) {
-	for range auth.Tries {
+// sealConsistent seals the wallet until no concurrent writer changed it meanwhile. Every change has an audit entry, so
+// the entries show whether one did. It returns the file, which the caller closes, and the digest of its plaintext. What
+// is too long for a Matrix secret is sealed in chunks.
+func (bk *Backups) sealConsistent(ctx context.Context, c *auth.Caller, receipt store.Receipt, key secretstorage.Key, withoutRecord bool) (*store.Spool, string, error) {
+	chunked := false
+	for try := 0; try < auth.Tries; {
 		if err := bk.auth.Refresh(ctx, c); err != nil {
-			return nil, err
+			return nil, "", err
 		}
 		end, err := bk.store.ChainEnd(ctx, c.WalletID)
 		if err != nil {
-			return nil, fmt.Errorf("reading the end of the audit log: %w", err)
+			return nil, "", fmt.Errorf("reading the end of the audit log: %w", err)
 		}
 		last := end.Seq
 		if withoutRecord {
 			last = 0
 		}
-		b, err := bk.gather(ctx, c, receipt, last)
-		if err != nil {
-			return nil, err
+		file := bk.store.NewSpool()
+		digest, err := bk.seal(ctx, c, receipt, key, last, file, chunked)
+		if errors.Is(err, errOverSecret) {
+			file.Close()
+			chunked = true
+			continue
 		}
-		unchanged, err := bk.unchangedSince(ctx, c, end.Seq)
-		if err != nil || unchanged {
-			return b, err
+		unchanged := false
+		if err == nil {
+			unchanged, err = bk.unchangedSince(ctx, c, end.Seq)
 		}
-		b.wipe()
+		if err == nil && unchanged {
+			return file, digest, nil
+		}
+		if file.Close(); err != nil {
+			return nil, "", err
+		}
+		try++
 	}
-	return nil, fmt.Errorf("the wallet changed each time it was read: %w", store.ErrChanged)
+	return nil, "", fmt.Errorf("the wallet changed each time it was read: %w", store.ErrChanged)
+}
+
+// seal writes the file of a backup in either form, and returns the digest of its plaintext.
+func (bk *Backups) seal(ctx context.Context, c *auth.Caller, receipt store.Receipt, key secretstorage.Key, last int64, file *store.Spool, chunked bool) (string, error) {
+	var to sealing
+	var err error
+	if chunked {
+		to, err = sealChunks(file, c.WalletID, key)
+	} else {
+		to, err = sealSecret(file, c.WalletID, key, bk.secretLimit)
+	}
+	if err != nil {
+		return "", err
+	}
+	defer to.wipe()
+	sum := sha256.New()
+	if err := bk.gather(ctx, c, receipt, last, io.MultiWriter(to, sum)); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(sum.Sum(nil)), to.finish()
 }
 
 // unchangedSince reports whether nothing that a backup holds has changed since an entry. Answers to claims that change
@@ -160,150 +236,197 @@ func (bk *Backups) unchangedSince(ctx context.Context, c *auth.Caller, seq int64
 	return c.Wallet.IsInertSince(ctx, seq)
 }
 
-// gather reads all that a backup holds, with the audit log up to the entry last (0 leaves it out). It counts forged
+// gather writes all that a backup holds, with the audit log up to the entry last (0 leaves it out). It counts forged
 // rows and leaves them out.
-func (bk *Backups) gather(ctx context.Context, c *auth.Caller, receipt store.Receipt, last int64) (*backup, error) {
-	b := &backup{
-		Format: backupFormat, Wallet: c.WalletID, Created: bk.store.Now().UTC().Truncate(time.Second), Settings: settingsOf(c.Wallet.Settings()),
-		Accounts: []fileAccount{}, Apps: []fileApp{}, Revoked: []fileDelegation{}, Holdings: []fileHolding{}, Keys: []fileSecretKey{}, Secrets: []fileSecret{},
-	}
-	for _, part := range []func(context.Context, *auth.Caller, *backup) error{
-		func(ctx context.Context, c *auth.Caller, b *backup) error {
-			return bk.gatherAccounts(ctx, c, receipt, b)
-		},
-		bk.gatherDecisions, bk.gatherHoldings, bk.gatherSecrets,
+func (bk *Backups) gather(ctx context.Context, c *auth.Caller, receipt store.Receipt, last int64, to io.Writer) error {
+	g := gathering{bk, c, newContentsWriter(to), 0}
+	defer g.wipe()
+	for _, m := range []struct {
+		name  string
+		value any
+	}{
+		{"format", backupFormat}, {"wallet", c.WalletID}, {"createdAt", bk.store.Now().UTC().Truncate(time.Second)}, {"settings", settingsOf(c.Wallet.Settings())},
 	} {
-		if err := part(ctx, c, b); err != nil {
-			b.wipe()
-			return nil, err
+		if err := g.member(m.name, m.value); err != nil {
+			return err
+		}
+	}
+	for _, part := range []func(context.Context) error{
+		func(ctx context.Context) error { return g.accounts(ctx, receipt) },
+		g.decisions, g.holdings, g.secrets,
+	} {
+		if err := part(ctx); err != nil {
+			return err
 		}
 	}
 	if last > 0 {
-		var err error
-		if b.Record, err = bk.logUpTo(ctx, c, last); err != nil {
-			b.wipe()
-			return nil, err
+		if err := bk.writeLog(ctx, c, last, g.contentsWriter); err != nil {
+			return err
 		}
 	}
-	return b, nil
+	if g.leftOut > 0 {
+		if err := g.member("leftOut", g.leftOut); err != nil {
+			return err
+		}
+	}
+	return g.finish()
+}
+
+// gathering is one reading of a wallet.
+type gathering struct {
+	*Backups
+	c *auth.Caller
+	*contentsWriter
+	leftOut int
 }
 
 // skipForged counts a forged row and returns nil. It returns any other error.
-func (b *backup) skipForged(err error) error {
+func (g *gathering) skipForged(err error) error {
 	if errors.Is(err, ledger.ErrForged) {
-		b.LeftOut++
+		g.leftOut++
 		return nil
 	}
 	return err
 }
 
-func (bk *Backups) gatherAccounts(ctx context.Context, c *auth.Caller, receipt store.Receipt, b *backup) error {
-	list := func(p store.Page) ([]store.Account, string, error) { return bk.store.Accounts(ctx, c.WalletID, p) }
-	for a, err := range ledger.Rows(list) {
-		if err != nil {
-			return err
-		}
-		if a.Address == c.WalletID {
-			continue // the wallet's own account, which every wallet has
-		}
-		k := fileAccount{Address: a.Address, App: a.App, Type: a.Type, Created: a.Created}
-		if a.Path == "" {
-			if k.Secret, err = c.Wallet.Keys().Secret(receipt, a); err != nil {
-				if err := b.skipForged(c.Wallet.NoteForged(ctx, err)); err != nil {
-					return err
-				}
-				continue
-			}
-		}
-		b.Accounts = append(b.Accounts, k)
-	}
-	return nil
-}
+// few is how many rows are in memory at once: one may have megabytes.
+const few = 20
 
-// gatherRows calls f for each authentic row of a list, and counts the forged ones.
-func gatherRows[C any, R ledger.Sealed](ctx context.Context, c *auth.Caller, b *backup, list ledger.List[R], f func(R, C)) error {
-	for row, err := range ledger.Rows(list) {
-		if err != nil {
-			return err
-		}
-		o, err := ledger.Open[C](ctx, c.Wallet, row)
-		if err != nil {
-			if err := b.skipForged(err); err != nil {
+func (g *gathering) accounts(ctx context.Context, receipt store.Receipt) error {
+	return g.list("accounts", func() error {
+		rows := func(p store.Page) ([]store.Account, string, error) { return g.store.Accounts(ctx, g.c.WalletID, p) }
+		for a, err := range ledger.Rows(rows) {
+			if err != nil {
 				return err
 			}
-			continue
+			if a.Address == g.c.WalletID {
+				continue // the wallet's own account, which every wallet has
+			}
+			k := fileAccount{Address: a.Address, App: a.App, Type: a.Type, Created: a.Created}
+			if a.Path == "" {
+				if k.Secret, err = g.c.Wallet.Keys().Secret(receipt, a); err != nil {
+					if err := g.skipForged(g.c.Wallet.NoteForged(ctx, err)); err != nil {
+						return err
+					}
+					continue
+				}
+			}
+			err = g.element(k)
+			if clear(k.Secret); err != nil {
+				return err
+			}
 		}
-		f(o.Row(), o.Content())
+		return nil
+	})
+}
+
+// gatherRows writes a list of what f makes of each authentic row, and counts the forged ones. What f returns nil for is
+// left out.
+func gatherRows[C any, R ledger.Sealed](ctx context.Context, g *gathering, name string, rows ledger.List[R], f func(R, C) any) error {
+	return g.list(name, func() error {
+		for row, err := range ledger.Rows(rows) {
+			if err != nil {
+				return err
+			}
+			if err := gatherRow(ctx, g, row, f); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func gatherRow[C any, R ledger.Sealed](ctx context.Context, g *gathering, row R, f func(R, C) any) error {
+	o, err := ledger.Open[C](ctx, g.c.Wallet, row)
+	if err != nil {
+		return g.skipForged(err)
+	}
+	if element := f(o.Row(), o.Content()); element != nil {
+		return g.element(element)
 	}
 	return nil
 }
 
-// gatherDecisions reads what the owner decided: the policy, the registered and revoked apps, and the revoked
-// delegations.
-func (bk *Backups) gatherDecisions(ctx context.Context, c *auth.Caller, b *backup) error {
-	p, version, err := bk.pipeline.ReadPolicy(ctx, c)
-	if err = b.skipForged(err); err != nil {
+// decisions writes what the owner decided, and the profile: the policy, the registered and revoked apps, and the
+// revoked delegations.
+func (g *gathering) decisions(ctx context.Context) error {
+	p, version, err := g.pipeline.ReadPolicy(ctx, g.c)
+	if err = g.skipForged(err); err != nil {
 		return err
 	}
 	if version > 0 {
-		b.Policy = &p
+		if err := g.member("policy", p); err != nil {
+			return err
+		}
 	}
-	apps := func(p store.Page) ([]store.App, string, error) { return bk.store.Apps(ctx, c.WalletID, p) }
-	err = gatherRows(ctx, c, b, apps, func(row store.App, content auth.AppContent) {
-		b.Apps = append(b.Apps, fileApp{row.App, row.State, content.Name, row.Created})
+	profile, _, err := g.wallets.ProfileOf(ctx, g.c)
+	if err = g.skipForged(err); err != nil {
+		return err
+	}
+	if len(profile) > 0 {
+		if err := g.member("profile", profile); err != nil {
+			return err
+		}
+	}
+	apps := func(p store.Page) ([]store.App, string, error) { return g.store.Apps(ctx, g.c.WalletID, p) }
+	err = gatherRows(ctx, g, "apps", apps, func(row store.App, content auth.AppContent) any {
+		return fileApp{row.App, row.State, content.Name, row.Created}
 	})
 	if err != nil {
 		return err
 	}
 	delegations := func(p store.Page) ([]store.Delegation, string, error) {
-		return bk.store.Delegations(ctx, c.WalletID, p)
+		p.Limit = few
+		return g.store.Delegations(ctx, g.c.WalletID, p)
 	}
-	return gatherRows(ctx, c, b, delegations, func(row store.Delegation, token ledger.Text) {
-		if row.Revoked != 0 {
-			b.Revoked = append(b.Revoked, fileDelegation{row.Hash, row.FromAddr, row.ToAddr, row.Expires, row.Approved, row.Revoked, string(token)})
+	return gatherRows(ctx, g, "revokedDelegations", delegations, func(row store.Delegation, token ledger.Text) any {
+		if row.Revoked == 0 {
+			return nil
 		}
+		return fileDelegation{row.Hash, row.FromAddr, row.ToAddr, row.Expires, row.Approved, row.Revoked, string(token)}
 	})
 }
 
-func (bk *Backups) gatherHoldings(ctx context.Context, c *auth.Caller, b *backup) error {
-	profile, _, err := bk.wallets.ProfileOf(ctx, c)
-	if err = b.skipForged(err); err != nil {
-		return err
+func (g *gathering) holdings(ctx context.Context) error {
+	rows := func(p store.Page) ([]store.Credential, string, error) {
+		p.Limit = few
+		return g.store.Credentials(ctx, g.c.WalletID, p)
 	}
-	b.Profile = profile
-	list := func(p store.Page) ([]store.Credential, string, error) {
-		return bk.store.Credentials(ctx, c.WalletID, p)
-	}
-	return gatherRows(ctx, c, b, list, func(_ store.Credential, h wallets.Holding) { b.Holdings = append(b.Holdings, fileHolding(h)) })
+	return gatherRows(ctx, g, "credentials", rows, func(_ store.Credential, h wallets.Holding) any { return fileHolding(h) })
 }
 
-// gatherSecrets reads the secrets and keys of apps. The secrets stay encrypted with the apps' own keys, which the
-// wallet's words restore.
-func (bk *Backups) gatherSecrets(ctx context.Context, c *auth.Caller, b *backup) error {
-	for after := []byte(nil); ; {
-		rows, err := bk.store.WalletSecretKeys(ctx, c.WalletID, after)
-		if err != nil {
-			return fmt.Errorf("reading the wallet: %w", err)
-		}
-		if len(rows) == 0 {
-			break
-		}
-		for _, row := range rows {
-			after = row.Tag
-			k, err := ledger.Open[secrets.KeyContent](ctx, c.Wallet, row)
+// secrets writes the secrets and keys of apps. The secrets stay encrypted with the apps' own keys, which the wallet's
+// words restore.
+func (g *gathering) secrets(ctx context.Context) error {
+	err := g.list("secretKeys", func() error {
+		for after := []byte(nil); ; {
+			rows, err := g.store.WalletSecretKeys(ctx, g.c.WalletID, after)
 			if err != nil {
-				if err := b.skipForged(err); err != nil {
+				return fmt.Errorf("reading the wallet: %w", err)
+			}
+			if len(rows) == 0 {
+				return nil
+			}
+			for _, row := range rows {
+				after = row.Tag
+				err := gatherRow(ctx, g, row, func(row store.SecretKey, content secrets.KeyContent) any {
+					content.Makers = nil // ids of tokens, which a backup does not hold
+					return fileSecretKey{row.App, row.Created, fileKeyContent(content)}
+				})
+				if err != nil {
 					return err
 				}
-				continue
 			}
-			content := fileKeyContent(k.Content())
-			content.Makers = nil // ids of tokens, which a backup does not hold
-			b.Keys = append(b.Keys, fileSecretKey{row.App, row.Created, content})
 		}
+	})
+	if err != nil {
+		return err
 	}
-	list := func(p store.Page) ([]store.Secret, string, error) { return bk.store.Secrets(ctx, c.WalletID, "", p) }
-	return gatherRows(ctx, c, b, list, func(row store.Secret, content secrets.Content) {
-		b.Secrets = append(b.Secrets, fileSecret{row.App, row.Revision, row.Created, row.Updated, fileSecretContent(content)})
+	rows := func(p store.Page) ([]store.Secret, string, error) {
+		p.Limit = few
+		return g.store.Secrets(ctx, g.c.WalletID, "", p)
+	}
+	return gatherRows(ctx, g, "secrets", rows, func(row store.Secret, content secrets.Content) any {
+		return fileSecret{row.App, row.Revision, row.Created, row.Updated, fileSecretContent(content)}
 	})
 }

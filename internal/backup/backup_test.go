@@ -94,16 +94,19 @@ func furnished(t *testing.T) *fixture.Fixture {
 	return f
 }
 
-// contents is all that the wallet holds, as text, without its record and the time.
-// contentsOf is what a backup of the wallet holds, as text.
+// contentsOf is what a backup of the wallet holds, as text, without its record and the time.
 func contentsOf(f *fixture.Fixture) string {
 	f.T.Helper()
 	c := f.As(f.Owner)
-	b, err := f.Backups.Gather(f.T.Context(), c, f.ReleasingReceipt(c), 0)
+	var written bytes.Buffer
+	if err := f.Backups.Gather(f.T.Context(), c, f.ReleasingReceipt(c), 0, &written); err != nil {
+		f.T.Fatal(err)
+	}
+	b, err := backup.ReadContents(written.Bytes())
 	if err != nil {
 		f.T.Fatal(err)
 	}
-	b.Created = time.Time{}
+	b.Created = ""
 	slices.SortFunc(b.Secrets, func(a, b backup.FileSecret) int { return strings.Compare(a.Content.Name, b.Content.Name) }) // tags are the key's
 	text, err := json.MarshalIndent(b, "", " ")
 	if err != nil {
@@ -125,11 +128,11 @@ func TestAWalletIsRestoredIntoAnEmptyStore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	shown, err := f.Backups.Inspect(t.Context(), f.As(f.Owner), b.File)
+	shown, err := f.Backups.Inspect(t.Context(), f.As(f.Owner), bytes.NewReader(b.File))
 	if diff := cmp.Diff(b.View, shown); err != nil || diff != "" {
 		t.Errorf("inspecting it: %v %s", err, diff)
 	}
-	shown, err = backup.ReadBackup(b.File, []byte(fixture.Words))
+	shown, err = backup.ReadBackup(bytes.NewReader(b.File), []byte(fixture.Words))
 	if diff := cmp.Diff(b.View, shown); err != nil || diff != "" {
 		t.Errorf("inspecting it with the words: %v %s", err, diff)
 	}
@@ -283,14 +286,14 @@ func TestARestoreIsRefused(t *testing.T) {
 		want error
 		says string
 	}{
-		"with other words":         {backup.Restoration{Words: []byte(zoo), File: b.File}, backup.ErrWallet, f.Wallet},
-		"with no words":            {backup.Restoration{File: b.File}, auth.ErrInput, "words"},
-		"with words that are none": {backup.Restoration{Words: []byte("zoo"), File: b.File}, auth.ErrInput, ""},
-		"cut":                      {backup.Restoration{Words: []byte(fixture.Words), File: b.File[:len(b.File)/2]}, backup.ErrInvalid, "truncated"},
+		"with other words":         {backup.Restoration{Words: []byte(zoo), File: bytes.NewReader(b.File)}, backup.ErrWallet, f.Wallet},
+		"with no words":            {backup.Restoration{File: bytes.NewReader(b.File)}, auth.ErrInput, "words"},
+		"with words that are none": {backup.Restoration{Words: []byte("zoo"), File: bytes.NewReader(b.File)}, auth.ErrInput, ""},
+		"cut":                      {backup.Restoration{Words: []byte(fixture.Words), File: bytes.NewReader(b.File[:len(b.File)/2])}, backup.ErrInvalid, "truncated"},
 		"empty":                    {backup.Restoration{Words: []byte(fixture.Words), File: nil}, backup.ErrInvalid, "not a backup"},
-		"changed":                  {backup.Restoration{Words: []byte(fixture.Words), File: flipped}, backup.ErrInvalid, "changed"},
-		"under another name":       {backup.Restoration{Words: []byte(fixture.Words), File: renamed}, backup.ErrWallet, ""},
-		"some other secret":        {backup.Restoration{Words: []byte(fixture.Words), File: []byte(`{"encrypted":{"k":{"iv":"a","ciphertext":"a","mac":"a"}}}`)}, backup.ErrInvalid, "not a backup of a wallet"},
+		"changed":                  {backup.Restoration{Words: []byte(fixture.Words), File: bytes.NewReader(flipped)}, backup.ErrInvalid, "changed"},
+		"under another name":       {backup.Restoration{Words: []byte(fixture.Words), File: bytes.NewReader(renamed)}, backup.ErrWallet, ""},
+		"some other secret":        {backup.Restoration{Words: []byte(fixture.Words), File: bytes.NewReader([]byte(`{"encrypted":{"k":{"iv":"a","ciphertext":"a","mac":"a"}}}`))}, backup.ErrInvalid, "not a backup of a wallet"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := try(tt.r)
@@ -301,12 +304,12 @@ func TestARestoreIsRefused(t *testing.T) {
 		})
 	}
 	t.Run("for an owner", func(t *testing.T) {
-		_, err := f.Backups.Restore(t.Context(), f.As(f.Owner), backup.Restoration{Words: []byte(fixture.Words), File: b.File})
+		_, err := f.Backups.Restore(t.Context(), f.As(f.Owner), backup.Restoration{Words: []byte(fixture.Words), File: bytes.NewReader(b.File)})
 		fixture.WantErr(t, err, auth.ErrForbidden)
 	})
 	t.Run("from the future", func(t *testing.T) {
 		late := fixture.NewAt(t, n.Clock.Add(time.Hour)).Backup()
-		fixture.WantErr(t, try(backup.Restoration{Words: []byte(fixture.Words), File: late.File}), backup.ErrInvalid)
+		fixture.WantErr(t, try(backup.Restoration{Words: []byte(fixture.Words), File: bytes.NewReader(late.File)}), backup.ErrInvalid)
 	})
 	if all, _, err := n.Store.Wallets(t.Context(), store.Page{}); err != nil || len(all) != 0 {
 		t.Errorf("wallets: %v, %v", all, err)
@@ -321,7 +324,7 @@ func TestARestoreIsRefused(t *testing.T) {
 		}
 		_, err := o.Restore(b.File)
 		fixture.WantErr(t, err, store.ErrOtherRecord)
-		if _, err := o.Backups.Restore(t.Context(), o.As(o.Operator), backup.Restoration{Words: []byte(fixture.Words), File: b.File, WithoutRecord: true}); err != nil {
+		if _, err := o.Backups.Restore(t.Context(), o.As(o.Operator), backup.Restoration{Words: []byte(fixture.Words), File: bytes.NewReader(b.File), WithoutRecord: true}); err != nil {
 			t.Fatal(err)
 		}
 		o.NewOwner()
@@ -438,11 +441,23 @@ func TestABackupIsTheOwnersAlone(t *testing.T) {
 	for _, token := range []string{f.Operator, f.AppToken(fixture.Notes)} {
 		_, err := f.Backups.Create(t.Context(), f.As(token), false)
 		fixture.WantErr(t, err, auth.ErrForbidden)
-		_, err = f.Backups.Inspect(t.Context(), f.As(token), b.File)
+		_, err = f.Backups.Inspect(t.Context(), f.As(token), bytes.NewReader(b.File))
 		fixture.WantErr(t, err, auth.ErrForbidden)
 	}
+	held, err := f.Backups.Create(t.Context(), f.As(f.Owner), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.Backups.Create(t.Context(), f.As(f.Owner), false)
+	fixture.WantErr(t, err, backup.ErrBusy)
+	held.Release()
+	f.Backup()
+	if err := held.Close(); err != nil {
+		t.Error(err)
+	}
+	f.Backup()
 	defer f.Backups.Hold()()
-	_, err := f.Backups.Create(t.Context(), f.As(f.Owner), false)
+	_, err = f.Backups.Create(t.Context(), f.As(f.Owner), false)
 	fixture.WantErr(t, err, backup.ErrBusy)
 	_, err = f.Restore(b.File)
 	fixture.WantErr(t, err, backup.ErrBusy)

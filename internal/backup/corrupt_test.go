@@ -11,18 +11,27 @@ import (
 
 	"walletd/internal/backup"
 	"walletd/internal/store"
+	"walletd/internal/wallettest/fixture"
 )
 
 // A thousand files with a few bytes changed: none panics, and none restores anything else.
 func TestACorruptedBackupRestoresTheSameOrNothing(t *testing.T) {
-	f := furnished(t)
+	t.Run("as a Matrix secret", func(t *testing.T) { corrupted(t, furnished(t), 700) })
+	t.Run("in chunks", func(t *testing.T) {
+		f := furnished(t)
+		f.Backups.LimitSecrets(1)
+		corrupted(t, f, 300)
+	})
+}
+
+func corrupted(t *testing.T, f *fixture.Fixture, times int) {
 	b := f.Backup()
 	before := contentsOf(f)
 	n := place(t)
 	n.Wallet = f.Wallet
 	chance := rand.New(rand.NewPCG(1, 2))
 	refused, same := 0, 0
-	for range 1000 {
+	for range times {
 		file := corrupt(chance, b.File)
 		if bytes.Equal(file, b.File) {
 			continue
@@ -44,7 +53,7 @@ func TestACorruptedBackupRestoresTheSameOrNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if refused < 500 {
+	if refused < times/2 {
 		t.Errorf("%d refused, %d the same", refused, same)
 	}
 	if all, _, err := n.Store.Wallets(t.Context(), store.Page{}); err != nil || len(all) != 0 {

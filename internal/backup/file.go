@@ -1,13 +1,10 @@
 package backup
 
 import (
-	"bytes"
-	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"walletd/internal/derive"
@@ -28,13 +25,19 @@ import (
 // alone open it, and so does any Matrix client that has the key. The envelope does not authenticate its IV, so the
 // plaintext begins with a SHA-256 digest: 64 hexadecimal digits, a newline, and then the JSON of a backup, which the
 // digest covers.
+//
+// A backup of more than MaxPlaintext is sealed in chunks, with a key made of the same one (chunks.go). Its plaintext is
+// the JSON alone. Either is written and read as a stream.
 const (
 	// Name is the name of the Matrix secret.
 	Name = "walletd.backup.v1"
-	// MaxPlaintext bounds the plaintext of a backup, which is held in memory, in bytes.
+	// MaxPlaintext bounds the plaintext of a backup that is a Matrix secret, in bytes: clients hold it in memory.
 	MaxPlaintext = 128 << 20
-	// MaxFile bounds the file of a backup, in bytes.
-	MaxFile = MaxPlaintext/3*4 + 64<<10
+	// MaxContents bounds the JSON of any backup, in bytes.
+	MaxContents = 3 << 30
+	// MaxFile bounds the file of a backup, in bytes: that of MaxContents in chunks, each with its tag, quotes, comma and
+	// line.
+	MaxFile = (MaxContents/chunkSize+1)*((chunkSize+16+2)/3*4+4) + 64<<10
 
 	// backupSalt is reserved: Wallets.Derive refuses it, so that the key has no other use.
 	backupSalt   = "walletd/backup/v1"
@@ -46,35 +49,27 @@ var (
 	ErrInvalid = errors.New("the backup cannot be used")
 	// ErrWallet: the file is a backup of another wallet.
 	ErrWallet = errors.New("the backup is of another wallet")
-	// ErrSize: the wallet is larger than MaxPlaintext.
+	// ErrSize: the wallet is larger than MaxContents.
 	ErrSize = errors.New("the wallet is too large for one backup; leave out its audit log, which audit export writes")
-	// ErrBusy: another backup is being created, inspected or restored, and only one is held in memory at a time.
-	ErrBusy = errors.New("another backup is being created or restored; try again when that is done")
+	// ErrBusy: another backup is being created, inspected or restored, or sent. One at a time bounds what that takes.
+	ErrBusy = errors.New("another backup is being created, sent or restored; try again when that is done")
 )
 
 func invalid(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrInvalid, fmt.Sprintf(format, args...))
 }
 
-// backup is the JSON in a file: all of a wallet that its words do not restore. It holds no grants, tokens, approvals
-// and sessions; of apps and delegations it holds what the owner decided.
-type backup struct {
-	Format   int              `json:"format"`
-	Wallet   string           `json:"wallet"`
-	Created  time.Time        `json:"createdAt"`
-	Settings settings         `json:"settings"`
-	Accounts []fileAccount    `json:"accounts"`
-	Policy   *policy.Policy   `json:"policy,omitempty"`
-	Profile  wallets.Profile  `json:"profile,omitempty"`
-	Apps     []fileApp        `json:"apps"`
-	Revoked  []fileDelegation `json:"revokedDelegations"`
-	Holdings []fileHolding    `json:"credentials"`
-	Keys     []fileSecretKey  `json:"secretKeys"`
-	Secrets  []fileSecret     `json:"secrets"`
-	Record   *fileLog         `json:"record,omitempty"` // the audit log; nil if it was left out
-	// LeftOut counts the rows that were forged.
-	LeftOut int `json:"leftOut,omitempty"`
-}
+// The JSON in a file holds all of a wallet that its words do not restore. It holds no grants, tokens, approvals and
+// sessions; of apps and delegations it holds what the owner decided. Its members are these, in this order, and those
+// that are lists are read and written an element at a time:
+//
+//	format, wallet, createdAt, settings
+//	accounts [fileAccount], policy, profile, apps [fileApp], revokedDelegations [fileDelegation],
+//	credentials [fileHolding], secretKeys [fileSecretKey], secrets [fileSecret]
+//	record {heads [store.Head], entries [fileEntry]}, not there if the audit log was left out
+//	leftOut, the number of rows that were forged
+//
+// In files of the first builds the heads are behind the entries.
 
 type settings struct {
 	Name      string `json:"name"`
@@ -160,13 +155,6 @@ type fileHolding struct {
 	Data       json.RawMessage `json:"data,omitempty"`
 }
 
-// wipe overwrites the secrets that are in memory in the clear.
-func (b *backup) wipe() {
-	for _, a := range b.Accounts {
-		clear(a.Secret)
-	}
-}
-
 // View is a summary of a backup.
 type View struct {
 	Wallet      string    `json:"wallet"`
@@ -187,124 +175,32 @@ type View struct {
 	Digest      string    `json:"sha256"`            // of the plaintext, in hex: two files with the same digest have the same contents
 }
 
-func (b *backup) view(file int, digest string) View {
-	v := View{
-		Wallet: b.Wallet, Name: b.Settings.Name, Created: b.Created, Profile: len(b.Profile) > 0, Apps: len(b.Apps),
-		Credentials: len(b.Holdings), SecretKeys: len(b.Keys), Secrets: len(b.Secrets), LeftOut: b.LeftOut, Bytes: file, Digest: digest,
-	}
-	if b.Policy != nil {
-		v.Rules = len(b.Policy.Rules)
-	}
-	for _, a := range b.Accounts {
-		if a.Secret != nil {
-			v.KeyPairs++
-		} else {
-			v.Accounts++
-		}
-	}
-	if b.Record != nil && len(b.Record.Entries) > 0 {
-		v.Entries = len(b.Record.Entries)
-		v.Head = hex.EncodeToString(b.Record.Entries[v.Entries-1].Hash)
-	}
-	return v
-}
-
-// digestSize is the length in bytes of the digest at the beginning of a plaintext, without the newline.
-const digestSize = 2 * sha256.Size
-
-// encode returns the plaintext of a backup. The caller wipes it.
-func (b *backup) encode() ([]byte, error) {
-	var out bytes.Buffer
-	out.Write(make([]byte, digestSize))
-	out.WriteByte('\n')
-	e := json.NewEncoder(&out)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(b); err != nil {
-		return nil, fmt.Errorf("writing the backup: %w", err)
-	}
-	plain := out.Bytes()
-	sum := sha256.Sum256(plain[digestSize+1:])
-	hex.Encode(plain, sum[:])
-	if len(plain) > MaxPlaintext {
-		clear(plain)
-		return nil, ErrSize
-	}
-	return plain, nil
-}
-
-// sealBackup returns the file of a plaintext.
-func sealBackup(wallet string, key secretstorage.Key, plain []byte) ([]byte, error) {
-	sealed, err := secretstorage.Seal(key, Name, plain, MaxPlaintext)
-	if err != nil {
-		return nil, fmt.Errorf("sealing the backup: %w", err)
-	}
-	secret, err := secretstorage.Secret{}.With(wallet, sealed)
-	if err != nil {
-		return nil, fmt.Errorf("sealing the backup: %w", err)
-	}
-	return secret.MarshalJSON()
-}
-
-// openBackup opens the file of a wallet and returns its plaintext, which is authentic. The caller wipes it. Errors are
-// ErrInvalid and ErrWallet.
-func openBackup(file []byte, wallet string, key secretstorage.Key) ([]byte, error) {
-	secret, err := secretstorage.ParseSecret(file, MaxPlaintext)
-	if err != nil {
-		return nil, invalid("the file is not a backup of walletd, or it was truncated")
-	}
-	ids := secret.KeyIDs()
-	if !slices.Contains(ids, wallet) {
-		for _, id := range ids {
-			if other, err := did.Parse(id); err == nil {
-				return nil, fmt.Errorf("%w: the file is a backup of %s, not of %s", ErrWallet, other.Address(), wallet)
+// counts returns a visitor that counts what a backup holds.
+func (v *View) counts() visitor {
+	return visitor{
+		account: func(a fileAccount) error {
+			defer clear(a.Secret)
+			if a.Secret != nil {
+				v.KeyPairs++
+			} else {
+				v.Accounts++
 			}
-		}
-		return nil, invalid("the file is not a backup of a wallet")
+			return nil
+		},
+		policy:  func(p policy.Policy) error { v.Rules = len(p.Rules); return nil },
+		profile: func(p wallets.Profile) error { v.Profile = len(p) > 0; return nil },
+		app:     func(fileApp) error { v.Apps++; return nil },
+		revoked: func(fileDelegation) error { return nil },
+		holding: func(fileHolding) error { v.Credentials++; return nil },
+		key:     func(fileSecretKey) error { v.SecretKeys++; return nil },
+		secret:  func(fileSecret) error { v.Secrets++; return nil },
 	}
-	sealed, err := secret.Copy(wallet)
-	if err != nil {
-		return nil, invalid("the file was truncated or changed")
-	}
-	plain, err := secretstorage.Open(key, Name, sealed)
-	if err != nil {
-		return nil, invalid("the file was changed, or belongs to other words")
-	}
-	if len(plain) <= digestSize || plain[digestSize] != '\n' {
-		clear(plain)
-		return nil, invalid("the file was changed")
-	}
-	sum := sha256.Sum256(plain[digestSize+1:])
-	if hex.EncodeToString(sum[:]) != string(plain[:digestSize]) {
-		clear(plain)
-		return nil, invalid("the file was changed")
-	}
-	return plain, nil
 }
 
-// readBackup parses a plaintext that openBackup returned, and verifies its audit log.
-func readBackup(plain []byte, wallet string) (*backup, error) {
-	b := new(backup)
-	body := plain[digestSize+1:]
-	var format struct {
-		Format int `json:"format"`
-	}
-	if err := json.Unmarshal(body, &format); err == nil && format.Format > backupFormat {
-		return nil, invalid("a newer version of walletd created it; restore it with that version")
-	}
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.DisallowUnknownFields()
-	if err := d.Decode(b); err != nil || d.More() || b.Format != backupFormat {
-		return nil, invalid("its contents are not those of a wallet")
-	}
-	if b.Wallet != wallet {
-		return nil, ErrWallet
-	}
-	if b.Record != nil {
-		if err := b.Record.check(wallet); err != nil {
-			return nil, err
-		}
-	}
-	return b, nil
+// finish adds what is known once all was counted.
+func (v *View) finish(wallet string, h header, last store.Record, digest string, size int64) {
+	v.Wallet, v.Name, v.Created, v.LeftOut, v.Digest, v.Bytes = wallet, h.Settings.Name, h.Created, h.LeftOut, digest, int(size)
+	v.Head = hex.EncodeToString(last.Hash)
 }
 
 // backupKey returns the key that encrypts a wallet's backups, for the receipt of the audit entry that says what it is
@@ -320,7 +216,7 @@ func backupKey(r store.Receipt, w *keystore.Wallet) (secretstorage.Key, error) {
 
 // ReadBackup opens a file with the words of its wallet, without a service, and returns a summary. Errors are ErrInvalid,
 // ErrWallet, and those of package derive about the words.
-func ReadBackup(file, words []byte) (View, error) {
+func ReadBackup(file File, words []byte) (View, error) {
 	w, err := derive.ParseWords(words)
 	if err != nil {
 		return View{}, err
@@ -348,18 +244,13 @@ func seedBackupKey(seed derive.Seed) (secretstorage.Key, error) {
 	return secretstorage.NewKey(raw[:])
 }
 
-func inspect(file []byte, wallet string, key secretstorage.Key) (View, error) {
-	plain, err := openBackup(file, wallet, key)
+func inspect(file File, wallet string, key secretstorage.Key) (View, error) {
+	opened, err := openFile(file, wallet, key)
 	if err != nil {
 		return View{}, err
 	}
-	defer clear(plain)
-	b, err := readBackup(plain, wallet)
-	if err != nil {
-		return View{}, err
-	}
-	defer b.wipe()
-	return b.view(len(file), string(plain[:digestSize])), nil
+	found, err := opened.check()
+	return found.View, err
 }
 
 // settingsOf returns the settings of a wallet that a backup holds.

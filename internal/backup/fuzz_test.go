@@ -1,9 +1,7 @@
 package backup
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
+	"bytes"
 	"errors"
 	"path/filepath"
 	"testing"
@@ -17,6 +15,7 @@ import (
 	"walletd/internal/ledger"
 	"walletd/internal/passkey"
 	"walletd/internal/secrets"
+	"walletd/internal/secretstorage"
 	"walletd/internal/store"
 	"walletd/internal/wallets"
 
@@ -38,38 +37,54 @@ func FuzzBackup(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		sum := sha256.Sum256(body)
-		plain := append([]byte(hex.EncodeToString(sum[:])+"\n"), body...)
-		b, err := readBackup(plain, wallet)
+		var v View
+		kinds := v.counts()
+		kinds.head = func(store.Head) error { return nil }
+		kinds.entry = func(fileEntry) error { return nil }
+		h, err := walk(bytes.NewReader(body), wallet, kinds)
 		if err != nil {
 			if !errors.Is(err, ErrInvalid) && !errors.Is(err, ErrWallet) {
 				t.Fatal(err)
 			}
 			return
 		}
-		if again, err := b.encode(); err != nil {
-			t.Fatal(err)
-		} else if _, err := readBackup(again, b.Wallet); err != nil {
-			t.Fatalf("does not come back: %v", err)
+		if _, err := walk(bytes.NewReader(body), wallet, visitor{}); err != nil {
+			t.Fatalf("what nobody looks at is refused: %v", err)
 		}
 		w, err := derive.ParseWords([]byte("abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon about"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		row, _, own, err := backups.keystore.NewWallet(w.Seed(), b.Settings.content(), 1)
+		row, _, own, err := backups.keystore.NewWallet(w.Seed(), h.Settings.content(), 1)
 		if err != nil {
 			return
 		}
 		m := &rebuilt{backups: backups, caller: &auth.Caller{Role: auth.Owner, WalletID: row.ID, Wallet: backups.ledger.NewWallet(row, own)}}
-		for _, part := range []func(*backup) error{m.accounts, m.decisions, m.holdings, m.secrets} {
-			part(b)
+		rows := 0
+		if _, err := walk(bytes.NewReader(body), wallet, m.visitor(func(store.OldRow) error { rows++; return nil })); err == nil && rows < v.Apps+v.Credentials+v.Secrets {
+			t.Errorf("%d rows of %+v", rows, v)
 		}
-		if b.Record != nil {
-			b.Record.oldChain(m.caller.Wallet)
-		}
-		b.view(0, "")
-		if _, err := json.Marshal(b); err != nil {
-			t.Fatal(err)
+	})
+}
+
+// FuzzFile holds that no file of somebody who has not the words is taken for a backup, and none makes it fail.
+func FuzzFile(f *testing.F) {
+	const wallet = "z1nsdV7esuV3MfsGmcyckqErnvjyzU8RQGV"
+	key, err := secretstorage.NewKey(bytes.Repeat([]byte{7}, 32))
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, s := range []string{
+		`{}`, `{"encrypted":{}}`, `{"encrypted":{"` + wallet + `":{"iv":"AAAAAAAAAAAAAAAAAAAAAA==","ciphertext":"AA==","mac":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}}}`,
+		`{"encrypted":{"` + wallet + `":{"algorithm":"walletd.backup.chunks.v1","nonce":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","chunks":["AAAA","AAAA"]}}}`,
+		`{"encrypted":{"z1muQ3xqHQK2uiACHyChikobsiY5kLqtShA":1}}`, `{"encrypted":{"\u007a":[[[[1.5e3,true,null,"\n"]]]]}} `,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, file []byte) {
+		_, err := inspect(bytes.NewReader(file), wallet, key)
+		if !errors.Is(err, ErrInvalid) && !errors.Is(err, ErrWallet) {
+			t.Fatalf("%q: %v", file, err)
 		}
 	})
 }

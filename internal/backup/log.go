@@ -16,12 +16,6 @@ import (
 // plaintext, which the restored wallet seals again, in a row of its own that is bound to the entry's hash. The chain
 // continues after its last entry with ledger.WalletRestored; from there on its heads are signed by the new key.
 
-// fileLog is a wallet's audit log from its first entry.
-type fileLog struct {
-	Entries []fileEntry  `json:"entries"`
-	Heads   []store.Head `json:"heads"`
-}
-
 type fileEntry struct {
 	ID      string          `json:"id"`
 	Time    int64           `json:"time"` // milliseconds
@@ -31,74 +25,128 @@ type fileEntry struct {
 	Content json.RawMessage `json:"content,omitempty"` // nil if the entry did not open
 }
 
-// rows returns the entries as rows of a chain.
-func (k *fileLog) rows(chain string) []store.Record {
-	rows := make([]store.Record, len(k.Entries))
-	prev := make([]byte, 32)
-	for i, e := range k.Entries {
-		rows[i] = store.Record{Chain: chain, Seq: int64(i + 1), ID: e.ID, Time: e.Time, Kind: e.Kind, Sealed: e.Sealed, Prev: prev, Hash: e.Hash}
-		prev = e.Hash
-	}
-	return rows
+// oldChain makes rows of entries, in order and from the first.
+type oldChain struct {
+	name string
+	last store.Record
 }
 
-// check verifies the audit log. The error is ErrInvalid.
-func (k *fileLog) check(chain string) error {
-	v, err := ledger.Verifier{Chain: chain}.Verify(each(k.rows(chain)), each(k.Heads))
-	if err != nil {
-		return err
+func (c *oldChain) next(e fileEntry) store.Record {
+	prev := c.last.Hash
+	if c.last.Seq == 0 {
+		prev = make([]byte, 32)
 	}
-	if bad := v.Bad; bad != nil {
-		return invalid("entry %d of its audit log does not match: %s; walletd audit verify says more, and a backup can leave out the audit log", bad.Seq, bad.Why)
-	}
-	return nil
+	c.last = store.Record{Chain: c.name, Seq: c.last.Seq + 1, ID: e.ID, Time: e.Time, Kind: e.Kind, Sealed: e.Sealed, Prev: prev, Hash: e.Hash}
+	return c.last
 }
 
-// logUpTo reads the audit log of the caller's wallet up to the entry last.
-func (bk *Backups) logUpTo(ctx context.Context, c *auth.Caller, last int64) (*fileLog, error) {
-	k := &fileLog{Entries: []fileEntry{}, Heads: []store.Head{}}
-	err := bk.ledger.EachEntry(ctx, c.Wallet, func(r store.Record, content []byte) error {
-		if r.Seq > last {
-			return nil
+// writeLog writes the audit log of the caller's wallet up to the entry last.
+func (bk *Backups) writeLog(ctx context.Context, c *auth.Caller, last int64, w *contentsWriter) error {
+	w.name("record")
+	w.begin("{")
+	err := w.list("heads", func() error {
+		for h, err := range bk.ledger.Heads(ctx, c.WalletID) {
+			if err != nil {
+				return err
+			}
+			if h.Seq > last {
+				return nil
+			}
+			if err := w.element(h); err != nil {
+				return err
+			}
 		}
-		e := fileEntry{ID: r.ID, Time: r.Time, Kind: r.Kind, Sealed: r.Sealed, Hash: r.Hash}
-		if json.Valid(content) {
-			e.Content = content
-		}
-		k.Entries = append(k.Entries, e)
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	for h, err := range bk.ledger.Heads(ctx, c.WalletID) {
-		if err != nil {
-			return nil, err
-		}
-		if h.Seq <= last {
-			k.Heads = append(k.Heads, h)
-		}
-	}
-	return k, nil
-}
-
-func each[T any](all []T) iter.Seq2[T, error] {
-	return func(yield func(T, error) bool) {
-		for _, one := range all {
-			if !yield(one, nil) {
-				return
+	err = w.list("entries", func() error {
+		for e, err := range bk.ledger.Opened(ctx, c.Wallet) {
+			if err != nil {
+				return err
+			}
+			r := e.Record
+			if r.Seq > last {
+				return nil
+			}
+			written := fileEntry{ID: r.ID, Time: r.Time, Kind: r.Kind, Sealed: r.Sealed, Hash: r.Hash}
+			if json.Valid(e.Content) {
+				written.Content = e.Content
+			}
+			if err := w.element(written); err != nil {
+				return err
 			}
 		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	w.end("}")
+	return nil
+}
+
+// heads yields the heads in a file, in the order of their entries.
+func (f *sealedFile) heads() iter.Seq2[store.Head, error] {
+	return func(yield func(store.Head, error) bool) {
+		plain, err := f.plaintext()
+		if err == nil {
+			defer plain.wipe()
+			_, err = walk(plain, f.wallet, visitor{
+				head: func(h store.Head) error {
+					if !yield(h, nil) {
+						return errStop
+					}
+					return nil
+				},
+				heads: func() error { return errStop },
+			})
+		}
+		if err != nil {
+			yield(store.Head{}, err)
+		}
 	}
 }
 
-// oldChain returns the entries, heads and sealed contents that the store inserts for a restored wallet.
-func (k *fileLog) oldChain(w *ledger.Wallet) store.OldChain {
-	old := store.OldChain{Records: k.rows(w.ID()), Heads: k.Heads}
-	for i, r := range old.Records {
-		if content := k.Entries[i].Content; content != nil {
-			old.Contents = append(old.Contents, w.SealRestored(r, content))
+// found is what a check of a file found.
+type found struct {
+	View
+	header header
+	last   store.Record // of the audit log
+}
+
+// check reads a file whole, and verifies that its contents are those of a backup and that its audit log holds. Errors
+// are ErrInvalid, ErrWallet, and those of reading.
+func (f *sealedFile) check() (out found, err error) {
+	plain, err := f.plaintext()
+	if err != nil {
+		return out, err
+	}
+	defer plain.wipe()
+	chain := oldChain{name: f.wallet}
+	entries := func(yield func(store.Record, error) bool) {
+		v := out.View.counts()
+		v.entry = func(e fileEntry) error {
+			out.Entries++
+			if !yield(chain.next(e), nil) {
+				return errStop
+			}
+			return nil
+		}
+		var err error
+		if out.header, err = walk(plain, f.wallet, v); err != nil {
+			yield(store.Record{}, err)
 		}
 	}
-	return old
+	verified, err := ledger.Verifier{Chain: f.wallet}.Verify(entries, f.heads())
+	if err != nil {
+		return out, err
+	}
+	if bad := verified.Bad; bad != nil {
+		return out, invalid("entry %d of its audit log does not match: %s; walletd audit verify says more, and a backup can leave out the audit log", bad.Seq, bad.Why)
+	}
+	out.last = chain.last
+	out.finish(f.wallet, out.header, chain.last, plain.sum(), f.file.Size())
+	return out, nil
 }

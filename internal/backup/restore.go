@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"time"
 
 	"walletd/internal/auth"
@@ -25,7 +26,7 @@ type Restoration struct {
 
 	Words []byte // a BIP-39 phrase, or nil
 	Seed  []byte // 64 bytes, or nil
-	File  []byte
+	File  File
 	// WithoutRecord leaves out the audit log, because the store has another audit log of this wallet.
 	WithoutRecord bool
 }
@@ -62,218 +63,258 @@ func (bk *Backups) Restore(ctx context.Context, c *auth.Caller, r Restoration) (
 		return RestoredWallet{}, err
 	}
 	defer seed.Wipe()
-	m, view, err := bk.rebuild(seed, r.File)
+	m, found, err := bk.rebuild(seed, r)
 	if err != nil {
 		return RestoredWallet{}, err
 	}
-	defer m.caller.Close()
+	defer m.close()
 	if r.WithoutRecord {
-		m.oldChain, view.Entries, view.Head = store.OldChain{}, 0, ""
-	}
-	if n := len(m.oldChain.Records); n > 0 && time.UnixMilli(m.oldChain.Records[n-1].Time).After(bk.store.Now().Add(maxAhead)) {
+		found.Entries, found.Head = 0, ""
+	} else if time.UnixMilli(found.last.Time).After(bk.store.Now().Add(maxAhead)) {
 		return RestoredWallet{}, invalid("its audit log ends in the future; set the clock of this machine")
 	}
-	return RestoredWallet{view, m.rulesOff}, bk.commitRestored(ctx, c, m, view)
+	err = bk.commitRestored(ctx, c, m, found.View)
+	return RestoredWallet{found.View, m.rulesOff}, err
 }
 
-// commitRestored stores a rebuilt wallet, together with the audit entries of the restore, in one transaction.
+// commitRestored stores a wallet as it is rebuilt, together with the audit entries of the restore, in one transaction.
 func (bk *Backups) commitRestored(ctx context.Context, c *auth.Caller, m *rebuilt, view View) error {
 	e := c.Event(ledger.WalletRestored)
 	e.Wallet = m.caller.WalletID
 	e.Reason = "from a backup of " + view.Created.UTC().Format(time.RFC3339)
-	err := bk.ledger.Restore(ctx, c.Epoch, ledger.Change{Event: e, Writes: m.writes}, m.caller.Wallet, m.oldChain)
-	switch {
-	case errors.Is(err, store.ErrExists):
+	err := bk.ledger.Restore(ctx, c.Epoch, ledger.Change{Event: e, Writes: m.own}, m.caller.Wallet, m.rows())
+	if errors.Is(err, store.ErrExists) {
 		return fmt.Errorf("%w: the wallet %s; delete it first, or keep it", auth.ErrExists, m.caller.WalletID)
 	}
 	return err
 }
 
-// rebuilt is a wallet from a backup: rows for the store, sealed with a new key.
+// rebuilt is a wallet from a backup: rows for the store, sealed with a new key, which are made as the file is read.
 type rebuilt struct {
-	backups  *Backups
-	caller   *auth.Caller // the wallet's owner, in whose name the rows are sealed
-	now      int64
-	writes   []store.Write
-	oldChain store.OldChain
-	rulesOff int
+	backups       *Backups
+	file          *sealedFile
+	withoutRecord bool
+	caller        *auth.Caller // the wallet's owner, in whose name the rows are sealed
+	now           int64
+	own           []store.Write // the rows of the wallet itself
+	rulesOff      int
 }
 
-// rebuild opens a backup with the wallet's seed and returns its rows. The caller closes rebuilt.caller.
-func (bk *Backups) rebuild(seed derive.Seed, file []byte) (_ *rebuilt, view View, err error) {
+func (m *rebuilt) close() {
+	m.caller.Close()
+	m.file.key.Wipe()
+}
+
+// rebuild opens a backup with the wallet's seed and checks all of it. The caller closes what it returns.
+func (bk *Backups) rebuild(seed derive.Seed, r Restoration) (_ *rebuilt, _ found, err error) {
 	now := bk.store.Now().Unix()
 	row, own, w, err := bk.keystore.NewWallet(seed, keystore.Content{Rounds: 1}, now)
 	if err != nil {
-		return nil, view, fmt.Errorf("sealing the wallet: %w", err)
+		return nil, found{}, fmt.Errorf("sealing the wallet: %w", err)
 	}
-	m := &rebuilt{backups: bk, caller: &auth.Caller{Role: auth.Owner, WalletID: row.ID, Wallet: bk.ledger.NewWallet(row, w)}, now: now}
+	m := &rebuilt{
+		backups: bk, withoutRecord: r.WithoutRecord, now: now,
+		caller: &auth.Caller{Role: auth.Owner, WalletID: row.ID, Wallet: bk.ledger.NewWallet(row, w)},
+	}
+	key, err := seedBackupKey(seed)
 	defer func() {
 		if err != nil {
 			m.caller.Close()
+			key.Wipe()
 		}
 	}()
-	key, err := seedBackupKey(seed)
 	if err != nil {
-		return nil, view, err
+		return nil, found{}, err
 	}
-	defer key.Wipe()
-	plain, err := openBackup(file, row.ID, key)
+	if m.file, err = openFile(r.File, row.ID, key); err != nil {
+		return nil, found{}, err
+	}
+	checked, err := m.file.check()
 	if err != nil {
-		return nil, view, err
+		return nil, found{}, err
 	}
-	defer clear(plain)
-	b, err := readBackup(plain, row.ID)
-	if err != nil {
-		return nil, view, err
+	if row, err = bk.keystore.WithContent(row, checked.header.Settings.content()); err != nil {
+		return nil, found{}, fmt.Errorf("sealing the wallet: %w", err)
 	}
-	defer b.wipe()
-	if row, err = bk.keystore.WithContent(row, b.Settings.content()); err != nil {
-		return nil, view, fmt.Errorf("sealing the wallet: %w", err)
-	}
-	m.writes = append(m.writes, store.InsertWallet(row), store.InsertAccount(own))
-	for _, part := range []func(*backup) error{m.accounts, m.decisions, m.holdings, m.secrets} {
-		if err := part(b); err != nil {
-			return nil, view, err
-		}
-	}
-	if b.Record != nil {
-		m.oldChain = b.Record.oldChain(m.caller.Wallet)
-	}
-	return m, b.view(len(file), string(plain[:digestSize])), nil
+	m.own = []store.Write{store.InsertWallet(row), store.InsertAccount(own)}
+	return m, checked, nil
 }
 
-// accounts derives the accounts that the words restore, and seals the keys of the others. It refuses an account whose
-// derived address differs from the one in the backup.
-func (m *rebuilt) accounts(b *backup) error {
+// rows yields what the file holds, as rows. An error is the last element: one of ErrInvalid, or of reading.
+func (m *rebuilt) rows() iter.Seq2[store.OldRow, error] {
+	return func(yield func(store.OldRow, error) bool) {
+		m.rulesOff = 0
+		give := func(row store.OldRow) error {
+			if !yield(row, nil) {
+				return errStop
+			}
+			return nil
+		}
+		plain, err := m.file.plaintext()
+		if err == nil {
+			defer plain.wipe()
+			_, err = walk(plain, m.file.wallet, m.visitor(give))
+		}
+		if err != nil {
+			yield(store.OldRow{}, err)
+		}
+	}
+}
+
+// visitor gives a row of the store for each of what a backup holds.
+func (m *rebuilt) visitor(give func(store.OldRow) error) visitor {
+	write := func(w store.Write, err error) error {
+		if err != nil {
+			return err
+		}
+		return give(store.OldRow{Write: &w})
+	}
+	v := visitor{
+		account: func(a fileAccount) error { return write(m.account(a)) },
+		policy:  func(p policy.Policy) error { return write(m.policy(p)) },
+		profile: func(p wallets.Profile) error {
+			if len(p) == 0 {
+				return nil
+			}
+			return write(m.profile(p))
+		},
+		app:     func(a fileApp) error { return write(m.app(a)) },
+		revoked: func(d fileDelegation) error { return write(m.revoked(d)) },
+		holding: func(h fileHolding) error { return write(m.holding(h)) },
+		key:     func(k fileSecretKey) error { return write(m.secretKey(k)) },
+		secret:  func(s fileSecret) error { return write(m.secret(s)) },
+	}
+	if m.withoutRecord {
+		return v
+	}
+	chain := oldChain{name: m.caller.WalletID}
+	v.head = func(h store.Head) error { return give(store.OldRow{Head: &h}) }
+	v.entry = func(e fileEntry) error {
+		r := chain.next(e)
+		row := store.OldRow{Record: &r}
+		if e.Content != nil {
+			content := m.caller.Wallet.SealRestored(r, e.Content)
+			row.Content = &content
+		}
+		return give(row)
+	}
+	return v
+}
+
+// account derives an account that the words restore, and seals the key of another. It refuses an account whose derived
+// address differs from the one in the backup.
+func (m *rebuilt) account(k fileAccount) (store.Write, error) {
+	none := store.Write{}
+	defer clear(k.Secret)
 	w := m.caller.Wallet.Keys()
-	for _, k := range b.Accounts {
-		t, err := did.ParseTypeName(k.Type)
-		if err != nil {
-			return invalid("an account in it has no type")
-		}
-		var a store.Account
-		if k.Secret != nil {
-			key, err := did.NewSecretKey(t.Key, k.Secret)
-			if err != nil {
-				return invalid("the key of an account in it is not valid")
-			}
-			a, err = w.ImportAccount(key, t, k.Created)
-			key.Wipe()
-			if err != nil {
-				return fmt.Errorf("sealing an account: %w", err)
-			}
-		} else {
-			app, err := did.Parse(k.App)
-			if err != nil {
-				return invalid("an account in it belongs to no app")
-			}
-			if a, err = w.DeriveAccount(app, t, k.Created); err != nil {
-				return fmt.Errorf("deriving an account: %w", err)
-			}
-		}
-		if a.Address != k.Address || a.App != k.App {
-			return invalid("an account in it does not belong to this wallet")
-		}
-		m.writes = append(m.writes, store.InsertAccount(a))
+	t, err := did.ParseTypeName(k.Type)
+	if err != nil {
+		return none, invalid("an account in it has no type")
 	}
-	return nil
+	var a store.Account
+	if k.Secret != nil {
+		key, err := did.NewSecretKey(t.Key, k.Secret)
+		if err != nil {
+			return none, invalid("the key of an account in it is not valid")
+		}
+		a, err = w.ImportAccount(key, t, k.Created)
+		key.Wipe()
+		if err != nil {
+			return none, fmt.Errorf("sealing an account: %w", err)
+		}
+	} else {
+		app, err := did.Parse(k.App)
+		if err != nil {
+			return none, invalid("an account in it belongs to no app")
+		}
+		if a, err = w.DeriveAccount(app, t, k.Created); err != nil {
+			return none, fmt.Errorf("deriving an account: %w", err)
+		}
+	}
+	if a.Address != k.Address || a.App != k.App {
+		return none, invalid("an account in it does not belong to this wallet")
+	}
+	return store.InsertAccount(a), nil
 }
 
-// decisions restores what the owner decided. Rules that allow are off.
-func (m *rebuilt) decisions(b *backup) error {
-	c := m.caller
-	if b.Policy != nil {
-		p, err := b.Policy.Check(m.backups.pipeline.IsType)
-		if err != nil {
-			return invalid("its policy is not valid")
-		}
-		for i := range p.Rules {
-			if p.Rules[i].Decision == policy.Allow {
-				p.Rules[i].Off = true
-				m.rulesOff++
-			}
-		}
-		row := store.Policy{Wallet: c.WalletID, Version: 1, Updated: m.now}
-		if row.Sealed, err = c.Wallet.Seal(row, p); err != nil {
-			return err
-		}
-		m.writes = append(m.writes, store.PutPolicy(row))
+// policy restores the rules. Those that allow are off.
+func (m *rebuilt) policy(restored policy.Policy) (store.Write, error) {
+	p, err := restored.Check(m.backups.pipeline.IsType)
+	if err != nil {
+		return store.Write{}, invalid("its policy is not valid")
 	}
-	for _, k := range b.Apps {
-		if k.State != store.Approved && k.State != store.Revoked {
-			return invalid("an app in it is neither approved nor revoked")
+	for i := range p.Rules {
+		if p.Rules[i].Decision == policy.Allow {
+			p.Rules[i].Off = true
+			m.rulesOff++
 		}
-		row := store.App{Wallet: c.WalletID, App: k.App, State: k.State, Created: k.Created}
-		var err error
-		if row.Sealed, err = c.Wallet.Seal(row, auth.AppContent{Name: k.Name}); err != nil {
-			return err
-		}
-		row.MAC = c.Wallet.MAC(row)
-		m.writes = append(m.writes, store.PutApp(store.App{}, row))
 	}
-	for _, k := range b.Revoked {
-		if k.Revoked == 0 || len(k.Hash) != 32 {
-			return invalid("a delegation in it was not revoked")
-		}
-		row := store.Delegation{
-			Wallet: c.WalletID, Hash: k.Hash, FromAddr: k.From, ToAddr: k.To, Expires: k.Expires, Approved: k.Approved, Revoked: k.Revoked,
-		}
-		var err error
-		if row.Sealed, err = c.Wallet.Seal(row, ledger.Text(k.Token)); err != nil {
-			return err
-		}
-		row.MAC = c.Wallet.MAC(row)
-		m.writes = append(m.writes, store.PutDelegation(store.Delegation{}, row))
-	}
-	return nil
+	row := store.Policy{Wallet: m.caller.WalletID, Version: 1, Updated: m.now}
+	row.Sealed, err = m.caller.Wallet.Seal(row, p)
+	return store.PutPolicy(row), err
 }
 
-// holdings restores the profile, and the credentials and assets.
-func (m *rebuilt) holdings(b *backup) error {
+func (m *rebuilt) app(k fileApp) (store.Write, error) {
 	c := m.caller
-	if len(b.Profile) > 0 {
-		p, err := b.Profile.Check()
-		if err != nil {
-			return invalid("its profile is not valid")
-		}
-		row := store.Profile{Wallet: c.WalletID, Version: 1, Updated: m.now}
-		if row.Sealed, err = c.Wallet.Seal(row, p); err != nil {
-			return err
-		}
-		m.writes = append(m.writes, store.PutProfile(row))
+	if k.State != store.Approved && k.State != store.Revoked {
+		return store.Write{}, invalid("an app in it is neither approved nor revoked")
 	}
-	for _, stored := range b.Holdings {
-		h := wallets.Holding(stored)
-		row := store.Credential{Wallet: c.WalletID, ID: h.ID(), Created: h.Stored.Unix()}
-		var err error
-		if row.Sealed, err = c.Wallet.Seal(row, h); err != nil {
-			return err
-		}
-		m.writes = append(m.writes, store.PutCredential(row, wallets.MaxHoldings))
+	row := store.App{Wallet: c.WalletID, App: k.App, State: k.State, Created: k.Created}
+	var err error
+	if row.Sealed, err = c.Wallet.Seal(row, auth.AppContent{Name: k.Name}); err != nil {
+		return store.Write{}, err
 	}
-	return nil
+	row.MAC = c.Wallet.MAC(row)
+	return store.PutApp(store.App{}, row), nil
 }
 
-// secrets restores the secrets and keys of apps, with tags under the new key.
-func (m *rebuilt) secrets(b *backup) error {
+func (m *rebuilt) revoked(k fileDelegation) (store.Write, error) {
 	c := m.caller
-	for _, k := range b.Keys {
-		row := store.SecretKey{Wallet: c.WalletID, App: k.App, Tag: secrets.KeyTag(c, k.App, did.LooseBytes(k.Content.Salt)), Created: k.Created}
-		var err error
-		if row.Sealed, err = c.Wallet.Seal(row, secrets.KeyContent(k.Content)); err != nil {
-			return err
-		}
-		m.writes = append(m.writes, store.InsertSecretKey(row, secrets.MaxKeys))
+	if k.Revoked == 0 || len(k.Hash) != 32 {
+		return store.Write{}, invalid("a delegation in it was not revoked")
 	}
-	for _, k := range b.Secrets {
-		row := store.Secret{
-			Wallet: c.WalletID, App: k.App, Tag: secrets.Tag(c, k.App, k.Content.Name), Revision: k.Revision, Created: k.Created, Updated: k.Updated,
-		}
-		var err error
-		if row.Sealed, err = c.Wallet.Seal(row, secrets.Content(k.Content)); err != nil {
-			return err
-		}
-		m.writes = append(m.writes, store.PutRestoredSecret(row))
+	row := store.Delegation{
+		Wallet: c.WalletID, Hash: k.Hash, FromAddr: k.From, ToAddr: k.To, Expires: k.Expires, Approved: k.Approved, Revoked: k.Revoked,
 	}
-	return nil
+	var err error
+	if row.Sealed, err = c.Wallet.Seal(row, ledger.Text(k.Token)); err != nil {
+		return store.Write{}, err
+	}
+	row.MAC = c.Wallet.MAC(row)
+	return store.PutDelegation(store.Delegation{}, row), nil
+}
+
+func (m *rebuilt) profile(restored wallets.Profile) (store.Write, error) {
+	p, err := restored.Check()
+	if err != nil {
+		return store.Write{}, invalid("its profile is not valid")
+	}
+	row := store.Profile{Wallet: m.caller.WalletID, Version: 1, Updated: m.now}
+	row.Sealed, err = m.caller.Wallet.Seal(row, p)
+	return store.PutProfile(row), err
+}
+
+func (m *rebuilt) holding(stored fileHolding) (_ store.Write, err error) {
+	h := wallets.Holding(stored)
+	row := store.Credential{Wallet: m.caller.WalletID, ID: h.ID(), Created: h.Stored.Unix()}
+	row.Sealed, err = m.caller.Wallet.Seal(row, h)
+	return store.PutCredential(row, wallets.MaxHoldings), err
+}
+
+// secretKey restores a key of an app, with a tag under the new key.
+func (m *rebuilt) secretKey(k fileSecretKey) (_ store.Write, err error) {
+	c := m.caller
+	row := store.SecretKey{Wallet: c.WalletID, App: k.App, Tag: secrets.KeyTag(c, k.App, did.LooseBytes(k.Content.Salt)), Created: k.Created}
+	row.Sealed, err = c.Wallet.Seal(row, secrets.KeyContent(k.Content))
+	return store.InsertSecretKey(row, secrets.MaxKeys), err
+}
+
+// secret restores a secret of an app, with a tag under the new key.
+func (m *rebuilt) secret(k fileSecret) (_ store.Write, err error) {
+	c := m.caller
+	row := store.Secret{
+		Wallet: c.WalletID, App: k.App, Tag: secrets.Tag(c, k.App, k.Content.Name), Revision: k.Revision, Created: k.Created, Updated: k.Updated,
+	}
+	row.Sealed, err = c.Wallet.Seal(row, secrets.Content(k.Content))
+	return store.PutRestoredSecret(row), err
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 
 	"walletd/internal/did"
 	"walletd/internal/keystore"
@@ -85,14 +86,14 @@ func (l *Ledger) CommitService(ctx context.Context, epoch int64, c Change, creat
 	return l.commit(ctx, c, change)
 }
 
-// Restore is CommitService for a wallet that is restored together with the audit log that it had
+// Restore is CommitService for a wallet that is restored together with its rows and the audit log that it had
 // (store.Restore).
-func (l *Ledger) Restore(ctx context.Context, epoch int64, c Change, restored *Wallet, old store.OldChain) error {
+func (l *Ledger) Restore(ctx context.Context, epoch int64, c Change, restored *Wallet, rows iter.Seq2[store.OldRow, error]) error {
 	change, err := l.serviceChange(epoch, c, restored)
 	if err != nil {
 		return err
 	}
-	if err := l.store.Restore(ctx, change, old); err != nil {
+	if err := l.store.Restore(ctx, change, rows); err != nil {
 		return fmt.Errorf("restoring the wallet: %w", err)
 	}
 	l.notifyCommitted(c.Event.Kind)

@@ -56,23 +56,26 @@ func ChainOf(w *Wallet) string {
 	return w.ID()
 }
 
-// EachEntry calls f for each entry of a chain, in order and from the first, with its content: nil if the entry
-// does not open.
-func (l *Ledger) EachEntry(ctx context.Context, w *Wallet, f func(r store.Record, content []byte) error) error {
-	contents := l.contents(w)
-	for r, err := range l.records(ctx, ChainOf(w)) {
-		if err != nil {
-			return err
-		}
-		content, err := contents.open(ctx, r)
-		if err != nil {
-			return err
-		}
-		if err := f(r, content); err != nil {
-			return err
+// OpenedEntry is an entry as it is stored, with its content: nil if the entry does not open.
+type OpenedEntry struct {
+	Record  store.Record
+	Content []byte
+}
+
+// Opened yields the entries of a chain, in order and from the first. An error is the last element.
+func (l *Ledger) Opened(ctx context.Context, w *Wallet) iter.Seq2[OpenedEntry, error] {
+	return func(yield func(OpenedEntry, error) bool) {
+		contents := l.contents(w)
+		for r, err := range l.records(ctx, ChainOf(w)) {
+			var content []byte
+			if err == nil {
+				content, err = contents.open(ctx, r)
+			}
+			if !yield(OpenedEntry{r, content}, err) || err != nil {
+				return
+			}
 		}
 	}
-	return nil
 }
 
 // records yields the entries of a chain, in order and from the first. An error is the last element.

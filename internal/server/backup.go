@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -18,10 +17,10 @@ import (
 )
 
 // largeTime bounds how long a backup or a snapshot takes on its way, either way.
-const largeTime = 30 * time.Minute
+const largeTime = time.Hour
 
-// createBackup answers with the backup itself, which is a file for whoever asked: the service
-// writes none.
+// createBackup answers with the backup itself, which is a file for whoever asked: the service keeps
+// none.
 func (s *Server) createBackup(ctx context.Context, c *call, in api.NewBackup) (raw, error) {
 	b, err := s.backups.Create(ctx, c.caller, in.WithoutRecord)
 	if err != nil {
@@ -29,17 +28,39 @@ func (s *Server) createBackup(ctx context.Context, c *call, in api.NewBackup) (r
 	}
 	contents, err := json.Marshal(backupOf(b.View))
 	if err != nil {
+		b.Close()
 		return raw{}, fmt.Errorf("saying what is in the backup: %w", err)
 	}
-	c.header.Set("Backup-Contents", ":"+base64.StdEncoding.EncodeToString(contents)+":") // as RFC 9651 writes bytes
-	sum := sha256.Sum256(b.File)
-	c.header.Set("Repr-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(sum[:])+":") // RFC 9530
-	c.header.Set("Content-Length", strconv.Itoa(len(b.File)))
+	c.header.Set("Backup-Contents", ":"+base64.StdEncoding.EncodeToString(contents)+":")     // as RFC 9651 writes bytes
+	c.header.Set("Repr-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(b.Sum[:])+":") // RFC 9530
+	c.header.Set("Content-Length", strconv.FormatInt(b.File.Size(), 10))
 	return raw{"application/json", func(w io.Writer) error {
-		slowly(w)
-		w.Write(b.File)
+		defer b.Close()
+		last := b.File.Size() - 1
+		s.send(w, "a backup", io.MultiReader(io.NewSectionReader(b.File, 0, last), ender(b.Release), io.NewSectionReader(b.File, last, 1)))
 		return nil
 	}}, nil
+}
+
+// ender is an empty reader that is called when it is reached. Who has the last byte of a backup may ask for the next.
+type ender func()
+
+// Read implements io.Reader.
+func (e ender) Read([]byte) (int, error) {
+	e()
+	return 0, io.EOF
+}
+
+// send writes a file as an answer that has begun, at least as fast as a huge body must come. Where it does not
+// arrive whole, the connection is cut.
+func (s *Server) send(w io.Writer, what string, file io.Reader) {
+	if rw, ok := w.(http.ResponseWriter); ok {
+		w = &steadyWriter{to: rw, control: http.NewResponseController(rw), ends: time.Now().Add(hugeTime)}
+	}
+	if _, err := io.CopyBuffer(w, struct{ io.Reader }{file}, make([]byte, 64<<10)); err != nil {
+		s.log.Error().Err(err).Msg("sending " + what)
+		panic(http.ErrAbortHandler) // it is too short
+	}
 }
 
 // slowly gives an answer that is under way more time.
@@ -57,15 +78,15 @@ func backupOf(v backup.View) api.BackupView {
 	}
 }
 
-func (s *Server) inspectBackup(ctx context.Context, c *call, in api.Inspection) (api.BackupView, error) {
-	v, err := s.backups.Inspect(ctx, c.caller, in.Backup)
+func (s *Server) inspectBackup(ctx context.Context, c *call, _ api.Inspection) (api.BackupView, error) {
+	v, err := s.backups.Inspect(ctx, c.caller, c.uploaded())
 	return backupOf(v), err
 }
 
 func (s *Server) restore(ctx context.Context, c *call, in api.Restoration) (api.RestoredWallet, error) {
 	c.status = http.StatusCreated
 	made, err := s.backups.Restore(ctx, c.caller, backup.Restoration{
-		File: in.Backup, Words: in.Words.Reveal(), Seed: seedOf(in.SeedHex), WithoutRecord: in.WithoutRecord,
+		File: c.uploaded(), Words: in.Words.Reveal(), Seed: seedOf(in.SeedHex), WithoutRecord: in.WithoutRecord,
 	})
 	return api.RestoredWallet{BackupView: backupOf(made.View), RulesOff: made.RulesOff}, err
 }
@@ -97,11 +118,7 @@ func (s *Server) snapshot(ctx context.Context, c *call, _ api.Empty) (raw, error
 	c.header.Set("Content-Length", strconv.FormatInt(size, 10))
 	return raw{"application/vnd.sqlite3", func(w io.Writer) error {
 		defer file.Close()
-		slowly(w)
-		if _, err := io.Copy(w, file); err != nil {
-			s.log.Error().Err(err).Msg("sending a snapshot")
-			panic(http.ErrAbortHandler) // the answer has begun: cut, it is too short
-		}
+		s.send(w, "a snapshot", file)
 		return nil
 	}}, nil
 }

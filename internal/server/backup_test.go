@@ -102,15 +102,40 @@ func TestALargeBodyIsReadOnlyOfThoseWhoMaySendIt(t *testing.T) {
 	t.Run("refuses what is larger than any backup", func(t *testing.T) {
 		r := w.In(t).Request("POST", "/v1/restore", []byte("{}"))
 		r.Header.Set("Authorization", "Bearer "+w.Operator)
-		r.ContentLength, r.Body = 1<<30, io.NopCloser(bytes.NewReader(nil))
+		r.ContentLength, r.Body = 8<<30, io.NopCloser(bytes.NewReader(nil))
 		r.Header.Set("Expect", "100-continue")
 		w.In(t).Send(r).Refused(413, "body_too_large")
 	})
 	t.Run("refuses a backup of many parts", func(t *testing.T) {
-		// A reader that takes each of them for a member needs thirty times their size.
 		backup := json.RawMessage("[" + strings.Repeat("1,", 1<<20) + "1]")
 		w.In(t).Do("POST", w.Path("/backup/inspect"), w.Owner, wallettest.Members{"backup": backup}).Refused(422, "backup_invalid")
 		w.In(t).Do("POST", "/v1/restore", w.Operator, wallettest.Members{"words": w.Words, "backup": backup}).Refused(422, "backup_invalid")
+	})
+	t.Run("reads its members in any order, and each once", func(t *testing.T) {
+		words, file := `"words":"`+w.Words+`"`, `"backup":{"encrypted":{}}`
+		for body, code := range map[string]string{
+			`{` + words + `,` + file + `}`:                           "backup_invalid",
+			`{` + file + `,` + words + `}`:                           "backup_invalid",
+			` { "b\u0061ckup" : {"encrypted":{}} , ` + words + ` } `: "backup_invalid",
+			`{` + file + `,` + words + `,` + file + `}`:              "json_duplicate_member",
+			`{` + file + `,"backup":1,` + words + `}`:                "json_duplicate_member",
+			`{` + words + `,"backup":null}`:                          "backup_invalid",
+			`{` + words + `}`:                                        "member_invalid",
+			`{` + file + `,"more":` + words[8:] + `}`:                "json_unknown_member",
+			`{` + words + `,` + file + `}{}`:                         "json_malformed",
+			`{` + words + `,"backup":{"encrypted":{}`:                "json_malformed",
+			`{` + words + `,"backup":{"encrypted":{]}}`:              "json_malformed",
+			`[]`: "json_malformed",
+			``:   "json_malformed",
+			`{` + file + `,"words":"` + strings.Repeat("x", 64<<10) + `"}`:         "body_too_large",
+			`{"backup":` + strings.Repeat("[", 40) + strings.Repeat("]", 40) + `}`: "json_malformed",
+		} {
+			r := w.In(t).Request("POST", "/v1/restore", []byte(body))
+			r.Header.Set("Authorization", "Bearer "+w.Operator)
+			if got := w.In(t).Send(r); got.Text("code") != code {
+				t.Errorf("%.80s is refused as %s, want %s", body, got.Body, code)
+			}
+		}
 	})
 	t.Run("refuses a key for repeating", func(t *testing.T) {
 		r := w.In(t).Request("POST", "/v1/restore", wallettest.Members{})

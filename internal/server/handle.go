@@ -21,8 +21,8 @@ import (
 
 	"walletd/api"
 	"walletd/internal/auth"
-	"walletd/internal/backup"
 	"walletd/internal/store"
+	"walletd/internal/strictjson"
 )
 
 // call is one request while it is answered. Its caller is closed once it is.
@@ -31,8 +31,9 @@ type call struct {
 	claims  []json.RawMessage // that a signed request asks for
 	names   map[string]string // of the path, unescaped
 	request *http.Request
-	header  http.Header // of the answer
-	status  int         // of the answer; 0 is 200, or 204 without one
+	upload  *store.Spool // the backup in a huge body; nil if there is none
+	header  http.Header  // of the answer
+	status  int          // of the answer; 0 is 200, or 204 without one
 }
 
 // none is what a request without a body or query, or an answer without a body, holds.
@@ -120,7 +121,8 @@ func (s *Server) serve(rt route) http.HandlerFunc {
 			defer done()
 		}
 		query, body := rt.inputs()
-		text, err := read(w, r, rt.body)
+		text, err := s.readBody(w, c, rt)
+		defer c.upload.Close()
 		if rt.secrecy == wipes {
 			defer func() {
 				if clear(text); bodySecret { // other values are in the text itself
@@ -135,9 +137,6 @@ func (s *Server) serve(rt route) http.HandlerFunc {
 			return err
 		}
 		if body != nil {
-			if rt.body == huge && bytes.Count(text, []byte{','}) > maxParts {
-				return fmt.Errorf("%w: it has more parts than a backup has", backup.ErrInvalid)
-			}
 			if err := decode(text, body); err != nil {
 				return err
 			}
@@ -161,6 +160,15 @@ func (s *Server) serve(rt route) http.HandlerFunc {
 	})
 }
 
+// readBody returns the body of a request that has one; of a huge one, what is beside the backup.
+func (s *Server) readBody(w http.ResponseWriter, c *call, rt route) (text []byte, err error) {
+	if rt.body != huge {
+		return read(w, c.request, rt.body)
+	}
+	text, c.upload, err = s.receive(w, c.request)
+	return text, err
+}
+
 // read returns the body of a request that has one.
 func read(w http.ResponseWriter, r *http.Request, limit body) ([]byte, error) {
 	if limit == bodiless {
@@ -174,18 +182,27 @@ func read(w http.ResponseWriter, r *http.Request, limit body) ([]byte, error) {
 	}
 	whole := bytes.NewBuffer(make([]byte, 0, max(r.ContentLength, 0)+bytes.MinRead)) // not grown, so that no copy stays behind
 	_, err := whole.ReadFrom(http.MaxBytesReader(w, r.Body, int64(limit)))
-	text := whole.Bytes()
+	return whole.Bytes(), bodyError(w, err)
+}
+
+// bodyError says what an error of reading a body is to who sent it. Those of the table of errors stay what they are.
+func bodyError(w http.ResponseWriter, err error) error {
+	if err == nil {
+		return nil
+	}
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		return text, errBodyTooLarge
+		return errBodyTooLarge
 	}
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
-		return text, fmt.Errorf("%w: reading the body", errDeadline)
+		return fmt.Errorf("%w: reading the body", errDeadline)
 	}
-	if err != nil {
-		w.Header().Set("Connection", "close") // where the next request would begin is not known
-		return text, errBody
+	w.Header().Set("Connection", "close") // where the next request would begin is not known
+	for _, ours := range []error{errBodyTooLarge, strictjson.ErrNotJSON, strictjson.ErrNotObject, strictjson.ErrTooDeep, store.ErrFull} {
+		if errors.Is(err, ours) {
+			return err
+		}
 	}
-	return text, nil
+	return errBody
 }
 
 // saysJSON reports whether the headers of a request say that its body is JSON in UTF-8, not coded

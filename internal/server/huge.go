@@ -5,14 +5,14 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
 	"walletd/internal/auth"
+	"walletd/internal/backup"
+	"walletd/internal/store"
+	"walletd/internal/strictjson"
 )
 
-// maxParts bounds the members and elements in a huge body, which is a few long texts: each part
-// takes its reader thirty times its own size.
-const maxParts = 1000
-
-// How many huge bodies are in memory at one time: of owners, and of operators, so that what owners
+// How many huge bodies are on their way at one time: of owners, and of operators, so that what owners
 // send keeps nobody from restoring.
 const (
 	hugeOfOwners    = 2
@@ -20,14 +20,14 @@ const (
 )
 
 // A huge body must come in hugeTime, and each hugePiece of it, in bytes, in pieceTime: who sends
-// slower than that keeps others waiting.
+// slower than that keeps others waiting. A backup that is sent must be taken as fast.
 const (
 	hugeTime  = largeTime
 	hugePiece = 1 << 20
 	pieceTime = bodyTime
 )
 
-// hugeBodies counts the huge bodies that are in memory.
+// hugeBodies counts the huge bodies that are on their way.
 type hugeBodies struct {
 	shares
 
@@ -117,4 +117,99 @@ func (s *steady) Read(b []byte) (int, error) {
 	n, err := s.ReadCloser.Read(b)
 	s.left -= n
 	return n, err
+}
+
+// steadyWriter is an answer that is cut off if it is taken too slowly.
+type steadyWriter struct {
+	to      io.Writer
+	control *http.ResponseController
+	ends    time.Time // of the time that the whole has
+	left    int       // bytes of the piece that is still to go
+}
+
+// Write sets the time by which each piece must be gone.
+func (s *steadyWriter) Write(b []byte) (int, error) {
+	if s.left <= 0 {
+		ends := time.Now().Add(pieceTime)
+		if ends.After(s.ends) {
+			ends = s.ends
+		}
+		if err := s.control.SetWriteDeadline(ends); err != nil {
+			return 0, err
+		}
+		s.left = hugePiece
+	}
+	n, err := s.to.Write(b)
+	s.left -= n
+	return n, err
+}
+
+// uploaded returns the backup that came in a huge body; nil if there was none.
+func (c *call) uploaded() backup.File {
+	if c.upload == nil {
+		return nil
+	}
+	return c.upload
+}
+
+// receive reads a huge body, one JSON object, as it comes. The object in its member backup goes to a
+// spool, which the caller closes; what is returned is the rest, with a number in that place, which is
+// as long as a small body at most. Another value of that member is passed, and there is no file.
+func (s *Server) receive(w http.ResponseWriter, r *http.Request) (text []byte, file *store.Spool, err error) {
+	if !saysJSON(r.Header) {
+		return nil, nil, errContentType
+	}
+	if r.ContentLength > int64(huge) {
+		return nil, nil, errBodyTooLarge
+	}
+	rest := &boundedText{b: make([]byte, 0, small)} // not grown, so that no copy stays behind
+	in := strictjson.NewScanner(http.MaxBytesReader(w, r.Body, int64(huge)))
+	defer in.Wipe()
+	io.WriteString(rest, "{")
+	err = in.Object(func(name []byte) error {
+		if len(rest.b) > 1 {
+			io.WriteString(rest, ",")
+		}
+		rest.Write(name)
+		if _, err := io.WriteString(rest, ":"); err != nil {
+			return err
+		}
+		next, err := in.Peek()
+		if err != nil {
+			return err
+		}
+		if string(strictjson.Unquote(name)) != "backup" {
+			return in.Copy(rest)
+		}
+		if _, err := io.WriteString(rest, "0"); err != nil {
+			return err
+		}
+		if next != '{' || file != nil {
+			return in.Skip()
+		}
+		file = s.store.NewSpool()
+		return in.Copy(file)
+	})
+	if err == nil {
+		err = in.End()
+	}
+	if err == nil {
+		_, err = io.WriteString(rest, "}")
+	}
+	return rest.b, file, bodyError(w, err)
+}
+
+// boundedText takes as much as a small body has.
+type boundedText struct {
+	b    []byte
+	full bool
+}
+
+// Write appends. The error is errBodyTooLarge, from then on.
+func (t *boundedText) Write(b []byte) (int, error) {
+	if t.full = t.full || len(t.b)+len(b) > cap(t.b); t.full {
+		return 0, errBodyTooLarge
+	}
+	t.b = append(t.b, b...)
+	return len(b), nil
 }

@@ -66,7 +66,7 @@ type entry struct {
 // sentinel that wraps a protocol code ("rule 3: app must be a DID") is answered as itself.
 func refusals() []entry {
 	return []entry{
-		{errBodyTooLarge, 413, "body_too_large", "Send at most 64 KiB, 512 KiB where a secret or a credential is sent, 171 MiB where a backup is."},
+		{errBodyTooLarge, 413, "body_too_large", "Send at most 64 KiB, 512 KiB where a secret or a credential is sent, 4 GiB where a backup is."},
 		{errBody, 400, "json_malformed", "The body was cut off, or its chunks are broken. Send one JSON object in UTF-8."},
 		{errContentType, 415, "content_type", "Send Content-Type: application/json."},
 		{errCrossOrigin, 403, "forbidden", "Pages of other origins may not call this service."},

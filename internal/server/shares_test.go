@@ -83,6 +83,9 @@ type deadlines struct {
 	all []time.Time
 }
 
+// SetWriteDeadline notes a deadline.
+func (d *deadlines) SetWriteDeadline(t time.Time) error { d.all = append(d.all, t); return nil }
+
 // SetReadDeadline notes a deadline.
 func (d *deadlines) SetReadDeadline(t time.Time) error { d.all = append(d.all, t); return nil }
 
@@ -108,5 +111,28 @@ func TestHugeBodiesHaveTimeForEachPiece(t *testing.T) {
 	}
 	if len(set.all) != 1 || set.all[0].Before(began.Add(pieceTime)) || set.all[0].After(began.Add(2*pieceTime)) {
 		t.Errorf("a piece is given until %v, and it began %v", set.all, began)
+	}
+}
+
+func TestWhatIsSentHasTimeForEachPiece(t *testing.T) {
+	var set deadlines
+	began := time.Now()
+	var sent strings.Builder
+	w := &steadyWriter{to: &sent, control: http.NewResponseController(&set), ends: began.Add(time.Second)}
+	if _, err := io.Copy(w, strings.NewReader(strings.Repeat("x", 3*hugePiece+1))); err != nil || sent.Len() != 3*hugePiece+1 {
+		t.Fatalf("sent %d: %v", sent.Len(), err)
+	}
+	for range 3 {
+		if _, err := w.Write(make([]byte, hugePiece)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(set.all) != 4 {
+		t.Errorf("it was given time %d times", len(set.all))
+	}
+	for _, at := range set.all {
+		if !at.Equal(began.Add(time.Second)) {
+			t.Errorf("a piece may go %s after the whole", at.Sub(began.Add(time.Second)))
+		}
 	}
 }

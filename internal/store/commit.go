@@ -86,13 +86,8 @@ func (c *Change) check() error {
 		}
 	}
 	for _, w := range c.Writes {
-		if w.chain != "" && !slices.Contains(c.chains(), w.chain) {
-			return fmt.Errorf("%s must be on the chain it counts on: %w", w.steps[0].query.name, ErrInvalid)
-		}
-		for _, st := range w.steps {
-			if err := fit(st.args); err != nil {
-				return fmt.Errorf("%s: %w", st.query.name, err)
-			}
+		if err := c.checkWrite(w); err != nil {
+			return err
 		}
 	}
 	if c.Nonce != nil {
@@ -103,6 +98,18 @@ func (c *Change) check() error {
 	if c.Request != nil {
 		if err := fit(values(c.Request.columns())); err != nil {
 			return fmt.Errorf("the idempotency key: %w", err)
+		}
+	}
+	return nil
+}
+
+func (c *Change) checkWrite(w Write) error {
+	if w.chain != "" && !slices.Contains(c.chains(), w.chain) {
+		return fmt.Errorf("%s must be on the chain it counts on: %w", w.steps[0].query.name, ErrInvalid)
+	}
+	for _, st := range w.steps {
+		if err := fit(st.args); err != nil {
+			return fmt.Errorf("%s: %w", st.query.name, err)
 		}
 	}
 	return nil
