@@ -21,7 +21,8 @@ type Policy struct {
 // StoredPolicy is a policy that was saved.
 type StoredPolicy struct {
 	Policy
-	// Warnings say where a rule allows by one name a key that another rule denies by another.
+	// Warnings say where a rule allows by one name a key that another rule denies by another, and where one gives the key of
+	// a secret storage to bearers.
 	Warnings []string `json:"warnings,omitempty"`
 }
 
@@ -35,6 +36,9 @@ type Rule struct {
 	// Off is an allow that came back with a backup: it counts for nothing until it is saved
 	// without it.
 	Off bool `json:"off,omitempty"`
+	// Tokens is "any" where an allow gives the key of a secret storage to bearers' tokens too. Without it, it gives that to
+	// tokens that are bound to a key alone; of other claims it says nothing.
+	Tokens string `json:"tokens,omitempty"`
 }
 
 // PolicyTest is a claim that a policy is tried on.
@@ -43,6 +47,7 @@ type PolicyTest struct {
 	Claim   ClaimName `json:"claim" max:"64"`
 	Salt    *string   `json:"salt,omitempty" max:"1024"`
 	SaltHex *string   `json:"saltHex,omitempty" max:"2048"`
+	Bound   bool      `json:"bound,omitempty"` // the token that would ask is bound to a key
 }
 
 // PolicyVerdict is what would be decided.

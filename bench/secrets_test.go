@@ -134,7 +134,7 @@ func BenchmarkSecretStorageKey(b *testing.B) {
 			w := wallettest.New(b, append(on.options, quiet)...)
 			app := w.App("Notes")
 			w.Rules(
-				wallettest.Members{"app": app.DID.String(), "claim": "secretStorageKey", "decision": "allow"},
+				wallettest.Members{"app": app.DID.String(), "claim": "secretStorageKey", "decision": "allow", "tokens": "any"},
 				wallettest.Members{"app": app.DID.String(), "claim": "encryptionKey", "decision": "allow"},
 			)
 			description := makeKeys(b, w, app)

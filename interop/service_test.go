@@ -211,10 +211,15 @@ func (s *service) rules(t *testing.T, claim string, allowed ...string) {
 		App      string `json:"app"`
 		Claim    string `json:"claim"`
 		Decision string `json:"decision"`
+		Tokens   string `json:"tokens,omitempty"`
 	}
 	rules := []rule{}
 	for _, a := range allowed {
-		rules = append(rules, rule{a, claim, "allow"})
+		r := rule{App: a, Claim: claim, Decision: "allow"}
+		if claim == "*" {
+			r.Tokens = "any" // all peers are bearers
+		}
+		rules = append(rules, r)
 	}
 	text, err := json.Marshal(map[string]any{"rules": rules})
 	if err != nil {

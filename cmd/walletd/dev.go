@@ -282,7 +282,7 @@ func (s *service) devWallet(ctx context.Context, setup *devSetup) (v devService,
 		return v, nil
 	}
 	err = s.as(ctx, v.OwnerToken, func(c *auth.Caller) error {
-		_, err := s.pipeline.SetPolicy(ctx, c, policy.Policy{Rules: []policy.Rule{{App: v.App, Claim: policy.Any, Decision: policy.Allow}}})
+		_, err := s.pipeline.SetPolicy(ctx, c, policy.Policy{Rules: []policy.Rule{{App: v.App, Claim: policy.Any, Decision: policy.Allow, Tokens: policy.AnyToken}}})
 		return err
 	})
 	return v, err

@@ -32,6 +32,9 @@ func (con *console) printPolicy(p api.Policy) {
 			decision += " (off)"
 			off++
 		}
+		if r.Tokens != "" {
+			decision += " (" + r.Tokens + " token)"
+		}
 		rows[i] = []string{strconv.Itoa(i + 1), decision, r.App, string(r.Claim), salt}
 	}
 	con.Table("RULE DECISION APP CLAIM SALT", rows)
@@ -81,11 +84,12 @@ type policyTestCmd struct {
 	saltFlags
 	App   string `required:"" placeholder:"DID" help:"The app that would ask."`
 	Claim string `default:"encryptionKey" placeholder:"TYPE" help:"What it would ask for."`
+	Bound bool   `help:"It would ask with a token that is bound to a key, as a page does that was paired."`
 }
 
 // Run says what would be decided.
 func (cmd *policyTestCmd) Run(ctx context.Context, c *client.Client, out *console) error {
-	t := api.PolicyTest{App: cmd.App, Claim: api.ClaimName(cmd.Claim), Salt: cmd.Salt, SaltHex: cmd.SaltHex}
+	t := api.PolicyTest{App: cmd.App, Claim: api.ClaimName(cmd.Claim), Salt: cmd.Salt, SaltHex: cmd.SaltHex, Bound: cmd.Bound}
 	v, err := c.Wallet(cmd.Wallet).TestPolicy(ctx, t)
 	return show(out, v, err, func(v api.PolicyVerdict) { out.printf("%s: %s\n", shown(string(v.Decision)), shown(v.Reason)) })
 }

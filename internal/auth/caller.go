@@ -131,11 +131,13 @@ type Requester struct {
 	CertificateEnds int64 `json:"certificateEnds,omitempty"`
 	// Chain is Caller.Chain.
 	Chain string `json:"chain,omitempty"`
+	// Bound is Caller.Bound.
+	Bound bool `json:"bound,omitempty"`
 }
 
 // Requester returns what an approval seals of the caller.
 func (c *Caller) Requester() Requester {
-	return Requester{c.Token, c.Session.facts(), c.Challenge(), c.CertificateEnds, c.chain}
+	return Requester{c.Token, c.Session.facts(), c.Challenge(), c.CertificateEnds, c.chain, c.Bound}
 }
 
 // As returns the requester of an approval as a Caller, so that the wallet's owner can read the request again. Both
@@ -143,7 +145,7 @@ func (c *Caller) Requester() Requester {
 func (c *Caller) As(r Requester, requester string, app, agent did.DID) *Caller {
 	return &Caller{
 		Role: App, Token: r.Token, RequesterID: requester, WalletID: c.WalletID, App: app, Agent: agent, Session: r.Session.session(),
-		CertificateEnds: r.CertificateEnds, challenge: r.Challenge, chain: r.Chain, Wallet: c.Wallet, callerRow: c.callerRow, Epoch: c.Epoch,
+		CertificateEnds: r.CertificateEnds, challenge: r.Challenge, chain: r.Chain, Bound: r.Bound, Wallet: c.Wallet, callerRow: c.callerRow, Epoch: c.Epoch,
 	}
 }
 

@@ -239,7 +239,7 @@ func (m *rebuilt) account(k fileAccount) (store.Write, error) {
 
 // policy restores the rules. Those that allow are off.
 func (m *rebuilt) policy(restored policy.Policy) (store.Write, error) {
-	p, err := restored.Check(m.backups.pipeline.IsType)
+	p, err := restored.SpelledOut().Check(m.backups.pipeline.IsType)
 	if err != nil {
 		return store.Write{}, invalid("its policy is not valid")
 	}

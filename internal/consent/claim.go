@@ -107,7 +107,7 @@ func (c *Claim) fact(req *Request) policy.Fact {
 	f := policy.Fact{
 		App: req.Caller.App, Agent: req.Caller.Agent, Registered: req.registered,
 		Claim: c.kind.Name, Account: c.Account.Address,
-		Salt: c.salt, HasSalt: c.hasSalt, About: c.About, AlwaysAsk: cmp.Or(c.askUntilApproved, c.alwaysAskNow()), MFA: len(c.mfa) > 0,
+		Salt: c.salt, HasSalt: c.hasSalt, About: c.About, AlwaysAsk: cmp.Or(c.askUntilApproved, c.alwaysAskNow()), MFA: len(c.mfa) > 0, Bound: req.Caller.Bound,
 	}
 	if c.delegation != nil {
 		f.Delegation = fmt.Sprintf("%x", c.delegation.Hash)

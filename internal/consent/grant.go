@@ -13,6 +13,7 @@ import (
 // certificate's and the delegation's.
 func (req *Request) grant(c *Claim, r approvals.Remember, approval string) (store.Grant, error) {
 	content := policy.GrantContent{Claim: c.kind.Name, Account: c.Account.Address, SaltText: c.saltText, RequesterID: req.Caller.RequesterID, About: c.About}
+	content.Bound = req.Caller.Bound && c.fact(req).OpensStorage()
 	if c.Items != nil {
 		content.Items = &c.Items
 	}

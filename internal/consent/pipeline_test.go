@@ -269,7 +269,7 @@ func TestAPolicyIsTestedAsThingsStand(t *testing.T) {
 	token := f.AppToken(fixture.Notes)
 	test := func(app, salt string) policy.Verdict {
 		t.Helper()
-		v, err := f.Pipeline.TestPolicy(t.Context(), f.As(f.Owner), policy.Rule{App: app, Claim: "encryptionKey", Salt: &salt})
+		v, err := f.Pipeline.TestPolicy(t.Context(), f.As(f.Owner), policy.Rule{App: app, Claim: "encryptionKey", Salt: &salt}, false)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -77,7 +77,7 @@ func (p *Pipeline) ReadPolicy(ctx context.Context, c *auth.Caller) (policy.Polic
 		return policy.Policy{}, 0, fmt.Errorf("reading the policy: %w", err)
 	}
 	opened, err := ledger.Open[policy.Policy](ctx, c.Wallet, row)
-	return opened.Content(), row.Version, err
+	return opened.Content().SpelledOut(), row.Version, err
 }
 
 // Policy returns the wallet's policy, for its owner.
@@ -155,9 +155,9 @@ func deniesApproval(p policy.Policy, a approvals.Approval) bool {
 }
 
 // TestPolicy returns what the pipeline would decide now about a claim of an app, and why, for the wallet's
-// owner. It applies rules, grants and the cases that always ask, for the app's ordinary account and without a
+// owner. bound says that the request would come with a token that is bound to a key. It applies rules, grants and the cases that always ask, for the app's ordinary account and without a
 // delegation. It stores nothing and records nothing.
-func (p *Pipeline) TestPolicy(ctx context.Context, c *auth.Caller, r policy.Rule) (policy.Verdict, error) {
+func (p *Pipeline) TestPolicy(ctx context.Context, c *auth.Caller, r policy.Rule, bound bool) (policy.Verdict, error) {
 	if err := c.RequireReader(); err != nil {
 		return policy.Verdict{}, err
 	}
@@ -170,7 +170,7 @@ func (p *Pipeline) TestPolicy(ctx context.Context, c *auth.Caller, r policy.Rule
 		return policy.Verdict{}, auth.Invalid("a test of the policy names one app and one claim")
 	}
 	t := p.types[r.Claim] // checked above
-	requester := c.As(auth.Requester{}, "", app, did.DID{})
+	requester := c.As(auth.Requester{Bound: bound}, "", app, did.DID{})
 	req := p.newRequest(requester, []*Claim{probe(t, r)}, approvals.Choice{})
 	err = req.read(ctx)
 	if denied, is := errors.AsType[*denial](err); is {

@@ -98,7 +98,7 @@ func TestAPolicyTestKnowsEveryType(t *testing.T) {
 		f.AppToken(fixture.Notes)
 		for _, name := range types {
 			f.SetPolicy(policy.Rule{App: fixture.Notes, Claim: name, Decision: decision})
-			v, err := f.Pipeline.TestPolicy(t.Context(), f.As(f.Owner), policy.Rule{App: fixture.Notes, Claim: name})
+			v, err := f.Pipeline.TestPolicy(t.Context(), f.As(f.Owner), policy.Rule{App: fixture.Notes, Claim: name}, true)
 			if err != nil {
 				t.Fatal(err)
 			}

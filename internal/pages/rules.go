@@ -22,6 +22,7 @@ type rulesPage struct {
 	Claims  []string // that rules can name
 	Draft   policy.Rule
 	Salt    string // of the draft
+	Bound   bool   // the test is of a token that is bound to a key
 	Problem string // as its message is called, "" for none
 	Detail  string
 	Tested  bool
@@ -97,8 +98,8 @@ func (p *Pages) rules(v *visit) error {
 		return v.show(http.StatusOK, "rules", shown)
 	}
 	shown.Draft = draft(query.Get)
-	shown.Salt = query.Get("salt")
-	shown.Verdict, err = p.Pipeline.TestPolicy(v.ctx(), v.caller, shown.Draft)
+	shown.Salt, shown.Bound = query.Get("salt"), query.Get("bound") != ""
+	shown.Verdict, err = p.Pipeline.TestPolicy(v.ctx(), v.caller, shown.Draft, shown.Bound)
 	switch {
 	case errors.Is(err, auth.ErrInput):
 		described, _ := p.Describe(err)
@@ -113,7 +114,7 @@ func (p *Pages) rules(v *visit) error {
 
 // draft reads the fields of a rule.
 func draft(field func(string) string) policy.Rule {
-	r := policy.Rule{App: field("app"), Claim: field("claim"), Decision: policy.Decision(field("decision"))}
+	r := policy.Rule{App: field("app"), Claim: field("claim"), Decision: policy.Decision(field("decision")), Tokens: field("tokens")}
 	if salt := field("salt"); salt != "" {
 		r.Salt = &salt
 	}

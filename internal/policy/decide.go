@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"bytes"
 	"encoding/hex"
 	"fmt"
 	"time"
@@ -23,8 +24,19 @@ type Fact struct {
 	Delegation string
 	// AlwaysAsk is the reason why the owner is asked whatever the rules say, or "".
 	AlwaysAsk string
+	// Bound says that the request came with a token that is bound to a key, which the requester has proven to have.
+	Bound bool
 	// MFA is set if a number shown on the app's page must be chosen, which only the owner can do.
 	MFA bool
+}
+
+// storageSalt begins the salts of secret storages that clients choose no salt for.
+const storageSalt = "m.secret_storage"
+
+// OpensStorage reports whether the claim is for the key of a secret storage: under its own name, or as the encryptionKey
+// for a salt of one, which is the same key. A storage with a salt of its client's choice is told by its name alone.
+func (f Fact) OpensStorage() bool {
+	return f.Claim == "secretStorageKey" || f.Claim == "encryptionKey" && f.HasSalt && bytes.HasPrefix(f.Salt, []byte(storageSalt))
 }
 
 // GrantContent is the sealed part of a grant.
@@ -38,6 +50,8 @@ type GrantContent struct {
 
 	About string    `json:"about,omitempty"` // what else the grant must match (Fact.About)
 	Items *[]string `json:"items,omitempty"` // of a profile: the items that the grant discloses
+	// Bound says that a token that is bound to a key asked for the key of a secret storage: then a bearer is not given it.
+	Bound bool `json:"bound,omitempty"`
 }
 
 // Grant is an approval that holds for more than one request. Whoever makes one has checked that its row is
@@ -54,6 +68,9 @@ type Grant struct {
 // Covers reports whether the grant allows f at now: it has the same app, agent, claim, account, salt bytes and
 // delegation, it is not revoked and not expired, and it has uses left.
 func (g Grant) Covers(f Fact, now time.Time) bool {
+	if g.Bound && !f.Bound {
+		return false
+	}
 	if g.Revoked != 0 || g.Uses == 0 || g.Ends != 0 && now.Unix() >= g.Ends {
 		return false
 	}
@@ -103,6 +120,13 @@ func Decide(p Policy, grants []Grant, f Fact, now time.Time) Verdict {
 	}
 	if g := find(grants, f, now); g != nil {
 		return Verdict{Decision: Allow, Grant: g, Reason: "allowed by a grant"}
+	}
+	if !f.Bound && f.OpensStorage() {
+		bound := f
+		bound.Bound = true
+		if rule, d := p.match(bound); d == Allow {
+			return Verdict{Decision: Ask, Reason: fmt.Sprintf("rule %d allows it for tokens that are bound to a key alone", rule)}
+		}
 	}
 	return Verdict{Decision: Ask, Reason: "no rule and no grant covers this"}
 }

@@ -11,6 +11,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 
 	"walletd/internal/did"
 )
@@ -49,7 +50,8 @@ var ErrPolicy = errors.New("the policy is not valid")
 
 // Rule is one line of a policy. App is a DID or Any, Claim a claim type or Any. Salt or SaltHex, when set,
 // limits the rule to one salt, compared by its bytes (design section 5: a salt is its bytes). Off marks an
-// allow that was restored from a backup, and has no effect until the owner confirms it.
+// allow that was restored from a backup, and has no effect until the owner confirms it. An allow gives the key of a
+// secret storage (Fact.OpensStorage) to tokens that are bound to a key alone, unless Tokens is AnyToken.
 type Rule struct {
 	App      string   `json:"app"`
 	Claim    string   `json:"claim"`
@@ -57,12 +59,33 @@ type Rule struct {
 	SaltHex  *string  `json:"saltHex,omitempty"`
 	Decision Decision `json:"decision"`
 	Off      bool     `json:"off,omitempty"`
+	Tokens   string   `json:"tokens,omitempty"`
 }
+
+// AnyToken in a rule's Tokens lets it give the key of a secret storage to bearers too.
+const AnyToken = "any"
 
 // Policy is a wallet's ordered list of rules. The first that matches wins; without a match the
 // owner is asked.
 type Policy struct {
 	Rules []Rule `json:"rules"`
+	// BoundStorage is set in every policy that was saved since rules tell bearers from tokens that are bound to a key.
+	BoundStorage bool `json:"boundStorage,omitempty"`
+}
+
+// SpelledOut returns a stored policy with what its rules meant when they were saved: an allow of before gave the key of a
+// secret storage to any token, and goes on to.
+func (p Policy) SpelledOut() Policy {
+	if p.BoundStorage {
+		return p
+	}
+	rules := slices.Clone(p.Rules)
+	for i, r := range rules {
+		if r.Decision == Allow && (r.Claim == Any || sameKey[r.Claim] != "") {
+			rules[i].Tokens = AnyToken
+		}
+	}
+	return Policy{Rules: rules, BoundStorage: true}
 }
 
 // Check checks a policy as its owner wrote it and returns it in canonical form, with apps as did:abt:….
@@ -72,7 +95,7 @@ func (p Policy) Check(isType func(string) bool) (Policy, error) {
 	if len(p.Rules) > maxRules {
 		return Policy{}, fmt.Errorf("%w: %d rules, at most %d are stored", ErrPolicy, len(p.Rules), maxRules)
 	}
-	clean := Policy{Rules: make([]Rule, len(p.Rules))}
+	clean := Policy{Rules: make([]Rule, len(p.Rules)), BoundStorage: true}
 	for i, r := range p.Rules {
 		if err := r.Check(isType); err != nil {
 			return Policy{}, fmt.Errorf("%w: rule %d: %w", ErrPolicy, i+1, err)
@@ -95,6 +118,12 @@ func (r Rule) Check(isType func(string) bool) error {
 	}
 	if r.Off && r.Decision != Allow {
 		return errors.New("only an allow can be off")
+	}
+	switch {
+	case r.Tokens != "" && r.Tokens != AnyToken:
+		return errors.New(`tokens must be "any", or not there`)
+	case r.Tokens != "" && (r.Decision != Allow || r.Claim != Any && sameKey[r.Claim] == ""):
+		return errors.New("tokens is for rules that allow secretStorageKey, encryptionKey or every claim")
 	}
 	if r.App != Any {
 		if _, err := did.Parse(r.App); err != nil {
@@ -143,6 +172,9 @@ func (r Rule) matches(f Fact) bool {
 	if r.Claim != Any && r.Claim != f.Claim {
 		return false
 	}
+	if r.Decision == Allow && r.Tokens != AnyToken && !f.Bound && f.OpensStorage() {
+		return false // the key would go to whoever has a copy of the token
+	}
 	if salt, held := r.SaltBytes(); held {
 		return f.HasSalt && bytes.Equal(salt, f.Salt)
 	}
@@ -188,10 +220,14 @@ var sameKey = map[string]string{"encryptionKey": "secretStorageKey", "secretStor
 func (r Rule) hasSalt() bool { return r.Salt != nil || r.SaltHex != nil }
 
 // Warnings says, a sentence each, where a rule allows an app a key by one name that a rule denies by another. A
-// deny for a salt is no such case, because it holds under both names.
+// deny for a salt is no such case, because it holds under both names. They say too where a rule gives the key of a secret
+// storage to bearers.
 func (p Policy) Warnings() []string {
 	var all []string
 	for i, allow := range p.Rules {
+		if allow.Claim == "secretStorageKey" && allow.Tokens == AnyToken {
+			all = append(all, fmt.Sprintf("Rule %d gives the key of a secret storage to whoever has a token of the app, or a copy of one.", i+1))
+		}
 		other := sameKey[allow.Claim]
 		if allow.Decision != Allow || other == "" {
 			continue

@@ -161,7 +161,7 @@ func TestADenyOfAKeyHoldsUnderBothItsNames(t *testing.T) {
 	}
 	fact := func(claim, salt string) Fact {
 		f := salted(t, notes, salt)
-		f.Claim = claim
+		f.Claim, f.Bound = claim, true
 		return f
 	}
 	const key, storage = "encryptionKey", "secretStorageKey"

@@ -84,6 +84,9 @@ func TestAPageThatIsPairedAgainIsTheSameApp(t *testing.T) {
 		return w.MustApprovePairing(p.Begin("Client"), more...).Text("app")
 	}
 	first := app(client)
+	if want := "did:abt:zNKs63RuRd9FGainTMHRaV9RTjo6mRoNswJF"; first != want { // it must stay so, or storages are lost
+		t.Errorf("a page of %s is %s, and was %s", client, first, want)
+	}
 	if again := app(client); again != first {
 		t.Errorf("paired again, it is %s and was %s", again, first)
 	}
@@ -399,4 +402,57 @@ func TestBrowsersLetPagesPair(t *testing.T) {
 	if exposed := got.Header.Get("Access-Control-Expose-Headers"); !strings.Contains(exposed, "DPoP-Nonce") {
 		t.Errorf("it may read %q", exposed)
 	}
+}
+
+// A rule gives the key of a secret storage to a page that was paired, and to a bearer only where it says so.
+func TestARuleGivesAStorageKeyToBoundTokens(t *testing.T) {
+	t.Parallel()
+	w := wallettest.New(t)
+	page := w.PairedPage(client)
+	app := w.Do("GET", "/v1/tokens", w.Owner, nil).Must(200)
+	var tokens struct{ Items []struct{ ID, App string } }
+	app.Into(&tokens)
+	of := ""
+	for _, token := range tokens.Items {
+		if token.ID == page.ID {
+			of = token.App
+		}
+	}
+	bot := w.Do("POST", "/v1/tokens", w.Owner, members{"role": "app", "wallet": w.Address, "app": of, "name": "Bot"}).Must(201).Text("token")
+	rule := members{"app": of, "claim": "secretStorageKey", "decision": "allow"}
+	same := members{"requestedClaims": []members{wallettest.EncryptionKey("m.secret_storage")}}
+
+	w.Rules(rule)
+	key := page.Do("POST", "/v1/secret-storage/keys", members{}).Must(200).Text("key")
+	w.Do("POST", "/v1/secret-storage/keys", bot, members{}).Must(202)
+	w.Rules(rule, members{"app": of, "claim": "*", "decision": "allow"})
+	w.Do("POST", "/v1/claims", bot, same).Must(202)
+	page.Do("POST", "/v1/claims", same).Must(200)
+
+	// What is approved for the page is remembered for pages.
+	w.Rules()
+	w.MustApprove(page.Do("POST", "/v1/secret-storage/keys", members{}).Must(202).Text("code"), members{"remember": members{"until": "withdrawn"}})
+	page.Do("POST", "/v1/secret-storage/keys", members{}).Must(200)
+	w.Do("POST", "/v1/secret-storage/keys", bot, members{}).Must(202)
+	w.Rules(rule)
+
+	test := members{"app": of, "claim": "secretStorageKey", "salt": "m.secret_storage"}
+	if got := w.Do("POST", w.Path("/policy/test"), w.Owner, test).Must(200); got.Text("decision") != "ask" || !strings.Contains(got.Text("reason"), "bound to a key") {
+		t.Errorf("of a bearer it would be %s", got.Body)
+	}
+	test["bound"] = true
+	if got := w.Do("POST", w.Path("/policy/test"), w.Owner, test).Must(200); got.Text("decision") != "allow" {
+		t.Errorf("of a page it would be %s", got.Body)
+	}
+
+	rule["tokens"] = "any"
+	stored := w.Do("PUT", w.Path("/policy"), w.Owner, members{"rules": []members{rule}}).Must(200)
+	if !strings.Contains(string(stored.Body), "copy of one") {
+		t.Errorf("no warning comes with %s", stored.Body)
+	}
+	if got := w.Do("POST", "/v1/secret-storage/keys", bot, members{}).Must(200).Text("key"); got != key {
+		t.Errorf("the bot's key is %s, the page's %s", got, key)
+	}
+	rule["tokens"] = "bound"
+	w.Do("PUT", w.Path("/policy"), w.Owner, members{"rules": []members{rule}}).Refused(422, "policy_invalid")
 }

@@ -12,7 +12,7 @@ import (
 
 func policyOf(p policy.Policy) api.Policy {
 	return api.Policy{Rules: each(p.Rules, func(r policy.Rule) api.Rule {
-		return api.Rule{App: r.App, Claim: api.ClaimName(r.Claim), Salt: r.Salt, SaltHex: r.SaltHex, Decision: api.Decision(r.Decision), Off: r.Off}
+		return api.Rule{App: r.App, Claim: api.ClaimName(r.Claim), Salt: r.Salt, SaltHex: r.SaltHex, Decision: api.Decision(r.Decision), Off: r.Off, Tokens: r.Tokens}
 	})}
 }
 
@@ -23,14 +23,14 @@ func (s *Server) policy(ctx context.Context, c *call, _ none) (api.Policy, error
 
 func (s *Server) setPolicy(ctx context.Context, c *call, in api.Policy) (api.StoredPolicy, error) {
 	rules := each(in.Rules, func(r api.Rule) policy.Rule {
-		return policy.Rule{App: r.App, Claim: string(r.Claim), Salt: r.Salt, SaltHex: r.SaltHex, Decision: policy.Decision(r.Decision), Off: r.Off}
+		return policy.Rule{App: r.App, Claim: string(r.Claim), Salt: r.Salt, SaltHex: r.SaltHex, Decision: policy.Decision(r.Decision), Off: r.Off, Tokens: r.Tokens}
 	})
 	p, err := s.pipeline.SetPolicy(ctx, c.caller, policy.Policy{Rules: rules})
 	return api.StoredPolicy{Policy: policyOf(p), Warnings: p.Warnings()}, err
 }
 
 func (s *Server) testPolicy(ctx context.Context, c *call, in api.PolicyTest) (api.PolicyVerdict, error) {
-	v, err := s.pipeline.TestPolicy(ctx, c.caller, policy.Rule{App: in.App, Claim: string(in.Claim), Salt: in.Salt, SaltHex: in.SaltHex})
+	v, err := s.pipeline.TestPolicy(ctx, c.caller, policy.Rule{App: in.App, Claim: string(in.Claim), Salt: in.Salt, SaltHex: in.SaltHex}, in.Bound)
 	return api.PolicyVerdict{Decision: api.Decision(v.Decision), Reason: v.Reason, Rule: v.Rule}, err
 }
 

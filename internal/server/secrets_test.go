@@ -18,7 +18,7 @@ import (
 )
 
 var secretsAllowed = []members{
-	{"app": "*", "claim": "secretStorageKey", "decision": "allow"},
+	{"app": "*", "claim": "secretStorageKey", "decision": "allow", "tokens": "any"},
 	{"app": "*", "claim": "secret.read", "decision": "allow"},
 	{"app": "*", "claim": "secret.write", "decision": "allow"},
 }

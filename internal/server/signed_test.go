@@ -13,7 +13,7 @@ import (
 )
 
 var (
-	everything = members{"app": "*", "claim": "*", "decision": "allow"}
+	everything = members{"app": "*", "claim": "*", "decision": "allow", "tokens": "any"}
 	notesKey   = []members{wallettest.EncryptionKey("notes")}
 )
 
