@@ -125,6 +125,8 @@ addEventListener("submit", (e) => {
 });
 addEventListener("pageshow", () => document.querySelectorAll("form[data-sent]").forEach((f) => delete f.dataset.sent));
 
+if (document.querySelector("form[data-scan]")) import("./scan.js");
+
 remember(document);
 enhance(document);
 setInterval(countDown, 1000);
