@@ -169,7 +169,7 @@ func (h *watched) use(op *client.Client) {
 	check(err)
 	h.token("an app", string(token.Token.Reveal()))
 	notes := h.as(string(token.Token.Reveal()))
-	_, err = owner.Wallet(alice.Wallet).SetPolicy(ctx, api.Policy{Rules: []api.Rule{{App: "*", Claim: "*", Decision: api.DecisionAllow}}})
+	_, err = owner.Wallet(alice.Wallet).SetPolicy(ctx, api.Policy{Rules: []api.Rule{{App: "*", Claim: "*", Decision: api.DecisionAllow, Tokens: "any"}}})
 	check(err)
 	for range 20 {
 		answer, err := notes.Ask(ctx, map[string]any{"type": "encryptionKey", "salt": "canary"})
