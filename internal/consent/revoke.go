@@ -57,6 +57,13 @@ func (p *Pipeline) revokeTokenOnce(ctx context.Context, c *auth.Caller, id strin
 		}
 		writes = append(writes, ended...)
 	}
+	if row.Role == store.RoleOwner && row.Passkey == "" {
+		sessions, err := p.auth.OwnerTokens(ctx, c, func(t store.Token) bool { return t.Passkey == id }) // that it signed in to
+		if err != nil {
+			return err
+		}
+		writes = append(writes, p.auth.EndTokens(c, sessions)...)
+	}
 	return c.Record(ctx, e, writes...)
 }
 

@@ -78,7 +78,7 @@ type Creation struct {
 }
 
 // SignedIn is a browser session that began. Token.Text is the session's credential, for an app; pages put it into a
-// cookie (auth.SessionCookie).
+// cookie.
 type SignedIn struct {
 	Token   auth.CreatedToken
 	Owner   string

@@ -153,3 +153,29 @@ func (o *Owners) BeginApprove(ctx context.Context, c *auth.Caller, d passkey.Dec
 func (o *Owners) SignOut(ctx context.Context, c *auth.Caller) error {
 	return o.pipeline.RevokeToken(ctx, c, c.Token)
 }
+
+// SignInWithToken begins a browser session for who has an owner's token. Like every browser session it reads, rejects
+// and revokes, and approves nothing without a touch of a passkey: a cookie is less well kept than a token. Errors:
+// auth.ErrUnauthorized, auth.ErrForbidden for a token of another role, keystore.ErrLocked.
+func (o *Owners) SignInWithToken(ctx context.Context, token, name string) (auth.CreatedToken, error) {
+	c, err := o.auth.Authenticate(ctx, token)
+	if err != nil {
+		return auth.CreatedToken{}, err
+	}
+	defer c.Close()
+	if err := c.RequireReader(); err != nil {
+		return auth.CreatedToken{}, err
+	}
+	if c.Passkey != "" {
+		return auth.CreatedToken{}, fmt.Errorf("%w: a session begins no other", auth.ErrForbidden)
+	}
+	var created auth.CreatedToken
+	err = o.auth.Retry(ctx, c, auth.Tries, func() error {
+		var session store.Token
+		created, session = o.auth.NewSession(c, c.Owner, c.Token, name)
+		e := c.Event(ledger.TokenCreated)
+		e.Created, e.Role, e.Name = session.ID, string(auth.Owner), name
+		return c.Record(ctx, e, store.InsertToken(session))
+	})
+	return created, err
+}

@@ -10,7 +10,9 @@ import (
 	"strconv"
 
 	"walletd/internal/approvals"
+	"walletd/internal/auth"
 	"walletd/internal/consent"
+	"walletd/internal/passkey"
 	"walletd/internal/show"
 	"walletd/internal/store"
 )
@@ -28,8 +30,8 @@ type approvalPage struct {
 	Problem  string // why the last try was refused, as its message is called
 	Detail   string // of that, in English
 	Waits    bool
-	// MayApprove says that the page has a button to approve.
-	MayApprove bool
+	// MayApprove says that the page has a button to approve; Touch, that it takes a touch.
+	MayApprove, Touch bool
 }
 
 // claimShown is one claim with what its page adds.
@@ -43,7 +45,8 @@ type claimShown struct {
 var single = []string{"signature", "agreement", "keyPair"}
 
 func (p *Pages) approvalPage(v *visit, a approvals.View, next string) approvalPage {
-	shown := approvalPage{View: a, Next: next, Remember: true, Raw: raw(a.Requested), Waits: a.Status == store.Pending, Unusual: v.lang.notes(a.Unusual), MayApprove: p.Dev}
+	shown := approvalPage{View: a, Next: next, Remember: true, Raw: raw(a.Requested), Waits: a.Status == store.Pending, Unusual: v.lang.notes(a.Unusual), Touch: v.caller.NeedsAssertion()}
+	shown.MayApprove = !shown.Touch || !p.Auth.Party().IsZero()
 	for _, c := range a.Claims {
 		claim := claimShown{ClaimView: c, Key: c.Type, Other: c.Account != a.Account}
 		if _, there := v.lang.messages["claim."+c.Type]; !there {
@@ -114,9 +117,6 @@ func (f form) choice() (approvals.Choice, error) {
 	return c, nil
 }
 
-// errPasskey: the wallet is no throw-away one, so that a yes takes a touch.
-var errPasskey = errors.New("approving on a page takes a passkey")
-
 // decide approves or rejects.
 func (p *Pages) decide(v *visit) error {
 	id, next := v.name("id"), v.form.text("next")
@@ -130,7 +130,7 @@ func (p *Pages) decide(v *visit) error {
 	}
 	switch {
 	case err == nil:
-	case errors.Is(err, approvals.ErrChoice), errors.Is(err, errPasskey):
+	case errors.Is(err, approvals.ErrChoice), errors.Is(err, auth.ErrPasskeyRequired), errors.Is(err, auth.ErrPasskeyRefused):
 		return p.askAgain(v, id, next, err)
 	case errors.Is(err, consent.ErrDecided), errors.Is(err, consent.ErrExpired), errors.Is(err, consent.ErrAnswerChanged):
 		done = "late" // the page says how it stands
@@ -148,10 +148,15 @@ func (p *Pages) approve(v *visit, id string) error {
 	if err != nil {
 		return err
 	}
-	if !p.Dev {
-		return errPasskey
+	var touch *passkey.Assertion
+	if v.form.bytes("assertion") != nil {
+		as, err := v.form.assertion("assertion")
+		if err != nil {
+			return err
+		}
+		touch = &as
 	}
-	_, err = p.Pipeline.Approve(v.ctx(), v.caller, id, choice, nil)
+	_, err = p.Pipeline.Approve(v.ctx(), v.caller, id, choice, touch)
 	return err
 }
 
@@ -162,9 +167,12 @@ func (p *Pages) askAgain(v *visit, id, next string, wrong error) error {
 		return err
 	}
 	shown := p.approvalPage(v, a, next)
-	if shown.Problem = "approval.choice"; errors.Is(wrong, errPasskey) {
+	switch shown.Problem = "approval.choice"; {
+	case errors.Is(wrong, auth.ErrPasskeyRequired):
 		shown.Problem = "approval.needsPasskey"
-	} else {
+	case errors.Is(wrong, auth.ErrPasskeyRefused):
+		shown.Problem = "approval.refusedPasskey"
+	default:
 		described, _ := p.Describe(wrong)
 		shown.Detail = described.Detail
 	}

@@ -32,7 +32,7 @@ func (p *Pages) followLink(v *visit) error {
 	delete(p.links.tokens, code)
 	p.links.mu.Unlock()
 	if !there {
-		return v.show(http.StatusNotFound, "sign-in", signInPage{Next: "/", Used: true})
+		return v.show(http.StatusNotFound, "sign-in", v.signInPage("signIn.used"))
 	}
 	if err := v.begin(token); err != nil {
 		return err

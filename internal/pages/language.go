@@ -184,6 +184,7 @@ type frame struct {
 	Path     string // of the page, for a form that comes back to it
 	Done     string // what was done, as its message is called; "" for nothing
 	SignedIn bool
+	Touch    bool // what decides takes a touch
 	Dev      bool
 	Wallet   string // its name, or its address cut
 	Tags     []string
@@ -200,7 +201,7 @@ func (all languages) show(v *visit, status int, page string, data any) error {
 		f.Done = "done." + v.r.URL.Query().Get("done")
 	}
 	if v.caller != nil {
-		f.SignedIn = true
+		f.SignedIn, f.Touch = true, v.caller.Passkey != "" || v.caller.Wallet.Settings().Passkey
 		if f.Wallet = v.caller.Wallet.Settings().Name; f.Wallet == "" {
 			f.Wallet = short(v.caller.WalletID)
 		}

@@ -145,3 +145,56 @@ func TestALanguageIsChosen(t *testing.T) {
 		})
 	}
 }
+
+// written finds the sentences that the wallet writes about requests: literals that are added to what is unusual. What is
+// filled in stands between two of them.
+var written = regexp.MustCompile(`(?:nusual = append\([^"\n]*|oteUntilApproved\(|Reason: +)("(?:[^"\\]|\\.)*"(?:\+(?:[^",)]*(?:\([^)]*\))*[^",)]*\+)?\s*"(?:[^"\\]|\\.)*")*)`)
+
+func TestSentencesAboutRequestsAreTranslated(t *testing.T) {
+	all := readAll(t)
+	literal := regexp.MustCompile(`"((?:[^"\\]|\\.)*)"`)
+	found := 0
+	for _, dir := range []string{"claims", "consent", "secrets", "policy"} {
+		files, err := filepath.Glob("../" + dir + "/*.go")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range files {
+			text, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.HasSuffix(name, "_test.go") {
+				continue
+			}
+			for _, m := range written.FindAllStringSubmatch(string(text), -1) {
+				var sentence strings.Builder
+				end := 0
+				for _, at := range literal.FindAllStringSubmatchIndex(m[1], -1) {
+					if strings.Trim(m[1][end:at[0]], "+ \t\n") != "" {
+						sentence.WriteString("zSomething")
+					}
+					sentence.WriteString(strings.ReplaceAll(m[1][at[2]:at[3]], "%d", "7"))
+					end = at[1]
+				}
+				if strings.Contains(sentence.String(), "%w") { // of an error
+					continue
+				}
+				for _, l := range all[1:] {
+					found++
+					text := sentence.String()
+					begins := strings.HasSuffix(text, " ") // what goes on with a call
+					for key := range l.messages {
+						begins = begins && !strings.HasPrefix(key, notePrefix+text)
+					}
+					if got := l.note(text); got == text && (begins || !strings.HasSuffix(text, " ")) {
+						t.Errorf("%s: %s has no translation of %q", name, l.tag, text)
+					}
+				}
+			}
+		}
+	}
+	if found < 40 {
+		t.Errorf("%d sentences are found; were they moved?", found)
+	}
+}

@@ -26,10 +26,7 @@ func (p *Pages) live(v *visit) error {
 		return nil
 	}
 	defer give()
-	cookie, err := v.r.Cookie(cookie(v.r).Name)
-	if err != nil {
-		return err
-	}
+	session := v.r.CookiesNamed(cookie(v.r).Name)[0].Value
 	h := v.w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("X-Accel-Buffering", "no") // nginx would hold the events back
@@ -55,7 +52,7 @@ func (p *Pages) live(v *visit) error {
 		case <-alive.C:
 			text = ":\n\n"
 		}
-		caller, err := p.Auth.Authenticate(v.ctx(), cookie.Value)
+		caller, err := p.Auth.Authenticate(v.ctx(), session)
 		caller.Close()
 		if err != nil {
 			v.write("event: over\ndata:\n\n") // signed out, or locked

@@ -2,6 +2,7 @@ package pages
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -51,5 +52,7 @@ func readNotes(messages map[string]string) []noted {
 		}
 		all = append(all, noted{regexp.MustCompile("^" + pattern + "$"), text})
 	}
+	// Of two that fit, the longer says more.
+	slices.SortFunc(all, func(a, b noted) int { return len(b.english.String()) - len(a.english.String()) })
 	return all
 }

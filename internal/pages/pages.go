@@ -22,6 +22,7 @@ import (
 	"walletd/internal/consent"
 	"walletd/internal/events"
 	"walletd/internal/keystore"
+	"walletd/internal/owner"
 	"walletd/internal/secrets"
 	"walletd/internal/store"
 	"walletd/internal/wallets"
@@ -33,6 +34,7 @@ type Config struct {
 	Wallets   *wallets.Wallets
 	Approvals *approvals.Approvals
 	Pipeline  *consent.Pipeline
+	Owners    *owner.Owners
 	Secrets   *secrets.Secrets
 	Backups   *backup.Backups
 	Keystore  *keystore.Keystore
@@ -67,9 +69,12 @@ type Pages struct {
 
 // New returns the pages. The error says what of the Config is missing, or which template cannot be read.
 func New(c Config) (*Pages, error) {
-	if c.Auth == nil || c.Wallets == nil || c.Approvals == nil || c.Pipeline == nil || c.Secrets == nil || c.Backups == nil || c.Keystore == nil ||
+	if c.Auth == nil || c.Wallets == nil || c.Approvals == nil || c.Pipeline == nil || c.Owners == nil || c.Secrets == nil || c.Backups == nil || c.Keystore == nil ||
 		c.Store == nil || c.Feed == nil || c.Sessions == nil || c.Describe == nil {
 		return nil, errors.New("pages need their packages, a keystore, a store, its feed, its sessions, and what describes errors")
+	}
+	if err := c.Brand.Check(); err != nil {
+		return nil, err
 	}
 	if c.Brand.Name == "" {
 		c.Brand.Name = "walletd"
@@ -113,6 +118,16 @@ func (p *Pages) Routes() *chi.Mux {
 	r.Post("/settings", p.owner(p.nameWallet))
 	r.Get("/devices", p.owner(p.devices))
 	r.Post("/tokens/{id}/revoke", p.owner(p.revokeToken))
+	r.Post("/passkeys", p.owner(p.addPasskey))
+	r.Post("/passkeys/{id}/name", p.owner(p.namePasskey))
+	r.Post("/passkeys/{id}/remove", p.owner(p.removePasskey))
+	r.Post("/passkeys/sign-in", p.anyone(p.askSignInTouch))
+	r.Post("/passkeys/invited", p.anyone(p.askInvitedPasskey))
+	r.Post("/passkeys/another", p.owner(p.askAnotherPasskey))
+	r.Post("/passkeys/touch", p.owner(p.askActionTouch))
+	r.Post("/approvals/{id}/challenge", p.owner(p.askDecisionTouch))
+	r.Get("/invite", p.anyone(p.invitePage))
+	r.Post("/invite", p.anyone(p.acceptInvitation))
 	r.Get("/profile", p.owner(p.profile))
 	r.Post("/profile", p.owner(p.setProfile))
 	r.Get("/secrets", p.owner(p.secrets))

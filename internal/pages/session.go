@@ -1,20 +1,15 @@
 package pages
 
 import (
-	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
 	"strings"
-	"time"
 
 	"walletd/internal/auth"
 	"walletd/internal/keystore"
 	"walletd/internal/secret"
 )
-
-// sessionLife is how long a browser stays signed in.
-const sessionLife = 12 * time.Hour
 
 // The cookie's name. The prefix makes browsers refuse it unless it came over TLS, for this host alone, so that no other
 // page of the same domain can put one here.
@@ -45,17 +40,18 @@ func cookie(r *http.Request) *http.Cookie {
 	return c
 }
 
-// identify finds the caller by the cookie. The error is auth.ErrUnauthorized without one that is good.
+// identify finds the caller by the cookie. The error is auth.ErrUnauthorized without one that is good. But in a
+// throw-away wallet it is a browser session, which approves nothing without a touch.
 func (v *visit) identify() error {
-	c, err := v.r.Cookie(cookie(v.r).Name)
-	if err != nil {
+	cookies := v.r.CookiesNamed(cookie(v.r).Name)
+	if len(cookies) != 1 {
 		return auth.ErrUnauthorized
 	}
-	caller, err := v.pages.Auth.Authenticate(v.ctx(), c.Value)
+	caller, err := v.pages.Auth.Authenticate(v.ctx(), cookies[0].Value)
 	if err != nil {
 		return err
 	}
-	if caller.Role != auth.Owner {
+	if caller.Role != auth.Owner || caller.Passkey == "" && !v.pages.Dev {
 		caller.Close()
 		return auth.ErrUnauthorized
 	}
@@ -63,11 +59,22 @@ func (v *visit) identify() error {
 	return nil
 }
 
+// keep puts a session into the browser's cookie.
+func (v *visit) keep(session auth.CreatedToken) {
+	c := cookie(v.r)
+	c.Value, c.Expires = session.Text, session.Expires
+	http.SetCookie(v.w, c)
+}
+
 // signInPage is what the page to sign in shows.
 type signInPage struct {
-	Next   string
-	Failed bool
-	Used   bool // a link that works once, which was used
+	Next     string
+	Passkeys bool   // the service has passkeys
+	Problem  string // as its message is called, "" for none
+}
+
+func (v *visit) signInPage(problem string) signInPage {
+	return signInPage{Next: v.nextPath(), Passkeys: !v.pages.Auth.Party().IsZero(), Problem: problem}
 }
 
 func (v *visit) nextPath() string {
@@ -84,20 +91,23 @@ func (p *Pages) signInForm(v *visit) error {
 	case v.caller != nil:
 		return v.redirect(v.nextPath())
 	}
-	return v.show(http.StatusOK, "sign-in", signInPage{Next: v.nextPath()})
+	return v.show(http.StatusOK, "sign-in", v.signInPage(""))
 }
 
 // signIn makes a session of the browser for who has an owner's token.
 func (p *Pages) signIn(v *visit) error {
+	if v.form.bytes("assertion") != nil {
+		return p.signInWithPasskey(v)
+	}
 	token, err := secret.Line(v.form.bytes("token"))
 	if err != nil {
-		return v.show(http.StatusUnauthorized, "sign-in", signInPage{Next: v.nextPath(), Failed: true})
+		return v.show(http.StatusUnauthorized, "sign-in", v.signInPage("signIn.failed"))
 	}
 	switch err := v.begin(string(token)); {
 	case err == nil:
 		return v.redirect(v.nextPath())
 	case p.isRefusal(err):
-		return v.show(http.StatusUnauthorized, "sign-in", signInPage{Next: v.nextPath(), Failed: true})
+		return v.show(http.StatusUnauthorized, "sign-in", v.signInPage("signIn.failed"))
 	default:
 		return err
 	}
@@ -111,6 +121,13 @@ func (p *Pages) isRefusal(err error) bool {
 
 // begin signs the browser in as the owner that a token names.
 func (v *visit) begin(token string) error {
+	if !v.pages.Dev {
+		session, err := v.pages.Owners.SignInWithToken(v.ctx(), token, browserName(v.r.UserAgent()))
+		if err == nil {
+			v.keep(session)
+		}
+		return err
+	}
 	owner, err := v.pages.Auth.Authenticate(v.ctx(), token)
 	if err != nil {
 		return err
@@ -120,15 +137,12 @@ func (v *visit) begin(token string) error {
 		return err
 	}
 	made, err := v.pages.Auth.CreateToken(v.ctx(), owner, auth.NewToken{
-		Role: auth.Owner, Wallet: owner.WalletID, Name: browserName(v.r.UserAgent()), ExpiresIn: sessionLife,
+		Role: auth.Owner, Wallet: owner.WalletID, Name: browserName(v.r.UserAgent()), ExpiresIn: auth.SessionLife,
 	})
-	if err != nil {
-		return fmt.Errorf("signing in: %w", err)
+	if err == nil {
+		v.keep(made)
 	}
-	c := cookie(v.r)
-	c.Value, c.MaxAge = made.Text, int(sessionLife/time.Second)
-	http.SetCookie(v.w, c)
-	return nil
+	return err
 }
 
 // browserName names a browser from what it says of itself, by words of ours alone.
@@ -150,7 +164,7 @@ func browserName(agent string) string {
 
 // signOut ends the session of the browser.
 func (p *Pages) signOut(v *visit) error {
-	if err := p.Pipeline.RevokeToken(v.ctx(), v.caller, v.caller.Token); err != nil {
+	if err := p.Owners.SignOut(v.ctx(), v.caller); err != nil {
 		return err
 	}
 	c := cookie(v.r)

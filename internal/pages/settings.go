@@ -11,6 +11,7 @@ import (
 
 	"walletd/internal/auth"
 	"walletd/internal/did"
+	"walletd/internal/owner"
 	"walletd/internal/secrets"
 	"walletd/internal/show"
 	"walletd/internal/store"
@@ -45,6 +46,9 @@ type tokenShown struct {
 
 // devicesPage is what the page of devices and tokens shows.
 type devicesPage struct {
+	Passkeys     []owner.PasskeyView // the caller's own, or all where the session names nobody
+	Others       int                 // passkeys of other owners of the wallet
+	MayAdd       bool
 	Owners, Apps []tokenShown
 }
 
@@ -53,7 +57,18 @@ func (p *Pages) devices(v *visit) error {
 	if err != nil {
 		return err
 	}
-	var shown devicesPage
+	shown := devicesPage{MayAdd: v.caller.Owner != "" && !p.Auth.Party().IsZero()}
+	keys, err := every(v.ctx(), v.caller, p.Owners.Passkeys)
+	if err != nil {
+		return err
+	}
+	for _, k := range keys {
+		if v.caller.Owner != "" && k.Owner != v.caller.Owner {
+			shown.Others++
+			continue
+		}
+		shown.Passkeys = append(shown.Passkeys, k)
+	}
 	now := p.Store.Now()
 	for _, t := range tokens {
 		if !t.Revoked.IsZero() || !t.Expires.IsZero() && !now.Before(t.Expires) {

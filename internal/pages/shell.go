@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 )
 
 // manifest says how the pages are installed like an app, and that links can be shared to them.
@@ -73,21 +72,23 @@ func send(w http.ResponseWriter, contentType string, body []byte) {
 	w.Write(body)
 }
 
-// accentRules make a colour the accent: as it is where it stands out from a light page, lighter on a dark one, with the
-// text on it that is read best.
+// accentRules make a colour the accent.
 func accentRules(accent string) string {
-	light, ok := parseColour(accent)
-	if !ok {
+	if accent == "" {
 		return ""
 	}
-	for light.contrast(colour{255, 255, 255}) < 4.5 {
+	light, dark := accents(accent)
+	return fmt.Sprintf(":root{--accent-light:%s;--on-accent-light:%s;--accent-dark:%s;--on-accent-dark:%s}\n", light, light.text(), dark, dark.text())
+}
+
+// accents returns a colour as it is on a light page, and on a dark one: darker or lighter until it is read well.
+func accents(accent string) (light, dark colour) {
+	light, _ = parseColour(accent)
+	for light.contrast(colour{250, 249, 247}) < 4.6 {
 		light = light.mixed(colour{}, 0.1)
 	}
-	dark := light
-	for dark.contrast(colour{0x13, 0x14, 0x13}) < 6.5 {
+	for dark = light; dark.contrast(colour{0x13, 0x14, 0x13}) < 6.5; {
 		dark = dark.mixed(colour{255, 255, 255}, 0.1)
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, ":root{--accent-light:%s;--on-accent-light:%s;--accent-dark:%s;--on-accent-dark:%s}\n", light, light.text(), dark, dark.text())
-	return b.String()
+	return light, dark
 }

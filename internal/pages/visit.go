@@ -2,6 +2,7 @@ package pages
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
@@ -63,6 +64,9 @@ func (v *visit) answer(owned bool, page func(*visit) error) (err error) {
 		v.locked = true
 	case errors.Is(err, auth.ErrUnauthorized):
 	case err != nil:
+		return err
+	}
+	if err := v.checkTouch(); err != nil {
 		return err
 	}
 	return page(v)
@@ -133,6 +137,14 @@ func (v *visit) fail(err error) {
 	if !expected {
 		shown.Request = store.NewID()
 		v.pages.Log.Error().Str("request", shown.Request).Str("page", chi.RouteContext(v.ctx()).RoutePattern()).Err(err).Msg("a page failed")
+	}
+	if v.r.Header.Get("Accept") == "application/json" { // a script asked
+		v.w.Header().Set("Content-Type", "application/problem+json")
+		v.w.WriteHeader(p.Status)
+		if err := json.NewEncoder(v.w).Encode(p); err != nil {
+			v.pages.Log.Error().Err(err).Msg("a problem could not be written")
+		}
+		return
 	}
 	if err := v.show(p.Status, "problem", shown); err != nil {
 		v.pages.Log.Error().Err(err).Msg("the page of a failure could not be shown")

@@ -121,11 +121,12 @@ function listen() {
 addEventListener("submit", (e) => {
   if (e.defaultPrevented) return;
   if (e.target.dataset.sent) e.preventDefault();
-  e.target.dataset.sent = "yes";
+  if (!("again" in e.target.dataset)) e.target.dataset.sent = "yes";
 });
 addEventListener("pageshow", () => document.querySelectorAll("form[data-sent]").forEach((f) => delete f.dataset.sent));
 
 if (document.querySelector("form[data-scan]")) import("./scan.js");
+if (document.querySelector("form[data-passkey], [data-live]")) import("./passkey.js");
 
 remember(document);
 enhance(document);

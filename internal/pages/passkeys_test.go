@@ -1,0 +1,182 @@
+package pages_test
+
+import (
+	"crypto/x509"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"walletd/internal/server"
+	"walletd/internal/wallettest"
+	"walletd/internal/wallettest/browser"
+)
+
+// secure serves a wallet over TLS as https://wallet.example, to a browser of its own.
+func secure(t *testing.T, options ...wallettest.Option) (*wallettest.Wallet, *browser.Browser) {
+	t.Helper()
+	w := wallettest.New(t, append(options, wallettest.Config(func(c *server.Config) { c.Hosts = append(c.Hosts, "wallet.example") }))...)
+	s := httptest.NewTLSServer(w.Server.Handler())
+	t.Cleanup(func() {
+		s.CloseClientConnections()
+		s.Close()
+	})
+	return w, browser.Start(t, browser.Options{Hosts: map[string]string{"wallet.example:443": s.Listener.Addr().String()}, Trust: []*x509.Certificate{s.Certificate()}})
+}
+
+// invited is a person who came by an invitation, with a passkey in their hand.
+func invited(t *testing.T, w *wallettest.Wallet, b *browser.Browser, view browser.View) (person, *browser.Authenticator) {
+	t.Helper()
+	p := person{w, b.Page(view), "https://wallet.example"}
+	key := p.page.Authenticator()
+	p.page.Open(p.site + "/invite#" + w.Invite(wallettest.Members{"name": "Bob"}))
+	p.page.Type("#name", "Bob Example")
+	p.page.Click("button.primary")
+	p.sees("Welcome. This wallet is yours.")
+	return p, key
+}
+
+func TestAnInvitedPersonMakesAPasskeyAndApprovesWithATouch(t *testing.T) {
+	w, b := secure(t)
+	p, key := invited(t, w, b, browser.Phone)
+	if held := key.Passkeys(); len(held) != 1 || held[0].RPID != "wallet.example" || !held[0].IsResidentCredential {
+		t.Fatalf("the authenticator holds %+v", held)
+	}
+	notes := w.App("Notes")
+
+	t.Run("which a script cannot read the session of", func(t *testing.T) {
+		if got := browser.Eval[string](p.page, "document.cookie"); strings.Contains(got, "walletd") {
+			t.Errorf("scripts see %q", got)
+		}
+	})
+	t.Run("whose yes holds a signature over what was asked and chosen", func(t *testing.T) {
+		asked := notes.Ask(wallettest.EncryptionKey("diary"))
+		p.sees(asked.Text("code"))
+		p.page.Click("a.card")
+		p.page.Click("text=A day")
+		p.page.Click("button[value=approve]")
+		p.sees("Approved.")
+		if notes.Collect(asked.Text("id")).Key() == "" {
+			t.Error("the app has no key")
+		}
+		notes.Ask(wallettest.EncryptionKey("diary")).Must(http.StatusOK) // for a day
+		record := string(w.Do("GET", w.Path("/audit/export"), w.Owner, nil).Must(http.StatusOK).Body)
+		if !strings.Contains(record, "clientDataJSON") && !strings.Contains(record, "clientData") {
+			t.Error("the record does not hold the assertion")
+		}
+		verified := w.Do("GET", w.Path("/audit/verify"), w.Owner, nil).Must(http.StatusOK).Members()
+		if verified["ok"] != true {
+			t.Errorf("the record does not verify: %v", verified)
+		}
+	})
+	t.Run("whose no takes none", func(t *testing.T) {
+		asked := notes.Ask(wallettest.EncryptionKey("letters"))
+		p.page.Open(p.site + "/approvals/" + asked.Text("id"))
+		p.page.Click("button[value=reject]")
+		p.sees("Rejected. The app gets nothing.")
+	})
+	t.Run("who changes the rules with a touch", func(t *testing.T) {
+		p.page.Open(p.site + "/rules")
+		p.page.Click("text=Add a rule")
+		p.page.Type("#app-add", notes.DID.String())
+		p.page.Click("text=Deny")
+		p.page.Click("text=Add at the end")
+		p.sees("Saved.")
+		notes.Ask(wallettest.EncryptionKey("other")).Refused(http.StatusForbidden, "denied")
+	})
+	t.Run("who signs out, and in again", func(t *testing.T) {
+		p.page.Open(p.site + "/settings")
+		p.page.Click("text=Sign out")
+		p.page.Click("text=Sign in with a passkey")
+		p.sees("Nothing waits for you")
+	})
+	t.Run("whose other page learns that the session is over", func(t *testing.T) {
+		other := b.Page(browser.Desk)
+		other.Open(p.site + "/settings")
+		other.Click("text=Sign out")
+		p.sees("Sign in with a passkey")
+	})
+	p.fine(t)
+}
+
+func TestAnInvitationWorksOnce(t *testing.T) {
+	w, b := secure(t)
+	text := w.Invite(wallettest.Members{"name": "Bob"})
+	w.Accept(text)
+	p := person{w, b.Page(browser.Phone), "https://wallet.example"}
+	p.page.Authenticator()
+	p.page.Open(p.site + "/invite#" + text)
+	p.page.Click("button.primary")
+	p.sees("That did not work. Nothing was done.")
+}
+
+// post sends a form to a page as a browser does, with cookies and headers.
+func post(t *testing.T, w *wallettest.Wallet, path string, header http.Header, fields url.Values) *http.Response {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.URL+path, strings.NewReader(fields.Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header = header.Clone()
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	answer, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { answer.Body.Close() })
+	return answer
+}
+
+func TestAStolenSessionGivesNothingAway(t *testing.T) {
+	w := wallettest.New(t)
+	bob := w.Person("Bob")
+	with := http.Header{"Cookie": {"walletd=" + bob.Token}}
+	asked := w.App("Notes").Ask(wallettest.EncryptionKey("diary"))
+	path := "/approvals/" + asked.Text("id")
+	if got := post(t, w, path, with, url.Values{"decision": {"approve"}}); got.StatusCode != http.StatusUnprocessableEntity {
+		t.Errorf("approving without a touch: %d", got.StatusCode)
+	}
+	other := w.App("Drive").Ask(wallettest.EncryptionKey("diary")).Text("id")
+	challenge := bob.Do("POST", "/v1/approvals/"+other+"/challenge", wallettest.Members{}).Must(http.StatusOK)
+	assertion := wallettest.Members(bob.Answer(challenge))
+	if got := post(t, w, path, with, url.Values{"decision": {"approve"}, "assertion": {text(t, assertion)}}); got.StatusCode != http.StatusUnprocessableEntity {
+		t.Errorf("approving with the touch for another approval: %d", got.StatusCode)
+	}
+	if got := post(t, w, "/approvals/"+other, with, url.Values{"decision": {"approve"}, "assertion": {text(t, assertion)}, "remember": {"always"}}); got.StatusCode != http.StatusUnprocessableEntity {
+		t.Errorf("approving with the touch for another choice: %d", got.StatusCode)
+	}
+	for path, fields := range map[string]url.Values{
+		"/backup": {}, "/settings": {"name": {"mine"}}, "/profile": {"fullName": {"Eve"}}, "/apps/" + w.App("Notes").DID.Address() + "/name": {"name": {"x"}},
+		"/passkeys/" + bob.Passkey + "/remove": {}, "/passkeys/" + bob.Passkey + "/name": {"name": {"x"}},
+	} {
+		if got := post(t, w, path, with, fields); got.StatusCode != http.StatusForbidden {
+			t.Errorf("%s without a touch: %d", path, got.StatusCode)
+		}
+	}
+	if got := post(t, w, path, with, url.Values{"decision": {"reject"}}); got.StatusCode != http.StatusSeeOther {
+		t.Errorf("rejecting: %d", got.StatusCode)
+	}
+	t.Run("and an owner's token is no session", func(t *testing.T) {
+		if got := post(t, w, path, http.Header{"Cookie": {"walletd=" + w.Owner}}, url.Values{"decision": {"reject"}}); got.Header.Get("Location") != "/sign-in" {
+			t.Errorf("got %d", got.StatusCode)
+		}
+	})
+}
+
+func TestPagesOfOtherSitesMakeABrowserDoNothing(t *testing.T) {
+	w := wallettest.New(t)
+	bob := w.Person("Bob")
+	asked := w.App("Notes").Ask(wallettest.EncryptionKey("diary"))
+	for name, header := range map[string]http.Header{
+		"by where it came from": {"Sec-Fetch-Site": {"cross-site"}}, "by its origin": {"Origin": {"https://evil.example"}}, "by a site of the same domain": {"Sec-Fetch-Site": {"same-site"}},
+	} {
+		header.Set("Cookie", "walletd="+bob.Token)
+		if got := post(t, w, "/approvals/"+asked.Text("id"), header, url.Values{"decision": {"reject"}}); got.StatusCode != http.StatusForbidden {
+			t.Errorf("%s: %d", name, got.StatusCode)
+		}
+	}
+	if w.Waiting(asked.Text("code"))["status"] != "pending" {
+		t.Error("the approval was decided")
+	}
+}
