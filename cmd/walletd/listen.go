@@ -5,15 +5,18 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
 
+	"walletd/internal/pages"
 	"walletd/internal/passkey"
 	"walletd/internal/server"
 )
@@ -31,6 +34,9 @@ type listenFlags struct {
 	IdleTimeout    time.Duration `env:"WALLETD_IDLE_TIMEOUT" default:"2m" placeholder:"TIME" help:"How long a connection may be idle before it is closed. A proxy in front must close its own before."`
 	Drain          time.Duration `env:"WALLETD_DRAIN" default:"5s" placeholder:"TIME" help:"How long to go on answering after a signal to stop, while /readyz says that it is not ready: longer than a proxy needs to notice."`
 	PushContact    string        `placeholder:"ADDRESS" help:"What push services are told of who runs this: a mailto: or https: address. Without it: the first --host."`
+	BrandName      string        `placeholder:"NAME" help:"What the pages call the service: walletd if not given."`
+	BrandLogo      string        `type:"path" placeholder:"FILE" help:"An SVG image of at most 32 KiB that the pages show beside the name."`
+	BrandAccent    string        `placeholder:"COLOUR" help:"The one colour of the pages, as #0f6b54; it is made darker or lighter until it can be read."`
 	Host           []string      `sep:"none" placeholder:"NAME" help:"A name that clients call the service by. May be given again."`
 	PublicURL      string        `name:"public-url" env:"WALLETD_PUBLIC_URL" placeholder:"URL" help:"What people's browsers call the service: https and a name. Passkeys belong to that name; without it there are none."`
 }
@@ -45,6 +51,7 @@ type listenPlan struct {
 	proxies []netip.Prefix
 	hosts   []string
 	contact string        // of who runs this, for push services
+	brand   pages.Brand   // of the pages
 	party   passkey.Party // that passkeys belong to
 
 	connections int // how many may be open
@@ -93,6 +100,9 @@ func (f listenFlags) plan(log zerolog.Logger) (p listenPlan, err error) {
 	}
 	p.hosts = f.Host
 	if p.contact, err = contactOf(f.PushContact, f.Host); err != nil {
+		return p, err
+	}
+	if p.brand, err = f.readBrand(); err != nil {
 		return p, err
 	}
 	if f.PublicURL != "" {
@@ -163,6 +173,25 @@ func (f listenFlags) address(text, flag string, hosts *[]string) (*net.TCPAddr, 
 		*hosts = append(*hosts, address.IP.String())
 	}
 	return address, nil
+}
+
+// readBrand reads what the pages look like.
+func (f listenFlags) readBrand() (pages.Brand, error) {
+	b := pages.Brand{Name: f.BrandName, Accent: f.BrandAccent}
+	if f.BrandLogo != "" {
+		file, err := os.Open(f.BrandLogo)
+		if err != nil {
+			return b, err
+		}
+		defer file.Close()
+		if b.Logo, err = io.ReadAll(io.LimitReader(file, 1<<20)); err != nil {
+			return b, fmt.Errorf("reading --brand-logo: %w", err)
+		}
+	}
+	if err := b.Check(); err != nil {
+		return b, usagef("--brand-name, --brand-logo, --brand-accent: %v", err)
+	}
+	return b, nil
 }
 
 // listen opens the addresses.
