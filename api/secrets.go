@@ -29,7 +29,7 @@ type FindStorageKey struct {
 	// Keys is a JSON object of 1 to 16 KeyDescriptions by their ids.
 	Keys json.RawMessage `json:"keys"`
 	// Name is that of the secret that the key is wanted for, for people.
-	Name string `json:"name,omitempty" max:"255"`
+	Name string `json:"name,omitempty" max:"4000"`
 	// DefaultKeyID is the key of m.secret_storage.default_key, which goes before others.
 	DefaultKeyID string `json:"defaultKeyId,omitempty" max:"255"`
 	// Salt is that of the client's key, if the client knows it.

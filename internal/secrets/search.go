@@ -128,8 +128,8 @@ func (s *Secrets) FindKey(ctx context.Context, c *auth.Caller, app did.DID, q Qu
 	if err != nil {
 		return consent.Outcome{}, err
 	}
-	if len(q.Name) > maxKeyName {
-		return consent.Outcome{}, auth.Invalid("name has at most %d bytes", maxKeyName)
+	if len(q.Name) > secretstorage.MaxName {
+		return consent.Outcome{}, auth.Invalid("name has at most %d bytes", secretstorage.MaxName)
 	}
 	if err := checkUser(q.User); err != nil {
 		return consent.Outcome{}, err

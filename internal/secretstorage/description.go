@@ -82,10 +82,11 @@ func ParseDescription(raw []byte) (Description, error) {
 	if d.mac, err = decodeBase64(mac); err != nil {
 		return Description{}, err
 	}
-	if len(ivBytes) != len(d.iv) {
+	// Old versions of nheko wrote twice as much, of which the first half was used.
+	if len(ivBytes) != len(d.iv) && len(ivBytes) != 2*len(d.iv) {
 		return Description{}, did.Refuse("bad_iv", "an IV has 16 bytes")
 	}
-	copy(d.iv[:], ivBytes)
+	copy(d.iv[:], ivBytes[:len(d.iv)])
 	return d, nil
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"walletd/internal/did"
 	"walletd/internal/wallettest/matrix"
 )
 
@@ -93,6 +94,28 @@ func TestCheckKnowsWhatAClientDescribes(t *testing.T) {
 		}
 		if d.Check(key) != Match || d.Check(other) != NoMatch || d.Name() != name || string(mustMarshal(t, d)) != string(raw) {
 			t.Errorf("%s does not describe the key", mustMarshal(t, d))
+		}
+	}
+}
+
+// Old versions of nheko wrote IVs of 32 bytes into descriptions, of which they used the first 16, as mautrix reads
+// them; the SDK refuses them.
+func TestCheckReadsTheIVOfOldNheko(t *testing.T) {
+	known := some(t, loadVectors[checkVectors](t, "key-check.json").Known)
+	for i, v := range known {
+		iv := string(paddedBase64(append(unhex(t, v.IVHex), "which nobody used"[:16]...)))
+		d, err := ParseDescription([]byte(`{"algorithm":"m.secret_storage.v1.aes-hmac-sha2","iv":"` + iv + `","mac":"` + v.MAC + `"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := d.Check(mustKey(t, v.KeyHex)); got != Match {
+			t.Errorf("%d: %v", i, got)
+		}
+	}
+	for _, n := range []int{15, 17, 31, 33, 48} {
+		iv := string(paddedBase64(make([]byte, n)))
+		if _, err := ParseDescription([]byte(`{"algorithm":"m.secret_storage.v1.aes-hmac-sha2","iv":"` + iv + `","mac":"AAAA"}`)); did.CodeOf(err) != "bad_iv" {
+			t.Errorf("an IV of %d bytes: %v", n, err)
 		}
 	}
 }

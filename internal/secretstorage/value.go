@@ -14,7 +14,9 @@ import (
 // no limit (reference section 3).
 const MaxPlaintext = 64 << 10
 
-const maxName = 255 // bytes
+// MaxName is how long a secret's name may be, in bytes. The SDK has no limit, and a homeserver takes as much as this
+// (reference section 3).
+const MaxName = 4000
 
 // Names of the secrets whose values are keys: 32 bytes in base64 (reference section 8).
 const (
@@ -28,13 +30,13 @@ const (
 // nameDehydratedStable would be the name of NameDehydrated once it is in the specification.
 const nameDehydratedStable = "m.dehydrated_device"
 
-// CheckName says whether a secret may have that name: 1 to 255 bytes of UTF-8 without control
+// CheckName says whether a secret may have that name: 1 to 4000 bytes of UTF-8 without control
 // characters, and not the name of other account data, which the secret would overwrite on a
 // homeserver. Names are compared byte by byte, never folded or normalised. Refused with bad_name.
 func CheckName(name string) error {
 	switch {
-	case name == "" || len(name) > maxName:
-		return did.Refuse("bad_name", "a secret's name has 1 to 255 bytes")
+	case name == "" || len(name) > MaxName:
+		return did.Refuse("bad_name", "a secret's name has 1 to 4000 bytes")
 	case !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl):
 		return did.Refuse("bad_name", "a secret's name is UTF-8 without control characters")
 	case strings.HasPrefix(name, "m.secret_storage.") || slices.Contains([]string{

@@ -13,11 +13,11 @@ func TestCheckName(t *testing.T) {
 	}{
 		{"takes a name of the specification", NameBackup, ""},
 		{"takes an app's name", "org.example.☃.é", ""},
-		{"takes 255 bytes", strings.Repeat("x", 255), ""},
+		{"takes 4000 bytes", strings.Repeat("x", 4000), ""},
 		{"takes a name that only starts alike", "m.secret_storage", ""},
 		{"takes a forbidden name in capitals, which is another", "M.DIRECT", ""},
 		{"refuses none", "", "bad_name"},
-		{"refuses 256 bytes", strings.Repeat("é", 128), "bad_name"},
+		{"refuses 4002 bytes", strings.Repeat("é", 2001), "bad_name"},
 		{"refuses a NUL", "a\x00b", "bad_name"},
 		{"refuses a line's end", "a\nb", "bad_name"},
 		{"refuses a control character beyond ASCII", "a\u0085b", "bad_name"},

@@ -12,9 +12,9 @@ import (
 	"walletd/internal/store"
 )
 
-// maxPath bounds the path of a request, in bytes. The longest of ours names a secret: 255 bytes,
+// maxPath bounds the path of a request, in bytes. The longest of ours names a secret: 4000 bytes,
 // each of which may be escaped.
-const maxPath = 1024
+const maxPath = 12 << 10
 
 // guard is what every request passes before it is routed: headers of the answer, and the path as
 // it was sent for the router, so that a name in it is unescaped exactly once (readNames).

@@ -21,6 +21,7 @@ import (
 
 	"walletd/api"
 	"walletd/internal/auth"
+	"walletd/internal/secretstorage"
 	"walletd/internal/store"
 	"walletd/internal/strictjson"
 )
@@ -264,7 +265,10 @@ func (c *call) readNames() error {
 	for i, key := range params.Keys {
 		text, err := url.PathUnescape(params.Values[i])
 		longest, controls := 128, false
-		if key == "name" || key == "keyId" { // which an app has chosen
+		switch key { // which an app has chosen
+		case "name":
+			longest, controls = secretstorage.MaxName, true
+		case "keyId":
 			longest, controls = 255, true
 		}
 		if err != nil || text == "" || len(text) > longest || !utf8.ValidString(text) || !controls && !printable(text) {

@@ -457,8 +457,11 @@ func TestSecretsAreRefused(t *testing.T) {
 			}
 		})
 	}
-	t.Run("takes a name of 255 bytes", func(t *testing.T) {
-		w.In(t).Do("PUT", "/v1/secrets/"+url.PathEscape(strings.Repeat("ü", 127)+"/"), notes.Token, members{"value": "x"}).Must(201)
+	t.Run("takes a name of 4000 bytes", func(t *testing.T) {
+		w, path := w.In(t), "/v1/secrets/"+url.PathEscape(strings.Repeat("ü", 1999)+"//")
+		w.Do("PUT", path, notes.Token, members{"value": "x"}).Must(201)
+		w.Do("GET", path, notes.Token, nil).Must(200)
+		w.Do("POST", "/v1/secret-storage/key", notes.Token, members{"name": strings.Repeat("ü", 2000), "keys": members{"x": describe(storageKey(t, w.Do("POST", "/v1/secret-storage/keys", notes.Token, members{})))}}).Must(200)
 	})
 }
 
