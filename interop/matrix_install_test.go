@@ -42,7 +42,7 @@ func installMatrix(t *testing.T) peers {
 	installed.root = root
 	p := peers{filepath.Join(root, "interop"), "node"}
 	err = p.copy("lib/run.mjs", "matrix/package.json", "matrix/package-lock.json", "matrix/.npmrc", "matrix/*.mjs", "matrix/lib/*.mjs",
-		"matrix/types/*", "../sdk/matrix/package.json", "../sdk/matrix/README.md", "../sdk/matrix/src/*", "../sdk/matrix/test/*")
+		"matrix/types/*", "../sdk/matrix/package.json", "../sdk/matrix/README.md", "../sdk/matrix/LICENSE", "../sdk/matrix/src/*", "../sdk/matrix/test/*")
 	if err != nil {
 		t.Fatal(err)
 	}

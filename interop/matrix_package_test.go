@@ -2,6 +2,7 @@ package interop_test
 
 import (
 	"encoding/json"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -47,9 +48,35 @@ func TestMatrixPackage(t *testing.T) {
 			t.Errorf("tsc: %v\n%s", err, out)
 		}
 	})
-	t.Run("fits the types of matrix-js-sdk", func(t *testing.T) {
-		if out, err := tsc("-p", "types").CombinedOutput(); err != nil {
-			t.Errorf("tsc: %v\n%s", err, out)
+	for _, version := range []string{"matrix-js-sdk-34", "matrix-js-sdk-old", "matrix-js-sdk-38", "matrix-js-sdk"} {
+		t.Run("fits the types of "+version, func(t *testing.T) {
+			config := `{"extends": "./tsconfig.json", "compilerOptions": {"paths": {"matrix-js-sdk/*": ["../node_modules/` + version + `/*"]}}}`
+			name := filepath.Join("types", "tsconfig."+version+".json")
+			if err := os.WriteFile(filepath.Join(p.dir, "matrix", name), []byte(config), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if out, err := tsc("-p", name).CombinedOutput(); err != nil {
+				t.Errorf("tsc: %v\n%s", err, out)
+			}
+		})
+	}
+	t.Run("is a package that others can import", func(t *testing.T) {
+		packed := exec.CommandContext(t.Context(), "npm", "pack", "--ignore-scripts", "--pack-destination", t.TempDir())
+		packed.Dir = sdk
+		out, err := packed.Output()
+		if err != nil {
+			t.Fatalf("npm pack: %v", err)
+		}
+		tarball := filepath.Join(packed.Args[len(packed.Args)-1], strings.TrimSpace(string(out)))
+		bin := filepath.Join(p.dir, "matrix", "node_modules")
+		for _, args := range [][]string{
+			{filepath.Join(bin, "publint", "src", "cli.js"), "--strict", "--pack", "npm", sdk},
+			// It has ES modules alone, as the SDK has.
+			{filepath.Join(bin, "@arethetypeswrong", "cli", "dist", "index.js"), "--profile", "esm-only", tarball},
+		} {
+			if out, err := exec.CommandContext(t.Context(), p.node, args...).CombinedOutput(); err != nil {
+				t.Errorf("%s: %v\n%s", args[0], err, out)
+			}
 		}
 	})
 	t.Run("is published whole, and nothing else", func(t *testing.T) {
@@ -67,7 +94,7 @@ func TestMatrixPackage(t *testing.T) {
 		for _, file := range packed[0].Files {
 			got = append(got, file.Path)
 		}
-		want := []string{"README.md", "package.json"}
+		want := []string{"LICENSE", "README.md", "package.json"}
 		sources, err := filepath.Glob(filepath.Join(sdk, "src", "*"))
 		if err != nil {
 			t.Fatal(err)

@@ -22,6 +22,31 @@ func TestMatrixStorage(t *testing.T) {
 	})
 	t.Run("has a key for each of two accounts with one token", func(t *testing.T) { twoAccounts(t, s, p) })
 	t.Run("is opened with a key that another client made, once that is brought in", func(t *testing.T) { foreignKey(t, s, p) })
+	t.Run("is recovered by one version of the SDK from another", func(t *testing.T) {
+		m := matrix{s, newHomeserver(t, alice, "OLDEST", "OLDER", "NEWEST"), p, s.newApp(t, "Versions", ""), map[string]string{}}
+		first, _ := m.device(t, "first-device.mjs", "OLDEST", input{"userId": alice, "sdk": "matrix-js-sdk-34"}, m.approve)
+		if !first.OK || first.PrivateKeys != 3 || !first.Verified {
+			t.Fatalf("34: %+v", first)
+		}
+		for name, sdk := range map[string]string{"OLDER": "matrix-js-sdk-38", "NEWEST": "matrix-js-sdk"} {
+			got, asked := m.device(t, "second-device.mjs", name, input{"userId": alice, "sdk": sdk}, m.approve)
+			if !got.OK || got.Message != message || !got.Verified || got.PrivateKeys != 3 || asked != 1 {
+				t.Errorf("%s: asked %d times; %+v", sdk, asked, got)
+			}
+		}
+	})
+	t.Run("is Element's, which asks its module synchronously", func(t *testing.T) {
+		m := matrix{s, newHomeserver(t, alice, "FIRST", "SECOND", "THIRD"), p, s.newApp(t, "Element", ""), map[string]string{}}
+		if got, asked := m.device(t, "element.mjs", "FIRST", input{"store": "of Element"}, m.approve); !got.OK || got.Message != "of Element" || asked != 1 {
+			t.Fatalf("a new storage: asked %d times; %+v", asked, got)
+		}
+		if got, asked := m.device(t, "element.mjs", "SECOND", nil, m.approve); !got.OK || got.Message != "of Element" || asked != 1 {
+			t.Errorf("a new session: asked %d times; %+v", asked, got)
+		}
+		if got, _ := m.device(t, "element.mjs", "THIRD", nil, m.reject); got.OK || !strings.Contains(got.Error, "getSecretStorageKey callback returned falsey") {
+			t.Errorf("after a no: %+v", got)
+		}
+	})
 	t.Run("lives on from the wallet's words alone", func(t *testing.T) { wordsAlone(t, s, p) })
 }
 

@@ -1,6 +1,5 @@
 // A user's first device: it sets up cross-signing, secret storage under a key of the wallet, and a
 // backup of its room keys, and sends a message that only who has a room key can read.
-import {CryptoEvent} from 'matrix-js-sdk/lib/crypto-api/index.js';
 import {need} from '../lib/run.mjs';
 import {start, stateOf, walletOf} from './lib/client.mjs';
 import {program} from './lib/program.mjs';
@@ -14,7 +13,7 @@ await program(async (input, say) => {
   await crypto.bootstrapSecretStorage({createSecretStorageKey: wallet.createSecretStorageKey, setupNewKeyBackup: true});
 
   const backedUp = new Promise((resolve) => {
-    client.on(CryptoEvent.KeyBackupSessionsRemaining, (remaining) => remaining === 0 && resolve());
+    client.on('crypto.keyBackupSessionsRemaining', (remaining) => remaining === 0 && resolve());
   });
   await client.sendEvent(need(input, 'room'), 'm.room.message', {msgtype: 'm.text', body: need(input, 'message')});
   await backedUp;

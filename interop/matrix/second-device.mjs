@@ -1,6 +1,5 @@
 // A new device of the same user, which has nothing but the wallet: it fetches the cross-signing
 // keys and the room keys, and reads what the first one sent.
-import {MatrixEventEvent} from 'matrix-js-sdk';
 import {need} from '../lib/run.mjs';
 import {start, stateOf, walletOf} from './lib/client.mjs';
 import {program} from './lib/program.mjs';
@@ -13,13 +12,14 @@ await program(async (input, say) => {
   await event.getDecryptionPromise();
   const unreadable = event.isDecryptionFailure();
   // The SDK fetches the key by itself too, as soon as it can.
-  const decrypted = new Promise((resolve) => event.on(MatrixEventEvent.Decrypted, () => event.isDecryptionFailure() || resolve()));
+  const decrypted = new Promise((resolve) => event.on('Event.decrypted', () => event.isDecryptionFailure() || resolve()));
 
   await crypto.userHasCrossSigningKeys(); // fetches the public ones, which bootstrapCrossSigning needs
   await crypto.bootstrapCrossSigning({});
   await crypto.loadSessionBackupPrivateKeyFromSecretStorage();
   await crypto.checkKeyBackupAndEnable();
-  const {total} = await crypto.restoreKeyBackup();
+  // Before 34.13 this was the client's.
+  const {total} = await (crypto.restoreKeyBackup ? crypto.restoreKeyBackup() : client.restoreKeyBackupWithSecretStorage(await client.getKeyBackupVersion()));
   await decrypted;
   const state = await stateOf(client);
   client.stopClient();

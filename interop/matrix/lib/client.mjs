@@ -1,11 +1,10 @@
-// A Matrix client with matrix-js-sdk and its Rust crypto, as an app makes it.
-import {ClientEvent, SyncState, createClient} from 'matrix-js-sdk';
+// A Matrix client with matrix-js-sdk and its Rust crypto, as an app makes it. The input's `sdk` says which.
 import {createCryptoCallbacks} from 'walletd-matrix';
 import {need} from '../../lib/run.mjs';
 
 // walletOf gives what walletd-matrix makes, and notes in `calls` what the SDK calls of it.
 export function walletOf(input, say, calls, options = {}) {
-  const {limit, ...connection} = need(input, 'walletd');
+  const {limit, sdk, ...connection} = need(input, 'walletd');
   const wallet = createCryptoCallbacks({
     ...connection,
     signal: limit && (() => AbortSignal.timeout(limit)),
@@ -23,8 +22,12 @@ export function walletOf(input, say, calls, options = {}) {
   return noted;
 }
 
+// sdkOf is matrix-js-sdk itself, of the version that the input names, or the newest.
+const sdkOf = (input) => import(input.walletd.sdk ?? 'matrix-js-sdk');
+
 // start signs a device in, until its first sync is done.
 export async function start(input, cryptoCallbacks) {
+  const {ClientEvent, SyncState, createClient} = await sdkOf(input);
   const client = createClient({
     baseUrl: need(input, 'homeserver'),
     userId: need(input, 'user'),

@@ -1,5 +1,6 @@
 // What walletd-matrix gives is what matrix-js-sdk takes, as its types say.
 import type {CreateSecretStorageOpts, CryptoCallbacks} from 'matrix-js-sdk/lib/crypto-api/index.js';
+import type {ServerSideSecretStorage} from 'matrix-js-sdk/lib/secret-storage.js';
 import {WalletError, createCryptoCallbacks} from 'walletd-matrix';
 import {createLegacyCryptoCallbacks} from 'walletd-matrix/legacy';
 
@@ -9,7 +10,10 @@ const options = {
   signal: () => AbortSignal.timeout(60_000),
   onPending: ({code, expiresAt}: {code: string; expiresAt: Date}) => void [code, expiresAt.toISOString()],
 };
-const wallet = createCryptoCallbacks({...options, salt: 'notes', name: 'Notes', cacheFor: 0});
+const wallet = createCryptoCallbacks({
+  ...options, userId: '@alice:hs.example', salt: 'notes', name: 'Notes', cacheFor: 0, getDefaultKeyId: () => client.getDefaultKeyId(),
+});
+declare const client: ServerSideSecretStorage;
 
 export const callbacks: CryptoCallbacks = wallet;
 export const setUp: CreateSecretStorageOpts = {createSecretStorageKey: wallet.createSecretStorageKey, setupNewKeyBackup: true};

@@ -3,6 +3,9 @@ import type {ConnectionOptions} from './walletd.js';
 export {WalletError} from './error.js';
 export type {ConnectionOptions, Pending} from './walletd.js';
 
+/** `Uint8Array`, which TypeScript 5.7 and newer know as one of an `ArrayBuffer`. */
+export type Bytes = InstanceType<Uint8ArrayConstructor>;
+
 /** The content of `m.secret_storage.key.<id>`, as far as it is used here. */
 export interface KeyDescription {
   algorithm: string;
@@ -32,10 +35,10 @@ export type Options = ConnectionOptions & {
 
 /** To be given to `createClient` as `cryptoCallbacks`, as it is. */
 export interface Callbacks {
-  getSecretStorageKey(opts: {keys: Record<string, KeyDescription>}, name: string): Promise<[string, Uint8Array<ArrayBuffer>] | null>;
-  cacheSecretStorageKey(keyId: string, keyInfo: KeyDescription, key: Uint8Array<ArrayBuffer>): void;
+  getSecretStorageKey(opts: {keys: Record<string, KeyDescription>}, name: string): Promise<[string, Bytes] | null>;
+  cacheSecretStorageKey(keyId: string, keyInfo: KeyDescription, key: Uint8Array): void;
   /** For `bootstrapSecretStorage`: not a callback of the client. */
-  createSecretStorageKey(): Promise<{privateKey: Uint8Array<ArrayBuffer>; keyInfo: {name: string}; encodedPrivateKey: string}>;
+  createSecretStorageKey(): Promise<{privateKey: Bytes; keyInfo: {name: string}; encodedPrivateKey: string}>;
   /** Wipes the keys that are remembered: at logout, or when the app is locked. */
   forget(): void;
 }

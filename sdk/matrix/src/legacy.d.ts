@@ -1,6 +1,8 @@
+import type {Bytes} from './index.js';
 import type {ConnectionOptions} from './walletd.js';
 
 export {WalletError} from './error.js';
+export type {Bytes} from './index.js';
 export type {ConnectionOptions, Pending} from './walletd.js';
 
 export type LegacyOptions = ConnectionOptions & {
@@ -12,12 +14,12 @@ export type LegacyOptions = ConnectionOptions & {
 
 /** The six that only the old crypto calls. Take those you want, by name: see README.md. */
 export interface LegacyCallbacks {
-  getCrossSigningKey(type: string, pubKey: string): Promise<Uint8Array<ArrayBuffer> | null>;
+  getCrossSigningKey(type: string, pubKey: string): Promise<Bytes | null>;
   saveCrossSigningKeys(keys: Record<string, Uint8Array>): void;
   /** Not a callback: resolves when what `saveCrossSigningKeys` began is kept, and rejects if it could not be. */
   saved(): Promise<void>;
-  getBackupKey(): Promise<Uint8Array<ArrayBuffer>>;
-  getDehydrationKey(deviceData: unknown, checkFunc: (key: Uint8Array<ArrayBuffer>) => void): Promise<Uint8Array<ArrayBuffer>>;
+  getBackupKey(): Promise<Bytes>;
+  getDehydrationKey(deviceData: unknown, checkFunc: (key: Bytes) => void): Promise<Bytes>;
   onSecretRequested(
     userId: string,
     deviceId: string,
