@@ -37,6 +37,7 @@ func TestOfficialPackages(t *testing.T) {
 			t.Run("open with the key that a delegation gives", func(t *testing.T) { delegated(t, s, p) })
 			t.Run("open with the key of the app's own account", func(t *testing.T) { own(t, s, p) })
 			t.Run("verify the answers to signed requests", func(t *testing.T) { signed(t, s, p) })
+			t.Run("prove a key with another's DPoP", func(t *testing.T) { paired(t, s, p) })
 			t.Run("are refused what they may not have", func(t *testing.T) { refused(t, s, p) })
 			t.Run("get the same keys after a restart", func(t *testing.T) { again(t, s, p) })
 		})
