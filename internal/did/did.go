@@ -101,16 +101,24 @@ func FromPublicKey(pk []byte, t Type) (DID, error) {
 
 // derive hashes whatever it is given; whether pk is a key is for the caller.
 func derive(pk []byte, t Type) DID {
+	raw := deriveRaw(pk, t)
+	if len(raw) == ethereumAddressLength {
+		return DID{address: checksumEthereum(raw), raw: string(raw)}
+	}
+	return DID{address: EncodeBase58(raw), raw: string(raw)}
+}
+
+// deriveRaw gives the bytes behind the address.
+func deriveRaw(pk []byte, t Type) []byte {
 	t = t.canonical()
 	sum := t.Hash.Sum(pk)
 	if t.isEthereumAddress() {
-		raw := sum[12:]
-		return DID{address: checksumEthereum(raw), raw: string(raw)}
+		return sum[12:]
 	}
 	kind := t.bits()
-	raw := append(kind[:], sum[:20]...)
-	raw = append(raw, t.Hash.Sum(raw)[:4]...)
-	return DID{address: EncodeBase58(raw), raw: string(raw)}
+	raw := append(make([]byte, 0, didLength), kind[:]...)
+	raw = append(raw, sum[:20]...)
+	return append(raw, t.Hash.Sum(raw)[:4]...)
 }
 
 // Address gives the bare address, "z1…" or "0x…"; "" for the zero value.
@@ -156,7 +164,7 @@ func (d DID) CheckPublicKey(pk []byte) error {
 }
 
 func (d DID) checkDerivation(pk []byte) error {
-	if d.IsZero() || derive(pk, d.Type()) != d {
+	if d.IsZero() || string(deriveRaw(pk, d.Type())) != d.raw {
 		return Refuse("did_pk_mismatch", "the DID does not belong to the public key")
 	}
 	return nil

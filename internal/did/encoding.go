@@ -18,6 +18,9 @@ var (
 	ErrBase64URL = errors.New("not base64url text")
 )
 
+// strictBase64URL refuses trailing bits that are not zero.
+var strictBase64URL = base64.RawURLEncoding.Strict()
+
 // maxLoose is the longest text, in bytes, that [LooseBytes] still tries to
 // read as base58: decoding takes time quadratic in the length.
 const maxLoose = 16 << 10
@@ -76,7 +79,7 @@ func DecodeBase64URL(s string) ([]byte, error) {
 	if strings.ContainsAny(s, "\r\n") {
 		return nil, ErrBase64URL
 	}
-	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
+	b, err := strictBase64URL.DecodeString(s)
 	if err != nil {
 		return nil, ErrBase64URL
 	}

@@ -20,6 +20,16 @@ func MarshalStable(v any) ([]byte, error) { return marshalStable(v, 1) }
 
 // marshalStable is MarshalStable for a value that stands this deep.
 func marshalStable(v any, depth int) ([]byte, error) {
+	switch v := v.(type) {
+	case string:
+		if utf8.ValidString(v) {
+			return strictjson.AppendText(make([]byte, 0, len(v)+2), v), nil
+		}
+	case []json.RawMessage:
+		if out, ok := appendRaw(v, depth); ok {
+			return out, nil
+		}
+	}
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
 	enc.SetEscapeHTML(false)
@@ -27,6 +37,32 @@ func marshalStable(v any, depth int) ([]byte, error) {
 		return nil, fmt.Errorf("encoding JSON: %w", err)
 	}
 	return stable(buf.Bytes(), depth)
+}
+
+// appendRaw writes values that are JSON already, without encoding them again. It writes nothing where encoding would
+// find fault, or would write null.
+func appendRaw(values []json.RawMessage, depth int) ([]byte, bool) {
+	size := 2
+	for _, raw := range values {
+		size += len(raw) + 1
+		if strictjson.Check(raw, depth+1) != nil {
+			return nil, false
+		}
+	}
+	if values == nil || depth > strictjson.MaxDepth {
+		return nil, false
+	}
+	out := append(make([]byte, 0, size), '[')
+	for i, raw := range values {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		var err error
+		if out, err = appendStable(out, bytes.TrimSpace(raw)); err != nil {
+			return nil, false
+		}
+	}
+	return append(out, ']'), true
 }
 
 // Stable gives the canonical text of a JSON value (DID Connect reference b.2):

@@ -110,10 +110,12 @@ func takeApart(token string) (Token, error) {
 	if len(token) > MaxToken {
 		return Token{}, Refuse("jwt_malformed", "the token is longer than 2 MiB")
 	}
-	segments := strings.Split(token, ".")
-	if len(segments) != 3 {
+	header, rest, _ := strings.Cut(token, ".")
+	body, signature, three := strings.Cut(rest, ".")
+	if !three || strings.Contains(signature, ".") {
 		return Token{}, malformed
 	}
+	segments := [3]string{header, body, signature}
 	var decoded [3][]byte
 	for i, segment := range segments {
 		b, err := DecodeBase64URL(segment)
@@ -122,7 +124,7 @@ func takeApart(token string) (Token, error) {
 		}
 		decoded[i] = b
 	}
-	t := Token{Unsigned: segments[0] + "." + segments[1], Signature: decoded[2]}
+	t := Token{Unsigned: token[:len(header)+1+len(body)], Signature: decoded[2]}
 	var err error
 	if t.Header, err = ParseObject(decoded[0]); err != nil {
 		return Token{}, malformed
