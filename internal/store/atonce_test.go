@@ -114,7 +114,9 @@ func TestAClaimIsCommittedInOneRoundTrip(t *testing.T) {
 func TestATransactionOfUnknownOutcomeHappensOnce(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *Store, w Wallet, epoch int64, _ func() *Store) {
 		conn := watch(t, s)
-		commits := func(batch []stmt) bool { return slices.ContainsFunc(batch, func(st stmt) bool { return st.text == "commit" }) }
+		commits := func(batch []stmt) bool {
+			return slices.ContainsFunc(batch, func(st stmt) bool { return st.text == "commit" })
+		}
 		for i, breaks := range []func([]stmt) (bool, bool){
 			func(batch []stmt) (bool, bool) { return commits(batch), false },
 			func(batch []stmt) (bool, bool) { return false, commits(batch) },

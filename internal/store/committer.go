@@ -12,10 +12,11 @@ import (
 )
 
 const (
-	maxQueue   = 1024
-	maxGroup   = 1024
-	maxGather  = time.Millisecond
-	touchEvery = time.Minute
+	maxQueue    = 1024
+	maxGroup    = 1024
+	maxGather   = time.Millisecond
+	touchEvery  = time.Minute
+	touchAtOnce = 64 // tokens whose use is written in one transaction, between those of others
 )
 
 // committer is the one goroutine that writes. It takes what waits and makes it
@@ -33,6 +34,13 @@ type committer struct {
 
 	touchMu sync.Mutex
 	touched map[string]int64 // token -> last use
+	due     []use            // of touched, to be written now; the loop's alone
+}
+
+// use is the last use of a token.
+type use struct {
+	token string
+	at    int64
 }
 
 // job is one caller's wait: for a Change, or for something that is done alone.
@@ -140,17 +148,27 @@ func (c *committer) loop() {
 	defer close(c.ended)
 	ticker := time.NewTicker(touchEvery)
 	defer ticker.Stop()
+	at := make(chan struct{})
+	close(at)
 	for open := true; open; {
+		var now chan struct{} // never, or at once
+		if len(c.due) > 0 {
+			now = at
+		}
 		select {
 		case <-ticker.C:
-			c.writeTouched()
+			c.collectTouched()
+		case <-now:
+			c.writeTouched(touchAtOnce)
 		case j, ok := <-c.queue:
 			if open = ok; ok {
 				c.serve(c.gather(j))
 			}
 		}
 	}
-	c.writeTouched()
+	if c.collectTouched(); len(c.due) > 0 {
+		c.writeTouched(len(c.due))
+	}
 	c.drop(false)
 }
 
@@ -312,19 +330,26 @@ func (c *committer) touch(token string, at int64) {
 	c.touched[token] = max(at, c.touched[token])
 }
 
-// writeTouched writes the uses noted. They are a convenience: an error only
-// loses them.
-func (c *committer) writeTouched() {
+// collectTouched takes the uses noted, to be written.
+func (c *committer) collectTouched() {
 	c.touchMu.Lock()
 	touched := c.touched
 	c.touched = make(map[string]int64)
 	c.touchMu.Unlock()
-	if len(touched) == 0 {
-		return
+	for _, token := range slices.Sorted(maps.Keys(touched)) { // in order: two replicas wait, never for each other
+		c.due = append(c.due, use{token, touched[token]})
+	}
+}
+
+// writeTouched writes so many of the uses that are due. They are a convenience: an error only loses them.
+func (c *committer) writeTouched(atMost int) {
+	some := c.due[:min(len(c.due), atMost)]
+	if c.due = c.due[len(some):]; len(c.due) == 0 {
+		c.due = nil
 	}
 	batch := []stmt{{text: c.store.db.words().begin}}
-	for _, token := range slices.Sorted(maps.Keys(touched)) { // in order: two replicas wait, never for each other
-		batch = append(batch, touchToken.stmt(touched[token], token))
+	for _, u := range some {
+		batch = append(batch, touchToken.stmt(u.at, u.token))
 	}
 	batch = append(batch, stmt{text: "commit"})
 	_ = c.within(c.store.patience, func(ctx context.Context) error {

@@ -1,8 +1,12 @@
 package store
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -91,6 +95,48 @@ func TestSweepForgetsOnlyWhatHasEnded(t *testing.T) {
 		}
 		if err := use("ends", now+9, now); !errors.Is(err, ErrReplayed) && !errors.Is(err, ErrRepeated) {
 			t.Errorf("what has not ended is forgotten: %v", err)
+		}
+	})
+}
+
+func TestTheUsesOfManyTokensAreWrittenInParts(t *testing.T) {
+	each(t, func(t *testing.T, open func() *Store) {
+		s := made(t, open())
+		const many = 2*touchAtOnce + 7
+		var writes []Write
+		for n := range many {
+			writes = append(writes, InsertToken(Token{ID: fmt.Sprint("t", n), Role: RoleApp, Wallet: "w"}))
+		}
+		must(t, s, "w", writes...)
+		watched := watch(t, s)
+		for n := range many {
+			s.TouchToken(fmt.Sprint("t", n), 50)
+		}
+		largest := 0
+		watched.breaks = func(batch []stmt) (bool, bool) {
+			largest = max(largest, len(batch))
+			return false, false
+		}
+		err := s.committer.do(t.Context(), func(context.Context, conn) error {
+			s.committer.collectTouched()
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for {
+			used, _, err := s.Tokens(t.Context(), "w", Page{Limit: many})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(used) > 0 && !slices.ContainsFunc(used, func(t Token) bool { return t.LastUsed != 50 }) {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+		must(t, s, "w") // behind the last part
+		if largest > touchAtOnce+2 {
+			t.Errorf("%d statements were one transaction", largest)
 		}
 	})
 }
