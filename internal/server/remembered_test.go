@@ -292,7 +292,9 @@ func checkWithdrawals(t *testing.T, w *wallettest.Wallet, answered int) {
 		var e struct {
 			Token, App, Grant, Made string
 			Rule                    int
-			Policy                  struct{ Rules []struct{ App, Decision string } }
+			Policy                  struct {
+				Rules []struct{ App, Decision string }
+			}
 		}
 		if err := json.Unmarshal(r.Entry, &e); err != nil {
 			return err
