@@ -27,9 +27,25 @@ type serveCmd struct {
 	AppSessions    int64         `default:"64" placeholder:"N" help:"How many sessions of one app may be open in a wallet: one more, and the app is told that the wallet is busy."`
 	AppWait        time.Duration `default:"2m" placeholder:"TIME" help:"How long an app may take to reply to an answer: some do what it is for before they reply. 2m if not given."`
 	StoreTimeout   time.Duration `env:"WALLETD_STORE_TIMEOUT" default:"5s" placeholder:"TIME" help:"How long a request waits for a disk or database that does not answer, before the answer is 503: 1s to 10s."`
+	NoCopy         bool          `help:"Do not copy a SQLite store before its schema is brought up to date, to before-schema-N within --data."`
 	LogLevel       string        `default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
 	Dev            bool          `help:"Try it: a throw-away store in ./.walletd-dev, one wallet, and tokens, all gone at the end."`
 	devFlags
+}
+
+// migrating says that a store is brought up to date, which may take a while, and where it is as it was.
+func migrating(log zerolog.Logger, url string) func(store.Migration) {
+	return func(m store.Migration) {
+		e := log.Info().Int64("from", m.From).Int64("to", m.To)
+		switch {
+		case m.Copy != "":
+			e.Str("copy", m.Copy).Msg("the store's schema is brought up to date; to go back, stop, and give the copy to the older walletd: walletd store restore COPY --data DIR")
+		case isSQLite(url):
+			e.Msg("the store's schema is brought up to date, without a copy, as --no-copy says")
+		default:
+			e.Msg("the store's schema is brought up to date; to go back, it takes a dump that pg_dump made before")
+		}
+	}
 }
 
 func (cmd *serveCmd) Run(ctx context.Context, con *console, undone hardening) error {
@@ -73,7 +89,7 @@ func (cmd *serveCmd) Run(ctx context.Context, con *console, undone hardening) er
 	if err != nil {
 		return err
 	}
-	s, err := openService(ctx, url, store.Options{Patience: cmd.StoreTimeout}, plan, sessions, log)
+	s, err := openService(ctx, url, store.Options{Patience: cmd.StoreTimeout, NoCopy: cmd.NoCopy, Migrating: migrating(log, url)}, plan, sessions, log)
 	if err != nil {
 		return err
 	}

@@ -47,7 +47,11 @@ type storeCopyCmd struct {
 
 // Run copies a store, while no walletd runs on either.
 func (cmd *storeCopyCmd) Run(ctx context.Context, out *console) (err error) {
-	from, err := store.Open(ctx, storeURL(cmd.From), store.Options{})
+	from, err := store.Open(ctx, storeURL(cmd.From), store.Options{Migrating: func(m store.Migration) {
+		if m.Copy != "" {
+			out.notef("The schema of the old store is brought up to date; as it was, it is in %s\n", shown(m.Copy))
+		}
+	}})
 	if err != nil {
 		return err
 	}

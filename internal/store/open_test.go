@@ -168,11 +168,11 @@ func TestOpenRefusesANewerSchema(t *testing.T) {
 	each(t, func(t *testing.T, open func() *Store) {
 		s := open()
 		script(t, s, "update walletd_schema set version = version + 1")
-		if err := s.migrate(t.Context(), true); !errors.Is(err, ErrNewerSchema) {
+		if err := s.migrate(t.Context(), Options{Create: true}); !errors.Is(err, ErrNewerSchema) {
 			t.Errorf("migrate = %v", err)
 		}
 		script(t, s, "delete from walletd_schema")
-		if err := s.migrate(t.Context(), true); !errors.Is(err, ErrDamaged) {
+		if err := s.migrate(t.Context(), Options{Create: true}); !errors.Is(err, ErrDamaged) {
 			t.Errorf("migrate = %v", err)
 		}
 	})
@@ -194,28 +194,34 @@ func script(t *testing.T, s *Store, text string) {
 	}
 }
 
-// testdata/first.sql is the first schema ever shipped, with a row in each table.
+// first makes an open store one of the first schema ever shipped, with a row in each table, and closes it.
+func first(t *testing.T, s *Store) {
+	t.Helper()
+	tables := []string{"keystore", "slots", "wallets", "accounts", "paths", "policies", "tokens", "apps", "approvals",
+		"grants", "delegations", "profiles", "credentials", "sessions", "secret_keys", "secrets", "records", "chains", "heads", "restored", "nonces", "requests", "walletd_schema"}
+	for _, table := range copied { // and what later versions added
+		if !slices.Contains(tables, table.table) {
+			tables = append(tables, table.table)
+		}
+	}
+	script(t, s, "drop table "+strings.Join(tables, "; drop table "))
+	first, err := os.ReadFile("testdata/first.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := s.db.(*postgresDB); ok { // which writes its bytes in another way
+		first = regexp.MustCompile(`x'([0-9a-f]*)'`).ReplaceAll(first, []byte(`'\x$1'`))
+	}
+	script(t, s, string(first))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestOpenUpgradesTheFirstSchema(t *testing.T) {
 	each(t, func(t *testing.T, open func() *Store) {
+		first(t, open())
 		s := open()
-		tables := []string{"keystore", "slots", "wallets", "accounts", "paths", "policies", "tokens", "apps", "approvals",
-			"grants", "delegations", "profiles", "credentials", "sessions", "secret_keys", "secrets", "records", "chains", "heads", "restored", "nonces", "requests", "walletd_schema"}
-		for _, table := range copied { // and what later versions added
-			if !slices.Contains(tables, table.table) {
-				tables = append(tables, table.table)
-			}
-		}
-		script(t, s, "drop table "+strings.Join(tables, "; drop table "))
-		first, err := os.ReadFile("testdata/first.sql")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, ok := s.db.(*postgresDB); ok { // which writes its bytes in another way
-			first = regexp.MustCompile(`x'([0-9a-f]*)'`).ReplaceAll(first, []byte(`'\x$1'`))
-		}
-		script(t, s, string(first))
-		s.Close()
-		s = open()
 		c, err := s.Caller(t.Context(), "t1", "")
 		if err != nil || c.Wallet.Version != 4 || c.Token.App != "app" || c.Newest != 1_700_000_000_000 {
 			t.Errorf("Caller = %+v, %v", c, err)

@@ -115,7 +115,7 @@ func copyFile(from, to string) error {
 
 // checkWhole opens a copy as a store, which brings its schema up to date, and reads all of it.
 func checkWhole(ctx context.Context, path string) (done RestoredFile, err error) {
-	s, err := Open(ctx, "sqlite:"+path, Options{})
+	s, err := Open(ctx, "sqlite:"+path, Options{NoCopy: true}) // the copy stays where it is
 	if err != nil {
 		return done, err
 	}

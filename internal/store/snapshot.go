@@ -19,7 +19,7 @@ const snapshotName = "walletd-snapshot.tmp"
 // name any more: closing it removes it. Writers are not held up. What is sealed
 // stays sealed, and what was deleted is not in it. Only SQLite does this
 // (ErrSnapshot); one at a time (ErrInUse). Besides: ErrFull.
-func (s *Store) Snapshot(ctx context.Context) (_ *os.File, err error) {
+func (s *Store) Snapshot(ctx context.Context) (*os.File, error) {
 	db, ok := s.db.(*sqliteDB)
 	if !ok {
 		return nil, ErrSnapshot
@@ -33,12 +33,18 @@ func (s *Store) Snapshot(ctx context.Context) (_ *os.File, err error) {
 	if err := os.RemoveAll(path); err != nil { // of a process that was killed
 		return nil, fmt.Errorf("making room for the snapshot: %w", err)
 	}
+	defer os.RemoveAll(path)
+	return s.vacuumInto(ctx, db, path)
+}
+
+// vacuumInto copies the store to a new file, which the caller closes. After an
+// error the file may be there.
+func (s *Store) vacuumInto(ctx context.Context, db *sqliteDB, path string) (_ *os.File, err error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("making the snapshot's file: %w", err)
+		return nil, fmt.Errorf("making the copy's file: %w", err)
 	}
 	defer func() {
-		os.RemoveAll(path)
 		if err != nil {
 			file.Close()
 		}

@@ -36,12 +36,23 @@ type Options struct {
 	// Boot is the time since the machine was started, suspension included, by which a jump of the clock is
 	// noticed; nil means the machine's. With Clock and without Boot the clock is checked against nothing.
 	Boot func() time.Duration
+	// NoCopy leaves out the copy of a SQLite store that is made before its schema is brought up to date.
+	NoCopy bool
+	// Migrating is called before the schema of a store that has one is brought up to date, which may take
+	// minutes; it may be nil.
+	Migrating func(Migration)
 	// Patience is how long a call waits for the database before it returns
 	// ErrUnavailable; 0 means 5 seconds.
 	Patience time.Duration
 }
 
 const defaultPatience = 5 * time.Second
+
+// Migration says how the schema of a store is brought up to date.
+type Migration struct {
+	From, To int64  // versions of the schema
+	Copy     string // of the store as it was, a file; "" if none was made
+}
 
 // Store is an open store. Its methods may be called concurrently.
 type Store struct {
@@ -65,7 +76,9 @@ type Store struct {
 }
 
 // Open opens the store at a URL, "sqlite:PATH" or "postgres://…", and brings
-// its schema up to date, which needs no key.
+// its schema up to date, which needs no key. Before that a SQLite store is copied
+// to before-schema-N/walletd.db beside it, in the place of an earlier copy of that
+// name; ErrFull if there is no room for it.
 //
 // SQLite's file and directory must be closed to others (ErrExposed) and are
 // held until Close (ErrInUse). PostgreSQL's URL must not hold a password
@@ -85,7 +98,7 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	}
 	err := s.connect(ctx, url, o.Create)
 	if err == nil {
-		if err = s.start(ctx, o.Create); err != nil {
+		if err = s.start(ctx, o); err != nil {
 			s.db.close()
 		}
 	}
@@ -123,8 +136,8 @@ func (s *Store) connect(ctx context.Context, url string, create bool) error {
 }
 
 // start brings the schema up to date and starts the committer.
-func (s *Store) start(ctx context.Context, create bool) error {
-	if err := s.migrate(ctx, create); err != nil {
+func (s *Store) start(ctx context.Context, o Options) error {
+	if err := s.migrate(ctx, o); err != nil {
 		return err
 	}
 	k, err := many(ctx, s, getKeystore)
