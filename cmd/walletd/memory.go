@@ -30,7 +30,7 @@ func limitMemory(log zerolog.Logger, group memlimit.Provider) {
 // A claim leaves tens of kilobytes behind, most of them garbage at once, and little is in use: by a percentage alone there
 // would be a collection every few hundred claims.
 const (
-	gcPercent = 400
+	gcPercent = 100
 	heapFloor = 40 << 20
 )
 
