@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"walletd/internal/wallettest/needs"
 )
@@ -156,6 +157,8 @@ func converse[T any](t *testing.T, peer *exec.Cmd, in input, decide func(*testin
 	if err != nil {
 		t.Fatalf("%s: %v", program, err)
 	}
+	// A peer that waits for an answer that nobody gives is a failure, and no hang.
+	defer time.AfterFunc(5*time.Minute, func() { _ = peer.Process.Kill() }).Stop()
 	var last []byte
 	for lines := bufio.NewScanner(stdout); lines.Scan(); {
 		last = bytes.Clone(lines.Bytes())
