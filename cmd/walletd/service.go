@@ -72,7 +72,7 @@ func openService(ctx context.Context, url string, o store.Options, plan listenPl
 	kept, backups, feed := secrets.New(st, s.auth, s.pipeline), backup.New(st, s.keystore, s.ledger, s.auth, s.wallets, s.pipeline), events.New(st)
 	s.pages, err = pages.New(pages.Config{
 		Auth: s.auth, Wallets: s.wallets, Approvals: s.approvals, Pipeline: s.pipeline, Owners: s.owners, Secrets: kept, Backups: backups,
-		Keystore: s.keystore, Store: st, Feed: feed, Sessions: s.sessions, Describe: server.Describe, Log: log, Dev: o.Dev, Brand: plan.brand,
+		Keystore: s.keystore, Store: st, Feed: feed, Sessions: s.sessions, Push: s.push, Describe: server.Describe, Log: log, Dev: o.Dev, Brand: plan.brand,
 	})
 	if err != nil {
 		st.Close()

@@ -40,7 +40,7 @@ func TestEveryPage(t *testing.T) {
 	waiting := drive.Ask(wallettest.EncryptionKey("letters", wallettest.Members{"description": "Open your letters"})).Must(202)
 	pages := map[string]string{
 		"home": "/", "approval": "/approvals/" + waiting.Text("id"), "open": "/open", "open-leads": "/open?link=" + link, "apps": "/apps", "app": "/apps/" + notes.DID.Address(),
-		"rules": "/rules", "rules-test": "/rules?test=yes&claim=encryptionKey&salt=photos&app=" + drive.DID.String(), "record": "/record?verify=yes", "settings": "/settings", "devices": "/devices",
+		"rules": "/rules", "rules-test": "/rules?test=yes&claim=encryptionKey&salt=photos&app=" + drive.DID.String(), "record": "/record?verify=yes", "settings": "/settings", "devices": "/devices", "notices": "/notices",
 		"profile": "/profile", "secrets": "/secrets", "backup": "/backup", "operator": "/operator", "offline": "/offline", "missing": "/approvals/none",
 	}
 	for _, look := range looks {

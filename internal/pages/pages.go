@@ -23,6 +23,7 @@ import (
 	"walletd/internal/events"
 	"walletd/internal/keystore"
 	"walletd/internal/owner"
+	"walletd/internal/push"
 	"walletd/internal/secrets"
 	"walletd/internal/store"
 	"walletd/internal/wallets"
@@ -41,6 +42,7 @@ type Config struct {
 	Store     *store.Store
 	Feed      *events.Feed // of the store
 	Sessions  *connect.Sessions
+	Push      *push.Pusher
 	// Describe returns the answer to an error, and whether it is one that a caller may cause.
 	Describe func(error) (api.Problem, bool)
 	// Log hears of what is this service's own fault.
@@ -70,7 +72,7 @@ type Pages struct {
 // New returns the pages. The error says what of the Config is missing, or which template cannot be read.
 func New(c Config) (*Pages, error) {
 	if c.Auth == nil || c.Wallets == nil || c.Approvals == nil || c.Pipeline == nil || c.Owners == nil || c.Secrets == nil || c.Backups == nil || c.Keystore == nil ||
-		c.Store == nil || c.Feed == nil || c.Sessions == nil || c.Describe == nil {
+		c.Store == nil || c.Feed == nil || c.Sessions == nil || c.Push == nil || c.Describe == nil {
 		return nil, errors.New("pages need their packages, a keystore, a store, its feed, its sessions, and what describes errors")
 	}
 	if err := c.Brand.Check(); err != nil {
@@ -128,6 +130,9 @@ func (p *Pages) Routes() *chi.Mux {
 	r.Post("/approvals/{id}/challenge", p.owner(p.askDecisionTouch))
 	r.Get("/invite", p.anyone(p.invitePage))
 	r.Post("/invite", p.anyone(p.acceptInvitation))
+	r.Get("/notices", p.owner(p.notices))
+	r.Post("/notices", p.owner(p.notify))
+	r.Post("/notices/{id}/remove", p.owner(p.stopNotifying))
 	r.Get("/profile", p.owner(p.profile))
 	r.Post("/profile", p.owner(p.setProfile))
 	r.Get("/secrets", p.owner(p.secrets))

@@ -42,7 +42,12 @@ func (p *Pages) worker(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "", http.StatusInternalServerError)
 		return
 	}
-	body := fmt.Sprintf("const shell = %s;\n%s", head, p.assets["worker.js"].body)
+	words, err := p.pushed()
+	if err != nil {
+		http.Error(w, "", http.StatusInternalServerError)
+		return
+	}
+	body := fmt.Sprintf("const shell = %s;\nconst words = %s;\n%s", head, words, p.assets["worker.js"].body)
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; connect-src 'self'; script-src 'self'")
 	send(w, "text/javascript; charset=utf-8", []byte(body))
 }

@@ -105,9 +105,10 @@ func (p *Pusher) check(s Subscription) error {
 }
 
 // Subscribe has a browser of the caller's, who is an owner, told of what waits in the caller's wallet. The same browser that
-// subscribes again is told once. The subscription ends with the caller's token.
+// subscribes again is told once. The subscription ends with the caller's token or, if a
+// passkey signed in, with the passkey: signing in again does not end it.
 func (p *Pusher) Subscribe(ctx context.Context, c *auth.Caller, s Subscription) (View, error) {
-	if err := c.RequireOwner(); err != nil {
+	if err := c.RequireOwner(); err != nil { // with a touch: a subscription outlives the session
 		return View{}, err
 	}
 	if err := p.check(s); err != nil {
@@ -115,7 +116,7 @@ func (p *Pusher) Subscribe(ctx context.Context, c *auth.Caller, s Subscription) 
 	}
 	// The id says which browser without saying where it is reached. No row's canonical form begins with this text.
 	tag := c.Wallet.Keys().MAC([]byte("walletd push subscription v1\x00" + s.Endpoint))
-	row := store.PushSubscription{Wallet: c.WalletID, ID: hex.EncodeToString(tag[:16]), Token: c.Token, Created: p.Store.Now().Unix()}
+	row := store.PushSubscription{Wallet: c.WalletID, ID: hex.EncodeToString(tag[:16]), Token: c.Token, Passkey: c.Passkey, Created: p.Store.Now().Unix()}
 	var err error
 	if row.Sealed, err = c.Wallet.Seal(row, s); err != nil {
 		return View{}, err
@@ -141,7 +142,7 @@ func service(s Subscription) string {
 
 // List lists the subscriptions of the caller's wallet, for its owner.
 func (p *Pusher) List(ctx context.Context, c *auth.Caller, page store.Page) ([]View, string, error) {
-	if err := c.RequireOwner(); err != nil {
+	if err := c.RequireReader(); err != nil {
 		return nil, "", err
 	}
 	rows, next, err := p.Store.PushSubscriptions(ctx, c.WalletID, page)
@@ -160,7 +161,7 @@ func (p *Pusher) List(ctx context.Context, c *auth.Caller, page store.Page) ([]V
 
 // Unsubscribe ends a subscription of the caller's wallet, for its owner. auth.ErrNotFound.
 func (p *Pusher) Unsubscribe(ctx context.Context, c *auth.Caller, id string) error {
-	if err := c.RequireOwner(); err != nil {
+	if err := c.RequireReader(); err != nil {
 		return err
 	}
 	return p.Auth.Retry(ctx, c, auth.Tries, func() error {

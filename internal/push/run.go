@@ -148,7 +148,7 @@ func (p *Pusher) tell(ctx context.Context, d store.DuePush) (done bool, pause ti
 	if err != nil {
 		return errors.Is(err, ledger.ErrForged), 0, err
 	}
-	live, err := p.Auth.IsLive(ctx, c, row.Token)
+	live, err := p.isLive(ctx, c, row)
 	if err != nil {
 		return false, 0, err
 	}
@@ -184,6 +184,24 @@ func (p *Pusher) tell(ctx context.Context, d store.DuePush) (done bool, pause ti
 		p.Log.Warn().Int("status", reply.Status).Str("service", service(s)).Msg("a push service refuses")
 		return true, 0, nil
 	}
+}
+
+// isLive reports whether the passkey that subscribed is there or, without one, whether the token lives.
+func (p *Pusher) isLive(ctx context.Context, c *auth.Caller, row store.PushSubscription) (bool, error) {
+	if row.Passkey == "" {
+		return p.Auth.IsLive(ctx, c, row.Token)
+	}
+	passkey, err := p.Store.Passkey(ctx, c.WalletID, row.Passkey)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	if err == nil {
+		_, err = ledger.Check(ctx, c.Wallet, passkey)
+	}
+	if errors.Is(err, ledger.ErrForged) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // forget removes a subscription that the browser or its push service has ended.

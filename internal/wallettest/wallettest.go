@@ -220,7 +220,7 @@ func (w *Wallet) start(create bool) {
 	feed := events.New(st)
 	people, err := pages.New(pages.Config{
 		Auth: w.Auth, Wallets: w.Wallets, Approvals: w.Approvals, Pipeline: w.Pipeline, Owners: w.Owners, Secrets: w.Secrets, Backups: w.Backups,
-		Keystore: w.Keystore, Store: st, Feed: feed, Sessions: sessions, Describe: server.Describe, Log: log, Dev: w.set.dev,
+		Keystore: w.Keystore, Store: st, Feed: feed, Sessions: sessions, Push: pusher, Describe: server.Describe, Log: log, Dev: w.set.dev,
 	})
 	if err != nil {
 		w.t.Fatalf("making the pages: %v", err)
