@@ -20,6 +20,7 @@ type Auth struct {
 	keystore *keystore.Keystore
 	ledger   *ledger.Ledger
 	party    passkey.Party
+	tries    codeTries
 }
 
 // New returns the Auth of a keystore. Passkeys belong to the party; the zero Party has none.

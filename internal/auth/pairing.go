@@ -5,7 +5,9 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -42,11 +44,15 @@ const (
 	codeLetters = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789" // as in the codes of approvals
 	codeLength  = 8                                  // 40 bits, of which 1000 wait for five minutes
 	maxCodes    = 5                                  // drawn, before the service is said to be full
+
+	maxTries = 30 // of codes, by the owners of one wallet, in PairingLife
 )
 
 var (
 	// ErrPairings: as many pairings wait as may.
 	ErrPairings = errors.New("too many pages wait to be paired")
+	// ErrCodes: the owners of the wallet have named too many codes.
+	ErrCodes = errors.New("too many codes of pages were tried")
 	// ErrPairingRejected: the owner rejected the pairing.
 	ErrPairingRejected = errors.New("the owner rejected the pairing")
 	// ErrPairingExpired: nobody approved the pairing in time, or its token has ended.
@@ -183,6 +189,48 @@ func (a *Auth) Paired(ctx context.Context, p Proven, id, origin string) (BoundTo
 		return BoundToken{}, PairingView{}, ErrPairingExpired
 	}
 	return BoundToken{}, viewPairing(row), ErrPairingPending
+}
+
+// codeTries counts the codes that the owners of each wallet named, within PairingLife. The zero value is ready.
+type codeTries struct {
+	mu    sync.Mutex
+	since time.Time
+	of    map[string]int
+}
+
+// TryCode counts that an owner names a code, by whatever way, before it is looked up. The error is ErrCodes. The bound is
+// this process's own.
+func (a *Auth) TryCode(c *Caller) error {
+	t := &a.tries
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if now := a.store.Now(); t.of == nil || now.Sub(t.since) >= PairingLife {
+		t.since, t.of = now, make(map[string]int)
+	}
+	if t.of[c.WalletID] == maxTries {
+		return ErrCodes
+	}
+	t.of[c.WalletID]++
+	return nil
+}
+
+// IsNear reports whether the page asked from the network of an address: the same, of IPv6 the same /64, or both of this
+// machine.
+func (v PairingView) IsNear(address string) bool {
+	x, err := netip.ParseAddr(v.Address)
+	y, failed := netip.ParseAddr(address)
+	if err != nil || failed != nil {
+		return false
+	}
+	if x, y = x.Unmap(), y.Unmap(); x.IsLoopback() && y.IsLoopback() {
+		return true
+	}
+	bits := x.BitLen()
+	if x.Is6() {
+		bits = 64
+	}
+	network, err := x.WithZone("").Prefix(bits)
+	return err == nil && network.Contains(y.WithZone(""))
 }
 
 // waitingPairing returns the pairing with a code that waits for an owner.

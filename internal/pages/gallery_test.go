@@ -38,9 +38,10 @@ func TestEveryPage(t *testing.T) {
 	p.MustApprove(notes.Ask(wallettest.EncryptionKey("diary")).Text("code"), wallettest.Members{"remember": wallettest.Members{"seconds": 86400}})
 	drive.Ask(wallettest.EncryptionKey("photos")).Must(200)
 	waiting := drive.Ask(wallettest.EncryptionKey("letters", wallettest.Members{"description": "Open your letters"})).Must(202)
+	client := p.Page("https://client.example")
 	pages := map[string]string{
 		"home": "/", "approval": "/approvals/" + waiting.Text("id"), "open": "/open", "open-leads": "/open?link=" + link, "apps": "/apps", "app": "/apps/" + notes.DID.Address(),
-		"rules": "/rules", "rules-test": "/rules?test=yes&claim=encryptionKey&salt=photos&app=" + drive.DID.String(), "record": "/record?verify=yes", "settings": "/settings", "devices": "/devices", "notices": "/notices",
+		"rules": "/rules", "rules-test": "/rules?test=yes&claim=encryptionKey&salt=photos&app=" + drive.DID.String(), "record": "/record?verify=yes", "settings": "/settings", "devices": "/devices", "notices": "/notices", "pair": "/pair", "pair-asks": "/pair?code=" + client.Begin("Element"),
 		"profile": "/profile", "secrets": "/secrets", "backup": "/backup", "operator": "/operator", "offline": "/offline", "missing": "/approvals/none",
 	}
 	for _, look := range looks {

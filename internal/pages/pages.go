@@ -130,6 +130,8 @@ func (p *Pages) Routes() *chi.Mux {
 	r.Post("/approvals/{id}/challenge", p.owner(p.askDecisionTouch))
 	r.Get("/invite", p.anyone(p.invitePage))
 	r.Post("/invite", p.anyone(p.acceptInvitation))
+	r.Get("/pair", p.owner(p.pairForm))
+	r.Post("/pair", p.owner(p.pair))
 	r.Get("/notices", p.owner(p.notices))
 	r.Post("/notices", p.owner(p.notify))
 	r.Post("/notices/{id}/remove", p.owner(p.stopNotifying))

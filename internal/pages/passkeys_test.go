@@ -85,6 +85,29 @@ func TestAnInvitedPersonMakesAPasskeyAndApprovesWithATouch(t *testing.T) {
 		p.sees("Saved.")
 		notes.Ask(wallettest.EncryptionKey("other")).Refused(http.StatusForbidden, "denied")
 	})
+	t.Run("who pairs a page by its code, with a touch", func(t *testing.T) {
+		client := w.Page("https://client.example")
+		p.page.Open(p.site + "/pair#" + client.Begin("Element"))
+		p.page.Click("form[action='/pair'] button") // the code was in the link
+		p.sees("https://client.example")
+		p.sees("calls itself “Element”")
+		client.Poll().Must(http.StatusAccepted) // looking approves nothing
+		p.page.Click("button[value=approve]")
+		p.sees("Paired. The page goes on by itself.")
+		client.Poll().Must(http.StatusOK)
+
+		other := w.Page("https://other.example")
+		code := other.Begin("Element")
+		p.page.Open(p.site + "/pair")
+		p.page.Type("#code", code)
+		p.page.Click("form[action='/pair'] button")
+		p.page.Click("button[value=reject]")
+		p.sees("Rejected.")
+		other.Poll().Refused(http.StatusForbidden, "rejected")
+		p.page.Open(p.site + "/pair?code=" + code)
+		p.sees("No page waits with this code.")
+		p.page.Forget() // the answer was 404
+	})
 	t.Run("who signs out, and in again", func(t *testing.T) {
 		p.page.Open(p.site + "/settings")
 		p.page.Click("text=Sign out")
@@ -137,6 +160,14 @@ func TestAStolenSessionGivesNothingAway(t *testing.T) {
 	if got := post(t, w, path, with, url.Values{"decision": {"approve"}}); got.StatusCode != http.StatusUnprocessableEntity {
 		t.Errorf("approving without a touch: %d", got.StatusCode)
 	}
+	client := w.Page("https://client.example")
+	code := client.Begin("Element")
+	asks := client.Poll().Must(http.StatusAccepted)
+	pair := url.Values{"code": {code}, "origin": {client.Origin}, "thumbprint": {asks.Text("thumbprint")}, "decision": {"approve"}}
+	if got := post(t, w, "/pair", with, pair); got.StatusCode != http.StatusForbidden {
+		t.Errorf("pairing a page without a touch: %d", got.StatusCode)
+	}
+	client.Poll().Must(http.StatusAccepted)
 	other := w.App("Drive").Ask(wallettest.EncryptionKey("diary")).Text("id")
 	challenge := bob.Do("POST", "/v1/approvals/"+other+"/challenge", wallettest.Members{}).Must(http.StatusOK)
 	assertion := wallettest.Members(bob.Answer(challenge))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/netip"
 	"time"
 
 	"github.com/go-chi/httprate"
@@ -13,22 +12,15 @@ import (
 	"walletd/internal/auth"
 )
 
-// How often a pairing may be begun from one address, and a code be tried by the owners of one wallet, in pairingWindow.
+// How often a pairing may be begun from one address, in pairingWindow.
 const (
 	pairingsOfAddress = 20
-	codesOfWallet     = 30
 	pairingWindow     = 5 * time.Minute
 	pairingPoll       = "2" // seconds
 )
 
-// pairingLimits bound what costs nothing to try.
-type pairingLimits struct{ begun, codes *httprate.RateLimiter }
-
-func newPairingLimits() pairingLimits {
-	limiter := func(n int) *httprate.RateLimiter {
-		return httprate.NewRateLimiter(n, pairingWindow, httprate.WithResponseHeaders(httprate.ResponseHeaders{}))
-	}
-	return pairingLimits{limiter(pairingsOfAddress), limiter(codesOfWallet)}
+func newPairingLimit() *httprate.RateLimiter {
+	return httprate.NewRateLimiter(pairingsOfAddress, pairingWindow, httprate.WithResponseHeaders(httprate.ResponseHeaders{}))
 }
 
 // page returns the origin of the page that sent a request.
@@ -51,7 +43,7 @@ func (s *Server) beginPairing(ctx context.Context, c *call, in api.NewPairing) (
 		return api.PendingPairing{}, err
 	}
 	from := s.proxies.client(c.request)
-	if s.pairings.begun.OnLimit(nowhere{}, c.request, httprate.CanonicalizeIP(from)) {
+	if s.pairings.OnLimit(nowhere{}, c.request, httprate.CanonicalizeIP(from)) {
 		s.limits.bite("pairings_of_address")
 		return api.PendingPairing{}, errRate
 	}
@@ -97,11 +89,11 @@ func (s *Server) paired(ctx context.Context, c *call, _ api.Empty) (any, error) 
 
 // tryCode counts that an owner has named a code, and refuses it where there were too many.
 func (s *Server) tryCode(c *call) error {
-	if s.pairings.codes.OnLimit(nowhere{}, c.request, c.caller.WalletID) {
+	err := s.auth.TryCode(c.caller)
+	if err != nil {
 		s.limits.bite("pairing_codes")
-		return errRate
 	}
-	return nil
+	return err
 }
 
 func (s *Server) pairing(ctx context.Context, c *call, _ none) (api.Pairing, error) {
@@ -113,19 +105,9 @@ func (s *Server) pairing(ctx context.Context, c *call, _ none) (api.Pairing, err
 		return api.Pairing{}, err
 	}
 	return api.Pairing{
-		Code: v.Code, Origin: v.Origin, CallsItself: v.Name, Thumbprint: v.Thumbprint, Address: v.Address, SameAddress: near(v.Address, s.proxies.client(c.request)),
+		Code: v.Code, Origin: v.Origin, CallsItself: v.Name, Thumbprint: v.Thumbprint, Address: v.Address, SameAddress: v.IsNear(s.proxies.client(c.request)),
 		CreatedAt: utc(v.Created), ExpiresAt: utc(v.Expires), App: v.App, Apps: each(v.Apps, appOf),
 	}, nil
-}
-
-// near reports whether two addresses are of one network: the same, of IPv6 the same /64, or both of this machine.
-func near(a, b string) bool {
-	x, err := netip.ParseAddr(a)
-	y, failed := netip.ParseAddr(b)
-	if err != nil || failed != nil {
-		return false
-	}
-	return x.Unmap().IsLoopback() && y.Unmap().IsLoopback() || httprate.CanonicalizeIP(x.Unmap().String()) == httprate.CanonicalizeIP(y.Unmap().String())
 }
 
 func (s *Server) approvePairing(ctx context.Context, c *call, in api.PairingChoice) (api.Token, error) {

@@ -95,6 +95,7 @@ func refusals() []entry {
 		{auth.ErrUnauthorized, 401, "unauthorized", "Send a valid token: Authorization: Bearer TOKEN."},
 		{dpop.ErrNonce, 401, "use_dpop_nonce", "Sign the proof anew, with the nonce in the header DPoP-Nonce."},
 		{dpop.ErrProof, 401, "invalid_dpop_proof", ""},
+		{auth.ErrCodes, 429, "rate_limited", "Too many codes of pages were tried. Ask again in a few minutes."},
 		{auth.ErrPairings, 429, "rate_limited", "Too many pages wait to be paired. Ask again in a few minutes."},
 		{auth.ErrPairingRejected, 403, "rejected", "The owner rejected the pairing."},
 		{auth.ErrPairingExpired, 410, "expired", "The pairing was not approved in time, or has ended. Pair anew."},

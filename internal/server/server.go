@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/httprate"
 	"github.com/rs/zerolog"
 
 	"walletd/internal/approvals"
@@ -109,7 +110,7 @@ type Server struct {
 	limits    *limits
 	open      *connections
 	rates     rates
-	pairings  pairingLimits
+	pairings  *httprate.RateLimiter // of those begun from one address
 	idle      time.Duration
 	draining  atomic.Bool
 	waiting   atomic.Int64 // requests that wait for an owner
@@ -147,7 +148,7 @@ func New(c Config) (*Server, error) {
 		s.idle = defaultIdle
 	}
 	s.rates = newRates(c.Rates, s.limits.bite)
-	s.pairings = newPairingLimits()
+	s.pairings = newPairingLimit()
 	s.waits = shares{name: "waits", ofToken: waitsOfToken, ofWallet: waitsOfWallet, bites: s.limits.bite}
 	s.streams = shares{name: "streams", ofToken: streamsOfToken, ofWallet: streamsOfWallet, bites: s.limits.bite}
 	s.huge = hugeBodies{shares: shares{name: "huge_bodies", ofToken: hugeOfToken, ofWallet: hugeOfWallet, bites: s.limits.bite}}

@@ -24,7 +24,14 @@ function countDown() {
   }
 }
 
+// The code in a link, as typed: the part behind the # goes to no server by itself.
+function typeCode(root) {
+  const field = root.querySelector("input[data-hash]");
+  if (field && !field.value && /^#[A-Za-z0-9-]{4,20}$/.test(location.hash)) field.value = location.hash.slice(1);
+}
+
 function enhance(root) {
+  typeCode(root);
   localise(root);
   countDown();
   const over = document.querySelector("[data-close]");
