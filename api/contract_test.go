@@ -179,9 +179,9 @@ var types = []any{
 	api.Record{}, api.Head{}, api.Verification{}, api.BadEntry{}, api.NewToken{}, api.CreatedToken{}, api.Token{},
 	api.SlotSecret{}, api.Slot{}, api.Keystore{}, api.NewSlot{}, api.AddSlot{}, api.CreatedSlot{}, api.RemoveSlot{}, api.Rotation{},
 	api.MakeStorageKey{}, api.MadeStorageKey{}, api.FindStorageKey{}, api.FoundStorageKey{}, api.NoteStorageKey{}, api.KeyDescription{},
-	api.SecretSummary{}, api.Secret{}, api.SecretData{}, api.SealedCopy{}, api.NewSecret{}, api.StoredSecret{}, api.Status{}, api.Empty{}, api.Problem{},
+	api.SecretSummary{}, api.Secret{}, api.SecretData{}, api.NewSecret{}, api.StoredSecret{}, api.Status{}, api.Empty{}, api.Problem{},
 	api.NewInvitation{}, api.CreatedInvitation{}, api.Invitation{}, api.OpenInvitation{}, api.AcceptInvitation{}, api.Owner{}, api.Passkey{}, api.NewPasskey{}, api.PasskeyName{},
-	api.PasskeyCreation{}, api.PasskeyRequest{}, api.Registration{}, api.Assertion{}, api.SignIn{}, api.SignedIn{}, api.NewTouch{}, api.Touched{},
+	api.PasskeyCreation{}, api.PasskeyRequest{}, api.Registration{}, api.Assertion{}, api.SignIn{}, api.SignedIn{}, api.NewTouch{},
 }
 
 // queries are the types that are the query of an operation.
