@@ -4,12 +4,12 @@ import type {ConnectionOptions} from './walletd.js';
 export {WalletError} from './error.js';
 export type {ConnectionOptions, Pending} from './walletd.js';
 
-export interface ElementOptions extends ConnectionOptions {
+export type ElementOptions = ConnectionOptions & {
   /** Of the key of a new storage; without it the app's default one. The user goes into it. */
   salt?: string;
   /** What a new storage is called, for people. */
   name?: string;
-}
+};
 
 export interface Credentials {
   homeserverUrl: string;
