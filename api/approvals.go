@@ -45,8 +45,25 @@ type Approval struct {
 	DecidedAt time.Time       `json:"decidedAt,omitzero"`
 	DecidedBy string          `json:"decidedBy,omitempty"` // id of a token
 	Digest    string          `json:"digest"`              // hex: what a passkey signs of what was asked and shown
+	From      *From           `json:"from,omitempty"`      // where the request came from, if it came over HTTP
+	History   *History        `json:"history,omitempty"`   // of one approval, not in lists
 	// Requested are the claims exactly as they were asked.
 	Requested []json.RawMessage `json:"requested"`
+}
+
+// From is where a request came from. It proves nothing.
+type From struct {
+	Address string `json:"address,omitempty"` // as the connection or a trusted proxy says
+	Program string `json:"program,omitempty"` // as it calls itself (User-Agent), made safe to show
+}
+
+// History is what the owner decided about earlier requests of the app, of the newest 200.
+type History struct {
+	Approved int       `json:"approved"`
+	Rejected int       `json:"rejected"`
+	Same     int       `json:"same"`           // of the approved ones, those that asked for everything that this one asks for
+	Since    time.Time `json:"since,omitzero"` // when the first that was counted came
+	More     bool      `json:"more"`           // there are older ones, which were not counted
 }
 
 // Requester is an app, or who speaks for it.

@@ -304,6 +304,8 @@ type Pending struct {
 	Status    string    `json:"status"` // "pending"
 	Code      string    `json:"code"`   // six letters that stand on the approval too
 	ExpiresAt time.Time `json:"expiresAt"`
+	// ApproveURL is the page on which the owner decides, if the service has a public URL. Who opens it signs in first.
+	ApproveURL string `json:"approveUrl,omitempty"`
 }
 
 // CollectQuery is the query of GET /v1/claims/{id}.

@@ -170,7 +170,7 @@ var types = []any{
 	api.Answered{}, api.EncryptionKeyAnswer{}, api.AuthPrincipalAnswer{}, api.ProfileAnswer{}, api.SignatureAnswer{}, api.AgreementAnswer{},
 	api.VerifiableCredentialAnswer{}, api.AssetAnswer{}, api.AssetOrVCAnswer{}, api.KeyPairAnswer{}, api.SignedAnswer{}, api.Pending{}, api.WrittenSecret{},
 	api.Approval{}, api.Requester{}, api.ApprovalClaim{}, api.SaltShown{}, api.DelegationShown{}, api.ItemShown{}, api.TextShown{}, api.AgreementShown{},
-	api.KeyPairShown{}, api.Filter{}, api.Choice{}, api.Approve{}, api.Remember{}, api.NewSession{}, api.Session{}, api.PushKey{}, api.NewPushSubscription{}, api.PushKeys{}, api.PushSubscription{}, api.Member{},
+	api.KeyPairShown{}, api.Filter{}, api.Choice{}, api.Approve{}, api.From{}, api.History{}, api.Remember{}, api.NewSession{}, api.Session{}, api.PushKey{}, api.NewPushSubscription{}, api.PushKeys{}, api.PushSubscription{}, api.Member{},
 	api.NewWallet{}, api.CreatedWallet{}, api.Wallet{}, api.WalletSettings{}, api.DeleteWallet{}, api.Account{}, api.NewAccount{}, api.Derive{}, api.DerivedKey{},
 	api.Profile{}, api.Credential{}, api.Offer{}, api.CredentialWhole{}, api.NewCredential{},
 	api.NewBackup{}, api.Inspection{}, api.Restoration{}, api.BackupView{}, api.RestoredWallet{},
@@ -294,7 +294,7 @@ func TestConstantsAreThoseOfTheContract(t *testing.T) {
 	want := map[string]map[string]bool{
 		"Code": codes, "ClaimName": set(d.Components.Schemas["ClaimName"].Enum), "Role": set(d.Components.Schemas["Role"].Enum),
 		"Decision": set(d.Components.Schemas["Decision"].Enum), "ApprovalState": set(d.Components.Schemas["Approval"].Properties["status"].Enum),
-		"SessionState": set(d.Components.Schemas["Session"].Properties["state"].Enum), "Party": set(d.Components.Schemas["Party"].Enum),
+		"SessionState": set(d.Components.Schemas["Session"].Properties["state"].Enum), "Party": set(d.Components.Schemas["Party"].Enum), "ApproveBy": set(d.Components.Schemas["ApproveBy"].Enum),
 	}
 	got := map[string]map[string]bool{}
 	for _, file := range parse(t) {

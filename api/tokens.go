@@ -52,6 +52,8 @@ type Token struct {
 	Name       string    `json:"name"`
 	Origins    []string  `json:"origins,omitempty"`
 	Thumbprint string    `json:"thumbprint,omitempty"` // of the key that it is bound to (RFC 7638)
+	Owner      string    `json:"owner,omitempty"`      // id of the owner whose token it is, if it names one
+	Passkey    string    `json:"passkey,omitempty"`    // of a browser session: id of the passkey that signed in
 	CreatedAt  time.Time `json:"createdAt"`
 	ExpiresAt  time.Time `json:"expiresAt,omitzero"`
 	LastUsedAt time.Time `json:"lastUsedAt,omitzero"`

@@ -28,14 +28,27 @@ type Wallet struct {
 	Rounds    int       `json:"rounds"` // of SHA3-256 in an encryptionKey
 	// Strangers says that signed requests of apps that were never approved are shown to the owner.
 	Strangers bool `json:"strangers"`
-	Damaged   bool `json:"damaged,omitempty"` // its row does not open
+	// Approve says what an approval takes: "token", an owner's token by itself, or "passkey".
+	Approve ApproveBy `json:"approve"`
+	Damaged bool      `json:"damaged,omitempty"` // its row does not open
 }
+
+// ApproveBy says what an approval takes.
+type ApproveBy string
+
+// What an approval takes. A browser session approves with a passkey in any case.
+const (
+	ApproveByToken   ApproveBy = "token"
+	ApproveByPasskey ApproveBy = "passkey"
+)
 
 // WalletSettings changes the settings that it names, at least one.
 type WalletSettings struct {
 	Name      *string `json:"name,omitempty" form:"name"`
 	Rounds    *int    `json:"rounds,omitempty" min:"1" max:"3"` // 1 or 3; another one changes every key
 	Strangers *bool   `json:"strangers,omitempty"`
+	// Approve is "token" or "passkey", which takes that an owner has one.
+	Approve ApproveBy `json:"approve,omitempty"`
 }
 
 // DeleteWallet carries the address of the wallet again, so that a slip deletes nothing.

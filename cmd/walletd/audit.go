@@ -108,7 +108,18 @@ func (cmd *auditVerifyCmd) Validate() error {
 // verification is what was found; a record in a file says itself whose it is.
 type verification struct {
 	api.Verification
-	Head *chainHead `json:"head,omitempty"`
+	Head     *chainHead    `json:"head,omitempty"`
+	Passkeys []passkeyUses `json:"passkeys,omitempty"`
+}
+
+// passkeyUses is what a passkey of an exported record signed.
+type passkeyUses struct {
+	Passkey   string `json:"passkey"`
+	Owner     string `json:"owner"`
+	Name      string `json:"name"`
+	Decisions int64  `json:"decisions"`
+	Actions   int64  `json:"actions"`
+	Removed   bool   `json:"removed,omitempty"`
 }
 
 type chainHead struct {
@@ -152,6 +163,13 @@ func (con *console) printVerification(v verification) {
 	if v.Head != nil {
 		con.printf("newest head: entry %d, %s, %s\n", v.Head.Seq, shown(v.Head.Hash), v.Head.Time.UTC().Format(time.RFC3339))
 	}
+	for _, p := range v.Passkeys {
+		name := p.Name
+		if name == "" {
+			name = "a passkey"
+		}
+		con.printf("%s (%s) of owner %s signed %d approvals and %d other requests; all of it verifies\n", shown(name), shown(p.Passkey), shown(p.Owner), p.Decisions, p.Actions)
+	}
 	if v.Unknown != "" {
 		con.printf("not known: %s\n", shown(v.Unknown))
 	}
@@ -182,6 +200,9 @@ func (cmd *auditVerifyCmd) offline() (v verification, err error) {
 	v.Verification = api.Verification{OK: found.Bad == nil, Entries: found.Entries, Heads: found.Heads, Unknown: found.Unknown}
 	if found.Bad != nil {
 		v.FirstBad = &api.BadEntry{Seq: found.Bad.Seq, Why: found.Bad.Why}
+	}
+	for _, p := range found.Passkeys {
+		v.Passkeys = append(v.Passkeys, passkeyUses(p))
 	}
 	if h := found.Head; h != nil {
 		v.Head = &chainHead{h.Chain, api.Head{

@@ -110,6 +110,9 @@ func (con *console) printWallet(w api.Wallet) {
 	}
 	con.printf("wallet             %s\nname               %s\nowned              %s\ncreated            %s\nrounds             %d\nunregistered apps  %s\n",
 		shown(w.Wallet), shown(w.Name), yesNo(w.Owned), day(w.CreatedAt), w.Rounds, unregistered)
+	if w.Approve == api.ApproveByPasskey {
+		con.printf("approvals          take a passkey\n")
+	}
 }
 
 type walletSetCmd struct {
@@ -117,20 +120,21 @@ type walletSetCmd struct {
 	Wallet           string `arg:"" optional:"" help:"Address of the wallet. An owner's own, if not given."`
 	Name             string `help:"A name for people."`
 	Rounds           int    `placeholder:"N" help:"Rounds of SHA3-256 in an encryptionKey, 1 or 3. Every known app expects 1; another number changes every key."`
+	Approve          string `enum:"token,passkey," default:"" placeholder:"token|passkey" help:"What an approval takes: an owner's token by itself, or the touch of a passkey."`
 	UnregisteredApps string `enum:"ask,refuse," default:"" placeholder:"ask|refuse" help:"What becomes of a signed request of an app that has no token in the wallet and was never approved: the owner is asked, or it is refused."`
 }
 
 // Validate refuses a command that changes nothing.
 func (cmd *walletSetCmd) Validate() error {
-	if cmd.Name == "" && cmd.Rounds == 0 && cmd.UnregisteredApps == "" {
-		return usagef("say what to change: --name, --rounds or --unregistered-apps")
+	if cmd.Name == "" && cmd.Rounds == 0 && cmd.UnregisteredApps == "" && cmd.Approve == "" {
+		return usagef("say what to change: --name, --rounds, --approve or --unregistered-apps")
 	}
 	return nil
 }
 
 // Run changes what is given.
 func (cmd *walletSetCmd) Run(ctx context.Context, c *client.Client, out *console) error {
-	var s api.WalletSettings
+	s := api.WalletSettings{Approve: api.ApproveBy(cmd.Approve)}
 	if cmd.Name != "" {
 		s.Name = &cmd.Name
 	}

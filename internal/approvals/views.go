@@ -121,6 +121,8 @@ type View struct {
 	Expires     time.Time
 	Decided     time.Time // zero while pending
 	DecidedBy   string    // id of a token
+	From        *auth.From // where the request came from; nil of a session, and of requests of earlier versions
+	History     *History  // what the owner decided about the app before; of Get alone
 	Digest      string    // hex: what a passkey signs of what was asked and shown (Decision)
 }
 
@@ -133,7 +135,7 @@ func (ap *Approvals) viewApproval(ctx context.Context, c *auth.Caller, a Approva
 		ID: row.ID, Wallet: row.Wallet, Status: ap.status(row), Code: row.Code, App: did.Prefixed(row.App), Agent: did.Prefixed(row.Agent),
 		CallsItself: content.Name, Account: content.Account, Claims: content.Claims, Unusual: content.Unusual, Reason: content.Reason,
 		Requested: content.Requested, Created: time.Unix(row.Created, 0), Expires: time.Unix(row.Expires, 0),
-		Decided: store.Time(row.Decided), DecidedBy: row.DecidedBy, Digest: content.Shown.Digest(row.Digest),
+		Decided: store.Time(row.Decided), DecidedBy: row.DecidedBy, Digest: content.Shown.Digest(row.Digest), From: content.From,
 	}
 	if content.Session != nil {
 		v.Session, v.Origin = content.Session.ID, content.Session.Origin
@@ -164,7 +166,12 @@ func (ap *Approvals) Get(ctx context.Context, c *auth.Caller, id string) (View, 
 	if err != nil {
 		return View{}, err
 	}
-	return ap.viewApproval(ctx, c, a)
+	v, err := ap.viewApproval(ctx, c, a)
+	if err != nil {
+		return View{}, err
+	}
+	v.History, err = ap.history(ctx, c, a)
+	return v, err
 }
 
 // Waiting returns one approval that waits in the caller's wallet, as its owner sees it, for the service to tell them of. If it no

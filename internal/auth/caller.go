@@ -42,6 +42,7 @@ type Caller struct {
 	Idempotency *ledger.IdempotencyKey // of the request's Idempotency-Key; nil without one
 	Session     *Session               // of a DID Connect session's request, else nil
 	Owner       string                 // id of the owner whose token it is; "" if the token names nobody
+	From        *From                  // where the request came from, of an app's; nil if nobody said
 	Passkey     string                 // id of the passkey that signed in: then the caller is a browser session
 	// CertificateEnds is when the certificate of an agent ends, in unix seconds; 0 without one.
 	CertificateEnds int64
@@ -132,12 +133,20 @@ type Requester struct {
 	// Chain is Caller.Chain.
 	Chain string `json:"chain,omitempty"`
 	// Bound is Caller.Bound.
-	Bound bool `json:"bound,omitempty"`
+	Bound bool  `json:"bound,omitempty"`
+	From  *From `json:"from,omitempty"`
+}
+
+// From is where a request came from, as the connection or a trusted proxy says, and what program sent it, as it says
+// itself. It proves nothing, and the owner is shown it.
+type From struct {
+	Address string `json:"address,omitempty"`
+	Program string `json:"program,omitempty"` // made plain
 }
 
 // Requester returns what an approval seals of the caller.
 func (c *Caller) Requester() Requester {
-	return Requester{c.Token, c.Session.facts(), c.Challenge(), c.CertificateEnds, c.chain, c.Bound}
+	return Requester{c.Token, c.Session.facts(), c.Challenge(), c.CertificateEnds, c.chain, c.Bound, c.From}
 }
 
 // As returns the requester of an approval as a Caller, so that the wallet's owner can read the request again. Both
@@ -174,7 +183,7 @@ func (c *Caller) RequireOwner() error {
 	if err := c.RequireReader(); err != nil {
 		return err
 	}
-	if c.Passkey != "" && !c.touched {
+	if c.IsUntouched() {
 		return ErrPasskeyRequired
 	}
 	return nil
@@ -192,6 +201,9 @@ func (c *Caller) RequireDecider() error {
 	}
 	return nil
 }
+
+// IsUntouched reports whether the caller is a browser session without a touch for this request.
+func (c *Caller) IsUntouched() bool { return c.Passkey != "" && !c.touched }
 
 // NeedsAssertion reports whether the caller approves nothing without an assertion for the approval itself.
 func (c *Caller) NeedsAssertion() bool { return c.Passkey != "" || c.Wallet.Settings().Passkey }

@@ -17,6 +17,8 @@ var (
 	ErrPasskeyRequired = errors.New("this takes a touch of the owner's passkey")
 	// ErrPasskeyRefused: the passkey's answer does not hold. The wrapping error says why.
 	ErrPasskeyRefused = errors.New("the passkey's answer is not accepted")
+	// ErrNoPasskey: no owner of the wallet has a passkey.
+	ErrNoPasskey = errors.New("a passkey must be added first: walletd owner invite")
 	// ErrNoPublicURL: the service has no public URL, to whose name passkeys would belong.
 	ErrNoPublicURL = errors.New("the service has no public URL, so it has no passkeys; its operator starts it with --public-url")
 )
@@ -44,6 +46,15 @@ func (a *Auth) RequireParty() error {
 		return ErrNoPublicURL
 	}
 	return nil
+}
+
+// ApprovalPage returns the address of the page on which an owner decides about an approval; "" if the service has no
+// public URL. The id is no secret: the page shows something to the owner alone.
+func (a *Auth) ApprovalPage(id string) string {
+	if a.party.IsZero() {
+		return ""
+	}
+	return a.party.Origin() + "/approvals/" + id
 }
 
 // Touch is the use of a passkey that was verified. It holds only once its Write is committed, with an entry that

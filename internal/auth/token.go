@@ -213,6 +213,7 @@ type TokenView struct {
 	Origins                             []string
 	Role                                Role
 	Thumbprint                          string // of the key that it is bound to; "" for a bearer's
+	Owner, Passkey                      string // of whom it is, and which passkey signed in; or ""
 	Created, Expires, LastUsed, Revoked time.Time
 }
 
@@ -251,6 +252,7 @@ func (a *Auth) Tokens(ctx context.Context, c *Caller, wallet string, p store.Pag
 
 func viewToken(t store.Token) TokenView {
 	return TokenView{
+		Owner: t.Owner, Passkey: t.Passkey,
 		ID: t.ID, Wallet: t.Wallet, App: did.Prefixed(t.App), Name: t.Name, Origins: strings.Fields(t.Origins), Role: Role(t.Role), Thumbprint: t.Thumbprint, Created: time.Unix(t.Created, 0),
 		Expires: store.Time(t.Expires), LastUsed: store.Time(t.LastUsed), Revoked: store.Time(t.Revoked),
 	}

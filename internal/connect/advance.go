@@ -61,7 +61,7 @@ func (l *leased) setRequest(ctx context.Context, v verified) error {
 	return l.retryUnavailable(ctx, func() error {
 		c, err := l.Auth.SessionCaller(ctx, auth.Session{
 			ID: l.row.ID, Wallet: l.row.Wallet, Connect: v.connect, Challenge: v.challenge, Origin: v.origin, Account: l.content.Account,
-			Member: l.content.Member.words(), Followed: l.content.Previous != "", Offered: l.key != nil, Arrived: l.content.Sealed, Seal: l.channel, Skew: l.content.Skew,
+			Member: l.content.Member.words(), Followed: l.content.Previous != "", Untouched: l.content.Untouched, Offered: l.key != nil, Arrived: l.content.Sealed, Seal: l.channel, Skew: l.content.Skew,
 		})
 		if err != nil {
 			return err

@@ -51,7 +51,9 @@ type content struct {
 
 	End      ending `json:"end,omitzero"`
 	Previous string `json:"previous,omitempty"` // id of the session whose last reply opened this one
-	Chained  int    `json:"chained,omitempty"`  // how many sessions came before in this way
+	// Untouched says that a browser session opened the link, or one of those before, without a touch.
+	Untouched bool `json:"untouched,omitempty"`
+	Chained   int  `json:"chained,omitempty"` // how many sessions came before in this way
 }
 
 // ending is how a session ended.

@@ -98,7 +98,7 @@ func (s *Sessions) Open(ctx context.Context, owner *auth.Caller, link string) (V
 	if err := s.Client.CheckURL(inner); err != nil {
 		return View{}, err
 	}
-	c := content{URL: inner, Member: linkMember(beside)}
+	c := content{URL: inner, Member: linkMember(beside), Untouched: owner.IsUntouched()}
 	row, err := s.newRow(owner, c)
 	if err != nil {
 		return View{}, err

@@ -72,7 +72,7 @@ func (p *Pipeline) requestApproval(ctx context.Context, req *Request, v verdict)
 		_, err = req.record(ctx, e, store.CheckWaiting(row.Wallet, row.App, req.Now.Unix(), waiting), store.InsertApproval(row, budget))
 		switch {
 		case err == nil:
-			return Outcome{Pending: pending(row)}, nil
+			return Outcome{Pending: p.pending(row)}, nil
 		case errors.Is(err, store.ErrCodeTaken) && try < 2*approvals.PerApp:
 			continue
 		case errors.Is(err, store.ErrChanged) && waiting != waited && try < 2*approvals.PerApp:
@@ -111,7 +111,7 @@ func (req *Request) findPending(ctx context.Context, digest []byte) (*Pending, b
 	if err != nil || !found {
 		return nil, false, err
 	}
-	return pending(a.Row()), true, nil
+	return req.pipeline.pending(a.Row()), true, nil
 }
 
 // findApproval returns the newest approval of the same request if it is usable, and whether there is one. life is how long
@@ -139,8 +139,8 @@ func (req *Request) findApproval(ctx context.Context, digest []byte, life time.D
 	return a, false, nil
 }
 
-func pending(row store.Approval) *Pending {
-	return &Pending{ID: row.ID, Code: row.Code, Expires: time.Unix(row.Expires, 0)}
+func (p *Pipeline) pending(row store.Approval) *Pending {
+	return &Pending{ID: row.ID, Code: row.Code, Expires: time.Unix(row.Expires, 0), URL: p.auth.ApprovalPage(row.ID)}
 }
 
 // Approve approves a request, once: of two concurrent decisions one wins, and the other gets ErrDecided.

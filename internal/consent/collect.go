@@ -65,7 +65,7 @@ func (p *Pipeline) waitAndCollect(ctx context.Context, c *auth.Caller, id string
 		if err := p.auth.ConsumeNonce(ctx, c); err != nil {
 			return Outcome{}, err
 		}
-		return Outcome{Pending: pending(row)}, nil
+		return Outcome{Pending: p.pending(row)}, nil
 	case store.Approved:
 		if now.Sub(time.Unix(row.Decided, 0)) >= collectLife {
 			return Outcome{}, ErrExpired

@@ -89,6 +89,8 @@ type Pending struct {
 	ID      string
 	Code    string
 	Expires time.Time
+	// URL is the page on which the owner decides; "" if the service has no public URL.
+	URL string
 }
 
 // verdict is a decision about a request and, if the request collects an approval, that approval.

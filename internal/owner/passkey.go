@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"walletd/internal/auth"
@@ -201,10 +202,14 @@ func (o *Owners) RemovePasskey(ctx context.Context, c *auth.Caller, id string) e
 			return err
 		}
 		owner := k.Row().Owner
-		keys, err := o.passkeys(ctx, c, owner)
+		all, err := o.passkeys(ctx, c, "")
 		if err != nil {
 			return err
 		}
+		if len(all) == 1 && c.Wallet.Settings().Passkey {
+			return ErrLastWay // nobody could approve
+		}
+		keys := slices.DeleteFunc(all, func(k auth.Passkey) bool { return k.Row().Owner != owner })
 		if len(keys) == 1 {
 			tokens, err := o.auth.OwnerTokens(ctx, c, func(t store.Token) bool { return t.Passkey == "" && t.Owner == owner })
 			if err != nil {

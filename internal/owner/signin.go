@@ -91,9 +91,16 @@ func (o *Owners) signIn(ctx context.Context, state []byte, nonce *store.Nonce, a
 		if err != nil {
 			return err
 		}
-		sessions, err := o.store.PasskeyTokens(ctx, row.Wallet, row.ID, o.store.Now().Unix())
+		rows, err := o.store.PasskeyTokens(ctx, row.Wallet, row.ID, o.store.Now().Unix())
 		if err != nil {
 			return fmt.Errorf("reading the sessions: %w", err)
+		}
+		var sessions []store.Token // the newest first
+		for t, err := range ledger.EachChecked(ctx, c.Wallet, rows) {
+			if err != nil {
+				return err
+			}
+			sessions = append(sessions, t.Row())
 		}
 		token, session := o.auth.NewSession(c, row.Owner, row.ID, k.Content().Name)
 		writes := []store.Write{touch.Write(), store.InsertToken(session)}

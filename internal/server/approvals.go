@@ -15,6 +15,12 @@ func approvalOf(v approvals.View) api.Approval {
 		Claims: each(v.Claims, claimOf), Unusual: append([]string{}, v.Unusual...), Reason: v.Reason, Requested: v.Requested,
 		CreatedAt: utc(v.Created), ExpiresAt: utc(v.Expires), DecidedAt: utc(v.Decided), DecidedBy: v.DecidedBy, Digest: v.Digest,
 	}
+	if v.From != nil {
+		a.From = &api.From{Address: v.From.Address, Program: v.From.Program}
+	}
+	if h := v.History; h != nil {
+		a.History = &api.History{Approved: h.Approved, Rejected: h.Rejected, Same: h.Same, Since: utc(h.Since), More: h.More}
+	}
 	if v.Agent != "" {
 		a.Agent = &api.Requester{DID: v.Agent}
 	}

@@ -12,6 +12,7 @@ import (
 	"walletd/api"
 	"walletd/internal/auth"
 	"walletd/internal/ledger"
+	"walletd/internal/show"
 )
 
 // identify finds out who calls, by the signature of the body or by the token, and refuses who may
@@ -40,6 +41,9 @@ func (s *Server) identify(c *call, rt route, text []byte, body any) error {
 	}
 	if signed == nil && !slices.Contains(rt.callers.roles, c.caller.Role) {
 		return fmt.Errorf("%w: it takes a token of the role %s", auth.ErrForbidden, rt.callers)
+	}
+	if c.caller.Role == auth.App {
+		c.caller.From = &auth.From{Address: s.proxies.client(c.request), Program: show.Plain(c.request.UserAgent(), show.MaxName)}
 	}
 	if err := c.readNames(); err != nil {
 		return err

@@ -61,7 +61,7 @@ func (c *call) outcome(out consent.Outcome, err error) (any, error) {
 		c.status = http.StatusAccepted
 		c.header.Set("Location", "/v1/claims/"+out.Pending.ID)
 		c.header.Set("Retry-After", "2")
-		return api.Pending{ID: out.Pending.ID, Status: string(api.ApprovalPending), Code: out.Pending.Code, ExpiresAt: utc(out.Pending.Expires)}, nil
+		return api.Pending{ID: out.Pending.ID, Status: string(api.ApprovalPending), Code: out.Pending.Code, ExpiresAt: utc(out.Pending.Expires), ApproveURL: out.Pending.URL}, nil
 	case out.Answer.Own != nil:
 		if tag := out.Answer.ETag; tag != "" {
 			c.header.Set("ETag", strconv.Quote(tag))

@@ -20,6 +20,11 @@ func (s *Server) checkSource(w http.ResponseWriter, r *http.Request, by callers)
 			return err
 		}
 	}
+	if by.stranger {
+		if err := s.rates.checkStranger(w, r, s.proxies.client(r)); err != nil {
+			return err
+		}
+	}
 	switch host := s.proxies.host(r); {
 	case by.probe: // probes name whatever they happen to connect to
 	case by.local && isAddress(host): // and scrapers the address of a pod; a name that was made to lead here is none

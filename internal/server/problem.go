@@ -106,6 +106,7 @@ func refusals() []entry {
 		{auth.ErrPasskeyRequired, 403, "passkey_required", "This takes a touch of the owner's passkey. Open the wallet's page, or send the touch with the request."},
 		{auth.ErrPasskeyRefused, 403, "passkey_refused", ""},
 		{auth.ErrChallenge, 403, "challenge_invalid", "The challenge has ended, was used, or was given for something else. Begin again."},
+		{auth.ErrNoPasskey, 409, "conflict", ""},
 		{auth.ErrNoPublicURL, 409, "no_public_url", "The service has no passkeys, because it has no public URL. Its operator starts it with --public-url."},
 		{owner.ErrInvitation, 410, "invitation_ended", "The invitation was used, or is older than a day. Ask for a new one."},
 		{owner.ErrLastWay, 409, "last_way", "Without it nobody could prove to be the owner. Add another passkey first."},

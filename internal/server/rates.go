@@ -20,6 +20,7 @@ const rateWindow = 10 * time.Second
 // and addresses and forget them after two windows.
 type rates struct {
 	token, address *httprate.RateLimiter // nil: no bound
+	strangers      *httprate.RateLimiter // by address
 	bites          func(limit string)
 }
 
@@ -30,7 +31,20 @@ func newRates(r Rates, bites func(string)) rates {
 		}
 		return httprate.NewRateLimiter(perSecond*int(rateWindow/time.Second), rateWindow, httprate.WithResponseHeaders(httprate.ResponseHeaders{}))
 	}
-	return rates{limiter(r.Token), limiter(r.Address), bites}
+	return rates{token: limiter(r.Token), address: limiter(r.Address), strangers: limiter(strangersPerSecond), bites: bites}
+}
+
+// strangersPerSecond bounds what one address asks who has no token yet: signing in, and accepting an invitation. Each
+// costs a signature, or a write.
+const strangersPerSecond = 5
+
+// checkStranger counts a request of somebody without a token, and refuses it where there are too many.
+func (l rates) checkStranger(w http.ResponseWriter, r *http.Request, from string) error {
+	if l.strangers.OnLimit(w, r, httprate.CanonicalizeIP(from)) {
+		l.bites("rate_strangers")
+		return errRate
+	}
+	return nil
 }
 
 // check counts a request that came from an address, and refuses it where there are too many.

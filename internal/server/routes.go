@@ -23,12 +23,13 @@ type route struct {
 
 // callers are those who may call a route.
 type callers struct {
-	roles  []auth.Role // with a bearer token of one of these roles
-	signed bool        // without a token, by a signed request
-	anyone bool        // without saying who they are
-	local  bool        // without saying who they are, from this machine
-	probe  bool        // anyone, under any Host and on each listener
-	page   bool        // a page of any origin, which has no token yet and proves a key of its own
+	roles    []auth.Role // with a bearer token of one of these roles
+	signed   bool        // without a token, by a signed request
+	anyone   bool        // without saying who they are
+	stranger bool        // whoever has no token yet, of whom one address may ask little
+	local    bool        // without saying who they are, from this machine
+	probe    bool        // anyone, under any Host and on each listener
+	page     bool        // a page of any origin, which has no token yet and proves a key of its own
 }
 
 // Those who call. A route that apps may call is theirs on the listener of the apps if there is
@@ -42,6 +43,7 @@ var (
 	appsOrSigned    = callers{roles: []auth.Role{auth.App}, signed: true}
 	whoeverSigns    = callers{signed: true}
 	anyone          = callers{anyone: true}
+	strangers       = callers{anyone: true, stranger: true}
 	probes          = callers{anyone: true, probe: true}
 	pages           = callers{anyone: true, page: true}
 	scrapers        = callers{roles: []auth.Role{auth.Operator}, local: true}
@@ -191,8 +193,8 @@ func (s *Server) routes() []route {
 		{"POST", "/v1/invitations", operatorsOwners, handle(s.invite), small, wipes},
 		{"GET", "/v1/invitations", operatorsOwners, handle(s.invitations), bodiless, open},
 		{"DELETE", "/v1/invitations/{id}", operatorsOwners, handle(s.withdrawInvitation), bodiless, open},
-		{"POST", "/v1/invitations/open", anyone, handle(s.openInvitation), small, wipes},
-		{"POST", "/v1/invitations/accept", anyone, handle(s.acceptInvitation), small, wipes},
+		{"POST", "/v1/invitations/open", strangers, handle(s.openInvitation), small, wipes},
+		{"POST", "/v1/invitations/accept", strangers, handle(s.acceptInvitation), small, wipes},
 		{"GET", "/v1/owners", operatorsOwners, handle(s.listOwners), bodiless, open},
 		{"DELETE", "/v1/owners/{id}", owners, handle(s.removeOwner), bodiless, open},
 		{"GET", "/v1/passkeys", owners, handle(s.passkeys), bodiless, open},
@@ -200,8 +202,8 @@ func (s *Server) routes() []route {
 		{"POST", "/v1/passkeys/begin", owners, handle(s.beginPasskey), small, open},
 		{"PATCH", "/v1/passkeys/{id}", owners, handle(s.namePasskey), small, open},
 		{"DELETE", "/v1/passkeys/{id}", owners, handle(s.removePasskey), bodiless, open},
-		{"POST", "/v1/sign-in/begin", anyone, handle(s.beginSignIn), small, open},
-		{"POST", "/v1/sign-in", anyone, handle(s.signIn), small, wipes},
+		{"POST", "/v1/sign-in/begin", strangers, handle(s.beginSignIn), small, open},
+		{"POST", "/v1/sign-in", strangers, handle(s.signIn), small, wipes},
 		{"POST", "/v1/sign-out", owners, handle(s.signOut), small, open},
 		{"POST", "/v1/touch", owners, handle(s.beginTouch), small, open},
 

@@ -30,6 +30,7 @@ func (s *Server) createToken(ctx context.Context, c *call, in api.NewToken) (api
 
 func tokenOf(v auth.TokenView) api.Token {
 	return api.Token{
+		Owner: v.Owner, Passkey: v.Passkey,
 		ID: v.ID, Role: api.Role(v.Role), Wallet: v.Wallet, App: v.App, Name: v.Name, Origins: v.Origins, Thumbprint: v.Thumbprint,
 		CreatedAt: utc(v.Created), ExpiresAt: utc(v.Expires), LastUsedAt: utc(v.LastUsed), RevokedAt: utc(v.Revoked),
 	}

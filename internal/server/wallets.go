@@ -26,7 +26,11 @@ func (s *Server) createWallet(ctx context.Context, c *call, in api.NewWallet) (a
 }
 
 func walletOf(v wallets.WalletView) api.Wallet {
-	return api.Wallet{Wallet: v.Wallet, Name: v.Name, CreatedAt: utc(v.Created), Owned: v.Owned, Rounds: v.Rounds, Strangers: v.Strangers, Damaged: v.Damaged}
+	approve := api.ApproveByToken
+	if v.Passkey {
+		approve = api.ApproveByPasskey
+	}
+	return api.Wallet{Approve: approve, Wallet: v.Wallet, Name: v.Name, CreatedAt: utc(v.Created), Owned: v.Owned, Rounds: v.Rounds, Strangers: v.Strangers, Damaged: v.Damaged}
 }
 
 func (s *Server) listWallets(ctx context.Context, c *call, in api.Page) (api.List[api.Wallet], error) {
@@ -41,12 +45,20 @@ func (s *Server) wallet(ctx context.Context, c *call, _ none) (api.Wallet, error
 
 func (s *Server) changeWallet(ctx context.Context, c *call, in api.WalletSettings) (api.Wallet, error) {
 	if in == (api.WalletSettings{}) {
-		return api.Wallet{}, &memberError{"the body", "must name a setting: name, rounds or strangers"}
+		return api.Wallet{}, &memberError{"the body", "must name a setting: name, rounds, strangers or approve"}
 	}
 	if in.Rounds != nil && *in.Rounds == 2 {
 		return api.Wallet{}, &memberError{"rounds", "must be 1 or 3"}
 	}
-	v, err := s.wallets.Update(ctx, c.caller, wallets.WalletChange{Name: in.Name, Rounds: in.Rounds, Strangers: in.Strangers})
+	change := wallets.WalletChange{Name: in.Name, Rounds: in.Rounds, Strangers: in.Strangers}
+	switch in.Approve {
+	case "":
+	case api.ApproveByToken, api.ApproveByPasskey:
+		change.Passkey = new(in.Approve == api.ApproveByPasskey)
+	default:
+		return api.Wallet{}, &memberError{"approve", "must be token or passkey"}
+	}
+	v, err := s.wallets.Update(ctx, c.caller, change)
 	return walletOf(v), err
 }
 

@@ -110,6 +110,7 @@ type WalletView struct {
 	Name      string
 	Owned     bool // an owner's token was created once
 	Strangers bool // unregistered apps may send signed requests
+	Passkey   bool // the owner approves with a passkey alone
 	Rounds    int  // of encryptionKey; existing apps expect 1
 	Damaged   bool // the row does not open
 	Created   time.Time
@@ -144,7 +145,7 @@ func (w *Wallets) List(ctx context.Context, c *auth.Caller, p store.Page) ([]Wal
 
 func viewWallet(row store.Wallet, content keystore.Content) WalletView {
 	return WalletView{
-		Wallet: row.ID, Name: content.Name, Owned: content.Owned, Strangers: content.Strangers, Rounds: content.Rounds,
+		Wallet: row.ID, Name: content.Name, Owned: content.Owned, Strangers: content.Strangers, Passkey: content.Passkey, Rounds: content.Rounds,
 		Created: time.Unix(row.Created, 0),
 	}
 }
@@ -172,6 +173,9 @@ func (w *Wallets) Get(ctx context.Context, c *auth.Caller, id string) (WalletVie
 type WalletChange struct {
 	Name      *string
 	Strangers *bool
+	// Passkey has the owner approve with a passkey alone: an owner's token by itself approves nothing then, and decides
+	// about no later request. The wallet must have a passkey.
+	Passkey *bool
 	Rounds    *int
 }
 
@@ -191,6 +195,14 @@ func (w *Wallets) Update(ctx context.Context, c *auth.Caller, change WalletChang
 	if change.Rounds != nil {
 		content.Rounds = *change.Rounds
 	}
+	if change.Passkey != nil {
+		if *change.Passkey && !content.Passkey {
+			if err := w.requirePasskey(ctx, c); err != nil {
+				return WalletView{}, err
+			}
+		}
+		content.Passkey = *change.Passkey
+	}
 	row, err := w.keystore.WithContent(c.Wallet.Row(), content)
 	if errors.Is(err, keystore.ErrContent) {
 		return WalletView{}, fmt.Errorf("%w: %w", auth.ErrInput, err)
@@ -200,6 +212,9 @@ func (w *Wallets) Update(ctx context.Context, c *auth.Caller, change WalletChang
 	}
 	e := c.Event(ledger.WalletChanged)
 	e.Reason = fmt.Sprintf("strangers %t, rounds %d", content.Strangers, content.Rounds)
+	if content.Passkey || change.Passkey != nil {
+		e.Reason += fmt.Sprintf(", passkey %t", content.Passkey)
+	}
 	if err := c.Record(ctx, e, store.UpdateWallet(row)); err != nil {
 		return WalletView{}, err
 	}
@@ -207,6 +222,18 @@ func (w *Wallets) Update(ctx context.Context, c *auth.Caller, change WalletChang
 		return WalletView{}, err
 	}
 	return viewWallet(c.Wallet.Row(), c.Wallet.Settings()), nil
+}
+
+// requirePasskey returns nil if an owner of the caller's wallet has a passkey: without one nobody could approve.
+func (w *Wallets) requirePasskey(ctx context.Context, c *auth.Caller) error {
+	if err := w.auth.RequireParty(); err != nil {
+		return err
+	}
+	list := func(page store.Page) ([]store.Passkey, string, error) { return w.store.Passkeys(ctx, c.WalletID, page) }
+	for _, err := range ledger.AllChecked(ctx, c.Wallet, list) {
+		return err
+	}
+	return fmt.Errorf("%w: no owner of the wallet has a passkey", auth.ErrNoPasskey)
 }
 
 // Delete deletes a wallet and all its rows but the audit log, for its owner, or for an operator while it has none.
