@@ -119,11 +119,11 @@ type View struct {
 	Requested   []json.RawMessage // the claims exactly as requested
 	Created     time.Time
 	Expires     time.Time
-	Decided     time.Time // zero while pending
-	DecidedBy   string    // id of a token
+	Decided     time.Time  // zero while pending
+	DecidedBy   string     // id of a token
 	From        *auth.From // where the request came from; nil of a session, and of requests of earlier versions
-	History     *History  // what the owner decided about the app before; of Get alone
-	Digest      string    // hex: what a passkey signs of what was asked and shown (Decision)
+	History     *History   // what the owner decided about the app before; of Get alone
+	Digest      string     // hex: what a passkey signs of what was asked and shown (Decision)
 }
 
 // Expired is the status of an approval about which nobody decided in time.

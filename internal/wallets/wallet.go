@@ -176,7 +176,7 @@ type WalletChange struct {
 	// Passkey has the owner approve with a passkey alone: an owner's token by itself approves nothing then, and decides
 	// about no later request. The wallet must have a passkey.
 	Passkey *bool
-	Rounds    *int
+	Rounds  *int
 }
 
 // Update changes the settings of the caller's wallet, for its owner. Changing the rounds changes every
