@@ -59,11 +59,13 @@ type From struct {
 
 // History is what the owner decided about earlier requests of the app, of the newest 200.
 type History struct {
-	Approved int       `json:"approved"`
-	Rejected int       `json:"rejected"`
-	Same     int       `json:"same"`           // of the approved ones, those that asked for everything that this one asks for
-	Since    time.Time `json:"since,omitzero"` // when the first that was counted came
-	More     bool      `json:"more"`           // there are older ones, which were not counted
+	Approved int `json:"approved"`
+	Rejected int `json:"rejected"`
+	Same     int `json:"same"` // of the approved ones, those that asked for everything that this one asks for
+	// SameSalts counts the approved ones that had every salt of this one; all, if it has none.
+	SameSalts int       `json:"sameSalts"`
+	Since     time.Time `json:"since,omitzero"` // when the first that was counted came
+	More      bool      `json:"more"`           // there are older ones, which were not counted
 }
 
 // Requester is an app, or who speaks for it.

@@ -16,6 +16,9 @@ type History struct {
 	// Same counts those of the approved requests that asked for everything that this one asks for: the types, the
 	// accounts, the salts and the delegations.
 	Same int
+	// SameSalts counts those of the approved requests that had every salt of this one, whatever else they asked for. If
+	// this one has no salt, they are all.
+	SameSalts int
 	// Since is when the first request that was counted came; zero if there was none.
 	Since time.Time
 	// More says that there are older requests, which were not counted.
@@ -33,7 +36,7 @@ func (ap *Approvals) history(ctx context.Context, c *auth.Caller, a Approval) (*
 		return nil, fmt.Errorf("reading the app's earlier requests: %w", err)
 	}
 	h := &History{More: len(rows) == maxHistory}
-	subjects := NewSubjects(a.Content().Claims, a.Content().Shown)
+	subjects, asked := NewSubjects(a.Content().Claims, a.Content().Shown), salts(a.Content().Claims)
 	for earlier, err := range ledger.Each[Content](ctx, c.Wallet, rows) {
 		if err != nil {
 			return nil, err
@@ -47,6 +50,9 @@ func (ap *Approvals) history(ctx context.Context, c *auth.Caller, a Approval) (*
 			h.Approved++
 			if NewSubjects(earlier.Content().Claims, earlier.Content().Shown).Contain(subjects) {
 				h.Same++
+			}
+			if salts(earlier.Content().Claims).Contain(asked) {
+				h.SameSalts++
 			}
 		case store.Rejected:
 			h.Rejected++

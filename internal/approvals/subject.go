@@ -39,3 +39,14 @@ func (s Subjects) Contain(other Subjects) bool {
 	}
 	return true
 }
+
+// salts are the salts alone that claims name.
+func salts(claims []ClaimView) Subjects {
+	var all Subjects
+	for _, c := range claims {
+		if c.Salt != nil {
+			all = append(all, c.Salt.Hex)
+		}
+	}
+	return all
+}

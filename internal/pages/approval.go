@@ -23,6 +23,7 @@ type approvalPage struct {
 	approvals.View
 	Next     string // where to go once it is decided, "" to stay
 	Unusual  []string
+	Before   []string // what was decided about the app before, in sentences
 	Claims   []claimShown
 	Numbers  []int // one of which the app shows
 	Remember bool  // whether the yes can be remembered
@@ -44,8 +45,12 @@ type claimShown struct {
 // single are the claims for which the owner is asked each time.
 var single = []string{"signature", "agreement", "keyPair"}
 
-func (p *Pages) approvalPage(v *visit, a approvals.View, next string) approvalPage {
+func (p *Pages) approvalPage(v *visit, a approvals.View, next string) (approvalPage, error) {
 	shown := approvalPage{View: a, Next: next, Remember: true, Raw: raw(a.Requested), Waits: a.Status == store.Pending, Unusual: v.lang.notes(a.Unusual), Touch: v.caller.NeedsAssertion()}
+	var err error
+	if shown.Before, err = v.lang.history(a); err != nil {
+		return approvalPage{}, err
+	}
 	shown.MayApprove = !shown.Touch || !p.Auth.Party().IsZero()
 	for _, c := range a.Claims {
 		claim := claimShown{ClaimView: c, Key: c.Type, Other: c.Account != a.Account}
@@ -61,7 +66,7 @@ func (p *Pages) approvalPage(v *visit, a approvals.View, next string) approvalPa
 		claim.Unusual = v.lang.notes(c.Unusual)
 		shown.Claims = append(shown.Claims, claim)
 	}
-	return shown
+	return shown, nil
 }
 
 // raw writes claims as they were requested, to be read.
@@ -84,7 +89,11 @@ func (p *Pages) approval(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return v.show(http.StatusOK, "approval", p.approvalPage(v, a, ""))
+	shown, err := p.approvalPage(v, a, "")
+	if err != nil {
+		return err
+	}
+	return v.show(http.StatusOK, "approval", shown)
 }
 
 // remembers are the ways to remember a yes that the page offers, by the value of its field.
@@ -166,7 +175,10 @@ func (p *Pages) askAgain(v *visit, id, next string, wrong error) error {
 	if err != nil {
 		return err
 	}
-	shown := p.approvalPage(v, a, next)
+	shown, err := p.approvalPage(v, a, next)
+	if err != nil {
+		return err
+	}
 	switch shown.Problem = "approval.choice"; {
 	case errors.Is(wrong, auth.ErrPasskeyRequired):
 		shown.Problem = "approval.needsPasskey"

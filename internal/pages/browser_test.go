@@ -65,12 +65,18 @@ func TestAnOwnerSeesWhatWaitsAndDecides(t *testing.T) {
 	p.page.Screenshot("home/phone-light")
 	p.page.Click("a.card")
 	p.sees("An encryption key")
+	p.sees("You have decided nothing about this app before.")
+	if got := p.page.Text("dl.from"); !strings.Contains(got, "127.0.0.1") || !strings.Contains(got, "Go-http-client") {
+		t.Errorf("the app asks from %q", got)
+	}
 	p.page.Screenshot("approval/phone-light")
 	p.page.Click("button[value=approve]")
 	p.sees("Approved.")
 	if key := notes.Collect(asked.Text("id")).Key(); key == "" {
 		t.Error("the app has no key")
 	}
+	p.page.Open(p.site + "/approvals/" + notes.Ask(wallettest.EncryptionKey("letters")).Text("id"))
+	p.page.Until(`/You approved it once since .*, never with this salt\./.test(document.body.innerText)`)
 	p.fine(t)
 }
 
@@ -235,14 +241,22 @@ func TestPagesAreFramedByNobody(t *testing.T) {
 func TestHostileTextIsText(t *testing.T) {
 	p := signedIn(t, browser.Phone, wallettest.Dev())
 	name := "<img src=x onerror=alert(1)>\u202egnp.exe\u200b" + strings.Repeat("長", 10000)
-	asked := p.App("Notes").Ask(wallettest.EncryptionKey("a\u202eb</pre><script>", wallettest.Members{"description": name[:4000]}))
+	r := p.Request("POST", "/v1/claims", wallettest.Members{"requestedClaims": []wallettest.Members{
+		wallettest.EncryptionKey("a\u202eb</pre><script>", wallettest.Members{"description": name[:4000]}),
+	}})
+	r.Header.Set("Authorization", "Bearer "+p.App("Notes").Token)
+	r.Header.Set("User-Agent", "<b onclick=x>curl\u202e\u2066</q></dd>"+strings.Repeat("x", 10000))
+	asked := p.Send(r).Must(http.StatusAccepted)
 	p.page.Open(p.site + "/approvals/" + asked.Text("id"))
 	p.sees("<img src=x onerror=alert(1)>gnp.exe")
+	if got := p.page.Text("dl.from q"); !strings.HasPrefix(got, "<b onclick=x>curl</q></dd>xxx") || len(got) > 120 {
+		t.Errorf("the program is shown as %q", got)
+	}
 	p.sees(`a\u{202e}b</pre><script>`)
 	if wide := browser.Eval[int](p.page, "document.documentElement.scrollWidth - innerWidth"); wide > 0 {
 		t.Errorf("the page is %d pixels too wide", wide)
 	}
-	if got := browser.Eval[int](p.page, `document.querySelectorAll("main img, main script").length`); got != 0 {
+	if got := browser.Eval[int](p.page, `document.querySelectorAll("main img, main script, main b").length`); got != 0 {
 		t.Errorf("the app's text made %d elements", got)
 	}
 	p.fine(t)

@@ -100,7 +100,10 @@ func (p *Pages) session(v *visit) error {
 			return err
 		}
 		if err == nil && a.Status == store.Pending {
-			page := p.approvalPage(v, a, v.r.URL.RequestURI())
+			page, err := p.approvalPage(v, a, v.r.URL.RequestURI())
+			if err != nil {
+				return err
+			}
 			shown.Approval = &page
 		}
 	}

@@ -19,7 +19,7 @@ func approvalOf(v approvals.View) api.Approval {
 		a.From = &api.From{Address: v.From.Address, Program: v.From.Program}
 	}
 	if h := v.History; h != nil {
-		a.History = &api.History{Approved: h.Approved, Rejected: h.Rejected, Same: h.Same, Since: utc(h.Since), More: h.More}
+		a.History = &api.History{Approved: h.Approved, Rejected: h.Rejected, Same: h.Same, SameSalts: h.SameSalts, Since: utc(h.Since), More: h.More}
 	}
 	if v.Agent != "" {
 		a.Agent = &api.Requester{DID: v.Agent}

@@ -31,7 +31,7 @@ func TestAPersonIsInvitedAndApprovesWithATouch(t *testing.T) {
 	var shown struct {
 		Digest  string
 		From    struct{ Address, Program string }
-		History struct{ Approved, Same int }
+		History struct{ Approved, Same, SameSalts int }
 	}
 	alice.Do("GET", "/v1/approvals/"+id, nil).Must(200).Into(&shown)
 	if len(shown.Digest) != 64 || shown.From.Address != "127.0.0.1" || !strings.HasPrefix(shown.From.Program, "Go-http-client") || shown.History.Approved != 0 {
@@ -45,7 +45,7 @@ func TestAPersonIsInvitedAndApprovesWithATouch(t *testing.T) {
 
 	again := notes.Ask(wallettest.EncryptionKey("another")).Must(202).Text("id")
 	alice.Do("GET", "/v1/approvals/"+again, nil).Must(200).Into(&shown)
-	if shown.History.Approved != 1 || shown.History.Same != 0 {
+	if shown.History.Approved != 1 || shown.History.Same != 0 || shown.History.SameSalts != 0 {
 		t.Errorf("the history of another salt is %+v", shown.History)
 	}
 
