@@ -447,3 +447,23 @@ func (p *Page) Screenshot(name string) {
 		p.t.Fatal(err)
 	}
 }
+
+// Network is what lies between a page and its server. The zero Network is this machine's own.
+type Network struct {
+	Away           bool // there is none
+	Latency        time.Duration
+	BytesPerSecond int // each way; 0 is no bound
+}
+
+// Connect changes what lies between the page and its server, of what the page itself requests from now on.
+func (p *Page) Connect(n Network) {
+	p.t.Helper()
+	speed := float64(n.BytesPerSecond)
+	if speed == 0 {
+		speed = -1
+	}
+	call(p, network.EmulateNetworkConditionsByRule, network.EmulateNetworkConditionsByRuleParams{MatchedNetworkConditions: []*network.Conditions{{
+		Offline: n.Away, Latency: float64(n.Latency.Milliseconds()), DownloadThroughput: speed, UploadThroughput: speed,
+	}}})
+	call(p, network.OverrideNetworkState, network.OverrideNetworkStateParams{Offline: n.Away, Latency: float64(n.Latency.Milliseconds()), DownloadThroughput: speed, UploadThroughput: speed})
+}
