@@ -60,7 +60,7 @@ function refresh() {
   x.timeout = 15000;
   x.onloadend = () => {
     asking = false;
-    const fresh = x.response;
+    const fresh = x.status < 500 ? x.response : null; // a proxy's page is none of ours
     if (fresh && new URL(x.responseURL).pathname !== location.pathname) {
       location.reload(); // signed out, or locked
       return;
@@ -99,7 +99,7 @@ function replace(fresh) {
   });
 }
 
-// News come as a stream; a page that was put to sleep asks when it wakes.
+// News come as a stream; a page that was put to sleep, or whose stream was refused, asks by itself.
 function listen() {
   if (!document.querySelector("[data-live] [data-fresh]")) return;
   let stream = null;
@@ -111,6 +111,12 @@ function listen() {
     stream.addEventListener("over", () => {
       stream.close();
       location.reload();
+    });
+    // Refused: locked, or too many pages are open. The page itself says so, if it can be had.
+    stream.addEventListener("error", () => {
+      if (stream.readyState !== EventSource.CLOSED) return;
+      refresh();
+      setTimeout(open, 10000);
     });
   };
   open();

@@ -134,3 +134,6 @@ addEventListener("submit", async (e) => {
   form.requestSubmit(submitter);
   ready.delete(form);
 }, true);
+
+// Until now the buttons of such forms did nothing (style.css): what was sent without a touch would be refused.
+document.documentElement.dataset.passkeys = "";

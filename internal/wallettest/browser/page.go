@@ -254,7 +254,7 @@ func (p *Page) Text(selector string) string {
 func (p *Page) Click(selector string) {
 	p.t.Helper()
 	place := `(e => {
-		if (!e || e.matches(":disabled")) return "";
+		if (!e || e.matches(":disabled") || getComputedStyle(e).pointerEvents === "none") return "";
 		e.scrollIntoView({block: "center", behavior: "instant"});
 		const r = e.getClientRects()[0], x = r.x + r.width / 2, y = r.y + r.height / 2, hit = document.elementFromPoint(x, y);
 		return hit && (e.contains(hit) || hit.contains(e) || e.control === hit) ? x + " " + y : "";
