@@ -28,15 +28,18 @@ type ApprovalsQuery struct {
 // Approval is a request that waits for the owner, or was decided. Texts of the app are hostile
 // and made safe to show: controls are escaped, and they are cut to a length.
 type Approval struct {
-	ID        string          `json:"id"`
-	Wallet    string          `json:"wallet"`
-	Status    ApprovalState   `json:"status"`
-	Code      string          `json:"code"` // six letters that the app shows too
-	App       Requester       `json:"app"`
-	Agent     *Requester      `json:"agent,omitempty"`   // who speaks for the app
-	Session   string          `json:"session,omitempty"` // id of the session that asks
-	Origin    string          `json:"origin,omitempty"`  // where the session's app was reached
-	Account   string          `json:"account"`           // address that would answer
+	ID      string        `json:"id"`
+	Wallet  string        `json:"wallet"`
+	Status  ApprovalState `json:"status"`
+	Code    string        `json:"code"` // six letters that the app shows too
+	App     Requester     `json:"app"`
+	Agent   *Requester    `json:"agent,omitempty"`   // who speaks for the app
+	Session string        `json:"session,omitempty"` // id of the session that asks
+	Origin  string        `json:"origin,omitempty"`  // where the session's app was reached
+	Account string        `json:"account"`           // address that would answer
+	// Accounts are those of the app's own from which the owner may choose the one that answers, Account first; none if there
+	// is no choice.
+	Accounts  []string        `json:"accounts,omitempty"`
 	Claims    []ApprovalClaim `json:"claims"`
 	Unusual   []string        `json:"unusual"` // never null
 	Reason    string          `json:"reason"`  // why the owner is asked
@@ -91,12 +94,16 @@ type ApprovalClaim struct {
 	Presents    *Credential      `json:"presents,omitempty"` // what would be presented, unless another is chosen
 	Offers      []Offer          `json:"offers,omitempty"`   // where several fit: what can be chosen
 	Unusual     []string         `json:"unusual"`            // never null
+	// AskedEachTime says why the owner is asked each time, so that the approval cannot be remembered; "" if it can.
+	AskedEachTime string `json:"askedEachTime,omitempty"`
 }
 
 // Offer is a credential or an asset that the owner can choose to present.
 type Offer struct {
 	Credential
 	Unusual []string `json:"unusual,omitempty"` // what is unusual about presenting this one
+	// AskedEachTime says why presenting this one cannot be remembered; "" if it can.
+	AskedEachTime string `json:"askedEachTime,omitempty"`
 }
 
 // SaltShown is a salt as text, with controls escaped, and as its bytes in hex: different texts can

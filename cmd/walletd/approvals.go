@@ -50,6 +50,12 @@ func (con *console) printApproval(a api.Approval) {
 	con.fields([2]string{"id", a.ID}, [2]string{"wallet", a.Wallet}, [2]string{"app", a.App.DID}, [2]string{"named", a.App.Name},
 		[2]string{"calls itself", a.App.CallsItself}, [2]string{"through", through}, [2]string{"at", a.Origin},
 		[2]string{"session", a.Session}, [2]string{"answers as", a.Account})
+	if len(a.Accounts) > 1 {
+		for _, other := range a.Accounts[1:] {
+			con.fields([2]string{"or as", other})
+		}
+		con.printf("%-12s approve with --account and the address of one of these\n", "choose")
+	}
 	for _, u := range a.Unusual {
 		con.fields([2]string{"unusual", u})
 	}
@@ -130,6 +136,7 @@ func (con *console) printClaim(a api.Approval, c api.ApprovalClaim) {
 	for _, u := range c.Unusual {
 		field("unusual", u)
 	}
+	field("each time", c.AskedEachTime)
 }
 
 // credentialName names a credential or asset in a line: its title, role, address and types.

@@ -18,6 +18,7 @@ type Content struct {
 	Name      string            `json:"name,omitempty"`  // the app's own name for itself, made plain (show.Plain)
 	Label     string            `json:"label,omitempty"` // of the token that sent the request
 	Account   string            `json:"account"`
+	Accounts  []string          `json:"accounts,omitempty"` // from which the owner may choose (View)
 	Unusual   []string          `json:"unusual,omitempty"`
 	Reason    string            `json:"reason"`
 	Shown     *Shown            `json:"shown,omitempty"` // nil if an earlier version stored the approval

@@ -51,12 +51,17 @@ type ClaimView struct {
 	Presents    *wallets.HoldingView `json:"presents,omitempty"` // what the answer presents, unless the owner chooses another of Offers; nil if the owner has to choose
 	Offers      []OfferView          `json:"offers,omitempty"`   // what the owner can choose from, if several credentials or assets fit
 	Unusual     []string             `json:"unusual,omitempty"`
+	// AskedEachTime says why the owner is asked each time, so that no grant can be created for the claim; "" if one can.
+	// What is chosen among Offers may have a reason of its own.
+	AskedEachTime string `json:"askedEachTime,omitempty"`
 }
 
 // OfferView is a credential or an asset that the owner can choose to present, and what is unusual about that.
 type OfferView struct {
 	wallets.HoldingView
 	Unusual []string `json:"unusual,omitempty"`
+	// AskedEachTime says why no grant can be created for presenting this one, or is "".
+	AskedEachTime string `json:"askedEachTime,omitempty"`
 }
 
 // ItemView is a profile item that is requested.
@@ -111,8 +116,9 @@ type View struct {
 	AppName     string
 	CallsItself string
 	Account     string
-	Session     string // id of the session that sent the request, "" if it came over HTTP
-	Origin      string // where the session's app was reached
+	Accounts    []string // of the app's own, from which the owner may choose the one that answers, Account first; nil if there is no choice
+	Session     string   // id of the session that sent the request, "" if it came over HTTP
+	Origin      string   // where the session's app was reached
 	Claims      []ClaimView
 	Unusual     []string
 	Reason      string
@@ -133,7 +139,7 @@ func (ap *Approvals) viewApproval(ctx context.Context, c *auth.Caller, a Approva
 	row, content := a.Row(), a.Content()
 	v := View{
 		ID: row.ID, Wallet: row.Wallet, Status: ap.status(row), Code: row.Code, App: did.Prefixed(row.App), Agent: did.Prefixed(row.Agent),
-		CallsItself: content.Name, Account: content.Account, Claims: content.Claims, Unusual: content.Unusual, Reason: content.Reason,
+		CallsItself: content.Name, Account: content.Account, Accounts: content.Accounts, Claims: content.Claims, Unusual: content.Unusual, Reason: content.Reason,
 		Requested: content.Requested, Created: time.Unix(row.Created, 0), Expires: time.Unix(row.Expires, 0),
 		Decided: store.Time(row.Decided), DecidedBy: row.DecidedBy, Digest: content.Shown.Digest(row.Digest), From: content.From,
 	}

@@ -80,7 +80,7 @@ func (p presentedClaim) read(ctx context.Context, req *consent.Request, c *conse
 		}
 		view := f.View()
 		if len(fitting) > 1 {
-			c.View.Offers = append(c.View.Offers, approvals.OfferView{HoldingView: *view, Unusual: offers[i].Unusual})
+			c.View.Offers = append(c.View.Offers, approvals.OfferView{HoldingView: *view, Unusual: offers[i].Unusual, AskedEachTime: offers[i].AlwaysAsk})
 		}
 	}
 	presented, err := req.Presented(ctx)

@@ -2,8 +2,10 @@ package consent
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"walletd/internal/approvals"
 	"walletd/internal/did"
@@ -86,6 +88,60 @@ func (req *Request) noteAccountNotHeld(ctx context.Context, c *Claim, wanted did
 	c.RequireAsk("the wallet does not hold the account asked for")
 	c.Unusual = append(c.Unusual, "Asks to log in as "+wanted.Address()+", an account that the wallet does not hold. The app is declined whatever you decide.")
 	return nil
+}
+
+// maxOwnAccounts bounds from how many accounts an owner may choose.
+const maxOwnAccounts = 16
+
+// ownAccounts returns the addresses of the app's own accounts of which the owner may choose the one that answers; that
+// which answers without a choice is the first. It returns nil if there is nothing to choose. For each the request was
+// read with that choice, and with that of the credentials that are shown, and gives the answer that is shown. requested are the claims as the approval stores them.
+func (req *Request) ownAccounts(ctx context.Context, requested []json.RawMessage, shown *approvals.Shown) ([]string, error) {
+	asked := slices.ContainsFunc(req.claims, func(c *Claim) bool { return c.parsed.Principal != nil && c.parsed.Principal.Target.IsZero() })
+	if s := req.Caller.Session; !asked || !req.Owns(req.Account) || s != nil && s.Account != "" {
+		return nil, nil
+	}
+	held, err := req.Store.AccountsOfApp(ctx, req.Caller.WalletID, req.Caller.App.Address(), maxOwnAccounts)
+	if err != nil {
+		return nil, fmt.Errorf("reading the accounts: %w", err)
+	}
+	own := []string{req.Account.Address}
+	var credentials []string
+	for _, c := range req.claims { // which of several is usual depends on the account
+		switch {
+		case len(c.offers) < 2:
+		case c.picked != nil:
+			credentials = append(credentials, c.About)
+		default: // the owner has to choose; as good as any
+			credentials = append(credentials, c.offers[0].About)
+		}
+	}
+	for _, a := range held {
+		if a.Address == req.Account.Address {
+			continue
+		}
+		choice := approvals.Choice{Account: a.Address, Credentials: credentials}
+		claims, err := req.pipeline.parse(requested, true)
+		if err != nil {
+			return nil, err
+		}
+		with := req.pipeline.newRequest(req.Caller, claims, choice)
+		var current *approvals.Shown
+		if err = with.read(ctx); err == nil {
+			current, err = with.computeShown(ctx)
+		}
+		switch {
+		case did.CodeOf(err) != "": // such as of a claim that this kind of account cannot answer
+		case err != nil:
+			return nil, err
+		case with.Owns(with.Account) && shown.Matches(current, choice):
+			own = append(own, a.Address)
+		}
+	}
+	if len(own) == 1 {
+		return nil, nil
+	}
+	return own, nil
 }
 
 // HeldAccount returns the wallet's account with exactly this DID. If there is none, the error is the refusal

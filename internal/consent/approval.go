@@ -43,6 +43,9 @@ func (p *Pipeline) requestApproval(ctx context.Context, req *Request, v verdict)
 		Requested: requested, Name: show.Plain(req.Caller.Name, show.MaxName), Label: show.Plain(req.Caller.Label, show.MaxName), Account: req.Account.Address,
 		Unusual: req.unusual, Reason: v.Reason, Shown: shown, Requester: req.Caller.Requester(),
 	}
+	if content.Accounts, err = req.ownAccounts(ctx, requested, shown); err != nil {
+		return Outcome{}, err
+	}
 	id := store.NewID()
 	if err := req.announce(id); err != nil {
 		return Outcome{}, err
@@ -352,7 +355,7 @@ func (p *Pipeline) approvalWrites(ctx context.Context, req *Request, row store.A
 		return nil, err
 	}
 	for _, c := range req.claims {
-		if why := c.askedEachTime(); why != "" {
+		if why := c.askedEachTime(c.alwaysAskNow()); why != "" {
 			return nil, fmt.Errorf("%w: no grant can be created for this request, because the owner must be asked each time: %s", approvals.ErrChoice, why)
 		}
 		g, err := req.grant(c, *choice.Remember, row.ID)
@@ -364,15 +367,16 @@ func (p *Pipeline) approvalWrites(ctx context.Context, req *Request, row store.A
 	return writes, nil
 }
 
-// askedEachTime returns why no grant can be created for the claim, or "" if one can.
-func (c *Claim) askedEachTime() string {
+// askedEachTime returns why no grant can be created for the claim, or "" if one can. always is why the owner is always
+// asked about it.
+func (c *Claim) askedEachTime(always string) string {
 	switch {
 	case len(c.mfa) > 0:
 		return "a number shown on the app's page must be chosen"
 	case c.Once != "":
 		return c.Once
 	case c.delegation == nil:
-		return c.alwaysAskNow()
+		return always
 	}
 	return ""
 }

@@ -158,6 +158,11 @@ func (c *Claim) view() approvals.ClaimView {
 	v := c.View
 	v.Type, v.Description, v.Account = c.kind.Name, show.Plain(c.Description, show.MaxDescription), c.Account.Address
 	v.MFACode, v.Unusual = c.mfa, c.unusualNow()
+	always := c.alwaysAskNow()
+	if len(v.Offers) > 0 {
+		always = c.alwaysAsk // each offer has its own reason
+	}
+	v.AskedEachTime = c.askedEachTime(always)
 	if c.hasSalt {
 		v.Salt = &approvals.SaltView{Text: show.Escape(c.saltText), Hex: hex.EncodeToString(c.salt)}
 	}

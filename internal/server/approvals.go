@@ -11,7 +11,7 @@ import (
 func approvalOf(v approvals.View) api.Approval {
 	a := api.Approval{
 		ID: v.ID, Wallet: v.Wallet, Status: api.ApprovalState(v.Status), Code: v.Code,
-		App: api.Requester{DID: v.App, Name: v.AppName, CallsItself: v.CallsItself}, Session: v.Session, Origin: v.Origin, Account: v.Account,
+		App: api.Requester{DID: v.App, Name: v.AppName, CallsItself: v.CallsItself}, Session: v.Session, Origin: v.Origin, Account: v.Account, Accounts: v.Accounts,
 		Claims: each(v.Claims, claimOf), Unusual: append([]string{}, v.Unusual...), Reason: v.Reason, Requested: v.Requested,
 		CreatedAt: utc(v.Created), ExpiresAt: utc(v.Expires), DecidedAt: utc(v.Decided), DecidedBy: v.DecidedBy, Digest: v.Digest,
 	}
@@ -33,7 +33,7 @@ func claimOf(v approvals.ClaimView) api.ApprovalClaim {
 		Text: (*api.TextShown)(v.Text), Agreement: (*api.AgreementShown)(v.Agreement), KeyPair: (*api.KeyPairShown)(v.KeyPair),
 		Items:   each(v.Items, func(i approvals.ItemView) api.ItemShown { return api.ItemShown(i) }),
 		Filters: each(v.Filters, func(f approvals.FilterView) api.Filter { return api.Filter(f) }),
-		Unusual: append([]string{}, v.Unusual...),
+		Unusual: append([]string{}, v.Unusual...), AskedEachTime: v.AskedEachTime,
 	}
 	if d := v.Delegation; d != nil {
 		c.Delegation = &api.DelegationShown{Hash: d.Hash, From: d.From, To: d.To, Claims: d.Claims, ExpiresAt: utc(d.Expires), Words: d.Words}
@@ -43,7 +43,7 @@ func claimOf(v approvals.ClaimView) api.ApprovalClaim {
 		c.Presents = &held
 	}
 	c.Offers = each(v.Offers, func(o approvals.OfferView) api.Offer {
-		return api.Offer{Credential: credentialOf(o.HoldingView), Unusual: o.Unusual}
+		return api.Offer{Credential: credentialOf(o.HoldingView), Unusual: o.Unusual, AskedEachTime: o.AskedEachTime}
 	})
 	return c
 }

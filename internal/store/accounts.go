@@ -31,6 +31,7 @@ func (a Account) Key() string { return a.Address }
 var (
 	getAccount    = reads[Account]("account")
 	accountOf     = reads[Account]("account of")
+	accountsOfApp = reads[Account]("accounts of app")
 	appAccount    = reads[Account]("app account")
 	listAccounts  = reads[Account]("accounts")
 	insertAccount = writes[Account]("insert account")
@@ -54,6 +55,11 @@ func (s *Store) Account(ctx context.Context, wallet, address string) (Account, e
 // AccountOf reads the app's first account of that type, or ErrNotFound.
 func (s *Store) AccountOf(ctx context.Context, wallet, app, typ string) (Account, error) {
 	return one(ctx, s, accountOf, wallet, app, typ)
+}
+
+// AccountsOfApp reads the app's accounts in a wallet, at most so many, the first ones.
+func (s *Store) AccountsOfApp(ctx context.Context, wallet, app string, limit int) ([]Account, error) {
+	return many(ctx, s, accountsOfApp, wallet, app, limit)
 }
 
 // AppAccount reads an account by its app and address in whichever wallet holds

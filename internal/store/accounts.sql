@@ -5,6 +5,10 @@ select {accounts} from accounts where wallet = $1 and address = $2
 select {accounts} from accounts
 where wallet = $1 and app = $2 and type = $3 order by created, address limit 1
 
+-- name: accounts of app
+select {accounts} from accounts
+where wallet = $1 and app = $2 order by created, address limit $3
+
 -- name: app account
 select {accounts} from accounts where app = $1 and address = $2 limit 1
 
