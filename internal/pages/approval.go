@@ -8,10 +8,12 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 
 	"walletd/internal/approvals"
 	"walletd/internal/auth"
 	"walletd/internal/consent"
+	"walletd/internal/did"
 	"walletd/internal/passkey"
 	"walletd/internal/show"
 	"walletd/internal/store"
@@ -21,12 +23,14 @@ import (
 // passed package show.
 type approvalPage struct {
 	approvals.View
-	Next     string // where to go once it is decided, "" to stay
-	Unusual  []string
-	Before   []string // what was decided about the app before, in sentences
-	Claims   []claimShown
-	Numbers  []int // one of which the app shows
-	Remember bool  // whether the yes can be remembered
+	Next    string // where to go once it is decided, "" to stay
+	Unusual []string
+	Before  []string // what was decided about the app before, in sentences
+	Claims  []claimShown
+	Numbers []int // one of which the app shows
+	// Remember says that the yes can be remembered, at least with some choice; EachTime, why it cannot be.
+	Remember bool
+	EachTime []string
 	Raw      string
 	Problem  string // why the last try was refused, as its message is called
 	Detail   string // of that, in English
@@ -40,10 +44,42 @@ type claimShown struct {
 	approvals.ClaimView
 	Key   string // of its messages: the type, or "other"
 	Other bool   // it is not answered by the account that answers the rest
+	// Accounts are those from which the owner may choose the one that answers; none if this claim leaves no choice.
+	Accounts []accountShown
 }
 
-// single are the claims for which the owner is asked each time.
-var single = []string{"signature", "agreement", "keyPair"}
+// accountShown is an account that can be chosen to answer.
+type accountShown struct {
+	Address string
+	Key     string // what kind of key it has, as DIDs name it
+	Chosen  bool   // it answers without a choice
+}
+
+// accountsOf are the accounts of an approval from which the owner may choose.
+func accountsOf(a approvals.View) []accountShown {
+	var all []accountShown
+	for i, address := range a.Accounts {
+		one := accountShown{Address: address, Chosen: i == 0}
+		if account, err := did.Parse(address); err == nil {
+			one.Key = account.Type().Key.String()
+		}
+		all = append(all, one)
+	}
+	return all
+}
+
+// eachTime returns why a claim cannot be remembered whatever is chosen, or "".
+func eachTime(c approvals.ClaimView) string {
+	if c.AskedEachTime != "" || len(c.Offers) == 0 {
+		return c.AskedEachTime
+	}
+	for _, o := range c.Offers {
+		if o.AskedEachTime == "" {
+			return ""
+		}
+	}
+	return c.Offers[0].AskedEachTime
+}
 
 func (p *Pages) approvalPage(v *visit, a approvals.View, next string) (approvalPage, error) {
 	shown := approvalPage{View: a, Next: next, Remember: true, Raw: raw(a.Requested), Waits: a.Status == store.Pending, Unusual: v.lang.notes(a.Unusual), Touch: v.caller.NeedsAssertion()}
@@ -60,8 +96,14 @@ func (p *Pages) approvalPage(v *visit, a approvals.View, next string) (approvalP
 		if len(c.MFACode) > 0 {
 			shown.Numbers = c.MFACode
 		}
-		if len(c.MFACode) > 0 || slices.Contains(single, c.Type) {
+		if c.Type == "authPrincipal" {
+			claim.Accounts = accountsOf(a)
+		}
+		if why := eachTime(c); why != "" {
 			shown.Remember = false
+			if why = v.lang.note(why); !slices.Contains(shown.EachTime, why) {
+				shown.EachTime = append(shown.EachTime, why)
+			}
 		}
 		claim.Unusual = v.lang.notes(c.Unusual)
 		shown.Claims = append(shown.Claims, claim)
@@ -104,8 +146,8 @@ var remembers = map[string]*approvals.Remember{
 // choice reads what the owner chose.
 func (f form) choice() (approvals.Choice, error) {
 	c := approvals.Choice{Account: f.text("account")}
-	for _, id := range f.all("credential") {
-		if id != "" {
+	for _, one := range f.fields { // credential-N is what claim N presents
+		if id := string(one.value); strings.HasPrefix(one.name, "credential-") && id != "" && !slices.Contains(c.Credentials, id) {
 			c.Credentials = append(c.Credentials, id)
 		}
 	}

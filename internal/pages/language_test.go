@@ -148,7 +148,7 @@ func TestALanguageIsChosen(t *testing.T) {
 
 // written finds the sentences that the wallet writes about requests: literals that are added to what is unusual. What is
 // filled in stands between two of them.
-var written = regexp.MustCompile(`(?:nusual = append\([^"\n]*|oteUntilApproved\(|Reason: +)("(?:[^"\\]|\\.)*"(?:\+(?:[^",)]*(?:\([^)]*\))*[^",)]*\+)?\s*"(?:[^"\\]|\\.)*")*)`)
+var written = regexp.MustCompile(`(?:nusual = append\([^"\n]*|oteUntilApproved\(|Reason: +|RequireAsk\(|Once = |AlwaysAsk(?: =|:) +)("(?:[^"\\]|\\.)*"(?:\+(?:[^",)]*(?:\([^)]*\))*[^",)]*\+)?\s*"(?:[^"\\]|\\.)*")*)`)
 
 func TestSentencesAboutRequestsAreTranslated(t *testing.T) {
 	all := readAll(t)

@@ -2,6 +2,8 @@ package pages_test
 
 import (
 	"crypto/x509"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -11,6 +13,7 @@ import (
 	"walletd/internal/server"
 	"walletd/internal/wallettest"
 	"walletd/internal/wallettest/browser"
+	"walletd/internal/wallettest/fixture"
 )
 
 // secure serves a wallet over TLS as https://wallet.example, to a browser of its own.
@@ -69,6 +72,57 @@ func TestAnInvitedPersonMakesAPasskeyAndApprovesWithATouch(t *testing.T) {
 		if verified["ok"] != true {
 			t.Errorf("the record does not verify: %v", verified)
 		}
+	})
+	t.Run("who chooses the account and the credentials that answer, and signs that choice", func(t *testing.T) {
+		account := func(key, hash string) string {
+			made := w.Do("POST", w.Path("/accounts"), w.Owner, wallettest.Members{"app": notes.DID.String(), "targetType": wallettest.Members{"role": "account", "key": key, "hash": hash}})
+			return made.Must(http.StatusCreated).Text("account")
+		}
+		usual, other := account("ed25519", "sha3"), account("ethereum", "keccak")
+		stored := func(credential json.RawMessage) string {
+			return w.Do("POST", w.Path("/credentials"), w.Owner, wallettest.Members{"credential": credential}).Must(http.StatusCreated).Text("id")
+		}
+		issuer := fixture.NewPeer(t, 9)
+		foreign := w.Do("POST", w.Path("/accounts"), w.Owner, wallettest.Members{"app": w.App("Drive").DID.String()}).Must(http.StatusCreated).Text("account")
+		cards := []string{stored(issuer.Issue(t, "card-1", usual, "")), stored(issuer.Issue(t, "card-2", foreign, ""))}
+		passports := []string{stored(issuer.IssuePassport(t, "pass-1", usual, "owner")), stored(issuer.IssuePassport(t, "pass-2", usual, "member"))}
+		asked := notes.Ask(wallettest.Members{"type": "authPrincipal"},
+			wallettest.Members{"type": "verifiableCredential", "item": []string{"Card"}, "challenge": "A1B2C3D4E5F60718"},
+			wallettest.Members{"type": "verifiableCredential", "item": []string{"NodePassport"}, "challenge": "A1B2C3D4E5F60718"})
+		p.page.Open(p.site + "/approvals/" + asked.Must(http.StatusAccepted).Text("id"))
+		p.page.Click(fmt.Sprintf("label:has(input[value='%s'])", other))
+		p.page.Click(fmt.Sprintf("label:has(input[value='%s'])", passports[1]))
+		p.page.Click(fmt.Sprintf("label:has(input[value='%s'])", cards[1])) // of another account, so that it is for once
+		p.sees("This choice is for once: you are asked each time.")
+		for _, v := range p.page.Axe() {
+			t.Errorf("the choices: %s", v)
+		}
+		p.page.Wait("fieldset[data-remember]:disabled")
+		p.page.Click(fmt.Sprintf("label:has(input[value='%s'])", cards[0]))
+		p.page.Wait("fieldset[data-remember]:not(:disabled)")
+		p.page.Click("text=An hour")
+		p.page.Click("button[value=approve]")
+		p.sees("Approved.")
+		var answer struct {
+			UserDid         string
+			RequestedClaims []struct{ Presentation string }
+		}
+		notes.Collect(asked.Text("id")).Must(http.StatusOK).Into(&answer)
+		if answer.UserDid != other || !strings.Contains(answer.RequestedClaims[1].Presentation, "card-1") || !strings.Contains(answer.RequestedClaims[2].Presentation, "pass-2") {
+			t.Errorf("the answer is %+v", answer)
+		}
+	})
+	t.Run("who is offered nothing to remember of what is asked each time", func(t *testing.T) {
+		asked := notes.Ask(wallettest.EncryptionKey("mfa", wallettest.Members{"mfaCode": []int{11, 22, 33}}))
+		p.page.Open(p.site + "/approvals/" + asked.Must(http.StatusAccepted).Text("id"))
+		p.sees("This is for once: you are asked each time.")
+		p.sees("a number shown on the app's page must be chosen")
+		p.page.Click("label:has(input[value='22'])")
+		if browser.Eval[bool](p.page, `document.querySelector("[name=remember]") !== null`) {
+			t.Error("the page offers to remember it")
+		}
+		p.page.Click("button[value=approve]")
+		p.sees("Approved.")
 	})
 	t.Run("whose no takes none", func(t *testing.T) {
 		asked := notes.Ask(wallettest.EncryptionKey("letters"))

@@ -30,7 +30,17 @@ function typeCode(root) {
   if (field && !field.value && /^#[A-Za-z0-9-]{4,20}$/.test(location.hash)) field.value = location.hash.slice(1);
 }
 
+// A choice with which one is asked each time cannot be remembered.
+function limitRemember(root) {
+  for (const set of root.querySelectorAll("fieldset[data-remember]")) {
+    set.disabled = set.form.querySelector("[data-each-time]:checked") !== null;
+    set.querySelector("[data-once]").hidden = !set.disabled;
+  }
+}
+addEventListener("change", (e) => e.target.form && limitRemember(e.target.form));
+
 function enhance(root) {
+  limitRemember(root);
   typeCode(root);
   localise(root);
   countDown();
