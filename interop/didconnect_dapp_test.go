@@ -70,6 +70,12 @@ type told struct {
 // meet it computes what the answers must be.
 func newDApp(t *testing.T, p peers, words string) *dapp {
 	t.Helper()
+	return newDAppAt(t, p, map[string]string{"words": words})
+}
+
+// newDAppAt is newDApp with another input: README.md of didconnect says which.
+func newDAppAt(t *testing.T, p peers, in map[string]string) *dapp {
+	t.Helper()
 	node := exec.Command(p.node, filepath.Join(p.dir, "didconnect", "dapp.mjs"))
 	var problems strings.Builder
 	node.Stderr = &problems
@@ -82,7 +88,7 @@ func newDApp(t *testing.T, p peers, words string) *dapp {
 		err = node.Start()
 	}
 	if err == nil {
-		err = json.NewEncoder(stdin).Encode(map[string]string{"words": words})
+		err = json.NewEncoder(stdin).Encode(in)
 	}
 	if err != nil {
 		t.Fatalf("the dApp: %v", err)

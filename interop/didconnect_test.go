@@ -59,6 +59,10 @@ func TestDIDConnect(t *testing.T) {
 			}
 		})
 	}
+	t.Run("on a person's own pages", func(t *testing.T) {
+		t.Parallel()
+		onTheirPages(t, bin, p)
+	})
 	t.Run("without a service", func(t *testing.T) {
 		t.Parallel()
 		s := &service{bin: bin, dir: t.TempDir()}

@@ -28,9 +28,9 @@ func installPage(t *testing.T) peers {
 	return p
 }
 
-// webWalletPage is a page with a web wallet button, which calls openWebWallet of @arcblock/ux. The module that has it is served as
-// it was published; what it imports besides (React, dates, themes) is empty, for the function uses none of it.
-func webWalletPage(t *testing.T, p peers, webWallet, link string) http.Handler {
+// webWallet adds to a dApp's server the module of @arcblock/ux that has openWebWallet, as it was published, and is the import map of its
+// pages. What it imports besides (React, dates, themes) is empty, for the function uses none of it.
+func (p peers) webWallet(t *testing.T, mux *http.ServeMux) string {
 	t.Helper()
 	lib := filepath.Join(p.dir, "page", "node_modules", "@arcblock", "ux", "lib")
 	var modules []byte
@@ -61,12 +61,19 @@ func webWalletPage(t *testing.T, p peers, webWallet, link string) http.Handler {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mux := http.NewServeMux()
 	mux.Handle("GET /lib/", http.StripPrefix("/lib/", http.FileServerFS(os.DirFS(lib))))
 	mux.HandleFunc("GET /empty.mjs", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/javascript")
 		fmt.Fprint(w, empty)
 	})
+	return string(text)
+}
+
+// webWalletPage is a page with a web wallet button, which calls openWebWallet.
+func webWalletPage(t *testing.T, p peers, webWallet, link string) http.Handler {
+	t.Helper()
+	mux := http.NewServeMux()
+	imports := p.webWallet(t, mux)
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		fmt.Fprintf(w, `<!doctype html><html lang=en><title>A dApp</title><link rel=icon href=data:,>
@@ -75,7 +82,7 @@ func webWalletPage(t *testing.T, p peers, webWallet, link string) http.Handler {
 				import {openWebWallet} from "/lib/Util/index.js";
 				b.onclick = () => { window.way = openWebWallet({webWalletUrl: %q, locale: "en", url: %q, appInfo: {name: "A dApp"}, memberAppInfo: null}).type; };
 				b.disabled = false;
-			</script>`, text, webWallet, link)
+			</script>`, imports, webWallet, link)
 	})
 	return mux
 }

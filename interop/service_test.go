@@ -51,6 +51,8 @@ type service struct {
 	bin, dir string
 	place    []string // the flags that name the store
 	serve    []string // those of serve besides
+	env      []string // that every command has besides
+	tls      bool     // it speaks TLS, with a certificate that env has commands trust
 	url      string
 	wallet   string // alice's
 	stop     func() // waits until it has ended
@@ -66,17 +68,23 @@ func newService(t *testing.T, bin string, place ...string) *service {
 func newServiceWith(t *testing.T, bin string, serve []string, place ...string) *service {
 	t.Helper()
 	s := &service{bin: bin, dir: t.TempDir(), place: place, serve: serve}
+	s.settle(t)
+	owner := said[struct{ Token string }](t, s, "operator", "token", "create", "--role", "owner", "--wallet", s.wallet, "--name", "alice")
+	s.write(t, "owner.token", owner.Token)
+	return s
+}
+
+// settle makes a keystore and alice's wallet in it, which nobody owns yet, and serves it for the length of the test.
+func (s *service) settle(t *testing.T) {
+	t.Helper()
 	s.write(t, "passphrase", "correct horse battery staple")
 	s.write(t, "words", words)
-	made := said[struct{ OperatorToken string }](t, s, "", append([]string{"init", "--passphrase-file", s.file("passphrase")}, place...)...)
+	made := said[struct{ OperatorToken string }](t, s, "", append([]string{"init", "--passphrase-file", s.file("passphrase")}, s.place...)...)
 	s.write(t, "operator.token", made.OperatorToken)
 	s.start(t)
 	t.Cleanup(func() { s.stop() })
 
 	s.wallet = said[struct{ Wallet string }](t, s, "operator", "wallet", "import", "--name", "alice", "--words-file", s.file("words")).Wallet
-	owner := said[struct{ Token string }](t, s, "operator", "token", "create", "--role", "owner", "--wallet", s.wallet, "--name", "alice")
-	s.write(t, "owner.token", owner.Token)
-	return s
 }
 
 func (s *service) file(name string) string { return filepath.Join(s.dir, name) }
@@ -130,6 +138,9 @@ func (s *service) start(t *testing.T) {
 	select {
 	case a := <-address:
 		s.url = "http://" + a
+		if s.tls {
+			s.url = "https://" + a
+		}
 	case <-read:
 		s.stop()
 		t.Fatal("walletd serve ended")
@@ -161,6 +172,7 @@ func (s *service) environ(role string) []string {
 			env = append(env, e)
 		}
 	}
+	env = append(env, s.env...)
 	if s.url != "" {
 		env = append(env, "WALLETD_URL="+s.url)
 	}

@@ -6,6 +6,7 @@ import express from 'express';
 import {application} from './lib/application.mjs';
 import {checker} from './lib/check.mjs';
 import {demo} from './lib/demo.mjs';
+import {notes} from './lib/notes.mjs';
 import {blockletServer} from './lib/blocklet-server.mjs';
 import {certified, newWallet} from './lib/wallets.mjs';
 
@@ -24,7 +25,8 @@ const server = express();
 server.use(express.json());
 server.get('/login', (req, res) => res.sendFile(fileURLToPath(new URL('login.html', import.meta.url))));
 const listening = server.listen(0, '127.0.0.1', async () => {
-  const baseUrl = `http://127.0.0.1:${listening.address().port}`;
+  const here = `http://127.0.0.1:${listening.address().port}`;
+  const baseUrl = input.baseUrl ?? here;
   const place = (prefix, names, wallet) => application({server, baseUrl, prefix, say, check: checker(input.words), wallet, ...names});
 
   const apps = {
@@ -35,9 +37,10 @@ const listening = server.listen(0, '127.0.0.1', async () => {
     server: place('/.well-known/server/api/did', {name: 'Blocklet Server'}, newWallet('ed25519')),
   };
   for (const name of ['demo', 'delegated', 'narrow', 'ecdsa']) demo(apps[name]);
+  if (input.words) notes(apps.demo, input.words);
   blockletServer(apps.server, input.words);
   say({
-    listening: baseUrl,
+    listening: here,
     apps: Object.fromEntries(Object.entries(apps).map(([name, app]) => [name, {did: app.did, prefix: app.prefix}])),
   });
 });

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
@@ -321,6 +322,48 @@ func (b *Browser) Window(v View, matches func(url string) bool) *Page {
 	}
 	b.t.Fatalf("no such window among %q", b.Windows())
 	return nil
+}
+
+// Gone waits until the page's tab or window is closed.
+func (p *Page) Gone() {
+	p.t.Helper()
+	id := chromedp.FromContext(p.ctx).Target.TargetID
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		all, err := chromedp.Targets(p.browser.ctx)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		if !slices.ContainsFunc(all, func(i *target.Info) bool { return i.TargetID == id }) {
+			return
+		}
+	}
+	p.fail("the window is not closed")
+}
+
+// Download does something that makes the page's browser download a file, and is that file.
+func (p *Page) Download(do func()) string {
+	p.t.Helper()
+	dir := p.t.TempDir()
+	c := chromedp.FromContext(p.ctx)
+	if _, err := chromedp.CallBrowser(p.ctx, browser.SetDownloadBehavior, browser.SetDownloadBehaviorParams{
+		Behavior: browser.SetDownloadBehaviorBehaviorAllow, BrowserContextID: c.BrowserContextID, DownloadPath: dir,
+	}); err != nil {
+		p.t.Fatal(err)
+	}
+	do()
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		files, err := os.ReadDir(dir)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		for _, f := range files {
+			if file := filepath.Join(dir, f.Name()); filepath.Ext(file) != ".crdownload" {
+				return file
+			}
+		}
+	}
+	p.fail("nothing was downloaded")
+	return ""
 }
 
 // Windows are the addresses of all tabs and windows of the browser.
