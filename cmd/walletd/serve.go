@@ -27,6 +27,7 @@ type serveCmd struct {
 	AppSessions    int64         `default:"64" placeholder:"N" help:"How many sessions of one app may be open in a wallet: one more, and the app is told that the wallet is busy."`
 	AppWait        time.Duration `default:"2m" placeholder:"TIME" help:"How long an app may take to reply to an answer: some do what it is for before they reply. 2m if not given."`
 	StoreTimeout   time.Duration `env:"WALLETD_STORE_TIMEOUT" default:"5s" placeholder:"TIME" help:"How long a request waits for a disk or database that does not answer, before the answer is 503: 1s to 10s."`
+	KeepDecided    retention     `default:"90d" placeholder:"TIME" help:"How long approvals and invitations are kept after they were decided or ended, and grants, tokens and delegations after their end: 15d or more, in days or as 2160h; 0 for ever. Sessions are kept 7 days. The record always stays."`
 	NoCopy         bool          `help:"Do not copy a SQLite store before its schema is brought up to date, to before-schema-N within --data."`
 	LogLevel       string        `default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
 	Dev            bool          `help:"Try it: a throw-away store in ./.walletd-dev, one wallet, and tokens, all gone at the end."`
@@ -89,7 +90,7 @@ func (cmd *serveCmd) Run(ctx context.Context, con *console, undone hardening) er
 	if err != nil {
 		return err
 	}
-	s, err := openService(ctx, url, store.Options{Patience: cmd.StoreTimeout, NoCopy: cmd.NoCopy, Migrating: migrating(log, url)}, plan, sessions, log)
+	s, err := openService(ctx, url, store.Options{Patience: cmd.StoreTimeout, KeepDecided: time.Duration(cmd.KeepDecided), NoCopy: cmd.NoCopy, Migrating: migrating(log, url)}, plan, sessions, log)
 	if err != nil {
 		return err
 	}

@@ -13,12 +13,11 @@ const (
 	pollEvery = time.Second
 	// pollLimit is how many due sessions are read each time, the first of each wallet before the second
 	// of any.
-	pollLimit  = 512
-	sweepEvery = 10 * time.Minute
+	pollLimit = 512
 )
 
 // Run advances all sessions until the context ends: those just opened, those that a restart left, those about which the
-// owner has decided on any replica, and those that have expired. It deletes sessions that ended long ago. When the
+// owner has decided on any replica, and those that have expired. When the
 // context ends, Run waits until every session at work has reached a state that can be continued later; it waits for
 // the reply to an answer that is being posted.
 func (s *Sessions) Run(ctx context.Context) error {
@@ -30,7 +29,6 @@ func (s *Sessions) Run(ctx context.Context) error {
 	s.workers.start(ctx)
 	defer s.workers.stop()
 	s.workers.running.Go(func() { s.keys.fill(ctx) })
-	s.workers.running.Go(func() { s.sweep(ctx) })
 
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
@@ -56,22 +54,6 @@ func (s *Sessions) Run(ctx context.Context) error {
 		case <-events:
 		case <-s.workers.free:
 		case <-tick.C:
-		}
-	}
-}
-
-// sweep deletes sessions that ended long ago.
-func (s *Sessions) sweep(ctx context.Context) {
-	tick := time.NewTicker(sweepEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		if err := s.Store.SweepSessions(ctx, s.Store.Now().Add(-endedRetention).Unix()); err != nil && ctx.Err() == nil {
-			s.Log.Error().Err(err).Msg("deleting old sessions")
 		}
 	}
 }

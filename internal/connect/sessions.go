@@ -28,8 +28,6 @@ var (
 const (
 	// sessionLife is how long a session lasts without progress.
 	sessionLife = 10 * time.Minute
-	// endedRetention is how long an ended session is stored.
-	endedRetention = 7 * 24 * time.Hour
 )
 
 const (

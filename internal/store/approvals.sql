@@ -61,3 +61,9 @@ where id = @old.id and state = 'rejected' and mac = @old.mac
 
 -- name: delete wallet's approvals
 delete from approvals where wallet = $1
+
+-- name: sweep decided approvals
+delete from approvals where id in (select id from approvals where state <> 'pending' and decided < $1 limit 200)
+
+-- name: sweep expired approvals
+delete from approvals where id in (select id from approvals where state = 'pending' and expires < $1 limit 200)

@@ -75,7 +75,7 @@ func TestAClockThatIsAheadWritesNothing(t *testing.T) {
 			"a head":                  s.PutHead(ctx, Head{Chain: "w", Seq: 1}),
 			"a lease":                 s.RenewSession(ctx, "s", "h", 1),
 			"another's lease":         func() error { _, err := s.HoldSession(ctx, "s", "h", 1, 2); return err }(),
-			"what it says has ended":  s.SweepSessions(ctx, 1),
+			"what it says has ended":  s.Sweep(ctx, 1),
 			"and asked about its own": s.CheckClock(ctx),
 		} {
 			if !errors.Is(err, ErrClockAhead) || !errors.Is(err, ErrUnavailable) {

@@ -14,3 +14,6 @@ where wallet = @old.wallet and hash = @old.hash and mac = @old.mac
 
 -- name: delete wallet's delegations
 delete from delegations where wallet = $1
+
+-- name: sweep delegations
+delete from delegations where (wallet, hash) in (select wallet, hash from delegations where expires < $1 limit 200)

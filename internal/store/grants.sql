@@ -22,3 +22,10 @@ where id = @id and wallet = @wallet and revoked = 0
 
 -- name: delete wallet's grants
 delete from grants where wallet = $1
+
+-- name: sweep used grants
+delete from grants where id in (
+    select id from grants where (revoked > 0 or uses = 0) and created < $1 and revoked < $1 limit 200)
+
+-- name: sweep ended grants
+delete from grants where id in (select id from grants where ends > 0 and ends < $1 limit 200)

@@ -16,3 +16,6 @@ update invitations set used = @used, mac = @mac where id = @old.id and mac = @ol
 
 -- name: delete wallet's invitations
 delete from invitations where wallet = $1
+
+-- name: sweep invitations
+delete from invitations where id in (select id from invitations where expires < $1 limit 200)

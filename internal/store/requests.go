@@ -40,18 +40,3 @@ const keepRequests = 24 * 60 * 60
 func (s *Store) Request(ctx context.Context, token, route, key string) (Request, error) {
 	return one(ctx, s, getRequest, token, route, key)
 }
-
-// Sweep forgets nonces that ended before now (unix seconds), pairings some minutes after, and pushes and
-// idempotency keys older than a day, in small bites that let others through.
-func (s *Store) Sweep(ctx context.Context, now int64) error {
-	if err := s.sweep(ctx, sweepNonces, now); err != nil {
-		return err
-	}
-	if err := s.sweep(ctx, sweepPairings, now-keepPairings); err != nil {
-		return err
-	}
-	if err := s.sweep(ctx, sweepPushes, now-keepPushes); err != nil {
-		return err
-	}
-	return s.sweep(ctx, sweepRequests, now-keepRequests)
-}

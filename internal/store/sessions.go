@@ -134,12 +134,6 @@ func (s *Store) ReleaseSessions(ctx context.Context) error {
 	return s.alone(ctx, releaseSessions)
 }
 
-// SweepSessions forgets sessions that ended before a time (unix seconds), in
-// small bites that let others through.
-func (s *Store) SweepSessions(ctx context.Context, before int64) error {
-	return s.sweep(ctx, sweepSessions, before)
-}
-
 // InsertSession adds a session. ErrExists.
 func InsertSession(s Session) Write {
 	return Write{steps: []step{insertSession.row(s, ErrExists)}}

@@ -129,7 +129,7 @@ func TestDueSessions(t *testing.T) {
 		if diff := cmp.Diff([]string{"0", "1", "4", "5", "6"}, due(100, 10)); diff != "" {
 			t.Error(diff)
 		}
-		if err := s.SweepSessions(t.Context(), 10); err != nil {
+		if err := s.Sweep(t.Context(), 10+keepSessions); err != nil {
 			t.Fatal(err)
 		}
 		rows, _, err := s.Sessions(t.Context(), "w1", Page{})

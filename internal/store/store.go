@@ -41,6 +41,8 @@ type Options struct {
 	// Migrating is called before the schema of a store that has one is brought up to date, which may take
 	// minutes; it may be nil.
 	Migrating func(Migration)
+	// KeepDecided is how long Sweep leaves what was decided and what has ended; 0 means for ever.
+	KeepDecided time.Duration
 	// Patience is how long a call waits for the database before it returns
 	// ErrUnavailable; 0 means 5 seconds.
 	Patience time.Duration
@@ -56,13 +58,14 @@ type Migration struct {
 
 // Store is an open store. Its methods may be called concurrently.
 type Store struct {
-	db       database
-	where    string // names the store in errors: the file, or "the PostgreSQL database"
-	dev      bool
-	clock    func() time.Time
-	patience time.Duration
-	newest   atomic.Int64 // milliseconds; the newest time seen in the store
-	epoch    atomic.Int64 // the keystore's, as of newest
+	db          database
+	where       string // names the store in errors: the file, or "the PostgreSQL database"
+	dev         bool
+	clock       func() time.Time
+	patience    time.Duration
+	keepDecided time.Duration
+	newest      atomic.Int64 // milliseconds; the newest time seen in the store
+	epoch       atomic.Int64 // the keystore's, as of newest
 
 	reference reference
 
@@ -86,7 +89,7 @@ type Store struct {
 // its name verified unless the URL says otherwise. Besides: ErrNotFound,
 // ErrNewerSchema, ErrDevStore, ErrDamaged, ErrUnavailable.
 func Open(ctx context.Context, url string, o Options) (*Store, error) {
-	s := &Store{dev: o.Dev, clock: o.Clock, expanded: make(map[expansion]string), pings: pings{turn: make(chan struct{}, 1)}}
+	s := &Store{dev: o.Dev, clock: o.Clock, keepDecided: o.KeepDecided, expanded: make(map[expansion]string), pings: pings{turn: make(chan struct{}, 1)}}
 	switch s.reference.boot = o.Boot; {
 	case s.clock == nil && o.Boot == nil:
 		s.clock, s.reference.boot = time.Now, sinceBoot

@@ -129,8 +129,8 @@ func RevokeToken(old, updated Token) Write {
 	return raising(old.Wallet, revoke)
 }
 
-// CheckNoOwner fails with ErrChanged if the wallet has, or ever had, an owner's
-// token. The Change is on the wallet's chain.
+// CheckNoOwner fails with ErrChanged if the wallet has, or ever had, an owner's token, or has a passkey. The Change is
+// on the wallet's chain.
 func CheckNoOwner(wallet string) Write {
 	return Write{chain: wallet, steps: []step{noOwner.step(ErrChanged, wallet)}}
 }

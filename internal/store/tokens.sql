@@ -13,7 +13,8 @@ where wallet = $1 and app = $2 and revoked = 0 and (expires = 0 or expires > $3)
 select count(*) from tokens where wallet = $1 and role = 'owner'
 
 -- name: no owner
-select 1 from keystore where not exists (select 1 from tokens where wallet = $1 and role = 'owner')
+select 1 from keystore
+where not exists (select 1 from tokens where wallet = $1 and role = 'owner') and not exists (select 1 from passkeys where wallet = $1)
 
 -- name: origin listed
 select 1 from tokens where origins <> '' and ' ' || origins || ' ' like $1 escape '\'
@@ -30,3 +31,11 @@ update tokens set last_used = $1 where id = $2 and last_used < $1
 
 -- name: delete wallet's tokens
 delete from tokens where wallet = $1
+
+-- name: sweep revoked tokens
+delete from tokens where id in (
+    select id from tokens where revoked > 0 and revoked < $1 and (role <> 'owner' or passkey <> '') limit 200)
+
+-- name: sweep expired tokens
+delete from tokens where id in (
+    select id from tokens where expires > 0 and expires < $1 and (role <> 'owner' or passkey <> '') limit 200)

@@ -49,20 +49,6 @@ func (s *Store) answered(ctx context.Context, q *query, columns []column, args .
 	return nil
 }
 
-// sweep runs a statement that deletes some rows until it finds none, unless the clock is ahead, by which all
-// might seem to have ended.
-func (s *Store) sweep(ctx context.Context, q *query, before int64) error {
-	if err := s.CheckClock(ctx); err != nil {
-		return fmt.Errorf("%s: %w", q.name, err)
-	}
-	for {
-		done, err := s.runWithin(ctx, s.patience, q, []any{before})
-		if err != nil || done.n == 0 {
-			return err
-		}
-	}
-}
-
 func (s *Store) runWithin(ctx context.Context, patience time.Duration, q *query, args []any) (result, error) {
 	var done result
 	err := fit(args)

@@ -1,0 +1,72 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// keepSessions is how long a session that has ended is kept at most, in seconds. Its row holds all that the app and
+// the wallet said to each other.
+const keepSessions = 7 * 24 * 60 * 60
+
+var (
+	sweepDecidedApprovals = statement("sweep decided approvals")
+	sweepExpiredApprovals = statement("sweep expired approvals")
+	sweepUsedGrants       = statement("sweep used grants")
+	sweepEndedGrants      = statement("sweep ended grants")
+	sweepRevokedTokens    = statement("sweep revoked tokens")
+	sweepExpiredTokens    = statement("sweep expired tokens")
+	sweepDelegations      = statement("sweep delegations")
+	sweepInvitations      = statement("sweep invitations")
+)
+
+// Sweep deletes what has ended and decides about nothing any more, at the time now (unix seconds), in small bites that
+// let others through:
+//
+//   - at once, nonces; some minutes after their end, pairings; after a day, pushes and idempotency keys;
+//   - after 7 days, or Options.KeepDecided if that is shorter, sessions;
+//   - after Options.KeepDecided, approvals that were decided or that expired, grants that ended or were revoked, those
+//     used up (after they were made), tokens that ended or were revoked, delegations and invitations that ended.
+//
+// The tokens that were made for owners stay: they say that a wallet has had an owner (CheckNoOwner). What was recorded
+// stays. It may be called by several replicas at once.
+func (s *Store) Sweep(ctx context.Context, now int64) error {
+	kept := int64(s.keepDecided / time.Second)
+	sessions := int64(keepSessions)
+	if kept > 0 {
+		sessions = min(sessions, kept)
+	}
+	ended := []struct {
+		rows   *query
+		before int64
+	}{
+		{sweepNonces, now}, {sweepPairings, now - keepPairings}, {sweepPushes, now - keepPushes}, {sweepRequests, now - keepRequests},
+		{sweepSessions, now - sessions},
+		{sweepDecidedApprovals, now - kept}, {sweepExpiredApprovals, now - kept}, {sweepUsedGrants, now - kept}, {sweepEndedGrants, now - kept},
+		{sweepRevokedTokens, now - kept}, {sweepExpiredTokens, now - kept}, {sweepDelegations, now - kept}, {sweepInvitations, now - kept},
+	}
+	if kept == 0 {
+		ended = ended[:5]
+	}
+	for _, e := range ended {
+		if err := s.sweep(ctx, e.rows, e.before); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sweep runs a statement that deletes some rows until it finds none, unless the clock is ahead, by which all
+// might seem to have ended.
+func (s *Store) sweep(ctx context.Context, q *query, before int64) error {
+	if err := s.CheckClock(ctx); err != nil {
+		return fmt.Errorf("%s: %w", q.name, err)
+	}
+	for {
+		done, err := s.runWithin(ctx, s.patience, q, []any{before})
+		if err != nil || done.n == 0 {
+			return err
+		}
+	}
+}
