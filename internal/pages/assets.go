@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io/fs"
-	"mime"
 	"net/http"
 	"path"
 	"strconv"
@@ -55,7 +54,7 @@ func contentType(name string) string {
 	case ".png":
 		return "image/png"
 	}
-	return mime.TypeByExtension(path.Ext(name))
+	return "text/plain; charset=utf-8"
 }
 
 // asset serves a file under the path that names its content. Modules import each other by relative paths, so any hash

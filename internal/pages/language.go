@@ -10,6 +10,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"walletd/internal/did"
@@ -23,8 +24,8 @@ type languages []*language
 type language struct {
 	tag       string // as in HTML
 	messages  map[string]string
-	sentences []noted // that the wallet writes about requests
-	pages     map[string]*template.Template
+	sentences func() []noted // that the wallet writes about requests
+	pages     map[string]func() (*template.Template, error)
 }
 
 // Names of the languages, each in itself. The first is the default.
@@ -37,12 +38,12 @@ func readLanguages(files assets, brand Brand) (languages, error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading the messages: %w", err)
 		}
-		l := &language{tag: tag, pages: map[string]*template.Template{}}
+		l := &language{tag: tag, pages: map[string]func() (*template.Template, error){}}
 		if err := json.Unmarshal(text, &l.messages); err != nil {
 			return nil, fmt.Errorf("reading the messages of %s: %w", tag, err)
 		}
-		l.sentences = readNotes(l.messages)
-		if err := l.parse(files, brand); err != nil {
+		l.sentences = sync.OnceValue(func() []noted { return readNotes(l.messages) })
+		if err := l.findPages(files, brand); err != nil {
 			return nil, err
 		}
 		all = append(all, l)
@@ -50,25 +51,28 @@ func readLanguages(files assets, brand Brand) (languages, error) {
 	return all, nil
 }
 
-// parse reads the templates: each page is the layout, the parts, and a file of its own.
-func (l *language) parse(files assets, brand Brand) error {
-	base, err := template.New("").Funcs(l.functions(files, brand)).ParseFS(web.Templates, "templates/parts/*.html")
-	if err != nil {
-		return fmt.Errorf("reading the parts of the pages: %w", err)
-	}
+// findPages finds the templates: each page is the layout, the parts, and a file of its own. A page is parsed when it is
+// first shown: all pages in all languages are 10 MB, and most services show few of them.
+func (l *language) findPages(files assets, brand Brand) error {
+	base := sync.OnceValues(func() (*template.Template, error) {
+		return template.New("").Funcs(l.functions(files, brand)).ParseFS(web.Templates, "templates/parts/*.html")
+	})
 	names, err := fs.Glob(web.Templates, "templates/*.html")
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
-		page, err := base.Clone()
-		if err == nil {
-			page, err = page.ParseFS(web.Templates, name)
-		}
-		if err != nil {
-			return fmt.Errorf("reading the pages: %w", err)
-		}
-		l.pages[strings.TrimSuffix(path.Base(name), ".html")] = page
+		l.pages[strings.TrimSuffix(path.Base(name), ".html")] = sync.OnceValues(func() (*template.Template, error) {
+			parts, err := base()
+			if err != nil {
+				return nil, err
+			}
+			page, err := parts.Clone()
+			if err != nil {
+				return nil, err
+			}
+			return page.ParseFS(web.Templates, name)
+		})
 	}
 	return nil
 }
@@ -206,8 +210,12 @@ func (all languages) show(v *visit, status int, page string, data any) error {
 			f.Wallet = short(v.caller.WalletID)
 		}
 	}
+	parsed, err := v.lang.pages[page]()
+	if err != nil {
+		return fmt.Errorf("reading the page %s: %w", page, err)
+	}
 	var b bytes.Buffer
-	if err := v.lang.pages[page].ExecuteTemplate(&b, "layout", f); err != nil {
+	if err := parsed.ExecuteTemplate(&b, "layout", f); err != nil {
 		return fmt.Errorf("writing the page %s: %w", page, err)
 	}
 	h := v.w.Header()

@@ -31,6 +31,19 @@ func readAll(t *testing.T) languages {
 	return all
 }
 
+func TestEveryPageIsReadInEveryLanguage(t *testing.T) {
+	for _, l := range readAll(t) {
+		if len(l.pages) < 20 {
+			t.Errorf("%s has %d pages; were they moved?", l.tag, len(l.pages))
+		}
+		for name, page := range l.pages {
+			if _, err := page(); err != nil {
+				t.Errorf("the page %s in %s: %v", name, l.tag, err)
+			}
+		}
+	}
+}
+
 // place is where a message is filled in.
 var place = regexp.MustCompile(`\{\d\}`)
 

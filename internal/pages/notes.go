@@ -18,7 +18,7 @@ func (l *language) notes(sentences []string) []string {
 }
 
 func (l *language) note(sentence string) string {
-	for _, n := range l.sentences {
+	for _, n := range l.sentences() {
 		if words := n.english.FindStringSubmatch(sentence); words != nil {
 			text := n.here
 			for i, word := range words[1:] {

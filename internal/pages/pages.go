@@ -69,7 +69,7 @@ type Pages struct {
 	streams   streams
 }
 
-// New returns the pages. The error says what of the Config is missing, or which template cannot be read.
+// New returns the pages. The error says what of the Config is missing, or which messages cannot be read.
 func New(c Config) (*Pages, error) {
 	if c.Auth == nil || c.Wallets == nil || c.Approvals == nil || c.Pipeline == nil || c.Owners == nil || c.Secrets == nil || c.Backups == nil || c.Keystore == nil ||
 		c.Store == nil || c.Feed == nil || c.Sessions == nil || c.Push == nil || c.Describe == nil {
