@@ -9,11 +9,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/signal"
+	"reflect"
+	"slices"
 	"strings"
 	"syscall"
 	"unicode/utf8"
@@ -79,7 +82,7 @@ func run(args []string) int {
 	con := newConsole()
 	undone := harden()
 	var c commands
-	parser, err := newParser(&c, con, kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(undone))
+	parser, err := newParser(&c, con, kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(undone), only(args))
 	if err != nil {
 		return con.fail(err)
 	}
@@ -101,6 +104,28 @@ func run(args []string) int {
 		_, _ = con.prompt("Press Enter to close this. ") // or nobody is there, and nothing waits
 	}
 	return code
+}
+
+// only leaves out of the grammar all commands but the one that a command line begins with. The grammar of all of them
+// takes longer than all else at a start, and the service would keep it for as long as it runs.
+func only(args []string) kong.Option {
+	first := slices.IndexFunc(args, func(arg string) bool { return arg != "--json" })
+	var others []string
+	begun := false
+	for field := range reflect.TypeFor[commands]().Fields() {
+		if _, is := field.Tag.Lookup("cmd"); !is {
+			continue
+		}
+		if first >= 0 && args[first] == cmp.Or(field.Tag.Get("name"), strings.ToLower(field.Name)) {
+			begun = field.Name != "Complete" && field.Name != "Man" // which read the grammar of the others
+			continue
+		}
+		others = append(others, field.Name)
+	}
+	if !begun {
+		return kong.IgnoreFields()
+	}
+	return kong.IgnoreFields(`^commands\.(` + strings.Join(others, "|") + `)$`)
 }
 
 // newParser makes the grammar of the command line.

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -26,6 +27,39 @@ import (
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"walletd": main})
+}
+
+// TestTheGrammarIsThatOfOneCommand holds what a command line is parsed with to what it begins with.
+func TestTheGrammarIsThatOfOneCommand(t *testing.T) {
+	has := func(args ...string) (names []string) {
+		t.Helper()
+		parser, err := newParser(&commands{}, newConsole(), only(args))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, child := range parser.Model.Children {
+			names = append(names, child.Name)
+		}
+		return names
+	}
+	all := has()
+	if len(all) < 20 {
+		t.Fatalf("the grammar has %d commands", len(all))
+	}
+	for _, name := range all {
+		want := []string{name}
+		if name == "man" || name == "complete" {
+			want = all
+		}
+		if got := has("--json", name, "--help"); !slices.Equal(got, want) {
+			t.Errorf("walletd %s is parsed with the grammar of %v", name, got)
+		}
+	}
+	for _, line := range [][]string{{"--help"}, {"walet", "list"}, {"--wrong", "wallet"}} {
+		if got := has(line...); !slices.Equal(got, all) {
+			t.Errorf("walletd %v is parsed with the grammar of %v", line, got)
+		}
+	}
 }
 
 // TestScripts runs the conversations of testdata: the real program, with the real service where
