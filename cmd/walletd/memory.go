@@ -51,3 +51,29 @@ func keepHeapFloor(floor uint64, least int) {
 		debug.SetGCPercent(percent)
 	}
 }
+
+// While less than idleBytes are allocated between two looks, nobody asks for anything. If more than worthReturning is held
+// then that nothing uses, it is returned to the system.
+const (
+	idleBytes      = 1 << 20
+	worthReturning = 4 << 20
+)
+
+// idleMemory returns what is left of busier times: up to the floor, Go collects nothing by itself, and keeps all.
+type idleMemory struct{ allocated uint64 }
+
+// look reports whether it returned memory. It takes a collection, a few milliseconds, and only then.
+func (m *idleMemory) look() bool {
+	now := []metrics.Sample{
+		{Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/free:bytes"},
+	}
+	metrics.Read(now)
+	allocated, live, objects, free := now[0].Value.Uint64(), now[1].Value.Uint64(), now[2].Value.Uint64(), now[3].Value.Uint64()
+	grown := allocated - m.allocated
+	m.allocated = allocated
+	if grown > idleBytes || objects+free < live+worthReturning {
+		return false
+	}
+	debug.FreeOSMemory()
+	return true
+}

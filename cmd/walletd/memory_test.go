@@ -70,3 +70,26 @@ func TestTheHeapGrowsToItsFloorBeforeItIsCollected(t *testing.T) {
 		}
 	}
 }
+
+func TestMemoryIsReturnedWhenNothingIsAsked(t *testing.T) {
+	before := debug.SetGCPercent(-1) // nothing is collected by itself
+	t.Cleanup(func() { debug.SetGCPercent(before) })
+	var idle idleMemory
+	idle.look()
+	for range 64 {
+		_ = bytes.Clone(make([]byte, 1<<20))
+	}
+	if idle.look() {
+		t.Error("memory was returned while it was in use")
+	}
+	if !idle.look() {
+		t.Error("nothing was returned")
+	}
+	held := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/free:bytes"}}
+	if metrics.Read(held); held[0].Value.Uint64()+held[1].Value.Uint64() > 64<<20 {
+		t.Errorf("%d bytes of objects and %d of none are still held", held[0].Value.Uint64(), held[1].Value.Uint64())
+	}
+	if idle.look() {
+		t.Error("there was nothing to return")
+	}
+}

@@ -145,16 +145,18 @@ const (
 
 // emptyAtLocks removes from memory what a lock leaves there: copies of keys that libraries made, and
 // what the buffers of connections held, as tokens and keys given. Between locks it counts the processors, which
-// secret.Sweep uses one of.
+// secret.Sweep uses one of, and returns memory that nothing uses.
 func (s *service) emptyAtLocks(ctx context.Context) {
 	count := time.NewTicker(followEvery)
 	defer count.Stop()
+	var idle idleMemory
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-count.C:
 			useProcessors()
+			idle.look()
 			continue
 		case <-s.keystore.Locked():
 		}
