@@ -2,6 +2,7 @@ package pages_test
 
 import (
 	"bytes"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 
@@ -17,6 +19,20 @@ import (
 	"walletd/internal/wallettest"
 	"walletd/internal/wallettest/browser"
 )
+
+// shared is the browser of all tests that need none of their own.
+var shared browser.Shared
+
+func TestMain(m *testing.M) {
+	s := httptest.NewTLSServer(nil)
+	shared.Trust = []*x509.Certificate{s.Certificate()} // which all servers of httptest have
+	s.Close()
+	code := m.Run()
+	if err := shared.Close(); err != nil {
+		fmt.Fprintln(os.Stderr, "closing the browser:", err)
+	}
+	os.Exit(code)
+}
 
 // person is somebody at a browser that is signed in to a wallet.
 type person struct {
@@ -29,7 +45,7 @@ type person struct {
 func signedIn(t *testing.T, view browser.View, options ...wallettest.Option) person {
 	t.Helper()
 	w := wallettest.New(t, options...)
-	p := browser.Start(t, browser.Options{}).Page(view)
+	p := shared.Browser(t, nil).Page(view)
 	who := person{w, p, w.URL}
 	who.signIn()
 	return who
@@ -153,7 +169,7 @@ func TestPagesWorkWithoutScripts(t *testing.T) {
 	view := browser.Phone
 	view.NoScript = true
 	w := wallettest.New(t)
-	p := person{w, browser.Start(t, browser.Options{}).Page(view), w.URL}
+	p := person{w, shared.Browser(t, nil).Page(view), w.URL}
 	asked := w.App("Notes").Ask(wallettest.EncryptionKey("diary"))
 	p.page.Open(p.site + "/approvals/" + asked.Text("id"))
 	p.sees("A passkey takes scripts, which are off in this browser.")
@@ -203,7 +219,7 @@ func TestTheKeyboardAloneLeadsThroughADecision(t *testing.T) {
 
 func TestTheFirstPageIsSmallAndAsksNobodyElse(t *testing.T) {
 	p := signedIn(t, browser.Phone, wallettest.Dev())
-	stranger := person{p.Wallet, browser.Start(t, browser.Options{}).Page(browser.Phone), p.site}
+	stranger := person{p.Wallet, shared.Browser(t, nil).Page(browser.Phone), p.site}
 	for name, who := range map[string]person{"to sign in": stranger, "of an owner": p} {
 		who.page.Forget()
 		who.page.Open(who.site + "/")

@@ -33,7 +33,10 @@ func TestABrowserIsTold(t *testing.T) {
 	defer service.Close()
 	roots := x509.NewCertPool()
 	roots.AddCert(service.Certificate())
-	w, b := secure(t, wallettest.Roots(roots))
+	w, s := overTLS(t, wallettest.Roots(roots))
+	b := ours.Start(t, ours.Options{ // a shared one has profiles that are told nothing
+		Hosts: map[string]string{"wallet.example:443": s.Listener.Addr().String()}, Trust: []*x509.Certificate{s.Certificate()},
+	})
 	p, _ := invited(t, w, b, ours.Phone) // who touches to be told, since that outlives the session
 	v := ours.Phone
 	v.Language = "ja"

@@ -1,7 +1,6 @@
 package pages_test
 
 import (
-	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -16,8 +15,15 @@ import (
 	"walletd/internal/wallettest/fixture"
 )
 
-// secure serves a wallet over TLS as https://wallet.example, to a browser of its own.
+// secure serves a wallet over TLS as https://wallet.example, to a browser.
 func secure(t *testing.T, options ...wallettest.Option) (*wallettest.Wallet, *browser.Browser) {
+	t.Helper()
+	w, s := overTLS(t, options...)
+	return w, shared.Browser(t, map[string]string{"wallet.example:443": s.Listener.Addr().String()})
+}
+
+// overTLS serves a wallet over TLS.
+func overTLS(t *testing.T, options ...wallettest.Option) (*wallettest.Wallet, *httptest.Server) {
 	t.Helper()
 	w := wallettest.New(t, append(options, wallettest.Config(func(c *server.Config) { c.Hosts = append(c.Hosts, "wallet.example") }))...)
 	s := httptest.NewTLSServer(w.Server.Handler())
@@ -25,7 +31,7 @@ func secure(t *testing.T, options ...wallettest.Option) (*wallettest.Wallet, *br
 		s.CloseClientConnections()
 		s.Close()
 	})
-	return w, browser.Start(t, browser.Options{Hosts: map[string]string{"wallet.example:443": s.Listener.Addr().String()}, Trust: []*x509.Certificate{s.Certificate()}})
+	return w, s
 }
 
 // invited is a person who came by an invitation, with a passkey in their hand.

@@ -12,6 +12,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -51,50 +52,40 @@ type Options struct {
 	Extension string
 }
 
-// Browser is a process of a test's own, with a profile of its own, which ends with the test.
+// Browser is a browser of a test's own, with a profile of its own, which ends with the test.
 type Browser struct {
 	// Extension is the address of the extension that was loaded: chrome-extension://ID/.
 	Extension string
 
 	t       testing.TB
 	ctx     context.Context
-	version string // as the browser names itself to servers
+	version string               // as the browser names itself to servers
+	profile cdp.BrowserContextID // "" is that of the process
+	proxy   string               // that the profile reaches servers by, "" for none
 }
 
 // Start starts a browser. Without Chromium the test is skipped, and fails if CI=true.
 func Start(t testing.TB, o Options) *Browser {
 	t.Helper()
-	path, err := program()
+	p, err := launch(o)
 	if err != nil {
-		needs.Missing(t, "Chromium", err)
+		fail(t, err)
 	}
-	var said output
-	options := append(flags(o), chromedp.ExecPath(path), chromedp.CombinedOutput(&said))
-	alloc, stop := chromedp.NewExecAllocator(context.Background(), options...)
-	t.Cleanup(stop)
-	ctx, cancel := chromedp.NewContext(alloc)
 	t.Cleanup(func() {
-		end, done := context.WithTimeout(ctx, 20*time.Second)
-		defer done()
-		if err := chromedp.Cancel(end); err != nil {
+		if err := p.end(); err != nil {
 			t.Logf("closing the browser: %v", err)
 		}
-		cancel()
 		if t.Failed() {
-			t.Logf("the browser said:\n%s", said.tail())
+			t.Logf("the browser said:\n%s", p.said.tail())
 		}
 	})
-	version, err := chromedp.CallBrowser(ctx, browser.GetVersion, cdp.Empty{})
-	if err != nil {
-		t.Fatalf("starting %s: %v\n%s", path, err, said.tail())
-	}
-	b := &Browser{t: t, ctx: ctx, version: strings.Replace(version.UserAgent, "HeadlessChrome", "Chrome", 1)}
+	b := &Browser{t: t, ctx: p.ctx, version: p.version}
 	if o.Extension != "" {
 		dir, err := filepath.Abs(o.Extension)
 		if err != nil {
 			t.Fatal(err)
 		}
-		loaded, err := chromedp.CallBrowser(ctx, extensions.LoadUnpacked, extensions.LoadUnpackedParams{Path: dir})
+		loaded, err := chromedp.CallBrowser(p.ctx, extensions.LoadUnpacked, extensions.LoadUnpackedParams{Path: dir})
 		if err != nil {
 			t.Fatalf("loading the extension in %s: %v", dir, err)
 		}
@@ -103,6 +94,51 @@ func Start(t testing.TB, o Options) *Browser {
 	return b
 }
 
+func fail(t testing.TB, err error) {
+	t.Helper()
+	if errors.Is(err, errNone) {
+		needs.Missing(t, "Chromium", err)
+	}
+	t.Fatal(err)
+}
+
+// process is a browser that runs.
+type process struct {
+	ctx     context.Context
+	end     func() error
+	version string
+	said    *output
+}
+
+func launch(o Options) (*process, error) {
+	path, err := program()
+	if err != nil {
+		return nil, err
+	}
+	p := &process{said: &output{}}
+	alloc, stop := chromedp.NewExecAllocator(context.Background(), append(flags(o), chromedp.ExecPath(path), chromedp.CombinedOutput(p.said))...)
+	ctx, cancel := chromedp.NewContext(alloc)
+	p.ctx = ctx
+	p.end = func() error {
+		end, done := context.WithTimeout(ctx, 20*time.Second)
+		defer done()
+		err := chromedp.Cancel(end)
+		cancel()
+		stop()
+		return err
+	}
+	version, err := chromedp.CallBrowser(ctx, browser.GetVersion, cdp.Empty{})
+	if err != nil {
+		p.end()
+		return nil, fmt.Errorf("starting %s: %w\n%s", path, err, p.said.tail())
+	}
+	p.version = strings.Replace(version.UserAgent, "HeadlessChrome", "Chrome", 1)
+	return p, nil
+}
+
+// errNone: there is no Chromium here.
+var errNone = errors.New("neither chromium nor google-chrome is in the PATH")
+
 // program finds Chromium.
 func program() (string, error) {
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome-stable", "google-chrome"} {
@@ -110,7 +146,7 @@ func program() (string, error) {
 			return path, nil
 		}
 	}
-	return "", errors.New("neither chromium nor google-chrome is in the PATH")
+	return "", errNone
 }
 
 // flags start a browser that asks nothing of anybody but the pages it is given.

@@ -16,9 +16,37 @@ import (
 
 const host = "wallet.example"
 
-// serve answers over TLS, with a certificate that nobody trusts, and starts a browser that knows it under
+// shared is the browser of the tests that change nothing of it.
+var shared browser.Shared
+
+func TestMain(m *testing.M) {
+	s := httptest.NewTLSServer(nil)
+	shared.Trust = []*x509.Certificate{s.Certificate()} // which all servers of httptest have
+	s.Close()
+	code := m.Run()
+	if err := shared.Close(); err != nil {
+		fmt.Fprintln(os.Stderr, "closing the browser:", err)
+	}
+	os.Exit(code)
+}
+
+// serve answers over TLS, with a certificate that nobody trusts, and returns a browser that knows it under
 // another name than the certificate has.
-func serve(t *testing.T, o browser.Options, pages map[string]string) *browser.Browser {
+func serve(t *testing.T, pages map[string]string) *browser.Browser {
+	t.Helper()
+	return shared.Browser(t, map[string]string{host + ":443": listen(t, pages).Listener.Addr().String()})
+}
+
+// serveAlone is serve with a browser of the test's own.
+func serveAlone(t *testing.T, o browser.Options, pages map[string]string) *browser.Browser {
+	t.Helper()
+	s := listen(t, pages)
+	o.Hosts = map[string]string{host + ":443": s.Listener.Addr().String()}
+	o.Trust = []*x509.Certificate{s.Certificate()}
+	return browser.Start(t, o)
+}
+
+func listen(t *testing.T, pages map[string]string) *httptest.Server {
 	t.Helper()
 	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, ok := pages[r.URL.Path]
@@ -32,14 +60,12 @@ func serve(t *testing.T, o browser.Options, pages map[string]string) *browser.Br
 			"<link rel=icon href=data:,><main><h1>A page</h1><p id=accepts>%s</p>%s</main>", r.Header.Get("Accept-Language"), body)
 	}))
 	t.Cleanup(s.Close)
-	o.Hosts = map[string]string{host + ":443": s.Listener.Addr().String()}
-	o.Trust = []*x509.Certificate{s.Certificate()}
-	return browser.Start(t, o)
+	return s
 }
 
 func TestAPageIsLookedAt(t *testing.T) {
 	t.Parallel()
-	b := serve(t, browser.Options{}, map[string]string{
+	b := serve(t, map[string]string{
 		"/": `<button id=b>Press</button><input id=i aria-label=Name><a id=w href="/popup" target=_blank rel=opener>Open</a>
 			<script nonce=n>b.onclick = e => { b.textContent = e.isTrusted ? "Pressed" : "Forged" }</script>`,
 		"/popup": `<h2>Another</h2>`,
@@ -78,7 +104,7 @@ func TestAPageIsLookedAt(t *testing.T) {
 func TestAPageIsDrawn(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("WALLETD_SCREENSHOTS", dir)
-	p := serve(t, browser.Options{}, map[string]string{"/": "Hello"}).Page(browser.Phone)
+	p := serve(t, map[string]string{"/": "Hello"}).Page(browser.Phone)
 	p.Open("https://" + host + "/")
 	p.Screenshot("first/phone")
 	if shot, err := os.ReadFile(filepath.Join(dir, "first", "phone.png")); err != nil || !strings.HasPrefix(string(shot), "\x89PNG") {
@@ -88,7 +114,7 @@ func TestAPageIsDrawn(t *testing.T) {
 
 func TestProblemsAreSeen(t *testing.T) {
 	t.Parallel()
-	b := serve(t, browser.Options{}, map[string]string{
+	b := serve(t, map[string]string{
 		"/": `<img src="/gone.png" alt=""><img src="https://elsewhere.example/x.png" alt="">
 			<script>document.title = "unreachable"</script>
 			<script nonce=n>
@@ -126,7 +152,7 @@ func TestProblemsAreSeen(t *testing.T) {
 
 func TestNobodyElseIsReached(t *testing.T) {
 	t.Parallel()
-	p := serve(t, browser.Options{}, map[string]string{"/": ""}).Page(browser.Desk)
+	p := serve(t, map[string]string{"/": ""}).Page(browser.Desk)
 	p.Open("https://" + host + "/")
 	if got := browser.Eval[string](p, `fetch("https://deb.debian.org/", {mode: "no-cors"}).then(() => "reached", e => e.name)`); got != "TypeError" {
 		t.Errorf("another host: %s", got)
@@ -135,7 +161,7 @@ func TestNobodyElseIsReached(t *testing.T) {
 
 func TestPasskeysAreMadeAndUsed(t *testing.T) {
 	t.Parallel()
-	b := serve(t, browser.Options{}, map[string]string{"/": `<script nonce=n>
+	b := serve(t, map[string]string{"/": `<script nonce=n>
 		const challenge = new Uint8Array(32);
 		const make = () => navigator.credentials.create({publicKey: {challenge, rp: {name: "walletd"}, user: {id: new Uint8Array([1]), name: "alice", displayName: "Alice"},
 			pubKeyCredParams: [{type: "public-key", alg: -7}], authenticatorSelection: {residentKey: "required", userVerification: "required"}}})
@@ -190,13 +216,13 @@ func TestTheCameraSeesAPicture(t *testing.T) {
 		}).catch(e => e.name);
 	</script>`
 	film := browser.Film(t, browser.QR(t, "https://abtwallet.io/i/?action=requestAuth&url=x"))
-	b := serve(t, browser.Options{Camera: film}, map[string]string{"/": watch})
+	b := serveAlone(t, browser.Options{Camera: film}, map[string]string{"/": watch})
 	p := b.Page(browser.Phone)
 	p.Open("https://" + host + "/")
 	if got := browser.Eval[string](p, "seen"); got != "1280,960,true,true,true" {
 		t.Errorf("the camera sees %s", got)
 	}
-	b = serve(t, browser.Options{Camera: film, NoCamera: true}, map[string]string{"/": watch})
+	b = serveAlone(t, browser.Options{Camera: film, NoCamera: true}, map[string]string{"/": watch})
 	p = b.Page(browser.Phone)
 	p.Open("https://" + host + "/")
 	if got := browser.Eval[string](p, "seen"); got != "NotAllowedError" {
@@ -206,7 +232,7 @@ func TestTheCameraSeesAPicture(t *testing.T) {
 
 func TestAxeFindsWhatIsWrong(t *testing.T) {
 	t.Parallel()
-	b := serve(t, browser.Options{}, map[string]string{"/": "", "/bad": `<input id=i><img src="/x">`})
+	b := serve(t, map[string]string{"/": "", "/bad": `<input id=i><img src="/x">`})
 	p := b.Page(browser.Phone)
 	p.Open("https://" + host + "/")
 	if found := p.Axe(); len(found) > 0 {
@@ -219,6 +245,33 @@ func TestAxeFindsWhatIsWrong(t *testing.T) {
 	}
 	if !slices.Equal(ids, []string{"image-alt", "label"}) {
 		t.Errorf("on a bad page: %v", ids)
+	}
+}
+
+func TestASharedBrowserHasProfiles(t *testing.T) {
+	t.Parallel()
+	alice := serve(t, map[string]string{"/": "<h2>Of Alice</h2>", "/popup": "<h2>Another</h2>"})
+	bob := serve(t, map[string]string{"/": "<h2>Of Bob</h2>"})
+	a, b := alice.Page(browser.Phone), bob.Page(browser.Phone)
+	a.Open("https://" + host + "/")
+	a.Wait("text=Of Alice")
+	browser.Eval[bool](a, `(localStorage.mine = document.cookie = "mine=yes", true)`)
+	b.Open("https://" + host + "/") // which leads elsewhere
+	b.Wait("text=Of Bob")
+	again := alice.Page(browser.Desk)
+	again.Open("https://" + host + "/popup")
+	const there = `document.cookie + localStorage.mine`
+	if got := browser.Eval[string](b, there); got != "undefined" {
+		t.Errorf("Bob's profile holds %q", got)
+	}
+	if got := browser.Eval[string](again, there); got != "mine=yesmine=yes" {
+		t.Errorf("another tab of Alice's holds %q", got)
+	}
+	if got := bob.Windows(); !slices.Equal(got, []string{"https://" + host + "/"}) {
+		t.Errorf("Bob's windows are %q", got)
+	}
+	if got := browser.Eval[string](b, `fetch("https://deb.debian.org/", {mode: "no-cors"}).then(() => "reached", e => e.name)`); got != "TypeError" {
+		t.Errorf("another host: %s", got)
 	}
 }
 
@@ -235,7 +288,7 @@ func TestAnExtensionIsLoaded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	b := serve(t, browser.Options{Extension: dir}, map[string]string{"/": ""})
+	b := serveAlone(t, browser.Options{Extension: dir}, map[string]string{"/": ""})
 	p := b.Page(browser.Desk)
 	p.Open("https://" + host + "/")
 	if !browser.Eval[bool](p, "window.marked") {
@@ -249,7 +302,7 @@ func TestScriptsCanBeOff(t *testing.T) {
 	t.Parallel()
 	v := browser.Desk
 	v.NoScript = true
-	p := serve(t, browser.Options{}, map[string]string{"/": `<noscript><h2>Off</h2></noscript>`}).Page(v)
+	p := serve(t, map[string]string{"/": `<noscript><h2>Off</h2></noscript>`}).Page(v)
 	p.Open("https://" + host + "/")
 	p.Wait("text=Off")
 }

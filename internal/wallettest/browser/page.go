@@ -71,13 +71,16 @@ type Request struct {
 // Page opens an empty tab. Tabs of a browser share cookies and storage.
 func (b *Browser) Page(v View) *Page {
 	b.t.Helper()
-	return b.attach(v)
+	if b.profile == "" {
+		return b.attach(v)
+	}
+	return b.attach(v, chromedp.WithExistingBrowserContext(b.profile))
 }
 
 // Stranger opens an empty tab that shares nothing with the others, as on a device of somebody else.
 func (b *Browser) Stranger(v View) *Page {
 	b.t.Helper()
-	return b.attach(v, chromedp.WithNewBrowserContext())
+	return b.attach(v, chromedp.WithNewBrowserContext(func(p *target.CreateBrowserContextParams) { p.ProxyServer = b.proxy }))
 }
 
 func (b *Browser) attach(v View, options ...chromedp.ContextOption) *Page {
@@ -293,7 +296,10 @@ func (p *Page) Popup(v View, do func()) *Page {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	defer cancel()
-	opened := chromedp.WaitNewTarget(ctx, func(i *target.Info) bool { return i.Type == "page" })
+	profile := p.target().BrowserContextID
+	opened := chromedp.WaitNewTarget(ctx, func(i *target.Info) bool {
+		return i.Type == "page" && i.BrowserContextID == profile
+	})
 	do()
 	select {
 	case id, ok := <-opened:
@@ -310,12 +316,8 @@ func (p *Page) Popup(v View, do func()) *Page {
 func (b *Browser) Window(v View, matches func(url string) bool) *Page {
 	b.t.Helper()
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		all, err := chromedp.Targets(b.ctx)
-		if err != nil {
-			b.t.Fatal(err)
-		}
-		for _, i := range all {
-			if i.Type == "page" && matches(i.URL) {
+		for _, i := range b.tabs() {
+			if matches(i.URL) {
 				return b.attach(v, chromedp.WithTargetID(i.TargetID))
 			}
 		}
@@ -327,26 +329,34 @@ func (b *Browser) Window(v View, matches func(url string) bool) *Page {
 // Gone waits until the page's tab or window is closed.
 func (p *Page) Gone() {
 	p.t.Helper()
-	id := chromedp.FromContext(p.ctx).Target.TargetID
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		all, err := chromedp.Targets(p.browser.ctx)
-		if err != nil {
-			p.t.Fatal(err)
-		}
-		if !slices.ContainsFunc(all, func(i *target.Info) bool { return i.TargetID == id }) {
+		if p.target() == nil {
 			return
 		}
 	}
 	p.fail("the window is not closed")
 }
 
+// target is the page as the browser lists it; nil if it was closed.
+func (p *Page) target() *target.Info {
+	p.t.Helper()
+	all, err := chromedp.Targets(p.browser.ctx)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	id := chromedp.FromContext(p.ctx).Target.TargetID
+	if i := slices.IndexFunc(all, func(i *target.Info) bool { return i.TargetID == id }); i >= 0 {
+		return all[i]
+	}
+	return nil
+}
+
 // Download does something that makes the page's browser download a file, and is that file.
 func (p *Page) Download(do func()) string {
 	p.t.Helper()
 	dir := p.t.TempDir()
-	c := chromedp.FromContext(p.ctx)
 	if _, err := chromedp.CallBrowser(p.ctx, browser.SetDownloadBehavior, browser.SetDownloadBehaviorParams{
-		Behavior: browser.SetDownloadBehaviorBehaviorAllow, BrowserContextID: c.BrowserContextID, DownloadPath: dir,
+		Behavior: browser.SetDownloadBehaviorBehaviorAllow, BrowserContextID: p.target().BrowserContextID, DownloadPath: dir,
 	}); err != nil {
 		p.t.Fatal(err)
 	}
@@ -366,19 +376,24 @@ func (p *Page) Download(do func()) string {
 	return ""
 }
 
-// Windows are the addresses of all tabs and windows of the browser.
+// Windows are the addresses of all tabs and windows of the browser; of a shared one, those of its profile.
 func (b *Browser) Windows() (urls []string) {
+	b.t.Helper()
+	for _, i := range b.tabs() {
+		urls = append(urls, i.URL)
+	}
+	return urls
+}
+
+func (b *Browser) tabs() []*target.Info {
 	b.t.Helper()
 	all, err := chromedp.Targets(b.ctx)
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	for _, i := range all {
-		if i.Type == "page" {
-			urls = append(urls, i.URL)
-		}
-	}
-	return urls
+	return slices.DeleteFunc(all, func(i *target.Info) bool {
+		return i.Type != "page" || b.profile != "" && i.BrowserContextID != b.profile
+	})
 }
 
 // listen keeps what the browser tells of the page.
