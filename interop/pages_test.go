@@ -210,6 +210,13 @@ func onTheirPages(t *testing.T, bin string, p peers) {
 		decide(t, phone, page)
 		done(phone)
 	})
+	t.Run("a web wallet's address in a tab that the person opened", func(t *testing.T) {
+		page, link := begin()
+		phone.Open(walletPages + "/?" + url.Values{"action": {"login"}, "locale": {"en"}, "url": {link}}.Encode())
+		decide(t, phone, page)
+		sees(phone, "You can close this window.") // for the browser does not close it
+		sees(phone, "Back to the app")
+	})
 	for _, problem := range phone.Problems() {
 		t.Errorf("on the wallet's pages, the browser complains: %s", problem)
 	}
@@ -248,8 +255,8 @@ func recorded(t *testing.T, s *service, p *browser.Page) {
 	// Each approval holds what the person's device signed: the passkey, the client data, the signature.
 	touch := regexp.MustCompile(`"touch":\{"passkey":"\w+","publicKey":"\w+","credential":"\w+","origin":"https://wallet\.example","clientData":"\w+","authenticatorData":"\w+","signature":"(\w+)",`)
 	touches := touch.FindAllSubmatchIndex(text, -1)
-	if len(touches) != 6 {
-		t.Fatalf("the record holds %d assertions, want 6", len(touches))
+	if len(touches) != 8 {
+		t.Fatalf("the record holds %d assertions, want 8", len(touches))
 	}
 	s.stop()
 	offline := func(file string) ([]byte, error) {
@@ -258,10 +265,10 @@ func recorded(t *testing.T, s *service, p *browser.Page) {
 		return verify.CombinedOutput()
 	}
 	out, err := offline(file)
-	if err != nil || !regexp.MustCompile(`(?m)^.+ \(\w+\) of owner \w+ signed 6 approvals and 0 other requests; all of it verifies$`).Match(out) {
+	if err != nil || !regexp.MustCompile(`(?m)^.+ \(\w+\) of owner \w+ signed 8 approvals and 0 other requests; all of it verifies$`).Match(out) {
 		t.Errorf("walletd audit verify FILE: %v\n%s", err, out)
 	}
-	if digit := &text[touches[5][2]+12]; *digit == '0' { // of the signature
+	if digit := &text[touches[7][2]+12]; *digit == '0' { // of the signature
 		*digit = '1'
 	} else {
 		*digit = '0'

@@ -191,6 +191,9 @@ func (p *Pages) decide(v *visit) error {
 	if next = local(next); next == "/" {
 		next = "/approvals/" + url.PathEscape(id)
 	}
+	if strings.HasPrefix(next, "/sessions/") && done != "late" {
+		return v.redirect(next) // which says how it goes on
+	}
 	return v.redirectDone(next, done)
 }
 

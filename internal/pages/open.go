@@ -70,11 +70,7 @@ func (p *Pages) openLink(v *visit) error {
 	if err != nil {
 		return p.refuseLink(v, openPage{Link: link, Shown: show.Plain(link, 2000)}, err)
 	}
-	to := "/sessions/" + url.PathEscape(session.ID)
-	if v.form.text("closes") != "" {
-		to += "?closes=yes"
-	}
-	return v.redirect(to)
+	return v.redirect(sessionPath(session.ID, v.form.text("closes") != ""))
 }
 
 // sessionPage is what the page of a session shows.
@@ -82,9 +78,8 @@ type sessionPage struct {
 	connect.View
 	Approval *approvalPage // that waits, or nil
 	Over     bool
-	Code     string // that the app shows beside
-	Closes   bool
-	Ago      bool
+	Opened   bool // by a page of an app, as a window
+	Closes   bool // which has nothing left to show
 }
 
 // session follows a session to its end. What it asks of the owner is shown right there.
@@ -93,7 +88,9 @@ func (p *Pages) session(v *visit) error {
 	if err != nil {
 		return err
 	}
-	shown := sessionPage{View: s, Over: !s.Ended.IsZero(), Closes: v.r.URL.Query().Get("closes") != ""}
+	shown := sessionPage{View: s, Over: !s.Ended.IsZero(), Opened: v.r.URL.Query().Get("closes") != ""}
+	told := s.State == connect.Done || s.State == connect.Declined && s.Text == "" && s.Code == ""
+	shown.Closes = shown.Opened && told && s.Next == "" && s.NextURL == ""
 	if s.Approval != "" && s.State == connect.Waiting {
 		a, err := p.Approvals.Get(v.ctx(), v.caller, s.Approval)
 		if err != nil && !errors.Is(err, auth.ErrNotFound) {
@@ -105,6 +102,8 @@ func (p *Pages) session(v *visit) error {
 				return err
 			}
 			shown.Approval = &page
+		} else if err == nil && (a.Status == store.Approved || a.Status == store.Rejected) {
+			shown.State = connect.Answering // as it will be in a moment
 		}
 	}
 	return v.show(http.StatusOK, "session", shown)
@@ -116,5 +115,14 @@ func (p *Pages) cancelSession(v *visit) error {
 	if _, err := p.Sessions.Cancel(v.ctx(), v.caller, id); err != nil && !errors.Is(err, consent.ErrDecided) {
 		return err
 	}
-	return v.redirect("/sessions/" + url.PathEscape(id))
+	return v.redirect(sessionPath(id, v.form.text("closes") != ""))
+}
+
+// sessionPath is where a session is followed, in a window that an app opened or in another.
+func sessionPath(id string, opened bool) string {
+	path := "/sessions/" + url.PathEscape(id)
+	if opened {
+		path += "?closes=yes"
+	}
+	return path
 }

@@ -44,8 +44,19 @@ function enhance(root) {
   typeCode(root);
   localise(root);
   countDown();
-  const over = document.querySelector("[data-close]");
-  if (over) setTimeout(() => window.close(), 1000 * Number(over.dataset.close));
+  close(document.querySelector("[data-close]"));
+}
+
+// A window that an app's page opened closes itself; the browser leaves one open that a person opened.
+function close(over) {
+  if (!over) return;
+  const stays = over.textContent;
+  over.textContent = over.dataset.closes;
+  setTimeout(() => {
+    window.close();
+    setTimeout(() => over.textContent = stays, 500);
+  }, 1000 * Number(over.dataset.close));
+  delete over.dataset.close;
 }
 
 // What the server sent of the parts that can change, to compare with what it sends later.
