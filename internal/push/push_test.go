@@ -30,6 +30,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"walletd/internal/connect"
+	"walletd/internal/passkey"
 	"walletd/internal/push"
 	"walletd/internal/wallettest"
 )
@@ -369,6 +370,32 @@ func TestASubscriptionEndsWithItsToken(t *testing.T) {
 	w.App("Notes").Ask(wallettest.EncryptionKey("notes")).Must(202)
 	if got := gone(t, w); got != "walletd token_ended" || s.tries("/phone") != 0 {
 		t.Errorf("it was ended by %q, and tried %d times", got, s.tries("/phone"))
+	}
+}
+
+// The passkey's sessions end in the same write; a later request reaches the browser no more.
+func TestASubscriptionEndsWithItsPasskey(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	w := wallettest.New(t, wallettest.Roots(s.pool))
+	alice := w.Person("Alice")
+	again := alice.SignIn().Must(201).Text("token")
+	subscription := newBrowser(t).subscription(s.url + "/alice")
+	alice.DoTouched("PUT", "/v1/push/subscriptions", subscription).Must(200)
+	w.Do("DELETE", "/v1/tokens/"+alice.TokenID, w.Owner, nil).Must(204) // it outlives the session that made it
+	w.App("Notes").Ask(wallettest.EncryptionKey("notes")).Must(202)
+	if path := s.next().path; path != "/alice" {
+		t.Errorf("pushed to %s", path)
+	}
+	second := w.NewPerson(passkey.ES256) // another device of Alice's, so that the first can be removed
+	begun := w.Do("POST", "/v1/passkeys/begin", again, wallettest.Members{}).Must(200)
+	w.Send(alice.Touched(again, "POST", "/v1/passkeys", wallettest.Members{"state": begun.Text("state"), "registration": second.Registration(begun)})).Must(201)
+	w.Send(alice.Touched(again, "DELETE", "/v1/passkeys/"+alice.Passkey, nil)).Must(204)
+	w.Do("GET", "/v1/approvals", again, nil).Refused(401, "unauthorized")
+	tries := s.tries("/alice")
+	w.App("Drive").Ask(wallettest.EncryptionKey("photos")).Must(202)
+	if got := gone(t, w); got != "walletd token_ended" || s.tries("/alice") != tries {
+		t.Errorf("it was ended by %q, and tried %d more times", got, s.tries("/alice")-tries)
 	}
 }
 
