@@ -85,6 +85,11 @@ func (c *Client) SignOut(ctx context.Context) error {
 	return c.do(ctx, request{method: "POST", path: "/v1/sign-out", body: api.Empty{}})
 }
 
+// SignOutEverywhere ends all browser sessions of the owner; of every owner of the wallet, if the client's token names nobody.
+func (c *Client) SignOutEverywhere(ctx context.Context) error {
+	return c.do(ctx, request{method: "POST", path: "/v1/sign-out/everywhere", body: api.Empty{}})
+}
+
 // BeginTouch asks what agreeing to one request takes. Owner.
 func (c *Client) BeginTouch(ctx context.Context, n api.NewTouch) (api.PasskeyRequest, error) {
 	return call[api.PasskeyRequest](ctx, c, request{method: "POST", path: "/v1/touch", body: n})

@@ -97,6 +97,7 @@ var commandOf = map[string]string{
 	"listPasskeys":          "device list",
 	"namePasskey":           "device name",
 	"removePasskey":         "device remove",
+	"signOutEverywhere":     "device sign-out",
 	"withdrawClaims":        "claim",
 	"takeBackRejection":     "approvals take-back",
 }

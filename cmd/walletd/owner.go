@@ -139,9 +139,10 @@ func (cmd *ownerRemoveCmd) Run(ctx context.Context, c *client.Client, out *conso
 }
 
 type deviceCmd struct {
-	List   deviceListCmd   `cmd:"" help:"List the passkeys of a wallet's owners (owner)."`
-	Name   deviceNameCmd   `cmd:"" help:"Name a passkey (owner)."`
-	Remove deviceRemoveCmd `cmd:"" help:"Remove a passkey, and end the sessions that it signed in to (owner)."`
+	List    deviceListCmd    `cmd:"" help:"List the passkeys of a wallet's owners (owner)."`
+	Name    deviceNameCmd    `cmd:"" help:"Name a passkey (owner)."`
+	Remove  deviceRemoveCmd  `cmd:"" help:"Remove a passkey, and end the sessions that it signed in to (owner)."`
+	SignOut deviceSignOutCmd `cmd:"" help:"End all browser sessions of the token's owner; of every owner, if the token names nobody (owner)."`
 }
 
 type deviceListCmd struct {
@@ -177,4 +178,13 @@ type deviceRemoveCmd struct {
 // Run removes a passkey.
 func (cmd *deviceRemoveCmd) Run(ctx context.Context, c *client.Client, out *console) error {
 	return out.done(c.RemovePasskey(ctx, cmd.ID), "removed %s", shown(cmd.ID))
+}
+
+type deviceSignOutCmd struct {
+	asOwner
+}
+
+// Run ends browser sessions.
+func (cmd *deviceSignOutCmd) Run(ctx context.Context, c *client.Client, out *console) error {
+	return out.done(c.SignOutEverywhere(ctx), "signed out everywhere")
 }

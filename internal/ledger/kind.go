@@ -59,6 +59,7 @@ var (
 	OwnerAdded      = Kind{"owner.added", fresh | wakes}
 	OwnerRecovered  = Kind{"owner.recovered", fresh | wakes}
 	OwnerRemoved    = Kind{"owner.removed", fresh | wakes}
+	OwnerSignedOut  = Kind{"owner.signed_out", fresh | wakes}
 	PasskeyAdded    = Kind{"passkey.added", fresh | consumes | wakes}
 	PasskeyNamed    = Kind{"passkey.named", 0}
 	PasskeyRemoved  = Kind{"passkey.removed", fresh | wakes}
@@ -103,7 +104,7 @@ func kinds() []Kind {
 		ClaimAllowed, ClaimCollected, ClaimOwn, ClaimAsked, ClaimDenied, ClaimRefused,
 		ApprovalApproved, ApprovalRejected, ApprovalCancelled,
 		PolicySet, GrantRevoked, TokenRevoked, AppRevoked, DelegationRevoked, TokenCreated, PairingApproved, PairingRejected, AppNamed,
-		OwnerInvited, OwnerUninvited, OwnerAdded, OwnerRecovered, OwnerRemoved, PasskeyAdded, PasskeyNamed, PasskeyRemoved, PasskeySignedIn, PasskeyTouched, PasskeyRefused,
+		OwnerInvited, OwnerUninvited, OwnerAdded, OwnerRecovered, OwnerRemoved, OwnerSignedOut, PasskeyAdded, PasskeyNamed, PasskeyRemoved, PasskeySignedIn, PasskeyTouched, PasskeyRefused,
 		WalletCreated, WalletImported, WalletRestored, WalletChanged, WalletDeleted,
 		AccountCreated, AccountImported, ProfileSet, CredentialStored, CredentialDeleted, SecretKeyNoted, PushSubscribed, PushUnsubscribed, SecretKeyImported,
 		KeyDerived, BackupCreated, BackupInspected, StoreCopied,

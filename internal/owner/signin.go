@@ -161,6 +161,23 @@ func (o *Owners) SignOut(ctx context.Context, c *auth.Caller) error {
 	return o.pipeline.RevokeToken(ctx, c, c.Token)
 }
 
+// SignOutEverywhere ends all browser sessions of the caller's owner, whichever passkey or token began them, in one write;
+// those of every owner of the wallet, if the caller's token names nobody. A browser session may, without a touch. Push
+// subscriptions end with their passkeys, and stay.
+func (o *Owners) SignOutEverywhere(ctx context.Context, c *auth.Caller) error {
+	return o.auth.Retry(ctx, c, auth.Tries, func() error {
+		if err := c.RequireReader(); err != nil {
+			return err
+		}
+		sessions, err := o.auth.OwnerTokens(ctx, c, func(t store.Token) bool { return t.Passkey != "" && (c.Owner == "" || t.Owner == c.Owner) })
+		if err != nil || len(sessions) == 0 {
+			return err
+		}
+		e := c.Event(ledger.OwnerSignedOut)
+		return c.Record(ctx, e, o.auth.EndTokens(c, sessions)...)
+	})
+}
+
 // SignInWithToken begins a browser session for who has an owner's token. Like every browser session it reads, rejects
 // and revokes, and approves nothing without a touch of a passkey: a cookie is less well kept than a token. Errors:
 // auth.ErrUnauthorized, auth.ErrForbidden for a token of another role, keystore.ErrLocked.

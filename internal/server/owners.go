@@ -164,6 +164,10 @@ func (s *Server) signOut(ctx context.Context, c *call, _ api.Empty) (none, error
 	return none{}, s.owners.SignOut(ctx, c.caller)
 }
 
+func (s *Server) signOutEverywhere(ctx context.Context, c *call, _ api.Empty) (none, error) {
+	return none{}, s.owners.SignOutEverywhere(ctx, c.caller)
+}
+
 func (s *Server) listOwners(ctx context.Context, c *call, in api.OwnersQuery) (api.List[api.Owner], error) {
 	views, next, err := s.owners.List(ctx, c.caller, ownWallet(c, in.Wallet), pageOf(in.Limit, in.Cursor))
 	return listOf(views, next, err, func(v owner.View) api.Owner {

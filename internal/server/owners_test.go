@@ -310,6 +310,30 @@ func TestSigningIn(t *testing.T) {
 	w.Do("DELETE", "/v1/passkeys/"+added.Text("id"), w.Owner, nil).Refused(409, "last_way")
 }
 
+func TestSigningOutEverywhere(t *testing.T) {
+	t.Parallel()
+	w := wallettest.New(t)
+	alice, bob := w.Person("Alice"), w.Person("Bob")
+	sessions := []string{alice.Token, alice.SignIn().Must(201).Text("token"), alice.SignIn().Must(201).Text("token")}
+	w.Do("POST", "/v1/sign-out/everywhere", sessions[1], members{}).Must(204)
+	for i, token := range sessions {
+		if got := w.Do("GET", "/v1/approvals", token, nil); got.Status != 401 {
+			t.Errorf("session %d goes on: %d", i, got.Status)
+		}
+	}
+	bob.Do("GET", "/v1/approvals", nil).Must(200)
+	alice.Token = alice.SignIn().Must(201).Text("token") // the passkey stays
+	record := string(w.Do("GET", w.Path("/audit?limit=200"), w.Owner, nil).Must(200).Body)
+	if !strings.Contains(record, `"kind":"owner.signed_out"`) {
+		t.Error("it is not on record")
+	}
+	w.Do("POST", "/v1/sign-out/everywhere", w.Owner, members{}).Must(204) // which names nobody
+	alice.Do("GET", "/v1/approvals", nil).Refused(401, "unauthorized")
+	bob.Do("GET", "/v1/approvals", nil).Refused(401, "unauthorized")
+	w.Do("GET", "/v1/approvals", w.Owner, nil).Must(200) // and is no session
+	w.Do("POST", "/v1/sign-out/everywhere", w.Owner, members{}).Must(204)
+}
+
 func TestTheOldestSessionOfAPasskeyEnds(t *testing.T) {
 	t.Parallel()
 	var now atomic.Int64
@@ -351,6 +375,16 @@ func TestAWalletWhoseOwnerApprovesWithAPasskeyAlone(t *testing.T) {
 	w.Do("POST", w.Path("/derive"), w.Owner, members{"salt": "s"}).Must(200)
 	alice.Approve(id, members{}).Must(200)
 	notes.Collect(id).Must(200)
+
+	page := w.Page("https://client.example")
+	code := page.Begin("Element")
+	asks := w.Do("GET", "/v1/pairings/"+code, w.Owner, nil).Must(200)
+	pair := members{"origin": asks.Text("origin"), "thumbprint": asks.Text("thumbprint")}
+	w.Do("POST", "/v1/pairings/"+code+"/approve", w.Owner, pair).Refused(403, "passkey_required")
+	alice.Do("POST", "/v1/pairings/"+code+"/approve", pair).Refused(403, "passkey_required")
+	page.Poll().Must(202)
+	w.Send(alice.Touched(w.Owner, "POST", "/v1/pairings/"+code+"/approve", pair)).Must(200)
+	page.Poll().Must(200)
 	alice.DoTouched("DELETE", "/v1/passkeys/"+alice.Passkey, nil).Refused(409, "last_way")
 	w.Send(alice.Touched(w.Owner, "PATCH", w.Path(""), members{"approve": "token"})).Must(200)
 }

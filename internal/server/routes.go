@@ -205,6 +205,7 @@ func (s *Server) routes() []route {
 		{"POST", "/v1/sign-in/begin", strangers, handle(s.beginSignIn), small, open},
 		{"POST", "/v1/sign-in", strangers, handle(s.signIn), small, wipes},
 		{"POST", "/v1/sign-out", owners, handle(s.signOut), small, open},
+		{"POST", "/v1/sign-out/everywhere", owners, handle(s.signOutEverywhere), small, open},
 		{"POST", "/v1/touch", owners, handle(s.beginTouch), small, open},
 
 		{"POST", "/v1/tokens", operatorsOwners, handle(s.createToken), small, wipes},
