@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"walletd/internal/auth"
 	"walletd/internal/did"
 	"walletd/web"
 )
@@ -191,8 +192,17 @@ type frame struct {
 	Touch    bool // what decides takes a touch
 	Dev      bool
 	Wallet   string // its name, or its address cut
+	Named    bool   // the wallet has a name
 	Tags     []string
 	Data     any
+}
+
+// walletName is the name of the caller's wallet, or its address cut.
+func walletName(c *auth.Caller) string {
+	if name := c.Wallet.Settings().Name; name != "" {
+		return name
+	}
+	return short(c.WalletID)
 }
 
 // show writes a page.
@@ -206,9 +216,7 @@ func (all languages) show(v *visit, status int, page string, data any) error {
 	}
 	if v.caller != nil {
 		f.SignedIn, f.Touch = true, v.caller.Passkey != "" || v.caller.Wallet.Settings().Passkey
-		if f.Wallet = v.caller.Wallet.Settings().Name; f.Wallet == "" {
-			f.Wallet = short(v.caller.WalletID)
-		}
+		f.Wallet, f.Named = walletName(v.caller), v.caller.Wallet.Settings().Name != ""
 	}
 	parsed, err := v.lang.pages[page]()
 	if err != nil {

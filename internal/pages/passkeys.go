@@ -136,7 +136,9 @@ func (p *Pages) signInWithPasskey(v *visit) error {
 	if err != nil {
 		return err
 	}
-	v.keep(in.Token)
+	if err := v.begun(in.Token); err != nil {
+		return err
+	}
 	return v.redirect(v.nextPath())
 }
 
@@ -173,7 +175,9 @@ func (p *Pages) acceptInvitation(v *visit) error {
 	case err != nil:
 		return err
 	}
-	v.keep(in.Token)
+	if err := v.begun(in.Token); err != nil {
+		return err
+	}
 	return v.redirectDone("/", "welcome")
 }
 

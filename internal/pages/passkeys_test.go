@@ -239,6 +239,7 @@ func TestAStolenSessionGivesNothingAway(t *testing.T) {
 	}
 	for path, fields := range map[string]url.Values{
 		"/backup": {}, "/settings": {"name": {"mine"}}, "/profile": {"fullName": {"Eve"}}, "/apps/" + w.App("Notes").DID.Address() + "/name": {"name": {"x"}},
+		"/owners": {"name": {"Eve"}}, "/owners/" + bob.Owner + "/remove": {},
 		"/passkeys/" + bob.Passkey + "/remove": {}, "/passkeys/" + bob.Passkey + "/name": {"name": {"x"}},
 	} {
 		if got := post(t, w, path, with, fields); got.StatusCode != http.StatusForbidden {

@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"errors"
 	"net"
 	"net/http"
 	"net/netip"
@@ -66,15 +67,33 @@ func (v *visit) keep(session auth.CreatedToken) {
 	http.SetCookie(v.w, c)
 }
 
+// begun puts a session that just began into the browser's cookie, and ends the one that was there, of another wallet or
+// of this one, which nobody could reach any more.
+func (v *visit) begun(session auth.CreatedToken) error {
+	v.keep(session)
+	if v.caller == nil {
+		return nil
+	}
+	if err := v.pages.Owners.SignOut(v.ctx(), v.caller); err != nil && !errors.Is(err, auth.ErrNotFound) && !errors.Is(err, auth.ErrUnauthorized) {
+		return err
+	}
+	return nil
+}
+
 // signInPage is what the page to sign in shows.
 type signInPage struct {
 	Next     string
 	Passkeys bool   // the service has passkeys
+	From     string // the wallet that the browser is signed in to, to go to another one; "" for none
 	Problem  string // as its message is called, "" for none
 }
 
 func (v *visit) signInPage(problem string) signInPage {
-	return signInPage{Next: v.nextPath(), Passkeys: !v.pages.Auth.Party().IsZero(), Problem: problem}
+	shown := signInPage{Next: v.nextPath(), Passkeys: !v.pages.Auth.Party().IsZero(), Problem: problem}
+	if v.caller != nil {
+		shown.From = walletName(v.caller)
+	}
+	return shown
 }
 
 func (v *visit) nextPath() string {
@@ -88,7 +107,7 @@ func (p *Pages) signInForm(v *visit) error {
 	switch {
 	case v.locked:
 		return keystore.ErrLocked
-	case v.caller != nil:
+	case v.caller != nil && v.r.URL.Query().Get("another") == "":
 		return v.redirect(v.nextPath())
 	}
 	return v.show(http.StatusOK, "sign-in", v.signInPage(""))
@@ -123,10 +142,10 @@ func (p *Pages) isRefusal(err error) bool {
 func (v *visit) begin(token string) error {
 	if !v.pages.Dev {
 		session, err := v.pages.Owners.SignInWithToken(v.ctx(), token, browserName(v.r.UserAgent()))
-		if err == nil {
-			v.keep(session)
+		if err != nil {
+			return err
 		}
-		return err
+		return v.begun(session)
 	}
 	owner, err := v.pages.Auth.Authenticate(v.ctx(), token)
 	if err != nil {
@@ -139,10 +158,10 @@ func (v *visit) begin(token string) error {
 	made, err := v.pages.Auth.CreateToken(v.ctx(), owner, auth.NewToken{
 		Role: auth.Owner, Wallet: owner.WalletID, Name: browserName(v.r.UserAgent()), ExpiresIn: auth.SessionLife,
 	})
-	if err == nil {
-		v.keep(made)
+	if err != nil {
+		return err
 	}
-	return err
+	return v.begun(made)
 }
 
 // browserName names a browser from what it says of itself, by words of ours alone.
@@ -167,6 +186,22 @@ func (p *Pages) signOut(v *visit) error {
 	if err := p.Owners.SignOut(v.ctx(), v.caller); err != nil {
 		return err
 	}
+	return v.forgetSession()
+}
+
+// signOutEverywhere ends all sessions of the owner, with this one.
+func (p *Pages) signOutEverywhere(v *visit) error {
+	if err := p.Owners.SignOutEverywhere(v.ctx(), v.caller); err != nil {
+		return err
+	}
+	if v.caller.Passkey == "" { // of serve --dev, which are tokens
+		return p.signOut(v)
+	}
+	return v.forgetSession()
+}
+
+// forgetSession clears the cookie of a session that has ended.
+func (v *visit) forgetSession() error {
 	c := cookie(v.r)
 	c.MaxAge = -1
 	http.SetCookie(v.w, c)

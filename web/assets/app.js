@@ -30,6 +30,15 @@ function typeCode(root) {
   if (field && !field.value && /^#[A-Za-z0-9-]{4,20}$/.test(location.hash)) field.value = location.hash.slice(1);
 }
 
+// Buttons that copy a text which the page shows.
+for (const button of document.querySelectorAll("button[data-copy]")) {
+  button.hidden = !navigator.clipboard;
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+    document.getElementById("said").textContent = button.textContent = button.dataset.copied;
+  });
+}
+
 // A choice with which one is asked each time cannot be remembered.
 function limitRemember(root) {
   for (const set of root.querySelectorAll("fieldset[data-remember]")) {

@@ -39,7 +39,8 @@ async function make(asked, name) {
     publicKey: {
       challenge: bytes(asked.challenge),
       rp: { id: asked.rpId, name: document.querySelector(".brand").textContent.trim() },
-      user: { id: bytes(asked.userId), name: name || asked.userName || asked.walletName || asked.wallet, displayName: name || asked.userName || asked.walletName || asked.wallet },
+      // Somebody who owns several wallets chooses by these.
+      user: { id: bytes(asked.userId), name: [name || asked.userName, asked.walletName].filter(Boolean).join(" · ") || asked.wallet, displayName: name || asked.userName || asked.walletName || asked.wallet },
       pubKeyCredParams: asked.algorithms.map((alg) => ({ type: "public-key", alg })),
       excludeCredentials: allowed(asked.exclude),
       authenticatorSelection: { residentKey: "required", requireResidentKey: true, userVerification: "required" },
