@@ -72,6 +72,31 @@ func (a *Auth) SessionCaller(ctx context.Context, s Session) (*Caller, error) {
 	if err != nil {
 		return nil, NotFound(err)
 	}
+	c := sessionCaller(s)
+	return c, a.open(c, row)
+}
+
+// SessionCallerForAnswer is SessionCaller as AuthenticateForAnswer is Authenticate: for a request that goes to
+// Pipeline.Answer, and the entries of its session.
+func (a *Auth) SessionCallerForAnswer(ctx context.Context, s Session) (*Caller, error) {
+	name := store.SessionCaller(s.Wallet)
+	c := sessionCaller(s)
+	if row, facts, ok := a.store.Recall(name); ok && a.open(c, row) == nil {
+		c.Wallet.Recall(facts)
+		return c, nil
+	}
+	row, err := a.store.CallerWallet(ctx, s.Wallet)
+	if err != nil {
+		return nil, NotFound(err)
+	}
+	if err := a.open(c, row); err != nil {
+		return nil, err
+	}
+	c.Wallet.Keep(a.store.Keep(name, row))
+	return c, nil
+}
+
+func sessionCaller(s Session) *Caller {
 	c := &Caller{
 		Role: App, RequesterID: "session:" + s.ID, App: s.Connect.App, Agent: s.Connect.Agent,
 		Name: appName(s.Connect.Token.Body), chain: ChainType(s.Connect.Token.Body), Session: &s, callerRow: &store.CallerRow{},
@@ -79,5 +104,5 @@ func (a *Auth) SessionCaller(ctx context.Context, s Session) (*Caller, error) {
 	if s.Connect.Certificate != nil {
 		c.certificate, c.CertificateEnds = &s.Connect, s.Connect.Certificate.Expires.Unix()
 	}
-	return c, a.open(c, row)
+	return c
 }

@@ -58,8 +58,13 @@ func (l *leased) expected() expected {
 
 // setRequest makes v the current request, and its app the caller.
 func (l *leased) setRequest(ctx context.Context, v verified) error {
+	return l.enter(ctx, v, l.Auth.SessionCaller)
+}
+
+// enter is setRequest with what opens the wallet.
+func (l *leased) enter(ctx context.Context, v verified, open func(context.Context, auth.Session) (*auth.Caller, error)) error {
 	return l.retryUnavailable(ctx, func() error {
-		c, err := l.Auth.SessionCaller(ctx, auth.Session{
+		c, err := open(ctx, auth.Session{
 			ID: l.row.ID, Wallet: l.row.Wallet, Connect: v.connect, Challenge: v.challenge, Origin: v.origin, Account: l.content.Account,
 			Member: l.content.Member.words(), Followed: l.content.Previous != "", Untouched: l.content.Untouched, Offered: l.key != nil, Arrived: l.content.Sealed, Seal: l.channel, Skew: l.content.Skew,
 		})

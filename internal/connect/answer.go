@@ -69,7 +69,7 @@ func (l *leased) receive(ctx context.Context, resp response) error {
 	if m := readMember(v.connect.Token.Body["memberAppInfo"], ByApp); m != nil {
 		l.content.Member = m
 	}
-	if enterErr := l.setRequest(ctx, v); enterErr != nil {
+	if enterErr := l.enter(ctx, v, l.Auth.SessionCallerForAnswer); enterErr != nil {
 		return enterErr
 	}
 	if err != nil {
@@ -232,9 +232,12 @@ func (l *leased) decline(ctx context.Context, action string, e ending) error {
 		reason = "the owner rejected the request"
 	}
 	var signed *auth.SignedAnswer
-	err := l.retryUnavailable(ctx, func() (err error) {
-		signed, err = l.Pipeline.Decline(ctx, l.caller, action, reason)
-		return err
+	err := l.retryUnavailable(ctx, func() error {
+		// The caller's wallet may be remembered (auth.SessionCallerForAnswer), and have changed.
+		return l.Auth.Retry(ctx, l.caller, auth.Tries, func() (err error) {
+			signed, err = l.Pipeline.Decline(ctx, l.caller, action, reason)
+			return err
+		})
 	})
 	if err != nil {
 		return err

@@ -44,7 +44,7 @@ func (s *Sessions) acquireLease(ctx context.Context, row store.Session) (*leased
 
 // useLease opens a session whose row was inserted with a lease of this process.
 func (s *Sessions) useLease(ctx context.Context, row store.Session) (*leased, error) {
-	c, err := s.Auth.SessionCaller(ctx, auth.Session{ID: row.ID, Wallet: row.Wallet})
+	c, err := s.Auth.SessionCallerForAnswer(ctx, auth.Session{ID: row.ID, Wallet: row.Wallet})
 	if err != nil {
 		return nil, s.returnLease(ctx, row, err)
 	}
@@ -151,7 +151,7 @@ func (l *leased) write(ctx context.Context, kind ledger.Kind, reason string, cha
 		case retrying || !bytes.Equal(now.MAC, l.row.MAC) || now.Holder != l.row.Holder:
 			return fmt.Errorf("writing the session: %w", err)
 		}
-		// The row is unchanged, so the keystore changed, by a rotation or a lock.
+		// The row is unchanged, so the keystore changed, by a rotation or a lock, or the wallet that was remembered.
 		if err := l.reopen(ctx); err != nil {
 			return err
 		}
@@ -172,6 +172,9 @@ func (l *leased) reread(ctx context.Context, cause error) (row store.Session, er
 
 // reopen opens the wallet again, with the keystore as it is now.
 func (l *leased) reopen(ctx context.Context) error {
+	if l.caller.Wallet.IsRemembered() {
+		l.Store.Forget(l.row.Wallet)
+	}
 	if l.request != nil {
 		return l.setRequest(ctx, *l.request)
 	}

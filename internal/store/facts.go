@@ -136,6 +136,9 @@ func TokenCaller(id string) CallerName { return CallerName("token " + id) }
 // SigningCaller names an app that signs for a wallet, as its requests name that.
 func SigningCaller(app, audience string) CallerName { return CallerName("app " + app + " " + audience) }
 
+// SessionCaller names the wallet in which sessions are held.
+func SessionCaller(wallet string) CallerName { return CallerName("sessions " + wallet) }
+
 const (
 	maxKept       = 16 << 20  // bytes of all that is remembered
 	maxKeptWallet = 256 << 10 // bytes of one wallet
