@@ -168,6 +168,28 @@ func TestAnInvitedPersonMakesAPasskeyAndApprovesWithATouch(t *testing.T) {
 		p.sees("No page waits with this code.")
 		p.page.Forget() // the answer was 404
 	})
+	t.Run("whose pages the documentation shows", func(t *testing.T) {
+		photos := w.App("Photos")
+		asked := photos.Ask(wallettest.EncryptionKey("albums", wallettest.Members{"description": "Open your albums"}))
+		name := w.App("Calendar").Ask(wallettest.Members{"type": "profile", "items": []string{"fullName"}}).Must(http.StatusAccepted)
+		zh, desk := browser.Phone, browser.Desk
+		zh.Language, desk.Dark = "zh-CN", true
+		for _, shot := range []struct {
+			name, path string
+			view       browser.View
+		}{
+			{"docs/approval", "/approvals/" + asked.Text("id"), browser.Phone},
+			{"docs/record-zh", "/record", zh},
+			{"docs/home", "/", desk},
+		} {
+			p.page.Look(shot.view)
+			p.page.Open(p.site + shot.path)
+			p.page.Picture(shot.name)
+		}
+		p.page.Look(browser.Phone)
+		w.MustReject(asked.Text("code"))
+		w.MustReject(name.Text("code"))
+	})
 	t.Run("who signs out, and in again", func(t *testing.T) {
 		p.page.Open(p.site + "/settings")
 		p.page.Click("text=Sign out")

@@ -483,6 +483,17 @@ func (p *Page) Forget() {
 // module, which git ignores, or in what WALLETD_SCREENSHOTS names.
 func (p *Page) Screenshot(name string) {
 	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	shot, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
+	if err != nil {
+		p.fail("taking a screenshot: %v", err)
+	}
+	p.write(name, shot)
+}
+
+func (p *Page) write(name string, shot []byte) {
+	p.t.Helper()
 	dir := os.Getenv("WALLETD_SCREENSHOTS")
 	if dir == "" {
 		top, err := root()
@@ -494,12 +505,6 @@ func (p *Page) Screenshot(name string) {
 	file := filepath.Join(dir, name+".png")
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		p.t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
-	defer cancel()
-	shot, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
-	if err != nil {
-		p.fail("taking a screenshot: %v", err)
 	}
 	if err := os.WriteFile(file, shot, 0o644); err != nil {
 		p.t.Fatal(err)
