@@ -25,6 +25,7 @@ type rulesPage struct {
 	Bound   bool   // the test is of a token that is bound to a key
 	Problem string // as its message is called, "" for none
 	Detail  string
+	Testing bool // the owner asks what the rules would do: Verdict, if Tested
 	Tested  bool
 	Verdict policy.Verdict
 }
@@ -97,13 +98,13 @@ func (p *Pages) rules(v *visit) error {
 	if query.Get("test") == "" {
 		return v.show(http.StatusOK, "rules", shown)
 	}
-	shown.Draft = draft(query.Get)
+	shown.Testing, shown.Draft = true, draft(query.Get)
 	shown.Salt, shown.Bound = query.Get("salt"), query.Get("bound") != ""
 	shown.Verdict, err = p.Pipeline.TestPolicy(v.ctx(), v.caller, shown.Draft, shown.Bound)
 	switch {
 	case errors.Is(err, auth.ErrInput):
 		described, _ := p.Describe(err)
-		shown.Problem, shown.Detail = "rules.problem", described.Detail
+		shown.Problem, shown.Detail = "rules.testProblem", described.Detail
 	case err != nil:
 		return err
 	default:
