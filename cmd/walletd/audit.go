@@ -10,10 +10,12 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"walletd/api"
 	"walletd/api/client"
+	"walletd/internal/keystore"
 	"walletd/internal/ledger"
 	"walletd/internal/store"
 )
@@ -182,18 +184,7 @@ func (cmd *auditVerifyCmd) offline() (v verification, err error) {
 		return v, err
 	}
 	defer file.Close()
-	var known *store.Head
-	if cmd.Head != "" {
-		if known, err = readHead(cmd.Head); err != nil {
-			return v, err
-		}
-		if known.Chain == "" {
-			if known.Chain, err = chainOf(file); err != nil {
-				return v, err
-			}
-		}
-	}
-	found, err := ledger.VerifyExport(file, known)
+	found, err := cmd.verifyFile(file)
 	if err != nil {
 		return v, withHint(err, "is "+shellQuote(cmd.File)+" what walletd audit export wrote, whole?")
 	}
@@ -211,6 +202,57 @@ func (cmd *auditVerifyCmd) offline() (v verification, err error) {
 		}}
 	}
 	return v, nil
+}
+
+// verifyFile checks the record in a file, against the head that was given.
+func (cmd *auditVerifyCmd) verifyFile(file *os.File) (ledger.Verification, error) {
+	if cmd.Head == "" {
+		return ledger.VerifyExport(file, nil)
+	}
+	chain, err := chainOf(file)
+	if err != nil {
+		return ledger.Verification{}, err
+	}
+	known, err := os.ReadFile(cmd.Head)
+	if err != nil {
+		return ledger.Verification{}, err
+	}
+	if root, seq, ok := parseRoot(known, chain); ok {
+		return ledger.VerifyExportUnder(file, root, seq)
+	}
+	head, ok := parseHead(known)
+	if !ok {
+		return ledger.Verification{}, withHint(fmt.Errorf("%s holds no head", cmd.Head),
+			`a head is a line of the service's log that says "heads of the audit logs", or what walletd audit verify --json prints`)
+	}
+	if head.Chain == "" {
+		head.Chain = chain
+	}
+	return ledger.VerifyExport(file, head)
+}
+
+// parseRoot reads the root of a tree of heads from a line of the service's log, and which entry of a chain it has a
+// head of: 0 if the line does not say.
+func parseRoot(b []byte, chain string) (root keystore.SignedRoot, seq int64, ok bool) {
+	var v struct {
+		Heads, At            int64
+		Root, Key, Signature string
+		Chains               []string
+	}
+	if json.Unmarshal(b, &v) != nil || v.Root == "" {
+		return root, 0, false
+	}
+	root = keystore.SignedRoot{Size: v.Heads, Time: v.At}
+	var bad [3]error
+	root.Hash, bad[0] = hex.DecodeString(v.Root)
+	root.PublicKey, bad[1] = hex.DecodeString(v.Key)
+	root.Signature, bad[2] = hex.DecodeString(v.Signature)
+	for _, named := range v.Chains {
+		if parts := strings.Fields(named); len(parts) == 3 && parts[0] == chain {
+			seq, _ = strconv.ParseInt(parts[1], 10, 64)
+		}
+	}
+	return root, seq, errors.Join(bad[:]...) == nil && keystore.VerifyRoot(root)
 }
 
 // openSeekable opens a file that is read more than once. What a pipe gives is first copied to a file without a name.
@@ -246,23 +288,9 @@ func chainOf(file *os.File) (string, error) {
 	return line.Record.Chain, err
 }
 
-// readHead reads a head kept in a file.
-func readHead(path string) (*store.Head, error) {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	h, ok := parseHead(b)
-	if !ok {
-		return nil, withHint(fmt.Errorf("%s holds no head", path),
-			`a head is a line of the service's log that says "head of the audit log", or what walletd audit verify --json prints`)
-	}
-	return h, nil
-}
-
 // parseHead reads a head in one of the forms it is met in: as the service shows it, by itself or
-// in a whole answer of audit verify; and as a line of its log, which has the chain, key for publicKey, and
-// milliseconds in at. The chain is empty if it is not said.
+// in a whole answer of audit verify; and as a line of an earlier version's log, which has the chain, key for publicKey,
+// and milliseconds in at. The chain is empty if it is not said.
 func parseHead(b []byte) (*store.Head, bool) {
 	type head struct {
 		api.Head
@@ -284,5 +312,5 @@ func parseHead(b []byte) (*store.Head, bool) {
 	h.Hash, bad[0] = hex.DecodeString(v.Hash)
 	h.PublicKey, bad[1] = hex.DecodeString(v.PublicKey + v.Key)
 	h.Signature, bad[2] = hex.DecodeString(v.Signature)
-	return h, errors.Join(bad[:]...) == nil && len(h.Hash) == 32 && len(h.PublicKey) == 32 && len(h.Signature) == 64
+	return h, errors.Join(bad[:]...) == nil && len(h.Hash) == 32 && len(h.PublicKey) == 32 && len(h.Signature) >= 64
 }

@@ -106,6 +106,9 @@ func (s *service) serve(ctx context.Context, listeners []listener, besides func(
 	var behind, front sync.WaitGroup
 	behind.Go(func() { s.ledger.Run(background) })
 	behind.Go(func() { besides(ctx) })
+	behind.Go(func() {
+		s.keystore.Run(background, func(err error) { s.log.Error().Err(err).Msg("looking at all wallets after an unlock") })
+	})
 	behind.Go(func() { s.push.Run(ctx) })
 	behind.Go(func() { s.emptyAtLocks(background) })
 	behind.Go(func() {

@@ -31,7 +31,8 @@
 // What they can't: make a slot, a wallet or a row that passes for the
 // keystore's own. A slot that somebody wrote or changed opens nothing, is left
 // out by Rotate, and is put on the service's record at the next unlock, as are a
-// slot that vanished and wallets that do not open. An age recipient is enough to
+// slot that vanished and, of a large store some minutes later, wallets that do not
+// open (look.go). An age recipient is enough to
 // seal a root key of one's own to it, so recipients are sealed, and a root key
 // that most wallets do not open with is refused.
 package keystore

@@ -2,33 +2,63 @@ package keystore
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"errors"
+	"fmt"
 	"testing"
 
 	"walletd/internal/store"
 )
+
+// signAlone signs a head by itself, as earlier versions did.
+func signAlone(k *keyring, end store.End, time int64) store.Head {
+	h := store.Head{Chain: end.Chain, Seq: end.Seq, Hash: end.Hash, Time: time}
+	k.withHeadKey(func(sk ed25519.PrivateKey) {
+		h.PublicKey = append(h.PublicKey, sk[ed25519.SeedSize:]...)
+		h.Signature = ed25519.Sign(sk, headMessage(h.Chain, h.Seq, h.Hash, h.Time))
+	})
+	return h
+}
 
 func TestHeads(t *testing.T) {
 	h := newHouse(t)
 	h.mustUnlock(firstPass)
 	row, _ := h.addWallet(1)
 	w := h.opens(row.ID)
-	// signed gives a head of either chain.
-	signed := func(t *testing.T, chain string) store.Head {
+	end := func(chain string) store.End {
+		return store.End{Chain: chain, Seq: 3, Hash: bytes.Repeat([]byte{1}, 32), Time: 4}
+	}
+	// inTree gives a head of the chain as one of size leaves.
+	inTree := func(t *testing.T, chain string, size int) (SignedRoot, store.Head) {
 		t.Helper()
-		end := store.End{Chain: chain, Seq: 3, Hash: bytes.Repeat([]byte{1}, 32), Time: 4}
-		if chain != store.ServiceChain {
-			return w.SignHead(end, 5)
+		ends := make([]store.End, size)
+		for i := range ends {
+			ends[i] = end(fmt.Sprint("another ", i))
 		}
-		head, err := h.SignServiceHead(end, 5)
+		ends[size/2] = end(chain)
+		root, heads, err := h.SignHeads(ends, 5)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return head
+		return root, heads[size/2]
 	}
-	for _, chain := range []string{row.ID, store.ServiceChain} {
-		t.Run("can be checked by anybody, of "+chain, func(t *testing.T) {
-			head := signed(t, chain)
+	for name, head := range map[string]func(*testing.T) store.Head{
+		"by itself, as earlier versions signed": func(*testing.T) store.Head { return signAlone(w.keys, end(row.ID), 5) },
+		"in a tree of its own": func(t *testing.T) store.Head {
+			_, head := inTree(t, row.ID, 1)
+			return head
+		},
+		"in a tree of seven": func(t *testing.T) store.Head {
+			_, head := inTree(t, row.ID, 7)
+			return head
+		},
+		"of the service": func(t *testing.T) store.Head {
+			_, head := inTree(t, store.ServiceChain, 2)
+			return head
+		},
+	} {
+		t.Run("can be checked by anybody, "+name, func(t *testing.T) {
+			head := head(t)
 			if !VerifyHead(head) {
 				t.Error("does not verify")
 			}
@@ -38,6 +68,17 @@ func TestHeads(t *testing.T) {
 				"time":  func(h *store.Head) { h.Time++ },
 				"chain": func(h *store.Head) { h.Chain += "x" },
 				"key":   func(h *store.Head) { h.PublicKey = h.PublicKey[1:] },
+				"signature": func(h *store.Head) {
+					h.Signature = bytes.Clone(h.Signature)
+					h.Signature[0] ^= 1
+				},
+				"way to the root": func(h *store.Head) {
+					h.Signature = bytes.Clone(h.Signature)
+					h.Signature[len(h.Signature)-1] ^= 1
+				},
+				"longer way":      func(h *store.Head) { h.Signature = append(bytes.Clone(h.Signature), make([]byte, 32)...) },
+				"shorter way":     func(h *store.Head) { h.Signature = h.Signature[:len(h.Signature)-16] },
+				"signature alone": func(h *store.Head) { h.Signature = append(bytes.Clone(h.Signature[:64]), h.Signature[64:]...)[:63] },
 			} {
 				other := head
 				change(&other)
@@ -47,11 +88,26 @@ func TestHeads(t *testing.T) {
 			}
 		})
 	}
+	t.Run("lead to the root of their tree, and to no other", func(t *testing.T) {
+		root, head := inTree(t, row.ID, 5)
+		if !VerifyRoot(root) || !IsUnder(head, root) {
+			t.Error("the head is not under its root")
+		}
+		other, _ := inTree(t, row.ID, 6)
+		if IsUnder(head, other) || IsUnder(signAlone(w.keys, end(row.ID), 5), root) {
+			t.Error("a head is under the root of a tree that it is not in")
+		}
+		larger := root
+		larger.Size++
+		if VerifyRoot(larger) {
+			t.Error("a root verifies with another size")
+		}
+	})
 	t.Run("are signed with the key that is said beforehand", func(t *testing.T) {
-		if !bytes.Equal(w.HeadKey(), signed(t, row.ID).PublicKey) {
+		if !bytes.Equal(w.HeadKey(), signAlone(w.keys, end(row.ID), 5).PublicKey) {
 			t.Error("the wallet's is another")
 		}
-		if !bytes.Equal(h.headKey(), signed(t, store.ServiceChain).PublicKey) {
+		if _, head := inTree(t, row.ID, 3); !bytes.Equal(h.headKey(), head.PublicKey) {
 			t.Error("the service's is another")
 		}
 	})
@@ -94,8 +150,8 @@ func TestHeads(t *testing.T) {
 		if _, err := h.ServiceHeadKey(); !errors.Is(err, ErrLocked) {
 			t.Errorf("ServiceHeadKey: %v, want ErrLocked", err)
 		}
-		if _, err := h.SignServiceHead(store.End{Chain: store.ServiceChain, Seq: 1}, 1); !errors.Is(err, ErrLocked) {
-			t.Errorf("SignServiceHead: %v, want ErrLocked", err)
+		if _, _, err := h.SignHeads([]store.End{{Chain: store.ServiceChain, Seq: 1}}, 1); !errors.Is(err, ErrLocked) {
+			t.Errorf("SignHeads: %v, want ErrLocked", err)
 		}
 		for _, key := range []*[keySize]byte{service.base, service.seal, service.mac} {
 			if *key != [keySize]byte{} {

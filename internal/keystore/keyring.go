@@ -13,6 +13,8 @@ const (
 	labelSlots   = "walletd slots v1"
 	labelOldRoot = "walletd old root v1"
 	labelHead    = "walletd head v1"
+	labelLeaf    = "walletd head leaf v1"
+	labelTree    = "walletd head tree v1"
 	labelKeyPair = "walletd key pair v1"
 
 	rootKeys    = "walletd root " // of a root key's subkeys

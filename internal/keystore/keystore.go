@@ -31,8 +31,9 @@ type Keystore struct {
 	argon2 func() Argon2Params
 	dev    bool
 
-	locked  chan struct{} // see Locked
-	wallets atomic.Int64  // that are open
+	locked   chan struct{} // see Locked
+	unlooked chan struct{} // has a value when Run is to look at all wallets
+	wallets  atomic.Int64  // that are open
 
 	gate sync.Mutex // held while a secret is tried: it costs memory and is counted
 
@@ -72,7 +73,7 @@ func (o *opened) wipe() {
 
 // New makes a Keystore over the store, locked.
 func New(st *store.Store, o Options) *Keystore {
-	k := &Keystore{store: st, now: o.Now, argon2: sync.OnceValue(calibrate), dev: o.Dev, locked: make(chan struct{}, 1)}
+	k := &Keystore{store: st, now: o.Now, argon2: sync.OnceValue(calibrate), dev: o.Dev, locked: make(chan struct{}, 1), unlooked: make(chan struct{}, 1)}
 	if k.now == nil {
 		k.now = st.Now
 	}

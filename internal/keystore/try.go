@@ -33,6 +33,7 @@ type attempt struct {
 	asGiven map[string]bool   // by slot: it is not of the normal form of its passphrase
 	changed bool              // a genuine slot vanished or came back
 	damaged []string          // wallets that do not open, the first maxNamed
+	sampled bool              // only some of the wallets were looked at
 }
 
 func (a *attempt) wipe() {
@@ -216,42 +217,6 @@ func cheapestFirst(slots []store.Slot) []store.Slot {
 	// Not by slices: each instance for a large struct is 10 to 30 kB of the binary.
 	sort.SliceStable(slots, func(i, j int) bool { return cost(slots[i]) < cost(slots[j]) })
 	return slots[:min(len(slots), maxTried)]
-}
-
-// checkWallets says ErrForeignRoot if there are wallets and most of them were
-// not made with this root key: then the keystore's rows are of another store, or
-// were put back from before a rotation. A few that do not open are damaged; they
-// are noted and must not keep the others locked.
-//
-// All wallets are looked at, because whoever puts rows back chooses which.
-func (k *Keystore) checkWallets(ctx context.Context, a *attempt) error {
-	o := opened{generation: a.row.Generation, root: a.root, old: a.old}
-	good, bad := 0, 0
-	for page := (store.Page{}); ; {
-		rows, next, err := k.store.Wallets(ctx, page)
-		if err != nil {
-			return fmt.Errorf("reading the wallets: %w", err)
-		}
-		for _, row := range rows {
-			if root := o.rootOf(row.Generation); root != nil {
-				if key, err := openWalletKey(root, row); err == nil {
-					clear(key[:])
-					good++
-					continue
-				}
-			}
-			if bad++; bad <= maxNamed {
-				a.damaged = append(a.damaged, row.ID)
-			}
-		}
-		if next == "" {
-			if bad > good {
-				return ErrForeignRoot
-			}
-			return nil
-		}
-		page.Cursor = next
-	}
 }
 
 // recordForgery puts on record that a try ended at a row somebody else wrote.

@@ -18,6 +18,8 @@ import (
 // the normal form of its passphrase, is made anew in the commit that puts the
 // unlock on record.
 //
+// Of a large store it looks at some of the wallets, and Run at all of them.
+//
 // What it finds forged is put on the service's record. A slot beside the one
 // that opened is then left alone: it opens nothing. If the very slot that opened
 // or the keystore's row is forged (*ForgedError), or holds another root key
@@ -38,6 +40,9 @@ func (k *Keystore) Unlock(ctx context.Context, by string, s Secret) error {
 		return err
 	}
 	k.replace(a.opened())
+	if a.sampled {
+		k.lookLater()
+	}
 	if a.old == nil {
 		return nil
 	}
@@ -104,9 +109,7 @@ func (a *attempt) amiss() (events []event) {
 	for _, s := range a.forged[:min(len(a.forged), maxNamed)] {
 		events = append(events, event{Event: "forged", Table: tableSlots, Row: short(s.ID)})
 	}
-	for _, id := range a.damaged {
-		events = append(events, event{Event: "damaged", Table: tableWallets, Row: short(id)})
-	}
+	events = append(events, damagedWallets(a.damaged)...)
 	if a.changed {
 		events = append(events, event{Event: "slots changed", Table: tableSlots})
 	}

@@ -12,6 +12,7 @@ import (
 	"iter"
 	"math"
 
+	"walletd/internal/keystore"
 	"walletd/internal/store"
 )
 
@@ -120,22 +121,34 @@ var ErrExport = errors.New("this is not an exported audit log")
 // such as the service's log, that the audit log must contain. It reads the file twice at the same time, because
 // the heads are behind the entries, and holds one line of each in memory.
 func VerifyExport(r io.ReaderAt, head *store.Head) (Verification, error) {
-	chain := ""
+	v := Verifier{Known: head}
 	if head != nil {
-		chain = head.Chain
-	} else {
+		v.Chain = head.Chain
+		if keystore.IsAlone(*head) {
+			v.Key = head.PublicKey
+		} else {
+			v.RootKey = head.PublicKey
+		}
+	}
+	return v.verifyExport(r)
+}
+
+// VerifyExportUnder is VerifyExport with the root of a tree from another source. seq is the entry of the audit log
+// that a head in the tree is of; 0: it is not known whether there is one.
+func VerifyExportUnder(r io.ReaderAt, root keystore.SignedRoot, seq int64) (Verification, error) {
+	return Verifier{RootKey: root.PublicKey, Root: &root, RootSeq: seq}.verifyExport(r)
+}
+
+func (v Verifier) verifyExport(r io.ReaderAt) (Verification, error) {
+	if v.Chain == "" {
 		for line, err := range exportedLines(r) {
 			if err == nil && line.is(recordMark) {
 				if e, ok := readExported(line.text); ok {
-					chain = e.Record.Chain
+					v.Chain = e.Record.Chain
 				}
 			}
 			break
 		}
-	}
-	v := Verifier{Chain: chain, Known: head}
-	if head != nil {
-		v.Key = head.PublicKey
 	}
 	var t touches
 	result, err := v.Verify(exportedRecords(r, t.add), exportedHeads(r))

@@ -10,13 +10,23 @@ import (
 	"walletd/internal/store"
 )
 
-// headEvery is after how many entries a chain's head is signed at the latest.
-const headEvery = 1000
+const (
+	headEvery   = 1000 // entries, after which a chain's head is signed at the latest
+	headsAtOnce = 128  // heads that are stored in one transaction, between those of others
+	headsNamed  = 16   // in the line of the log, at most; of more it has the root alone
+	readAtOnce  = 1000 // chains that are read in one statement
+)
 
-// Run signs the head of each chain that has grown, every minute and after every 1,000 entries, and deletes
-// expired rows, until ctx ends. It also writes signed heads to the log: a chain that was truncated in the
-// database does not match the head that was logged.
+// Run signs the heads of the chains that have grown, every minute and after every 1,000 entries of one, and deletes
+// expired rows, until ctx ends. It also writes what it signs to the log: an audit log that was cut off in the database
+// does not match the head that was logged.
 func (l *Ledger) Run(ctx context.Context) {
+	swept := make(chan struct{})
+	go func() {
+		defer close(swept)
+		l.sweep(ctx)
+	}()
+	defer func() { <-swept }()
 	minute := time.NewTicker(time.Minute)
 	defer minute.Stop()
 	for {
@@ -31,6 +41,19 @@ func (l *Ledger) Run(ctx context.Context) {
 			if err := l.SignHeads(ctx); err != nil && ctx.Err() == nil {
 				l.log.Error().Err(err).Msg("signing the heads of the audit logs")
 			}
+		}
+	}
+}
+
+// sweep deletes expired rows every minute.
+func (l *Ledger) sweep(ctx context.Context) {
+	minute := time.NewTicker(time.Minute)
+	defer minute.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-minute.C:
 			if err := l.store.Sweep(ctx, l.store.Now().Unix()); err != nil && ctx.Err() == nil {
 				l.log.Error().Err(err).Msg("deleting expired rows")
 			}
@@ -38,36 +61,44 @@ func (l *Ledger) Run(ctx context.Context) {
 	}
 }
 
-// SignHeads signs the head of each chain that has grown. While the keystore is locked there is no key to sign
-// with, and it does nothing.
+// SignHeads signs the heads of the chains that have grown: all of them in one tree, or in a few where they are more
+// than fit. While the keystore is locked there is no key to sign with, and it does nothing.
 func (l *Ledger) SignHeads(ctx context.Context) error {
-	const atOnce = 200
-	failed := false
-	for {
-		ends, err := l.store.Unsigned(ctx, atOnce)
+	for last := (store.End{}); ; {
+		ends, more, err := l.unsigned(ctx, last)
 		if err != nil {
 			return fmt.Errorf("looking for audit logs without a signed head: %w", err)
 		}
-		signed := 0
-		for _, end := range ends {
-			err := l.signEnd(ctx, end)
-			if errors.Is(err, keystore.ErrLocked) {
+		if len(ends) > 0 {
+			last = ends[len(ends)-1]
+			if err := l.signEnds(ctx, ends); errors.Is(err, keystore.ErrLocked) {
 				return nil
-			}
-			if err == nil {
-				signed++
-			} else if !errors.Is(err, store.ErrNotFound) {
-				failed = true
-				l.log.Error().Err(err).Str("chain", end.Chain).Msg("signing the head of an audit log")
+			} else if err != nil {
+				return err
 			}
 		}
-		if len(ends) < atOnce || signed == 0 {
-			if !failed {
-				l.signed.Store(time.Now().Unix())
-			}
+		if !more {
+			l.signed.Store(time.Now().Unix())
 			return nil
 		}
 	}
+}
+
+// unsigned reads the chains without a signed head that come after one, as many as fit in a tree.
+func (l *Ledger) unsigned(ctx context.Context, last store.End) (ends []store.End, more bool, err error) {
+	for len(ends) < keystore.MaxHeads {
+		n := min(readAtOnce, keystore.MaxHeads-len(ends))
+		page, err := l.store.Unsigned(ctx, last, n)
+		if err != nil {
+			return nil, false, err
+		}
+		ends = append(ends, page...)
+		if len(page) < n {
+			return ends, false, nil
+		}
+		last = page[n-1]
+	}
+	return ends, true, nil
 }
 
 // HeadsSigned returns when SignHeads last succeeded for all chains; before the first time, when the process
@@ -79,34 +110,31 @@ func (l *Ledger) signHead(ctx context.Context, chain string) error {
 	if err != nil {
 		return fmt.Errorf("reading the end of the audit log: %w", err)
 	}
-	return l.signEnd(ctx, end)
+	if err := l.signEnds(ctx, []store.End{end}); !errors.Is(err, keystore.ErrLocked) {
+		return err
+	}
+	return nil
 }
 
-func (l *Ledger) signEnd(ctx context.Context, end store.End) error {
-	now := l.store.Now().UnixMilli()
-	var h store.Head
-	var err error
-	if end.Chain == store.ServiceChain {
-		h, err = l.keystore.SignServiceHead(end, now)
-	} else {
-		var row store.CallerRow
-		if row, err = l.store.CallerWallet(ctx, end.Chain); err != nil {
-			return err // ErrNotFound: the wallet was deleted, and its key with it
-		}
-		var w *keystore.Wallet
-		if w, err = l.keystore.OpenWallet(row.Wallet, row.Epoch); err != nil {
-			return err
-		}
-		defer w.Close()
-		h = w.SignHead(end, now)
-	}
+// signEnds signs the ends of chains in one tree, stores their heads some at a time, and then writes one line to the log.
+func (l *Ledger) signEnds(ctx context.Context, ends []store.End) error {
+	root, heads, err := l.keystore.SignHeads(ends, l.store.Now().UnixMilli())
 	if err != nil {
 		return err
 	}
-	if err := l.store.PutHead(ctx, h); err != nil {
-		return fmt.Errorf("storing the head: %w", err)
+	for first := 0; first < len(heads); first += headsAtOnce {
+		if err := l.store.PutHeads(ctx, heads[first:min(first+headsAtOnce, len(heads))]...); err != nil {
+			return err
+		}
 	}
-	l.log.Info().Str("chain", h.Chain).Int64("seq", h.Seq).Hex("hash", h.Hash).Hex("key", h.PublicKey).Hex("signature", h.Signature).
-		Int64("at", h.Time).Msg("head of the audit log")
+	line := l.log.Info().Int64("heads", root.Size).Hex("root", root.Hash).Hex("key", root.PublicKey).Hex("signature", root.Signature).Int64("at", root.Time)
+	if len(ends) <= headsNamed {
+		names := make([]string, len(ends))
+		for i, end := range ends {
+			names[i] = fmt.Sprintf("%s %d %x", end.Chain, end.Seq, end.Hash)
+		}
+		line = line.Strs("chains", names)
+	}
+	line.Msg("heads of the audit logs")
 	return nil
 }

@@ -32,37 +32,44 @@ type BadEntry struct {
 // signed head matches it. The result says what it cannot tell: whether entries after the last head were cut
 // off. It holds a page of entries and a page of heads in memory, however long the audit log is.
 func (l *Ledger) Verify(ctx context.Context, w *Wallet) (Verification, error) {
-	chain := ChainOf(w)
-	key, err := l.headKey(w)
-	if err != nil {
+	v := Verifier{Chain: ChainOf(w)}
+	root, err := l.keystore.ServiceHeadKey()
+	switch {
+	case err == nil:
+		v.RootKey, v.Key, v.Own = root, root, true
+	case !errors.Is(err, keystore.ErrLocked): // locked, it has no key to compare with
 		return Verification{}, err
 	}
-	v := Verifier{Chain: chain, Key: key, Own: key != nil}
-	return v.Verify(l.records(ctx, chain), l.Heads(ctx, chain))
-}
-
-// headKey returns the public key of a chain's heads; nil for the service's chain while the keystore is locked.
-func (l *Ledger) headKey(w *Wallet) ([]byte, error) {
 	if w != nil {
-		return w.keys.HeadKey(), nil
+		v.Key = w.keys.HeadKey()
 	}
-	pk, err := l.keystore.ServiceHeadKey()
-	if errors.Is(err, keystore.ErrLocked) {
-		return nil, nil
-	}
-	return pk, err
+	return v.Verify(l.records(ctx, v.Chain), l.Heads(ctx, v.Chain))
 }
 
 // Verifier verifies a chain and its heads as they are read, in memory that does not grow with them. It needs no
 // secret. With the public key of the chain's heads it also verifies that this keystore signed the heads.
 //
 // A wallet that is restored, from its words or from a backup, continues its audit log under a new key. So an
-// audit log has parts, each signed with one key; the hashes tie the parts together.
+// audit log has parts, each signed with one key; the hashes tie the parts together. Heads that were signed by
+// themselves, as earlier versions did, and those in trees have keys of their own: a part may have both.
 type Verifier struct {
-	Chain string
-	Key   []byte      // a key that heads must be signed with; nil accepts any one key for each part
-	Own   bool        // Key is the key of the newest part
-	Known *store.Head // a head from another source that the audit log must contain, or nil
+	Chain   string
+	Key     []byte      // a key that heads by themselves must be signed with; nil accepts any one key for each part
+	RootKey []byte      // the same, of heads in trees
+	Own     bool        // Key and RootKey are the keys of the newest part
+	Known   *store.Head // a head from another source that the audit log must contain, or nil
+	// Root, if not nil, is the root of a tree from another source, such as the service's log, and RootSeq the entry
+	// that a head in the tree is of; 0: it is not known whether the tree has one of this audit log.
+	Root    *keystore.SignedRoot
+	RootSeq int64
+}
+
+// keyFor returns the key that a head must be signed with; nil for any.
+func (v *Verifier) keyFor(h store.Head) []byte {
+	if keystore.IsAlone(h) {
+		return v.Key
+	}
+	return v.RootKey
 }
 
 // Verify verifies the entries of a chain, in order and from the first, and its heads, in the order of their
@@ -126,18 +133,19 @@ type verifying struct {
 	entries  int64
 	bad      *BadEntry
 
-	part        int // the part of the audit log that the last entry is in
-	signed      signedPart
-	byKey       bool  // a part that ended has a head signed with Key
-	firstSigned int   // the first part with a head that fits; -1 if none has
-	fit         tally // of the parts that ended
+	part          int // the part of the audit log that the last entry is in
+	alone, inTree signedHeads
+	firstSigned   int   // the first part with a head that fits; -1 if none has
+	fit           tally // of the parts that ended
+	rooted        bool  // a head is in the tree with the root
 }
 
-// signedPart holds what is known of the heads of one part. Which key the part is signed with is only known at its
-// end: Key, if it signed any of them, or else the key of the first.
-type signedPart struct {
+// signedHeads holds what is known of one part's heads of one form. Which key the part is signed with is only known at
+// its end: the one it must have (Key or RootKey), if that signed any of them, or else the key of the first.
+type signedHeads struct {
 	key            []byte // of the first head
-	byFirst, byKey tally  // if the part is signed with key, and with Key
+	byFirst, byKey tally  // if the part is signed with key, and with the one it must have
+	ended          bool   // a part that ended has a head signed with the one it must have
 }
 
 // tally counts the heads of a part that are signed with one key.
@@ -197,7 +205,7 @@ func (v *verifying) addHead(h store.Head) {
 func (v *verifying) addUnmatched(h store.Head) {
 	switch {
 	case !v.accepts(h):
-	case v.Own && !bytes.Equal(h.PublicKey, v.Key):
+	case v.Own && !bytes.Equal(h.PublicKey, v.keyFor(h)):
 		v.reportBad(h.Seq, foreignHead)
 	default:
 		v.reportBad(v.checker.Seq+1, fmt.Sprintf("entries are missing: entry %d was signed once", h.Seq))
@@ -226,11 +234,16 @@ func (v *verifying) add(r store.Record) {
 			v.reportBad(r.Seq, "the entry is not the one whose hash was signed")
 			return
 		}
-		if v.signed.key == nil {
-			v.signed.key = h.PublicKey
+		v.rooted = v.rooted || v.Root != nil && keystore.IsUnder(h, *v.Root)
+		of := &v.inTree
+		if keystore.IsAlone(h) {
+			of = &v.alone
 		}
-		v.signed.byFirst.add(h, v.signed.key)
-		v.signed.byKey.add(h, v.Key)
+		if of.key == nil {
+			of.key = h.PublicKey
+		}
+		of.byFirst.add(h, of.key)
+		of.byKey.add(h, v.keyFor(h))
 	}
 }
 
@@ -241,31 +254,41 @@ func (v *verifying) reportBad(seq int64, why string) {
 	}
 }
 
-// endPart counts the heads of a part that are signed with its key: Key for the part that is known to have it, or
-// else the key of the part's first head. newest says that it is the last part.
+// endPart counts the heads of a part that are signed with its keys. newest says that it is the last part.
 func (v *verifying) endPart(newest bool) {
-	p := v.signed
-	v.signed = signedPart{}
+	alone, inTree := v.alone.end(v.Key, newest, v.Own), v.inTree.end(v.RootKey, newest, v.Own)
+	for _, t := range []tally{alone, inTree} {
+		if t.foreign != 0 {
+			v.reportBad(t.foreign, foreignHead)
+		}
+		if t.heads == 0 {
+			continue
+		}
+		if v.fit.heads += t.heads; v.fit.last == nil || t.last.Seq >= v.fit.last.Seq {
+			v.fit.last = t.last
+		}
+		if v.firstSigned < 0 {
+			v.firstSigned = v.part
+		}
+	}
+}
+
+// end returns what counts of a part that ends: what is signed with the key, for the part that is known to have it, or
+// else with the key of the part's first head. A key of nil is any.
+func (p *signedHeads) end(key []byte, newest, own bool) tally {
 	t := p.byFirst
-	if v.Key != nil && (p.byKey.heads > 0 || newest && (v.Own || !v.byKey)) {
+	if key != nil && (p.byKey.heads > 0 || newest && (own || !p.ended)) {
 		t = p.byKey
 	}
-	v.byKey = v.byKey || p.byKey.heads > 0
-	if t.foreign != 0 {
-		v.reportBad(t.foreign, foreignHead)
-	}
-	if t.heads == 0 {
-		return
-	}
-	v.fit.heads += t.heads
-	v.fit.last = t.last
-	if v.firstSigned < 0 {
-		v.firstSigned = v.part
-	}
+	*p = signedHeads{ended: p.ended || p.byKey.heads > 0}
+	return t
 }
 
 func (v *verifying) result() Verification {
 	v.endPart(true)
+	if v.Root != nil && !v.rooted && v.RootSeq != 0 {
+		v.reportBad(v.RootSeq, "its head, which was signed in the tree, is missing")
+	}
 	result := Verification{Entries: v.entries, Heads: v.fit.heads, Head: v.fit.last, Bad: v.bad}
 	switch {
 	case result.Head == nil:
@@ -274,6 +297,12 @@ func (v *verifying) result() Verification {
 		result.Unknown = fmt.Sprintf("entries after %d follow from those before, but no head was signed since", result.Head.Seq)
 	default:
 		result.Unknown = "whether newer entries and their heads were cut off; compare the head with one from the log"
+	}
+	if v.Root != nil && !v.rooted {
+		result.Unknown += "; no head of this audit log is in the tree with the given root: it had no new entry then, or they were cut off"
+	}
+	if v.Known != nil && keystore.IsAlone(*v.Known) && result.Head != nil && !keystore.IsAlone(*result.Head) {
+		result.Unknown += "; newer heads are signed with the key of the service, of which the given head says nothing"
 	}
 	if v.firstSigned >= 0 && v.firstSigned < v.part {
 		result.Unknown += "; the wallet was restored since its audit log began, and older heads are signed with an older key"

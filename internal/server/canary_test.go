@@ -104,7 +104,7 @@ func TestSecretsStayWhereTheyBelong(t *testing.T) {
 		places["the file "+f.Name()] = content
 	}
 	// What is no secret is found where it is, so that secrets would be.
-	for where, known := range map[string]string{"the file walletd.db": w.Address, "the log": "head of the audit log"} {
+	for where, known := range map[string]string{"the file walletd.db": w.Address, "the log": "heads of the audit logs"} {
 		if !bytes.Contains(places[where], []byte(known)) {
 			t.Fatalf("%q is not in %s; there is nothing to look at", known, where)
 		}

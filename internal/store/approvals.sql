@@ -63,7 +63,7 @@ where id = @old.id and state = 'rejected' and mac = @old.mac
 delete from approvals where wallet = $1
 
 -- name: sweep decided approvals
-delete from approvals where id in (select id from approvals where state <> 'pending' and decided < $1 limit 200)
+delete from approvals where id in (select id from approvals where state <> 'pending' and decided < $1 order by decided limit $2)
 
 -- name: sweep expired approvals
-delete from approvals where id in (select id from approvals where state = 'pending' and expires < $1 limit 200)
+delete from approvals where id in (select id from approvals where state = 'pending' and expires < $1 order by expires limit $2)

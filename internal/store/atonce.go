@@ -36,8 +36,9 @@ type guards struct {
 var postgresGuards = &guards{
 	clock: fmt.Sprintf(`with clock as (select floor(extract(epoch from clock_timestamp()) * 1000)::bigint as at, coalesce((select epoch from keystore), -1) as epoch)
 		select at, epoch, 1 / (case when ($1::bigint < 0 or epoch = $1) and $2::bigint <= at + %d then 1 else 0 end) from clock`, MaxAhead.Milliseconds()),
-	moveChain: `with moved as (update chains set seq = $4, hash = $5, time = $6 where chain = $1 and seq = $2 and hash = $3 and time = $7 returning 1)
-		select 1 / count(*)::int from moved`,
+	moveChain: fmt.Sprintf(`with moved as (update chains set seq = $4, hash = $5, time = $6::bigint, grown = $6::bigint / %[1]d,
+		due = case when due = 0 then greatest(1, $6::bigint / %[1]d) else due end where chain = $1 and seq = $2 and hash = $3 and time = $7 returning 1)
+		select 1 / count(*)::int from moved`, growthStep),
 	wallet: `select 1 / count(*)::int from wallets where id = $1 and version = $2 and sealed_key = $3`,
 	nonces: func(insertion string, n int) string {
 		return fmt.Sprintf("with inserted as (%s) select 1 / (case when count(*) = %d then 1 else 0 end) from inserted", insertion, n)

@@ -36,7 +36,7 @@ func newBatch(s *Store, g *group) *batch {
 	b.chains = slices.Sorted(maps.Keys(set))
 	b.stmts = append(b.stmts, stmt{text: s.db.words().begin})
 	if !g.accepts.IsZero() {
-		b.stmts = append(b.stmts, lowerTimes.stmt(g.accepts.UnixMilli()))
+		b.stmts = append(b.stmts, lowerTimes.stmt(g.accepts.UnixMilli(), g.accepts.UnixMilli()/growthStep))
 	}
 	b.first = len(b.stmts)
 	for _, chain := range b.chains {

@@ -8,6 +8,21 @@ type End struct {
 	Seq   int64
 	Hash  []byte
 	Time  int64 // milliseconds; the newest of the chain
+	Grown int64 // Time in steps of growthStep
+	Due   int64 // Grown of the first entry, at least 1, since the chain's last signed head; 0: that is of the end
+}
+
+// growthStep is the step of Grown, in milliseconds. The chains that have grown, and those without a head, are found by
+// Grown and Due, which have indexes and change seldom: not with each entry, as Time does.
+const growthStep = 4096
+
+// moveTo moves the end to an entry that follows.
+func (e *End) moveTo(r Record) {
+	e.Seq, e.Hash, e.Time = r.Seq, r.Hash, max(e.Time, r.Time)
+	e.Grown = e.Time / growthStep
+	if e.Due == 0 {
+		e.Due = max(1, e.Grown)
+	}
 }
 
 func (e *End) columns() []column {
@@ -16,6 +31,8 @@ func (e *End) columns() []column {
 		plain("seq", &e.Seq),
 		plain("hash", &e.Hash),
 		plain("time", &e.Time),
+		plain("grown", &e.Grown),
+		plain("due", &e.Due),
 	}
 }
 
@@ -26,6 +43,7 @@ var (
 	unsignedChains = reads[End]("unsigned chains")
 	grownChains    = reads[End]("grown chains")
 	moveChain      = writes[End]("move chain")
+	moveChainTime  = writes[End]("move chain and time")
 	takeChain      = statement("take chain")
 	newestTime     = statement("newest time")
 	newestChain    = reads[End]("newest chain")
@@ -42,9 +60,10 @@ func (s *Store) ChainEnd(ctx context.Context, chain string) (End, error) {
 	return ends[0], nil
 }
 
-// Unsigned reads up to limit chains whose end has no head yet.
-func (s *Store) Unsigned(ctx context.Context, limit int) ([]End, error) {
-	return many(ctx, s, unsignedChains, limit)
+// Unsigned reads up to limit chains whose end has no head yet, after the one given, those that have waited longest
+// first. The zero End is before all of them.
+func (s *Store) Unsigned(ctx context.Context, after End, limit int) ([]End, error) {
+	return many(ctx, s, unsignedChains, after.Due, after.Chain, limit)
 }
 
 // GrownAtOnce is how many chains Grown returns at most.
@@ -53,5 +72,5 @@ const GrownAtOnce = 1000
 // Grown reads the chains that grew at the time since (milliseconds) or later, at most GrownAtOnce,
 // those that grew first first.
 func (s *Store) Grown(ctx context.Context, since int64) ([]End, error) {
-	return many(ctx, s, grownChains, since)
+	return many(ctx, s, grownChains, since/growthStep, since)
 }

@@ -72,7 +72,7 @@ func TestAClockThatIsAheadWritesNothing(t *testing.T) {
 		ctx := t.Context()
 		for name, err := range map[string]error{
 			"an entry":                commitNow(t, s, "w"),
-			"a head":                  s.PutHead(ctx, Head{Chain: "w", Seq: 1}),
+			"a head":                  s.PutHeads(ctx, Head{Chain: "w", Seq: 1}),
 			"a lease":                 s.RenewSession(ctx, "s", "h", 1),
 			"another's lease":         func() error { _, err := s.HoldSession(ctx, "s", "h", 1, 2); return err }(),
 			"what it says has ended":  s.Sweep(ctx, 1),

@@ -16,4 +16,4 @@ where wallet = @old.wallet and hash = @old.hash and mac = @old.mac
 delete from delegations where wallet = $1
 
 -- name: sweep delegations
-delete from delegations where (wallet, hash) in (select wallet, hash from delegations where expires < $1 limit 200)
+delete from delegations where (wallet, hash) in (select wallet, hash from delegations where expires < $1 order by expires limit $2)

@@ -25,7 +25,7 @@ delete from grants where wallet = $1
 
 -- name: sweep used grants
 delete from grants where id in (
-    select id from grants where (revoked > 0 or uses = 0) and created < $1 and revoked < $1 limit 200)
+    select id from grants where (revoked > 0 or uses = 0) and created < $1 and revoked < $1 order by created limit $2)
 
 -- name: sweep ended grants
-delete from grants where id in (select id from grants where ends > 0 and ends < $1 limit 200)
+delete from grants where id in (select id from grants where ends > 0 and ends < $1 order by ends limit $2)

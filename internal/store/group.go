@@ -24,6 +24,7 @@ type group struct {
 	moved []string // the chains that the transaction lets grow
 
 	ends map[string]*End // the chains taken; moved on as records are made
+	was  map[string]End  // the same, as they were taken
 
 	unsure *Record // the first entry of a transaction of these jobs that may have been committed, or nil
 
@@ -190,14 +191,14 @@ func (g *group) isLate(j *job) bool {
 
 // opened reads the chains' ends from the answers to the statements that take them.
 func (g *group) opened(results []result, chains []string) error {
-	g.ends = make(map[string]*End)
+	g.ends, g.was = make(map[string]*End), make(map[string]End)
 	for i, chain := range chains {
 		end := &End{Chain: chain}
 		rows := results[i].rows
 		if len(rows) != 1 || !assignRow(end.columns(), rows[0]) || end.Chain != chain {
 			return fmt.Errorf("%w: the end of chain %q", ErrDamaged, chain)
 		}
-		g.ends[chain] = end
+		g.ends[chain], g.was[chain] = end, *end
 	}
 	return nil
 }
@@ -215,7 +216,7 @@ func (g *group) link() (records [][]any, moved map[string]*End) {
 			r := Record{Chain: e.chain, Seq: end.Seq + 1, ID: e.ID, Time: e.Time, Kind: e.Kind, Sealed: e.Sealed, Prev: end.Hash}
 			r.Hash = r.Sum(r.Prev)
 			records = append(records, values(r.columns()))
-			end.Seq, end.Hash, end.Time = r.Seq, r.Hash, max(end.Time, r.Time)
+			end.moveTo(r)
 			moved[e.chain] = end
 		}
 	}
@@ -228,7 +229,11 @@ func (g *group) finish(ctx context.Context, s *Store, c conn) error {
 	batch := s.insertMany(insertRecord.query, records)
 	g.moved = slices.Sorted(maps.Keys(moved))
 	for _, chain := range g.moved {
-		batch = append(batch, moveChain.stmt(moveChain.values(moved[chain], nil)...))
+		move, to, was := moveChain, moved[chain], g.was[chain]
+		if to.Grown != was.Grown || to.Due != was.Due {
+			move = moveChainTime
+		}
+		batch = append(batch, move.stmt(move.values(to, nil)...))
 	}
 	batch = append(batch, notifications(s.db.words(), g.moved)...)
 	batch = append(batch, stmt{text: "commit"})

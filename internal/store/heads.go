@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"sort"
 )
 
 // Head is a signed statement of where a chain stood. Its JSON is part of the
@@ -13,7 +14,7 @@ type Head struct {
 	Hash      []byte `json:"Hash"` // of the entry Seq
 	Time      int64  `json:"Time"` // milliseconds
 	PublicKey []byte `json:"PublicKey"`
-	Signature []byte `json:"Signature"`
+	Signature []byte `json:"Signature"` // package keystore says of what
 }
 
 func (h *Head) columns() []column {
@@ -32,6 +33,7 @@ func (Head) Table() string { return "heads" }
 var (
 	listHeads = reads[Head]("heads")
 	putHead   = writes[Head]("put head")
+	isSigned  = writes[Head]("chain is signed")
 )
 
 // Heads reads up to limit heads of a chain after the number given, in order.
@@ -43,10 +45,30 @@ func (s *Store) Heads(ctx context.Context, chain string, after int64, limit int)
 	return heads, nil
 }
 
-// PutHead keeps a signed head. One that is already there stays.
-func (s *Store) PutHead(ctx context.Context, h Head) error {
+// PutHeads keeps signed heads, in one transaction. One that is already there stays. A chain that still ends at its
+// head is not Unsigned any more.
+func (s *Store) PutHeads(ctx context.Context, heads ...Head) error {
 	if err := s.CheckClock(ctx); err != nil {
 		return err
 	}
-	return s.alone(ctx, putHead.query, putHead.values(&h, nil)...)
+	sort.Slice(heads, func(i, j int) bool { return heads[i].Chain < heads[j].Chain }) // as others take the chains
+	rows := make([][]any, len(heads))
+	for i := range heads {
+		rows[i] = values(heads[i].columns())
+		if err := fit(rows[i]); err != nil {
+			return fmt.Errorf("a head: %w", err)
+		}
+	}
+	err := s.committer.wait(ctx, &job{alone: func(ctx context.Context, c conn) error {
+		batch := append([]stmt{{text: s.db.words().begin}}, s.insertMany(putHead.query, rows)...)
+		for i := range heads {
+			batch = append(batch, isSigned.stmt(isSigned.values(&heads[i], nil)...))
+		}
+		_, err := c.run(ctx, append(batch, stmt{text: "commit"}))
+		return err
+	}})
+	if err != nil {
+		return fmt.Errorf("storing heads: %w", err)
+	}
+	return nil
 }

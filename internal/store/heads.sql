@@ -3,3 +3,6 @@ select {heads} from heads where chain = $1 and seq > $2 order by seq limit $3
 
 -- name: put head
 insert into heads ({heads}) values ({@heads}) on conflict do nothing
+
+-- name: chain is signed
+update chains set due = 0 where chain = @chain and seq = @seq

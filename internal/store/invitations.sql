@@ -18,4 +18,4 @@ update invitations set used = @used, mac = @mac where id = @old.id and mac = @ol
 delete from invitations where wallet = $1
 
 -- name: sweep invitations
-delete from invitations where id in (select id from invitations where expires < $1 limit 200)
+delete from invitations where id in (select id from invitations where expires < $1 order by expires limit $2)

@@ -19,4 +19,4 @@ delete from pairings
 where id = @old.id and code = @old.code and origin = @old.origin and thumbprint = @old.thumbprint and rejected = 0
 
 -- name: sweep pairings
-delete from pairings where id in (select id from pairings where expires < $1 order by expires limit 1000)
+delete from pairings where id in (select id from pairings where expires < $1 order by expires limit $2)

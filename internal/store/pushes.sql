@@ -38,7 +38,7 @@ returning tries
 update pushes set done = $3, held_until = $4 where approval = $1 and subscription = $2
 
 -- name: sweep pushes
-delete from pushes where (approval, subscription) in (select approval, subscription from pushes where tried < $1 limit 1000)
+delete from pushes where (approval, subscription) in (select approval, subscription from pushes where tried < $1 order by tried limit $2)
 
 -- name: delete wallet's push subscriptions
 delete from push_subscriptions where wallet = $1

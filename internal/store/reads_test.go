@@ -59,7 +59,7 @@ func TestReadsGiveWhatWasWritten(t *testing.T) {
 		must(t, s, "w", InsertAccount(account), PutPolicy(policy), InsertToken(token), PutApp(App{}, app),
 			InsertApproval(approval, Budget{PerApp: 1, PerWallet: 1}), InsertGrant(grant), PutDelegation(Delegation{}, delegation))
 		head := Head{Chain: "w", Seq: 1, Hash: []byte("h"), Time: 3, PublicKey: []byte("p"), Signature: []byte("s")}
-		if err := s.PutHead(ctx, head); err != nil {
+		if err := s.PutHeads(ctx, head); err != nil {
 			t.Error(err)
 		}
 
@@ -126,7 +126,7 @@ func TestReadsGiveWhatWasWritten(t *testing.T) {
 		check("Delegations", []Delegation{delegation}, ds, err)
 		hs, err := s.Heads(ctx, "w", 0, 10)
 		check("Heads", []Head{head}, hs, err)
-		un, err := s.Unsigned(ctx, 10)
+		un, err := s.Unsigned(ctx, End{}, 10)
 		check("Unsigned", []string{ServiceChain}, chainsOf(un), err)
 		c, err := s.Caller(ctx, token.ID, "another type")
 		check("Caller", CallerRow{Token: token, Wallet: wallet, Newest: 1_700_000_000_000}, c, err)

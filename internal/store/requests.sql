@@ -5,5 +5,5 @@ select {requests} from requests where token = $1 and route = $2 and key = $3
 insert into requests ({requests}) values ({@requests}) on conflict do nothing
 
 -- name: sweep requests
-delete from requests where created < $1 and created <= (
-    select max(created) from (select created from requests where created < $1 order by created limit 5000) as oldest)
+delete from requests where (token, route, key) in (
+    select token, route, key from requests where created < $1 order by created limit $2)

@@ -201,7 +201,7 @@ func (p *putter) addRecord(r Record) error {
 		return nil
 	}
 	end := p.ends[r.Chain]
-	end.Seq, end.Hash, end.Time = r.Seq, r.Hash, max(end.Time, r.Time)
+	end.moveTo(r)
 	if err := p.addValues(&p.records, values(r.columns())); err != nil {
 		return fmt.Errorf("the old record: %w", err)
 	}

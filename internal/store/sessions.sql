@@ -41,7 +41,7 @@ where id = @old.id and mac = @old.mac and holder = @old.holder
 select count(*) from sessions where ended = 0
 
 -- name: sweep sessions
-delete from sessions where id in (select id from sessions where ended > 0 and ended < $1 limit 200)
+delete from sessions where id in (select id from sessions where ended > 0 and ended < $1 order by ended limit $2)
 
 -- name: delete wallet's sessions
 delete from sessions where wallet = $1

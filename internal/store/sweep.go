@@ -57,16 +57,43 @@ func (s *Store) Sweep(ctx context.Context, now int64) error {
 	return nil
 }
 
-// sweep runs a statement that deletes some rows until it finds none, unless the clock is ahead, by which all
-// might seem to have ended.
+// Expired rows are deleted some at a time: so many that others, who wait for the same connection, wait sweepFor, and
+// then for so long not at all.
+const (
+	sweepFor   = 5 * time.Millisecond
+	sweepRest  = 20 * time.Millisecond
+	sweepLeast = 100 // rows: where the disk is slow, fewer are not faster
+	sweepMost  = 5000
+)
+
+// nextSweep is how many rows to delete next, when it took so long to delete some.
+func nextSweep(rows int, took time.Duration) int {
+	switch {
+	case took > sweepFor:
+		return max(sweepLeast, rows/2)
+	case took < sweepFor/2:
+		return min(2*rows, sweepMost)
+	}
+	return rows
+}
+
+// sweep runs a statement that deletes some rows until it finds fewer than it may delete, unless the clock is ahead, by
+// which all might seem to have ended.
 func (s *Store) sweep(ctx context.Context, q *query, before int64) error {
 	if err := s.CheckClock(ctx); err != nil {
 		return fmt.Errorf("%s: %w", q.name, err)
 	}
-	for {
-		done, err := s.runWithin(ctx, s.patience, q, []any{before})
-		if err != nil || done.n == 0 {
+	for rows := sweepLeast; ; {
+		var took time.Duration
+		done, err := s.runTimed(ctx, s.patience, q, []any{before, rows}, &took)
+		if err != nil || int(done.n) < rows {
 			return err
+		}
+		rows = nextSweep(rows, took)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(sweepRest):
 		}
 	}
 }

@@ -34,8 +34,8 @@ delete from tokens where wallet = $1
 
 -- name: sweep revoked tokens
 delete from tokens where id in (
-    select id from tokens where revoked > 0 and revoked < $1 and (role <> 'owner' or passkey <> '') limit 200)
+    select id from tokens where revoked > 0 and revoked < $1 and (role <> 'owner' or passkey <> '') order by revoked limit $2)
 
 -- name: sweep expired tokens
 delete from tokens where id in (
-    select id from tokens where expires > 0 and expires < $1 and (role <> 'owner' or passkey <> '') limit 200)
+    select id from tokens where expires > 0 and expires < $1 and (role <> 'owner' or passkey <> '') order by expires limit $2)

@@ -31,6 +31,7 @@ func (w Wallet) Key() string { return w.ID }
 
 var (
 	getWallet       = reads[Wallet]("wallet")
+	walletFrom      = reads[Wallet]("wallet from")
 	listWallets     = reads[Wallet]("wallets")
 	staleWallets    = reads[Wallet]("stale wallets")
 	insertWallet    = writes[Wallet]("insert wallet")
@@ -75,6 +76,19 @@ func (s *Store) Wallets(ctx context.Context, p Page) (rows []Wallet, next string
 // Wallet reads a wallet, or ErrNotFound.
 func (s *Store) Wallet(ctx context.Context, id string) (Wallet, error) {
 	return one(ctx, s, getWallet, id)
+}
+
+// WalletFrom reads the wallet with an id or, where there is none, the one that is next in the order of ids, after the
+// last of which is the first. ErrNotFound if there is no wallet.
+func (s *Store) WalletFrom(ctx context.Context, id string) (Wallet, error) {
+	found, err := many(ctx, s, walletFrom, id)
+	if err == nil && len(found) == 0 {
+		return one(ctx, s, walletFrom, "")
+	}
+	if err != nil {
+		return Wallet{}, err
+	}
+	return found[0], nil
 }
 
 // StaleWallets reads up to limit wallets whose key is under another generation

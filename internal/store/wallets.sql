@@ -1,6 +1,9 @@
 -- name: wallet
 select {wallets} from wallets where id = $1
 
+-- name: wallet from
+select {wallets} from wallets where id >= $1 order by id limit 1
+
 -- name: wallets
 select {wallets} from wallets
 where (created, id) < ($1, $2) order by created desc, id desc limit $3

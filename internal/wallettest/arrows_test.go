@@ -26,6 +26,7 @@ type listed struct {
 // leaves nothing. Who is not named here may import nothing.
 var arrows = map[string][]string{
 	"cmd/walletd":            {"api", "api/client", "internal/owner", "internal/passkey", "internal/secret", "internal/blocklet", "internal/secretstorage", "internal/server", "internal/pages", "internal/events", "internal/push", "internal/connect", "internal/backup", "internal/claims", "internal/secrets", "internal/consent", "internal/approvals", "internal/wallets", "internal/auth", "internal/ledger", "internal/policy", "internal/keystore", "internal/derive", "internal/did", "internal/show", "internal/strictjson", "internal/store"},
+	"bench/populate":         {"internal/approvals", "internal/auth", "internal/claims", "internal/consent", "internal/keystore", "internal/ledger", "internal/passkey", "internal/policy", "internal/secrets", "internal/store", "internal/wallets"},
 	"internal/server":        {"api", "internal/show", "internal/owner", "internal/passkey", "internal/dpop", "internal/events", "internal/push", "internal/connect", "internal/backup", "internal/secrets", "internal/consent", "internal/approvals", "internal/wallets", "internal/auth", "internal/ledger", "internal/policy", "internal/keystore", "internal/did", "internal/secretstorage", "internal/store", "internal/strictjson"},
 	"internal/pages":         {"api", "internal/owner", "internal/passkey", "web", "internal/events", "internal/push", "internal/connect", "internal/backup", "internal/secrets", "internal/consent", "internal/approvals", "internal/wallets", "internal/auth", "internal/ledger", "internal/policy", "internal/keystore", "internal/did", "internal/secret", "internal/show", "internal/store"},
 	"internal/owner":         {"internal/passkey", "internal/consent", "internal/auth", "internal/ledger", "internal/keystore", "internal/show", "internal/store"},
@@ -41,7 +42,8 @@ var arrows = map[string][]string{
 	"internal/ledger":        {"internal/keystore", "internal/passkey", "internal/policy", "internal/did", "internal/store"},
 	"internal/policy":        {"internal/did"},
 	"internal/show":          {},
-	"internal/keystore":      {"internal/derive", "internal/did", "internal/secret", "internal/secretstorage", "internal/store"},
+	"internal/merkle":        {},
+	"internal/keystore":      {"internal/merkle", "internal/derive", "internal/did", "internal/secret", "internal/secretstorage", "internal/store"},
 	"internal/blocklet":      {"internal/pkcs7", "internal/secret"},
 	"internal/derive":        {"internal/did", "internal/secret"},
 	"internal/delegation":    {"internal/did"},
