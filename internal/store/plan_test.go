@@ -41,7 +41,7 @@ func TestNothingThatRunsByTheClockReadsAllRows(t *testing.T) {
 			_, err := c.run(ctx, []stmt{{text: s.db.words().begin}, {text: `insert into chains (chain, seq, hash, time, grown, due)
 				with recursive n(i) as (select 1 union all select i + 1 from n where i < 3000)
 				select 'chain ' || cast(i as text), 1, (select hash from chains where chain = '` + ServiceChain + `'), 1000 * i, 1000 * i / 4096, case when i > 2990 then 1 else 0 end from n`},
-				{text: "commit"}, {text: "analyze"}})
+				{text: "commit"}, {text: "analyze chains"}})
 			return err
 		})
 		if err != nil {
@@ -64,6 +64,14 @@ func TestNothingThatRunsByTheClockReadsAllRows(t *testing.T) {
 			{sweepPairings, "pairings_by_time", []any{int64(9), 100}},
 			{sweepPushes, "pushes_by_time", []any{int64(9), 100}},
 			{sweepSessions, "sessions_by_end", []any{int64(9), 100}},
+			{sweepDecidedApprovals, "approvals_decided", []any{int64(9), 100}},
+			{sweepExpiredApprovals, "approvals_by_end", []any{int64(9), 100}},
+			{sweepUsedGrants, "grants_over", []any{int64(9), 100}},
+			{sweepEndedGrants, "grants_by_end", []any{int64(9), 100}},
+			{sweepRevokedTokens, "tokens_revoked", []any{int64(9), 100}},
+			{sweepExpiredTokens, "tokens_by_end", []any{int64(9), 100}},
+			{sweepDelegations, "delegations_by_end", []any{int64(9), 100}},
+			{sweepInvitations, "invitations_by_end", []any{int64(9), 100}},
 		} {
 			text := strings.Join(plan(t, s, c.query, c.args...), "\n")
 			if strings.Contains(text, "Seq Scan on") || strings.Contains("\n"+text, "\nSCAN ") || !strings.Contains(text, c.index) {
