@@ -31,10 +31,12 @@ type approvalPage struct {
 	// Remember says that the yes can be remembered, at least with some choice; EachTime, why it cannot be.
 	Remember bool
 	EachTime []string
-	Raw      string
-	Problem  string // why the last try was refused, as its message is called
-	Detail   string // of that, in English
-	Waits    bool
+	// Opened says that the app asks in a session, as those that this browser opens, which nothing that is remembered answers.
+	Opened  bool
+	Raw     string
+	Problem string // why the last try was refused, as its message is called
+	Detail  string // of that, in English
+	Waits   bool
 	// MayApprove says that the page has a button to approve; Touch, that it takes a touch.
 	MayApprove, Touch bool
 }
@@ -82,7 +84,7 @@ func eachTime(c approvals.ClaimView) string {
 }
 
 func (p *Pages) approvalPage(v *visit, a approvals.View, next string) (approvalPage, error) {
-	shown := approvalPage{View: a, Next: next, Remember: true, Raw: raw(a.Requested), Waits: a.Status == store.Pending, Unusual: v.lang.notes(a.Unusual), Touch: v.caller.NeedsAssertion()}
+	shown := approvalPage{View: a, Next: next, Remember: true, Opened: a.Session != "" && v.caller.Passkey != "", Raw: raw(a.Requested), Waits: a.Status == store.Pending, Unusual: v.lang.notes(a.Unusual), Touch: v.caller.NeedsAssertion()}
 	var err error
 	if shown.Before, err = v.lang.history(a); err != nil {
 		return approvalPage{}, err
