@@ -172,6 +172,9 @@ func (s *Sessions) List(ctx context.Context, owner *auth.Caller, p store.Page) (
 func (s *Sessions) Cancel(ctx context.Context, owner *auth.Caller, id string) (View, error) {
 	for {
 		row, err := s.ownRow(ctx, owner, id)
+		if err != nil && ctx.Err() != nil {
+			return View{}, ErrBusy // it stayed at work as long as the caller waited
+		}
 		if err != nil {
 			return View{}, err
 		}
@@ -193,7 +196,7 @@ func (s *Sessions) Cancel(ctx context.Context, owner *auth.Caller, id string) (V
 			}
 			return s.Get(ctx, owner, id)
 		}
-		if !errors.Is(err, store.ErrChanged) {
+		if !errors.Is(err, store.ErrChanged) && ctx.Err() == nil {
 			return View{}, err
 		}
 		select {
