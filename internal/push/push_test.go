@@ -373,6 +373,29 @@ func TestASubscriptionEndsWithItsToken(t *testing.T) {
 	}
 }
 
+// A browser session that a token began ends with it, and so does what the session subscribed to; not before.
+func TestASubscriptionOfATokensSession(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	w := wallettest.New(t, wallettest.Roots(s.pool))
+	alice := w.Person("Alice")
+	phone := w.Do("POST", "/v1/tokens", w.Owner, wallettest.Members{"role": "owner", "wallet": w.Address, "name": "phone"}).Must(201)
+	session, err := w.Owners.SignInWithToken(t.Context(), phone.Text("token"), "Firefox")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Send(alice.Touched(session.Text, "PUT", "/v1/push/subscriptions", newBrowser(t).subscription(s.url+"/phone"))).Must(200)
+	w.App("Notes").Ask(wallettest.EncryptionKey("notes")).Must(202)
+	if path := s.next().path; path != "/phone" {
+		t.Errorf("pushed to %s", path)
+	}
+	w.Do("DELETE", "/v1/tokens/"+phone.Text("id"), w.Owner, nil).Must(204)
+	w.App("Drive").Ask(wallettest.EncryptionKey("photos")).Must(202)
+	if got := gone(t, w); got != "walletd token_ended" {
+		t.Errorf("it was ended by %q", got)
+	}
+}
+
 // The passkey's sessions end in the same write; a later request reaches the browser no more.
 func TestASubscriptionEndsWithItsPasskey(t *testing.T) {
 	t.Parallel()

@@ -186,14 +186,15 @@ func (p *Pusher) tell(ctx context.Context, d store.DuePush) (done bool, pause ti
 	}
 }
 
-// isLive reports whether the passkey that subscribed is there or, without one, whether the token lives.
+// isLive reports whether that lives from which the subscription came: the passkey or the token that began the browser's
+// session or, without a session, the token.
 func (p *Pusher) isLive(ctx context.Context, c *auth.Caller, row store.PushSubscription) (bool, error) {
 	if row.Passkey == "" {
 		return p.Auth.IsLive(ctx, c, row.Token)
 	}
 	passkey, err := p.Store.Passkey(ctx, c.WalletID, row.Passkey)
 	if errors.Is(err, store.ErrNotFound) {
-		return false, nil
+		return p.Auth.IsLive(ctx, c, row.Passkey) // a session names the token that began it in the place of a passkey
 	}
 	if err == nil {
 		_, err = ledger.Check(ctx, c.Wallet, passkey)
