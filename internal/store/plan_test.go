@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -49,7 +50,7 @@ func TestNothingThatRunsByTheClockReadsAllRows(t *testing.T) {
 		}
 		for _, c := range []struct {
 			query *query
-			index string // that it must use; "" for any
+			index string // that it must use, or another one; "" for any
 			args  []any
 		}{
 			{grownChains.query, "chains_by_growth", []any{int64(2_990_000 / growthStep), int64(2_990_000)}},
@@ -59,6 +60,8 @@ func TestNothingThatRunsByTheClockReadsAllRows(t *testing.T) {
 			{unsignedChains.query, "chains_due", []any{int64(0), "", 100}},
 			{unsignedChains.query, "chains_due", []any{int64(1), "chain 2995", 100}},
 			{walletFrom.query, "", []any{"z1"}},
+			{dueSessions.query, "sessions_open|sessions_of_app|sessions_by_end (ended=?)", []any{int64(9), 100}},
+			{duePushes.query, "approvals_by_end|approvals_waiting", []any{int64(9), int64(9), int64(9), 100}},
 			{sweepNonces, "nonces_by_time", []any{int64(9), 100}},
 			{sweepRequests, "requests_by_time", []any{int64(9), 100}},
 			{sweepPairings, "pairings_by_time", []any{int64(9), 100}},
@@ -73,8 +76,11 @@ func TestNothingThatRunsByTheClockReadsAllRows(t *testing.T) {
 			{sweepDelegations, "delegations_by_end", []any{int64(9), 100}},
 			{sweepInvitations, "invitations_by_end", []any{int64(9), 100}},
 		} {
-			text := strings.Join(plan(t, s, c.query, c.args...), "\n")
-			if strings.Contains(text, "Seq Scan on") || strings.Contains("\n"+text, "\nSCAN ") || !strings.Contains(text, c.index) {
+			lines := slices.DeleteFunc(plan(t, s, c.query, c.args...), func(line string) bool { // what the statement itself has gathered
+				return line == "SCAN due" || strings.HasPrefix(line, "SCAN (subquery") || c.query == duePushes.query && line == "SCAN a"
+			})
+			text := strings.Join(lines, "\n")
+			if strings.Contains(text, "Seq Scan on") || strings.Contains("\n"+text, "\nSCAN ") || !slices.ContainsFunc(strings.Split(c.index, "|"), func(index string) bool { return strings.Contains(text, index) }) {
 				t.Errorf("%s, which is to use the index %q:\n%s", c.query.name, c.index, text)
 			}
 		}

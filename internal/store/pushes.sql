@@ -16,11 +16,12 @@ on conflict (wallet, id) do update set token = excluded.token, passkey = exclude
 delete from push_subscriptions where wallet = @wallet and id = @id and mac = @mac
 
 -- name: due pushes
+with waiting as materialized (select id, wallet, created from approvals where state = 'pending' and expires > $1)
 select approval, subscription, wallet from (
     select a.id as approval, s.id as subscription, a.wallet as wallet, a.created as created,
         row_number() over (partition by a.wallet order by a.created, a.id, s.id) as turn
-    from approvals a cross join push_subscriptions s
-    where s.wallet = a.wallet and a.state = 'pending' and a.expires > $1
+    from waiting a cross join push_subscriptions s
+    where s.wallet = a.wallet
     and not exists (select 1 from pushes p where p.approval = a.id and p.subscription = s.id and (p.done or p.held_until > $1))
     and (select count(*) from pushes q where q.subscription = s.id and q.tried > $2 and q.approval <> a.id) < $3
 ) due
