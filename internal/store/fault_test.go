@@ -22,7 +22,7 @@ import (
 
 func TestAFullDiskLeavesNothingHalfDone(t *testing.T) {
 	s := made(t, mustOpen(t, sqliteURL(t), Options{Create: true}))
-	limitPages(t, s, 100)
+	limitPages(t, s, pages(t, s)+16) // which a few tokens fill
 	var committed []string
 	for full := 0; full < 3; {
 		id := NewID()
@@ -49,6 +49,22 @@ func TestAFullDiskLeavesNothingHalfDone(t *testing.T) {
 	}
 	limitPages(t, s, 100000)
 	must(t, s, "w")
+}
+
+// pages returns how many pages the file has.
+func pages(t *testing.T, s *Store) (n int64) {
+	t.Helper()
+	err := s.committer.do(t.Context(), func(ctx context.Context, c conn) error {
+		r, err := c.run(ctx, []stmt{{text: "pragma page_count", rows: true}})
+		if err == nil {
+			n = r[0].rows[0][0].(int64)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // limitPages sets the most pages that the file may have.
