@@ -86,8 +86,6 @@ type settings struct {
 	boot     func() time.Duration
 	wrap     func(*server.Config)
 	roots    *x509.CertPool
-
-	publicURL string
 }
 
 // Option changes what New makes.
@@ -104,9 +102,6 @@ func Clock(now func() time.Time) Option { return func(s *settings) { s.clock = n
 
 // Boot sets the time since the machine was started, with which the clock is compared.
 func Boot(since func() time.Duration) Option { return func(s *settings) { s.boot = since } }
-
-// PublicURL sets what browsers call the service.
-func PublicURL(url string) Option { return func(s *settings) { s.publicURL = url } }
 
 // Config changes the server's configuration before it is made.
 func Config(change func(*server.Config)) Option { return func(s *settings) { s.wrap = change } }
@@ -179,11 +174,8 @@ func (w *Wallet) Replica() *Wallet {
 
 func (w *Wallet) setParty() {
 	w.t.Helper()
-	if w.set.publicURL == "" {
-		w.set.publicURL = "https://wallet.example"
-	}
 	var err error
-	if w.Party, err = passkey.ParseParty(w.set.publicURL); err != nil {
+	if w.Party, err = passkey.ParseParty("https://wallet.example"); err != nil {
 		w.t.Fatal(err)
 	}
 }

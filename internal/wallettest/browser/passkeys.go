@@ -67,12 +67,6 @@ func (a *Authenticator) Knows(person bool) {
 	call(a.p, webauthn.SetUserVerified, webauthn.SetUserVerifiedParams{AuthenticatorID: a.id, IsUserVerified: person})
 }
 
-// Touched sets whether somebody touches the authenticator when it asks for it.
-func (a *Authenticator) Touched(yes bool) {
-	a.p.t.Helper()
-	call(a.p, webauthn.SetAutomaticPresenceSimulation, webauthn.SetAutomaticPresenceSimulationParams{AuthenticatorID: a.id, Enabled: yes})
-}
-
 // Rewind sets the counter of a passkey, which another one that was copied would have.
 func (a *Authenticator) Rewind(k *Passkey, counter int) {
 	a.p.t.Helper()
