@@ -2,7 +2,6 @@ package pages_test
 
 import (
 	"bytes"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -23,16 +22,7 @@ import (
 // shared is the browser of all tests that need none of their own.
 var shared browser.Shared
 
-func TestMain(m *testing.M) {
-	s := httptest.NewTLSServer(nil)
-	shared.Trust = []*x509.Certificate{s.Certificate()} // which all servers of httptest have
-	s.Close()
-	code := m.Run()
-	if err := shared.Close(); err != nil {
-		fmt.Fprintln(os.Stderr, "closing the browser:", err)
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(shared.Main(m)) }
 
 // person is somebody at a browser that is signed in to a wallet.
 type person struct {

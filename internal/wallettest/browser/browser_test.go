@@ -19,16 +19,7 @@ const host = "wallet.example"
 // shared is the browser of the tests that change nothing of it.
 var shared browser.Shared
 
-func TestMain(m *testing.M) {
-	s := httptest.NewTLSServer(nil)
-	shared.Trust = []*x509.Certificate{s.Certificate()} // which all servers of httptest have
-	s.Close()
-	code := m.Run()
-	if err := shared.Close(); err != nil {
-		fmt.Fprintln(os.Stderr, "closing the browser:", err)
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(shared.Main(m)) }
 
 // serve answers over TLS, with a certificate that nobody trusts, and returns a browser that knows it under
 // another name than the certificate has.

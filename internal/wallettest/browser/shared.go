@@ -2,10 +2,12 @@ package browser
 
 import (
 	"crypto/x509"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"sync"
 	"testing"
 
@@ -15,11 +17,9 @@ import (
 
 // Shared is a browser that the tests of a package share, for a browser takes longer to start than most tests take. Each test
 // has a profile of its own in it, with no cookie, no storage and no service worker of another, and reaches what it names alone.
-// What belongs to the process (Camera, Public, Extension) takes a browser of its own: Start.
+// What belongs to the process (Camera, Public, Extension) takes a browser of its own: Start. The package's TestMain calls Main.
 type Shared struct {
-	// Trust are certificates, as in Options. It must be set before the first test.
-	Trust []*x509.Certificate
-
+	trust   []*x509.Certificate
 	once    sync.Once
 	process *process
 	err     error
@@ -29,7 +29,7 @@ type Shared struct {
 // addresses, as with Options.Hosts. The first call starts it. Without Chromium the test is skipped, and fails if CI=true.
 func (s *Shared) Browser(t testing.TB, hosts map[string]string) *Browser {
 	t.Helper()
-	s.once.Do(func() { s.process, s.err = launch(Options{Trust: s.Trust}) })
+	s.once.Do(func() { s.process, s.err = launch(Options{Trust: s.trust}) })
 	if s.err != nil {
 		fail(t, s.err)
 	}
@@ -55,12 +55,19 @@ func (s *Shared) Browser(t testing.TB, hosts map[string]string) *Browser {
 	return b
 }
 
-// Close ends the browser, if a test started it.
-func (s *Shared) Close() error {
-	if s.process == nil {
-		return nil
+// Main runs the tests of a package, for its TestMain, and ends the browser if one of them started it. The browser trusts
+// the certificate that all servers of httptest have. It returns the code to exit with.
+func (s *Shared) Main(m *testing.M) int {
+	server := httptest.NewTLSServer(nil)
+	s.trust = []*x509.Certificate{server.Certificate()}
+	server.Close()
+	code := m.Run()
+	if s.process != nil {
+		if err := s.process.end(); err != nil {
+			fmt.Fprintln(os.Stderr, "closing the browser:", err)
+		}
 	}
-	return s.process.end()
+	return code
 }
 
 // tunnel is a proxy that knows a few names ("wallet.example:443") and where they are.
