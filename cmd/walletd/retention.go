@@ -15,20 +15,16 @@ type retention time.Duration
 
 // UnmarshalText reads whole days, as in 90d, or a time as in 2160h.
 func (r *retention) UnmarshalText(text []byte) error {
-	var d time.Duration
+	d, err := time.ParseDuration(string(text))
 	if number, isDays := strings.CutSuffix(string(text), "d"); isDays {
-		days, err := strconv.ParseUint(number, 10, 16)
-		if err != nil {
-			return errors.New("takes days, as 90d, or a time, as 2160h")
-		}
+		var days uint64
+		days, err = strconv.ParseUint(number, 10, 16)
 		d = time.Duration(days) * 24 * time.Hour
-	} else {
-		var err error
-		if d, err = time.ParseDuration(string(text)); err != nil {
-			return errors.New("takes days, as 90d, or a time, as 2160h")
-		}
 	}
-	if d != 0 && d < leastKept {
+	switch {
+	case err != nil:
+		return errors.New("takes days, as 90d, or a time, as 2160h")
+	case d != 0 && d < leastKept:
 		return errors.New("takes 15d or more, or 0 for ever: a rejection counts for 14 days")
 	}
 	*r = retention(d)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"walletd/internal/keystore"
@@ -21,12 +22,9 @@ const (
 // expired rows, until ctx ends. It also writes what it signs to the log: an audit log that was cut off in the database
 // does not match the head that was logged.
 func (l *Ledger) Run(ctx context.Context) {
-	swept := make(chan struct{})
-	go func() {
-		defer close(swept)
-		l.sweep(ctx)
-	}()
-	defer func() { <-swept }()
+	var sweeping sync.WaitGroup
+	sweeping.Go(func() { l.sweep(ctx) })
+	defer sweeping.Wait()
 	minute := time.NewTicker(time.Minute)
 	defer minute.Stop()
 	for {

@@ -21,6 +21,11 @@ var (
 	sweepInvitations      = statement("sweep invitations")
 )
 
+// sweepDecided are the statements that delete what Options.KeepDecided is about.
+var sweepDecided = []*query{
+	sweepDecidedApprovals, sweepExpiredApprovals, sweepUsedGrants, sweepEndedGrants, sweepRevokedTokens, sweepExpiredTokens, sweepDelegations, sweepInvitations,
+}
+
 // Sweep deletes what has ended and decides about nothing any more, at the time now (unix seconds), in small bites that
 // let others through:
 //
@@ -32,24 +37,25 @@ var (
 // The tokens that were made for owners stay: they say that a wallet has had an owner (CheckNoOwner). What was recorded
 // stays. It may be called by several replicas at once.
 func (s *Store) Sweep(ctx context.Context, now int64) error {
+	type ended struct {
+		rows   *query
+		before int64
+	}
 	kept := int64(s.keepDecided / time.Second)
 	sessions := int64(keepSessions)
 	if kept > 0 {
 		sessions = min(sessions, kept)
 	}
-	ended := []struct {
-		rows   *query
-		before int64
-	}{
+	all := []ended{
 		{sweepNonces, now}, {sweepPairings, now - keepPairings}, {sweepPushes, now - keepPushes}, {sweepRequests, now - keepRequests},
 		{sweepSessions, now - sessions},
-		{sweepDecidedApprovals, now - kept}, {sweepExpiredApprovals, now - kept}, {sweepUsedGrants, now - kept}, {sweepEndedGrants, now - kept},
-		{sweepRevokedTokens, now - kept}, {sweepExpiredTokens, now - kept}, {sweepDelegations, now - kept}, {sweepInvitations, now - kept},
 	}
-	if kept == 0 {
-		ended = ended[:5]
+	if kept > 0 {
+		for _, rows := range sweepDecided {
+			all = append(all, ended{rows, now - kept})
+		}
 	}
-	for _, e := range ended {
+	for _, e := range all {
 		if err := s.sweep(ctx, e.rows, e.before); err != nil {
 			return err
 		}
