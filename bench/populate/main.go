@@ -2,7 +2,7 @@
 // its keys sealed, its audit log begun. Some of them, drawn at random from all, have an owner, an app with a token,
 // and a rule that allows the app's encryption keys.
 //
-//	populate -wallets 1000000 -asked 10000 -store sqlite:/var/tmp/big/walletd.db -tokens tokens -identity identity
+//	populate -wallets 1000000 -asked 10000 -store sqlite:big/walletd.db -tokens tokens -identity identity
 //
 // It writes the apps' tokens to one file, one a line, and the age identity that unlocks the store to the other.
 package main
