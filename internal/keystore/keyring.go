@@ -35,9 +35,12 @@ func (p Place) isOwn() bool { return p.Table == tableWallets || p.Table == table
 // associated gives the associated data of a place, and of more columns of the
 // row that must not be changed, each part after its length (appendParts).
 func (p Place) associated(wallet string, more ...string) []byte {
-	b := make([]byte, 0, 256)
-	b = appendParts(b, labelSeal, p.Table, wallet, p.Row, p.Field, strconv.Itoa(p.Version))
-	return appendParts(b, more...)
+	parts := append([]string{labelSeal, p.Table, wallet, p.Row, p.Field, strconv.Itoa(p.Version)}, more...)
+	n := 0
+	for _, part := range parts {
+		n += 8 + len(part)
+	}
+	return appendParts(make([]byte, 0, n), parts...)
 }
 
 // keyring is a key and those derived from it, one for each use. All of it is

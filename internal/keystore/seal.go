@@ -1,8 +1,6 @@
 package keystore
 
 import (
-	"crypto/hkdf"
-	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
@@ -67,24 +65,47 @@ func open(key *[keySize]byte, ad, sealed []byte) (plaintext []byte, err error) {
 
 // subkey derives the key for one use from a key that is itself random
 // (HKDF-SHA256, RFC 5869; section 3.3 lets such a key skip the extract step).
+// A key has the length of one block, so expanding it is one HMAC.
 func subkey(key *[keySize]byte, use string) *[keySize]byte {
+	var info [64]byte
 	out := new([keySize]byte)
-	secret.Do(func() {
-		b, err := hkdf.Expand(sha256.New, key[:], use, keySize)
-		if err != nil {
-			panic(err) // 32 bytes are never too many
-		}
-		copy(out[:], b)
-		clear(b)
-	})
+	secret.Do(func() { *out = hmacSHA256(key, append(append(info[:0], use...), 1)) })
 	return out
 }
 
 // mac is HMAC-SHA-256.
 func mac(key *[keySize]byte, message []byte) []byte {
-	h := hmac.New(sha256.New, key[:])
+	sum := hmacSHA256(key, message)
+	return sum[:]
+}
+
+// hmacSHA256 is HMAC-SHA-256 (RFC 2104) with one hash, which is wiped.
+// crypto/hmac makes several for each key, which cost more than to hash a row
+// does, and which nobody can wipe.
+func hmacSHA256(key *[keySize]byte, message []byte) (sum [macSize]byte) {
+	const inner, outer = 0x36, 0x5c
+	var pad [sha256.BlockSize]byte
+	defer clear(pad[:])
+	fill := func(with byte) {
+		for i := range pad {
+			pad[i] = with
+		}
+		for i, b := range key {
+			pad[i] ^= b
+		}
+	}
+	h := sha256.New()
+	defer h.Reset() // clears what it holds
+	fill(inner)
+	h.Write(pad[:])
 	h.Write(message)
-	return h.Sum(nil)
+	h.Sum(sum[:0])
+	h.Reset()
+	fill(outer)
+	h.Write(pad[:])
+	h.Write(sum[:])
+	h.Sum(sum[:0])
+	return sum
 }
 
 // appendParts appends texts, each after its length (8 bytes, big endian), so
