@@ -36,7 +36,7 @@ func (w *Wallet) DeriveAccount(app did.DID, t did.Type, now int64) (account stor
 			return
 		}
 		defer sk.Wipe()
-		account, err = w.account(sk, address, app.Address(), path.String(), now)
+		account, err = w.sealAccount(sk, address, app.Address(), path.String(), now)
 	})
 	return account, err
 }
@@ -52,14 +52,14 @@ func (w *Wallet) ImportAccount(sk did.SecretKey, t did.Type, now int64) (store.A
 	if err != nil {
 		return store.Account{}, fmt.Errorf("naming the account: %w", err)
 	}
-	return w.account(sk, own, own.Address(), "", now)
+	return w.sealAccount(sk, own, own.Address(), "", now)
 }
 
 func canSign(t did.KeyType) bool {
 	return t == did.Ed25519 || t == did.Secp256k1 || t == did.Ethereum
 }
 
-func (w *Wallet) account(sk did.SecretKey, address did.DID, app, path string, now int64) (store.Account, error) {
+func (w *Wallet) sealAccount(sk did.SecretKey, address did.DID, app, path string, now int64) (store.Account, error) {
 	a := store.Account{
 		Wallet:  w.id,
 		Address: address.Address(),
@@ -102,7 +102,6 @@ func (w *Wallet) encryptionKey(a store.Account, salt []byte) (key Key, err error
 		if s, err = w.openAccount(a); err != nil {
 			return
 		}
-		defer s.wipe()
 		if err = s.checkSalt(salt); err == nil {
 			key = newKey(s.secret, salt, w.content.Rounds)
 		}
@@ -119,7 +118,6 @@ func (w *Wallet) CheckSalt(a store.Account, salt []byte) error {
 	if err != nil {
 		return err
 	}
-	defer s.wipe()
 	return s.checkSalt(salt)
 }
 
@@ -131,7 +129,6 @@ func (w *Wallet) PublicKey(a store.Account) (PublicKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer s.wipe()
 	return bytes.Clone(s.public), nil
 }
 
@@ -170,11 +167,29 @@ func (s accountSecret) checkSalt(salt []byte) error {
 	return nil
 }
 
-// openAccount opens an account's row. The only error is *DamagedError.
+// openedAccount is a row with what it holds.
+type openedAccount struct {
+	row store.Account
+	accountSecret
+}
+
+func (o openedAccount) is(a store.Account) bool {
+	r := o.row
+	return r.Wallet == a.Wallet && r.Address == a.Address && r.App == a.App && r.Type == a.Type && r.Path == a.Path && bytes.Equal(r.Sealed, a.Sealed)
+}
+
+// openAccount opens an account's row, and keeps it open until another one is
+// opened or Close: a request asks several things of one account. What it
+// returns is the Wallet's, which wipes it. The only error is *DamagedError.
 func (w *Wallet) openAccount(a store.Account) (accountSecret, error) {
+	if w.account.secret != nil && w.account.is(a) {
+		return w.account.accountSecret, nil
+	}
 	plain, err := open(w.keys.seal, accountPlace(w.id, a), a.Sealed)
 	if err == nil && a.Wallet == w.id {
 		if s, ok := decodeAccount(plain); ok {
+			w.account.wipe()
+			w.account = openedAccount{a, s}
 			return s, nil
 		}
 	}

@@ -1,6 +1,7 @@
 package keystore
 
 import (
+	"bytes"
 	"crypto/hkdf"
 	"crypto/sha256"
 	"fmt"
@@ -38,7 +39,7 @@ func (w *Wallet) Secret(r store.Receipt, a store.Account) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.secret, nil
+	return bytes.Clone(s.secret), nil
 }
 
 // NewKeyPair gives the row of an account with a new key, which belongs to the
@@ -83,7 +84,6 @@ func (w *Wallet) withKey(a store.Account, f func(did.SecretKey) error) (err erro
 		if s, err = w.openAccount(a); err != nil {
 			return
 		}
-		defer s.wipe()
 		var sk did.SecretKey
 		// The row was sealed with a key that was made whole, and opens nowhere else.
 		if sk, err = did.RestoreSecretKey(signer.Type().Key, s.secret, s.public); err != nil {

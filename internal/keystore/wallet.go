@@ -25,6 +25,7 @@ type Wallet struct {
 	keys       *keyring
 	content    Content
 	sealedSeed []byte
+	account    openedAccount // the one that was opened last; none if it has no secret
 	among      *atomic.Int64 // the wallets that are open
 }
 
@@ -35,7 +36,8 @@ func (w *Wallet) Content() Content { return w.content }
 func (w *Wallet) Close() {
 	if w.keys != nil {
 		w.keys.wipe()
-		w.keys = nil
+		w.account.wipe()
+		w.keys, w.account = nil, openedAccount{}
 		w.among.Add(-1)
 	}
 }
@@ -78,7 +80,7 @@ func (k *Keystore) NewWallet(seed derive.Seed, c Content, now int64) (store.Wall
 	w.content = c
 	w.sealedSeed = w.seal(walletPlace(id, "seed"), seed.Reveal())
 	row := store.Wallet{ID: id, Sealed: w.sealContent(c), Version: 1, Created: now}
-	account, err := w.account(sk, own, "", path.String(), now)
+	account, err := w.sealAccount(sk, own, "", path.String(), now)
 	if err != nil {
 		w.Close()
 		return fail(err)

@@ -187,6 +187,9 @@ func TestWallet(t *testing.T) {
 			"secret":  func(a *store.Account) { a.Sealed = own.Sealed },
 			"theirs":  func(a *store.Account) { *a = theirs },
 		} {
+			if _, err := w.PublicKey(account); err != nil { // the one that is open
+				t.Fatal(err)
+			}
 			a := account
 			change(&a)
 			_, err1 := w.EncryptionKey(releases(t, row.ID), a, nil)
@@ -265,6 +268,30 @@ func TestWallet(t *testing.T) {
 		}
 		if _, err := w.DeriveAccount(app, did.Type{Key: did.Passkey}, 9); !errors.Is(err, ErrKeyType) {
 			t.Errorf("a passkey: %v", err)
+		}
+	})
+	t.Run("wipes the account that it opened", func(t *testing.T) {
+		open, err := h.OpenWallet(h.wallet(row.ID), h.epoch())
+		if err != nil {
+			t.Fatal(err)
+		}
+		account, err := open.DeriveAccount(app, did.AccountType(), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first, err := open.openAccount(account)
+		if err != nil {
+			t.Fatal(err)
+		}
+		second, err := open.openAccount(own)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if none := make([]byte, 64); !bytes.Equal(first.secret, none) || bytes.Equal(second.secret, none) {
+			t.Error("an account was not wiped when another one was opened")
+		}
+		if open.Close(); !bytes.Equal(second.secret, make([]byte, 64)) {
+			t.Error("Close left an account")
 		}
 	})
 	t.Run("seals nothing after Close", func(t *testing.T) {
