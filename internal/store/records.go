@@ -62,7 +62,7 @@ const recordLabel = "walletd record v1"
 // over the label, chain, number, id, time, kind, sealed bytes and prev, each
 // with its length before it (as in canonical). It needs no key.
 func (r Record) Sum(prev []byte) []byte {
-	b := make([]byte, 0, 256+len(r.Sealed))
+	b := make([]byte, 0, 2048) // on the stack, for nearly all entries
 	b = appendText(b, recordLabel)
 	b = appendText(b, r.Chain)
 	b = appendNumber(b, r.Seq)

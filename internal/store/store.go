@@ -68,6 +68,7 @@ type Store struct {
 	epoch       atomic.Int64 // the keystore's, as of newest
 
 	reference reference
+	wasRight  atomic.Int64 // unix nanoseconds of the clock when it was last found not to be ahead
 
 	expanded  map[expansion]string // the committer's alone
 	committer *committer
