@@ -80,9 +80,9 @@ const (
 	RoleAny           Role = 63
 )
 
-const namedRoles = "account node device application smart_contract bot asset stake validator group " +
+var namedRoles = strings.Fields("account node device application smart_contract bot asset stake validator group " +
 	"tx tether swap delegation vc blocklet store token factory rollup storage " +
-	"profile passkey token_factory provider"
+	"profile passkey token_factory provider")
 
 // String gives the lower-case name, or "role" and the number where the
 // reference has no name.
@@ -90,8 +90,8 @@ func (r Role) String() string {
 	if r == RoleAny {
 		return "any"
 	}
-	if names := strings.Fields(namedRoles); int(r) < len(names) {
-		return names[r]
+	if int(r) < len(namedRoles) {
+		return namedRoles[r]
 	}
 	return "role" + strconv.Itoa(int(r))
 }
