@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"runtime/debug"
 	"time"
@@ -16,16 +17,21 @@ import (
 // each of which may be escaped.
 const maxPath = 12 << 10
 
+// everyAnswer are the headers of every answer. Their values are shared: whoever changes one replaces it (Header.Set).
+var everyAnswer = http.Header{
+	"Cache-Control":                {"no-store"},
+	"X-Content-Type-Options":       {"nosniff"},
+	"Content-Security-Policy":      {"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"},
+	"Referrer-Policy":              {"no-referrer"},
+	"Cross-Origin-Resource-Policy": {"same-origin"},
+}
+
 // guard is what every request passes before it is routed: headers of the answer, and the path as
 // it was sent for the router, so that a name in it is unescaped exactly once (readNames).
 func (s *Server) guard(next http.Handler) http.Handler {
 	return s.answer(func(w http.ResponseWriter, r *http.Request) error {
 		h := w.Header()
-		h.Set("Cache-Control", "no-store")
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		maps.Copy(h, everyAnswer)
 		if s.draining.Load() || !s.keystore.Unlocked(0) {
 			h.Set("Connection", "close") // what stands in its buffers, as a token, goes with it
 		}

@@ -17,8 +17,20 @@ import (
 type Metrics struct {
 	set *metrics.Set
 
-	mu       sync.Mutex
-	outcomes map[string]bool
+	mu       sync.RWMutex
+	outcomes map[string]*metrics.Counter
+	requests map[answered]requestMetrics
+}
+
+// answered is what requests are counted by.
+type answered struct {
+	method, route string
+	class         int // of the status: 2 for 200
+}
+
+type requestMetrics struct {
+	count   *metrics.Counter
+	seconds *metrics.PrometheusHistogram
 }
 
 // maxOutcomes bounds the outcomes counted apart; what comes after is "other".
@@ -27,20 +39,30 @@ const maxOutcomes = 200
 // NewMetrics returns Metrics that have counted nothing.
 func NewMetrics() *Metrics {
 	metrics.ExposeMetadata(true) // of all sets of the process
-	return &Metrics{set: metrics.NewSet(), outcomes: map[string]bool{}}
+	return &Metrics{set: metrics.NewSet(), outcomes: map[string]*metrics.Counter{}, requests: map[answered]requestMetrics{}}
 }
 
 // Count counts an outcome, for the options of the pipeline and the ledger.
 func (m *Metrics) Count(outcome string) {
-	m.mu.Lock()
-	if !m.outcomes[outcome] {
-		if len(m.outcomes) >= maxOutcomes || !plainLabel(outcome) {
-			outcome = "other"
-		}
-		m.outcomes[outcome] = true
+	m.mu.RLock()
+	counter := m.outcomes[outcome]
+	m.mu.RUnlock()
+	if counter == nil {
+		counter = m.outcome(outcome)
 	}
-	m.mu.Unlock()
-	m.set.GetOrCreateCounter(fmt.Sprintf("walletd_claims_total{outcome=%q}", outcome)).Inc()
+	counter.Inc()
+}
+
+// outcome returns the counter of an outcome that was not counted before.
+func (m *Metrics) outcome(outcome string) *metrics.Counter {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.outcomes) >= maxOutcomes || !plainLabel(outcome) {
+		return m.set.GetOrCreateCounter(`walletd_claims_total{outcome="other"}`)
+	}
+	counter := m.set.GetOrCreateCounter(fmt.Sprintf("walletd_claims_total{outcome=%q}", outcome))
+	m.outcomes[outcome] = counter
+	return counter
 }
 
 func plainLabel(text string) bool {
@@ -58,8 +80,21 @@ func (m *Metrics) request(method, route string, status int, took time.Duration) 
 	default:
 		method = "other" // a method is any text of a client's
 	}
-	m.set.GetOrCreateCounter(fmt.Sprintf("walletd_requests_total{method=%q,route=%q,class=\"%dxx\"}", method, route, status/100)).Inc()
-	m.set.GetOrCreatePrometheusHistogram(fmt.Sprintf("walletd_request_seconds{method=%q,route=%q}", method, route)).Update(took.Seconds())
+	of := answered{method, route, status / 100}
+	m.mu.RLock()
+	known, ok := m.requests[of]
+	m.mu.RUnlock()
+	if !ok { // there are so many as there are routes, methods and classes
+		known = requestMetrics{
+			m.set.GetOrCreateCounter(fmt.Sprintf("walletd_requests_total{method=%q,route=%q,class=\"%dxx\"}", method, route, of.class)),
+			m.set.GetOrCreatePrometheusHistogram(fmt.Sprintf("walletd_request_seconds{method=%q,route=%q}", method, route)),
+		}
+		m.mu.Lock()
+		m.requests[of] = known
+		m.mu.Unlock()
+	}
+	known.count.Inc()
+	known.seconds.Update(took.Seconds())
 }
 
 func (m *Metrics) connectionError() {
