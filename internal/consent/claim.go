@@ -7,6 +7,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
+	"unicode/utf8"
 
 	"walletd/internal/approvals"
 	"walletd/internal/delegation"
@@ -15,6 +18,7 @@ import (
 	"walletd/internal/policy"
 	"walletd/internal/show"
 	"walletd/internal/store"
+	"walletd/internal/strictjson"
 )
 
 // Claim is one claim of a Request, as Parsed.Read completes it: all that is needed to decide about it, to
@@ -132,25 +136,44 @@ func (c *Claim) text() (json.RawMessage, error) {
 }
 
 // echo returns the claim as requested with the answer's members added (reference d.5). In a session it
-// leaves out the description and chainInfo, which are for the owner and for the token.
+// leaves out the description and chainInfo, which are for the owner and for the token. The members are in the order of
+// their names; what was requested is as it was written, spaces too.
 func (c *Claim) echo(added map[string]any, session bool) (json.RawMessage, error) {
-	whole := make(map[string]any, len(c.Asked)+len(added))
+	names := slices.AppendSeq(make([]string, 0, len(c.Asked)+len(added)), maps.Keys(added))
+	size := 0
 	for name, raw := range c.Asked {
-		if session && (name == "description" || name == "chainInfo") {
+		if _, replaced := added[name]; replaced || session && (name == "description" || name == "chainInfo") {
 			continue
 		}
-		whole[name] = raw
+		names = append(names, name)
+		size += len(name) + len(raw) + len(`"":,`)
 	}
-	for name, value := range added {
-		whole[name] = value
+	slices.Sort(names)
+	whole := make([]byte, 1, size+256)
+	whole[0] = '{'
+	for i, name := range names {
+		if i > 0 {
+			whole = append(whole, ',')
+		}
+		whole = append(strictjson.AppendText(whole, name), ':')
+		value, ok := added[name]
+		if !ok {
+			whole = append(whole, c.Asked[name]...)
+			continue
+		}
+		if text, ok := value.(string); ok && utf8.ValidString(text) {
+			whole = strictjson.AppendText(whole, text)
+			continue
+		}
+		var b bytes.Buffer
+		e := json.NewEncoder(&b)
+		e.SetEscapeHTML(false)
+		if err := e.Encode(value); err != nil {
+			return nil, fmt.Errorf("encoding the answer: %w", err)
+		}
+		whole = append(whole, bytes.TrimRight(b.Bytes(), "\n")...)
 	}
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(whole); err != nil {
-		return nil, fmt.Errorf("encoding the answer: %w", err)
-	}
-	return bytes.TrimRight(b.Bytes(), "\n"), nil
+	return append(whole, '}'), nil
 }
 
 // view returns the claim as the owner sees it.

@@ -35,7 +35,7 @@ var arrows = map[string][]string{
 	"internal/push":          {"internal/connect", "internal/approvals", "internal/auth", "internal/ledger", "internal/keystore", "internal/show", "internal/did", "internal/store"},
 	"internal/claims":        {"internal/consent", "internal/approvals", "internal/wallets", "internal/auth", "internal/policy", "internal/show", "internal/keystore", "internal/delegation", "internal/did", "internal/store"},
 	"internal/secrets":       {"internal/secret", "internal/consent", "internal/approvals", "internal/wallets", "internal/auth", "internal/ledger", "internal/policy", "internal/show", "internal/keystore", "internal/did", "internal/secretstorage", "internal/store"},
-	"internal/consent":       {"internal/passkey", "internal/approvals", "internal/wallets", "internal/auth", "internal/ledger", "internal/policy", "internal/show", "internal/keystore", "internal/delegation", "internal/did", "internal/store"},
+	"internal/consent":       {"internal/passkey", "internal/approvals", "internal/wallets", "internal/auth", "internal/ledger", "internal/policy", "internal/show", "internal/keystore", "internal/delegation", "internal/did", "internal/store", "internal/strictjson"},
 	"internal/approvals":     {"internal/passkey", "internal/wallets", "internal/auth", "internal/ledger", "internal/policy", "internal/show", "internal/delegation", "internal/did", "internal/store"},
 	"internal/wallets":       {"internal/auth", "internal/ledger", "internal/policy", "internal/show", "internal/keystore", "internal/derive", "internal/did", "internal/store"},
 	"internal/auth":          {"internal/ledger", "internal/passkey", "internal/dpop", "internal/show", "internal/keystore", "internal/delegation", "internal/did", "internal/store"},
