@@ -41,7 +41,7 @@ var (
 // Parse reads one object. It refuses duplicate names at any depth, and among the names of the object
 // itself those that differ only in case. The values alias raw.
 func Parse(raw []byte) (Object, error) {
-	if !utf8.Valid(raw) || !json.Valid(raw) {
+	if !utf8.Valid(raw) {
 		return nil, ErrNotObject
 	}
 	return parse(reader{data: raw})
@@ -59,11 +59,15 @@ func ParseCompact(raw []byte) (Object, error) {
 }
 
 func parse(r reader) (Object, error) {
-	if r.space(); r.data[r.pos] != '{' {
+	if r.space(); r.next() != '{' {
 		return nil, ErrNotObject
 	}
 	o := make(Object, 0, 8)
-	if err := r.object(1, &o); err != nil {
+	err := r.object(1, &o)
+	if err == nil {
+		err = r.end()
+	}
+	if err = r.refusal(err, ErrNotObject); err != nil {
 		return nil, err
 	}
 	return o, nil
@@ -72,9 +76,22 @@ func parse(r reader) (Object, error) {
 // Check reads one value of any kind, whose outermost brackets are depth deep, and refuses what Parse
 // refuses but for names that differ in case.
 func Check(raw []byte, depth int) error {
-	if !utf8.Valid(raw) || !json.Valid(raw) {
+	if !utf8.Valid(raw) {
 		return ErrNotJSON
 	}
 	r := reader{data: raw}
-	return r.value(depth)
+	err := r.value(depth)
+	if err == nil {
+		err = r.end()
+	}
+	return r.refusal(err, ErrNotJSON)
+}
+
+// refusal returns err of a text that is JSON, and notJSON of another: that comes before all else, and the reader may
+// have met something else before it.
+func (r *reader) refusal(err, notJSON error) error {
+	if err != nil && (errors.Is(err, errGrammar) || !json.Valid(r.data)) {
+		return notJSON
+	}
+	return err
 }

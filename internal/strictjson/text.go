@@ -105,29 +105,48 @@ func hex4(digits []byte) rune {
 // control characters and halves of surrogate pairs alone. The string is as Unquote decodes it.
 func AppendText(out []byte, text string) []byte {
 	out = append(out, '"')
+	for {
+		n := plain([]byte(text))
+		if part := text[:n]; utf8.ValidString(part) {
+			out = append(out, part...)
+		} else {
+			out = appendUnits(out, part)
+		}
+		if n == len(text) {
+			return append(out, '"')
+		}
+		switch c := text[n]; c {
+		case '"', '\\':
+			out = append(out, '\\', c)
+		case '\b':
+			out = append(out, `\b`...)
+		case '\f':
+			out = append(out, `\f`...)
+		case '\n':
+			out = append(out, `\n`...)
+		case '\r':
+			out = append(out, `\r`...)
+		case '\t':
+			out = append(out, `\t`...)
+		default:
+			out = fmt.Appendf(out, `\u%04x`, c)
+		}
+		text = text[n+1:]
+	}
+}
+
+// appendUnits writes what needs no escape but for halves of surrogate pairs.
+func appendUnits(out []byte, text string) []byte {
 	for i := 0; i < len(text); {
 		r, size := DecodeUnit(text[i:])
-		switch {
-		case r == '"' || r == '\\':
-			out = append(out, '\\', byte(r))
-		case r == '\b':
-			out = append(out, `\b`...)
-		case r == '\f':
-			out = append(out, `\f`...)
-		case r == '\n':
-			out = append(out, `\n`...)
-		case r == '\r':
-			out = append(out, `\r`...)
-		case r == '\t':
-			out = append(out, `\t`...)
-		case r < ' ', utf16.IsSurrogate(r):
+		if utf16.IsSurrogate(r) {
 			out = fmt.Appendf(out, `\u%04x`, r)
-		default:
+		} else {
 			out = append(out, text[i:i+size]...)
 		}
 		i += size
 	}
-	return append(out, '"')
+	return out
 }
 
 // DecodeUnit returns the first character of what Unquote decoded and its length in bytes: a surrogate
