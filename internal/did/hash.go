@@ -1,6 +1,7 @@
 package did
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"hash"
 	"strconv"
@@ -55,6 +56,22 @@ func ParseHashType(name string) (HashType, error) {
 		}
 	}
 	return 0, Refuse("did_invalid", "the hash is not known")
+}
+
+// digest is the Sum of public bytes, with nothing on the heap for the hashes
+// that tokens and most identifiers use. What the hash does not fill is zero.
+func (h HashType) digest(b []byte) (sum [64]byte) {
+	switch h {
+	case SHA3:
+		d := sha3.Sum256(b)
+		copy(sum[:], d[:])
+	case SHA2:
+		d := sha256.Sum256(b)
+		copy(sum[:], d[:])
+	default:
+		copy(sum[:], h.Sum(bytes.Clone(b)))
+	}
+	return sum
 }
 
 // Sum hashes the parts one after the other, once: 32, 48 or 64 bytes. An

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/golang-jwt/jwt/v5"
+	"golang.org/x/crypto/sha3"
 )
 
 // errSignature is returned by [method.Verify]; callers turn it into a refusal.
@@ -105,5 +106,6 @@ func (m method) message(signing string) []byte {
 	if m.plain {
 		return []byte(signing)
 	}
-	return SHA3.Sum([]byte(signing))
+	sum := sha3.Sum256([]byte(signing))
+	return sum[:]
 }

@@ -24,11 +24,15 @@ func ParseObject(raw []byte) (Object, error) {
 	if err != nil {
 		return nil, err
 	}
+	return objectOf(members), nil
+}
+
+func objectOf(members strictjson.Object) Object {
 	o := make(Object, len(members))
 	for _, m := range members {
 		o[m.Name] = m.Value
 	}
-	return o, nil
+	return o
 }
 
 // Text gives the string member of that name; false if there is none or it is

@@ -5,7 +5,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
-	"encoding/hex"
 	"math/big"
 	"slices"
 	"strings"
@@ -127,25 +126,27 @@ func parsePasskey(pk []byte) *ecdsa.PublicKey {
 // smallOrderY are the y of the eight points of the curve whose order is small,
 // little-endian. Under such a key one signature can fit any message.
 const smallOrderY = "" +
-	"0000000000000000000000000000000000000000000000000000000000000000" + // order 4
-	"0100000000000000000000000000000000000000000000000000000000000000" + // order 1
-	"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f" + // order 2
-	"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05" + // order 8
-	"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a" //  order 8
+	"\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00" + // order 4
+	"\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00" + // order 1
+	"\xec\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f" + // order 2
+	"\x26\xe8\x95\x8f\xc2\xb2\x27\xb0\x45\xc3\xf4\x89\xf2\xef\x98\xf0\xd5\xdf\xac\x05\xd3\xc6\x33\x39\xb1\x38\x02\x88\x6d\x53\xfc\x05" + // order 8
+	"\xc7\x17\x6a\x70\x3d\x4d\xd8\x4f\xba\x3c\x0b\x76\x0d\x10\x67\x0f\x2a\x20\x53\xfa\x2c\x39\xcc\xc6\x4e\xc7\xfd\x77\x92\xac\x03\x7a" //  order 8
 
 // isCanonicalEd25519 tells whether 32 bytes encode y < p, and not that of a
 // point of small order. crypto/ed25519 leaves both to its caller.
 func isCanonicalEd25519(pk []byte) bool {
-	y := [32]byte(pk)
+	y := [ed25519Length]byte(pk)
 	y[31] &= 0x7f // the sign of x
-	digits := hex.EncodeToString(y[:])
-	for i := 0; i < len(smallOrderY); i += len(digits) {
-		if smallOrderY[i:i+len(digits)] == digits {
+	for i := 0; i < len(smallOrderY); i += len(y) {
+		if smallOrderY[i:i+len(y)] == string(y[:]) {
 			return false
 		}
 	}
 	// p = 2^255 − 19 is ed, thirty times ff, 7f.
-	return y[0] < 0xed || digits[2:] != strings.Repeat("f", 60)+"7f"
+	if y[0] < 0xed || y[31] != 0x7f {
+		return true
+	}
+	return slices.ContainsFunc(y[1:31], func(b byte) bool { return b != 0xff })
 }
 
 // isOnEd25519 tells whether there is a point with that y on the curve.

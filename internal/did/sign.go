@@ -58,36 +58,35 @@ func SignUnsigned(key SecretKey, unsigned string) ([]byte, error) {
 
 // tokenBody merges defaults and payload into canonical JSON.
 func tokenBody(signer DID, payload map[string]any, now time.Time) ([]byte, error) {
-	text := func(s string) json.RawMessage { return strictjson.AppendText(nil, s) }
+	text := func(s string) json.RawMessage { return strictjson.AppendText(make([]byte, 0, len(s)+2), s) }
 	seconds := func(t time.Time) json.RawMessage { return text(strconv.FormatInt(t.Unix(), 10)) }
-	body := Object{
-		"iss":     text(signer.String()),
-		"iat":     seconds(now),
-		"nbf":     seconds(now),
-		"exp":     seconds(now.Add(lifetime)),
-		"version": text("1.1.0"),
-	}
+	issued := seconds(now)
+	body := append(make(strictjson.Object, 0, 5+len(payload)),
+		strictjson.Member{Name: "iss", Value: text(signer.String())},
+		strictjson.Member{Name: "iat", Value: issued},
+		strictjson.Member{Name: "nbf", Value: issued},
+		strictjson.Member{Name: "exp", Value: seconds(now.Add(lifetime))},
+		strictjson.Member{Name: "version", Value: text("1.1.0")})
 	defaults := true // of what a verifier checks
 	for name, value := range payload {
-		if _, is := body[name]; is {
-			defaults = false
-		}
 		raw, err := marshalStable(value, 2)
 		if err != nil {
 			return nil, fmt.Errorf("encoding the payload: %w", err)
 		}
-		if body[name] = raw; string(raw) == `""` || string(raw) == "null" {
-			delete(body, name)
+		if body.Has(name) {
+			defaults = false
+			body = body.Without(name)
+		}
+		if string(raw) != `""` && string(raw) != "null" {
+			body = append(body, strictjson.Member{Name: name, Value: raw})
 		}
 	}
-	members := make(strictjson.Object, 0, len(body))
-	for name, value := range body {
-		if !utf8.ValidString(name) {
+	for _, m := range body {
+		if !utf8.ValidString(m.Name) {
 			return nil, fmt.Errorf("%w: %w", ErrPayload, strictjson.ErrNotJSON)
 		}
-		members = append(members, strictjson.Member{Name: name, Value: value})
 	}
-	if err := members.Exact(); err != nil {
+	if err := body.Exact(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrPayload, err)
 	}
 	if !defaults {
@@ -95,12 +94,17 @@ func tokenBody(signer DID, payload map[string]any, now time.Time) ([]byte, error
 			return nil, err
 		}
 	}
-	return appendMembers(nil, members, func(out []byte, value json.RawMessage) ([]byte, error) { return append(out, value...), nil })
+	size := 2
+	for _, m := range body {
+		size += len(m.Name) + len(m.Value) + 4
+	}
+	return appendMembers(make([]byte, 0, size), body, func(out []byte, value json.RawMessage) ([]byte, error) { return append(out, value...), nil })
 }
 
 // checkBody checks a body as a verifier will: its signer, its version and its
 // times. The values are canonical.
-func checkBody(body Object, signer DID) error {
+func checkBody(members strictjson.Object, signer DID) error {
+	body := objectOf(members)
 	name, _ := body.Text("iss")
 	if named, err := Parse(name); err != nil || named != signer {
 		return fmt.Errorf("%w: it names another signer", ErrPayload)

@@ -2,12 +2,12 @@ package did
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
 	"strconv"
-	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -152,19 +152,17 @@ func appendNumber(out, digits []byte) ([]byte, error) {
 
 // compareNames orders by UTF-16 unit, which in ASCII is the byte.
 func compareNames(a, b string) int {
-	if isASCII(a) && isASCII(b) {
-		return strings.Compare(a, b)
+	same := 0
+	for same < min(len(a), len(b)) && a[same] == b[same] {
+		same++
+	}
+	switch {
+	case same == len(a) || same == len(b):
+		return cmp.Compare(len(a), len(b))
+	case a[same] < utf8.RuneSelf && b[same] < utf8.RuneSelf:
+		return cmp.Compare(a[same], b[same])
 	}
 	return slices.Compare(units(a), units(b))
-}
-
-func isASCII(text string) bool {
-	for i := range len(text) {
-		if text[i] >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
 }
 
 // units gives the UTF-16 units of a decoded string.

@@ -3,7 +3,6 @@ package did
 import (
 	"cmp"
 	"errors"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -46,19 +45,23 @@ func parseSeconds(text string) (time.Time, bool) {
 	if !isDigits(whole) || len(whole) > 12 || dotted && (!isDigits(fraction) || len(fraction) > 20) {
 		return time.Time{}, false
 	}
-	seconds, err := strconv.ParseInt(whole, 10, 64)
-	if err != nil || seconds > latest {
-		return time.Time{}, false
+	seconds, nanos := int64(0), int64(0)
+	for i := range len(whole) {
+		seconds = seconds*10 + int64(whole[i]-'0')
 	}
-	nanos, err := strconv.ParseInt((fraction + "000000000")[:9], 10, 64)
-	if err != nil {
-		return time.Time{}, false
+	for i, unit := 0, int64(100_000_000); i < len(fraction) && unit > 0; i, unit = i+1, unit/10 {
+		nanos += int64(fraction[i]-'0') * unit
 	}
-	return time.Unix(seconds, nanos).UTC(), true
+	return time.Unix(seconds, nanos).UTC(), seconds <= latest
 }
 
 func isDigits(text string) bool {
-	return text != "" && strings.Trim(text, "0123456789") == ""
+	for i := range len(text) {
+		if text[i] < '0' || text[i] > '9' {
+			return false
+		}
+	}
+	return text != ""
 }
 
 // readTimes fills in the times of the body. It refuses with jwt_no_exp or

@@ -25,6 +25,8 @@ type Token struct {
 
 	Unsigned  string // header64.body64, the text that is signed
 	Signature []byte // the third segment; ASN.1 DER, 64 bytes, or the JSON of an assertion
+
+	signer string // the member that Signer was read from
 }
 
 // Check is what a token is verified against.
@@ -106,44 +108,50 @@ func ReadToken(token string) (Token, error) {
 
 // takeApart is step 1 of c.8. The signer is not read yet.
 func takeApart(token string) (Token, error) {
-	malformed := Refuse("jwt_malformed", "the token is not well formed")
 	if len(token) > MaxToken {
 		return Token{}, Refuse("jwt_malformed", "the token is longer than 2 MiB")
 	}
 	header, rest, _ := strings.Cut(token, ".")
 	body, signature, three := strings.Cut(rest, ".")
 	if !three || strings.Contains(signature, ".") {
-		return Token{}, malformed
+		return Token{}, malformedToken()
 	}
 	segments := [3]string{header, body, signature}
 	var decoded [3][]byte
 	for i, segment := range segments {
 		b, err := DecodeBase64URL(segment)
 		if err != nil {
-			return Token{}, malformed
+			return Token{}, malformedToken()
 		}
 		decoded[i] = b
 	}
 	t := Token{Unsigned: token[:len(header)+1+len(body)], Signature: decoded[2]}
 	var err error
 	if t.Header, err = ParseObject(decoded[0]); err != nil {
-		return Token{}, malformed
+		return Token{}, malformedToken()
 	}
 	if t.Body, err = ParseObject(decoded[1]); err != nil {
-		return Token{}, malformed
+		return Token{}, malformedToken()
 	}
 	t.Version, _ = t.Body.Text("version")
 	return t, nil
 }
 
+func malformedToken() error { return Refuse("jwt_malformed", "the token is not well formed") }
+
 // readSigner is step 2 of c.8: the member of that name is who signed.
 func (t *Token) readSigner(member string) error {
+	if t.signer == member {
+		return nil
+	}
 	name, ok := t.Body.Text(member)
 	if !ok {
 		return Refuse("jwt_no_signer", "the token does not name its signer")
 	}
 	var err error
-	t.Signer, err = Parse(name)
+	if t.Signer, err = Parse(name); err == nil {
+		t.signer = member
+	}
 	return err
 }
 
