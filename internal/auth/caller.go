@@ -58,6 +58,7 @@ type Caller struct {
 	// act for the same request share it, and callerRow, which was read with it.
 	Wallet    *ledger.Wallet
 	callerRow *store.CallerRow
+	genuine   bool  // the row in callerRow by which the app is registered has the wallet's MAC
 	Epoch     int64 // of the keystore, as it was read with an operator's token
 }
 
@@ -431,11 +432,13 @@ func (a *Auth) readAsRegistered(c *Caller) bool {
 	app, token := c.callerRow.App, c.callerRow.Token
 	switch c.App.Address() {
 	case app.App:
-		return app.State == store.Approved && ledger.IsGenuine(c.Wallet, app)
+		c.genuine = app.State == store.Approved && (c.genuine || ledger.IsGenuine(c.Wallet, app))
 	case token.App:
-		return !a.HasEnded(token) && ledger.IsGenuine(c.Wallet, token)
+		c.genuine = !a.HasEnded(token) && (c.genuine || ledger.IsGenuine(c.Wallet, token))
+	default:
+		return false
 	}
-	return false
+	return c.genuine
 }
 
 // Tries is how often a request is decided before a concurrent change of the wallet fails it.

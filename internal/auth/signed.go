@@ -13,6 +13,7 @@ import (
 	"walletd/internal/did"
 	"walletd/internal/keystore"
 	"walletd/internal/store"
+	"walletd/internal/strictjson"
 )
 
 // Limits of a signed request (design section 8).
@@ -91,8 +92,8 @@ func (a *Auth) authenticateSigned(ctx context.Context, r SignedRequest, forAnswe
 		return nil, nil, err
 	}
 	var asked []json.RawMessage
-	if raw, present := body["requestedClaims"]; present {
-		if err := json.Unmarshal(raw, &asked); err != nil {
+	if raw, present := body["requestedClaims"]; present && string(raw) != "null" {
+		if asked = strictjson.Elements(raw); asked == nil {
 			c.Close()
 			return nil, nil, did.Malformed("requestedClaims must be a list", nil)
 		}
@@ -122,7 +123,7 @@ func (a *Auth) openAudience(ctx context.Context, c *Caller, aud string, forAnswe
 
 // openFor opens the wallet of a row for an app that signs. After an error the wallet is closed.
 func (a *Auth) openFor(ctx context.Context, c *Caller, row store.CallerRow) error {
-	c.callerRow = &row
+	c.callerRow, c.genuine = &row, false
 	c.signed.nonce.Wallet, c.signed.nonce.Issuer = row.Wallet.ID, c.App.Address()
 	if err := a.open(c, row); err != nil || c.Wallet.Settings().Strangers {
 		return err

@@ -124,6 +124,9 @@ func (b *batch) refused(results []result) []*job {
 		}
 	}
 	for at, jobs := range b.nonce {
+		if len(results[at].rows) == len(jobs) {
+			continue
+		}
 		inserted := make(map[string]bool)
 		for _, row := range results[at].rows {
 			inserted[fmt.Sprintf("%q", row)] = true
