@@ -236,8 +236,8 @@ func (d *dapp) look(step int, body []byte) error {
 	if err != nil {
 		return err
 	}
-	if action, _ := read.Body.Text("action"); action != "responseAuth" || !bytes.Contains(read.Body["requestedClaims"], []byte(want)) {
-		return fmt.Errorf("it answered %s %s", action, read.Body["requestedClaims"])
+	if action, _ := read.Body.Text("action"); action != "responseAuth" || !bytes.Contains(read.Body.Get("requestedClaims"), []byte(want)) {
+		return fmt.Errorf("it answered %s %s", action, read.Body.Get("requestedClaims"))
 	}
 	return nil
 }

@@ -69,7 +69,7 @@ func (a *Auth) authenticateSigned(ctx context.Context, r SignedRequest, forAnswe
 		return nil, nil, err
 	}
 	body := conn.Token.Body
-	if _, present := body["url"]; present {
+	if body.Has("url") {
 		return nil, nil, did.Refuse("url_present", "a request with a url is answered at that url only; open its link as a session instead")
 	}
 	if action, _ := body.Text("action"); action != "responseAuth" {
@@ -92,7 +92,7 @@ func (a *Auth) authenticateSigned(ctx context.Context, r SignedRequest, forAnswe
 		return nil, nil, err
 	}
 	var asked []json.RawMessage
-	if raw, present := body["requestedClaims"]; present && string(raw) != "null" {
+	if raw := body.Get("requestedClaims"); raw != nil && string(raw) != "null" {
 		if asked = strictjson.Elements(raw); asked == nil {
 			c.Close()
 			return nil, nil, did.Malformed("requestedClaims must be a list", nil)
@@ -143,7 +143,7 @@ func readSigned(t did.Token) (*signedRequest, error) {
 	if t.IssuedAt.IsZero() || t.Expires.Sub(t.IssuedAt) > signedLife {
 		return nil, did.Refuse("jwt_lifetime", "a signed request must carry iat, and an exp at most 300 s after it")
 	}
-	if _, present := t.Body["jti"]; !present {
+	if !t.Body.Has("jti") {
 		return nil, did.Refuse("jti_missing", "a signed request needs a jti, new for each request")
 	}
 	jti, ok := t.Body.Text("jti")
@@ -209,7 +209,7 @@ func sameClaims(a, b []json.RawMessage) bool {
 func audienceOf(body did.Object) (string, error) {
 	aud, _ := body.Text("aud")
 	var list []string
-	if raw, present := body["aud"]; present && aud == "" && json.Unmarshal(raw, &list) == nil {
+	if raw := body.Get("aud"); raw != nil && aud == "" && json.Unmarshal(raw, &list) == nil {
 		if len(list) > 1 {
 			return "", did.Refuse("aud_mismatch", "aud names more than this wallet; sign a request for each")
 		}
@@ -259,7 +259,7 @@ func NoAudience() error {
 
 // appName returns the name that an app gives itself in its signed body.
 func appName(body did.Object) string {
-	info, err := did.ParseObject(body["appInfo"])
+	info, err := did.ParseObject(body.Get("appInfo"))
 	if err != nil {
 		return ""
 	}
@@ -270,7 +270,7 @@ func appName(body did.Object) string {
 // ChainType returns the type that chainInfo names in the body of a request (reference d.3), or in a claim of an older
 // app; "" if it names none.
 func ChainType(o did.Object) string {
-	info, err := did.ParseObject(o["chainInfo"])
+	info, err := did.ParseObject(o.Get("chainInfo"))
 	if err != nil {
 		return ""
 	}

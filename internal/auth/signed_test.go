@@ -43,7 +43,7 @@ func TestASignedRequestIsAnsweredAsAWalletDoes(t *testing.T) {
 				t.Fatalf("the app cannot verify the answer: %v", err)
 			}
 			challenge, _ := token.Body.Text("challenge")
-			if token.Signer != account || challenge != "C0FFEE" || !strings.Contains(string(token.Body["requestedClaims"]), fixture.Key(sk, "diary")) {
+			if token.Signer != account || challenge != "C0FFEE" || !strings.Contains(string(token.Body.Get("requestedClaims")), fixture.Key(sk, "diary")) {
 				t.Errorf("answered by %s: %s", token.Signer, token.Body)
 			}
 			if out.Answer.Claims != nil {

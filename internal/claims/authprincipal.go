@@ -62,7 +62,7 @@ func readTargetType(o did.Object) (did.Type, error) {
 	if !namesType(o) {
 		return t, nil
 	}
-	members, err := did.ParseObject(o["targetType"])
+	members, err := did.ParseObject(o.Get("targetType"))
 	if err != nil {
 		return t, did.Malformed("targetType must be an object", err)
 	}
@@ -71,6 +71,6 @@ func readTargetType(o did.Object) (did.Type, error) {
 
 // namesType reports whether a claim has the member targetType.
 func namesType(o did.Object) bool {
-	raw, present := o["targetType"]
-	return present && !bytes.Equal(raw, []byte("null"))
+	raw := o.Get("targetType")
+	return raw != nil && !bytes.Equal(raw, []byte("null"))
 }

@@ -18,8 +18,8 @@ const maxFilters = 32
 // readFilters parses the filters of a claim: its member filters or, in the old form, one filter of the claim's own
 // members. types is the name of the member of the old form that lists types, "" if it has none.
 func readFilters(o did.Object, types string) ([]approvals.FilterView, error) {
-	raw, present := o["filters"]
-	if !present || string(raw) == "null" || string(raw) == "[]" {
+	raw := o.Get("filters")
+	if raw == nil || string(raw) == "null" || string(raw) == "[]" {
 		f, err := readFilter(o, types)
 		return []approvals.FilterView{f}, err
 	}

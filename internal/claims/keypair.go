@@ -49,7 +49,7 @@ func parseKeyPair(asked did.Object) (consent.Parsed, error) {
 		return consent.Parsed{}, err
 	}
 	declare := true
-	if raw, present := asked["declare"]; present {
+	if raw := asked.Get("declare"); raw != nil {
 		declare = string(raw) != "false"
 	}
 	view := approvals.KeyPairView{Moniker: moniker, Type: t.String(), Declare: declare}

@@ -163,7 +163,7 @@ func TestTheRecordedRestoreIsAnsweredByteForByte(t *testing.T) {
 		t.Fatal(err)
 	}
 	var pair []struct{ Secret, UserDid string }
-	if err := json.Unmarshal(made.Body["requestedClaims"], &pair); err != nil {
+	if err := json.Unmarshal(made.Body.Get("requestedClaims"), &pair); err != nil {
 		t.Fatal(err)
 	}
 	secret, err := did.DecodeBase58(pair[0].Secret, 64)
@@ -177,7 +177,7 @@ func TestTheRecordedRestoreIsAnsweredByteForByte(t *testing.T) {
 	f.MustReplay(restore[0], "", approvals.Choice{})
 	signed, _ := did.ParseObject(restore[1].Asked[0])
 	var numbers []int
-	if err := json.Unmarshal(signed["mfaCode"], &numbers); err != nil || len(numbers) != 3 {
+	if err := json.Unmarshal(signed.Get("mfaCode"), &numbers); err != nil || len(numbers) != 3 {
 		t.Fatal(numbers, err)
 	}
 	f.MustReplay(restore[1], application, approvals.Choice{MFACode: 94})

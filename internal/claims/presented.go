@@ -27,7 +27,7 @@ type presentedClaim struct {
 // parsePresented parses a claim for a credential or an asset of the given kinds. types is the name of the member of
 // the old form that lists types, or "".
 func parsePresented(asked did.Object, types string, kinds ...string) (consent.Parsed, error) {
-	p := presentedClaim{kinds: kinds, optional: string(asked["optional"]) == "true"}
+	p := presentedClaim{kinds: kinds, optional: string(asked.Get("optional")) == "true"}
 	var err error
 	if p.filters, err = readFilters(asked, types); err != nil {
 		return consent.Parsed{}, err

@@ -79,8 +79,8 @@ func shownItem(item, value string) string {
 
 // parseItems parses the items that a profile claim requests, each of which may appear once.
 func parseItems(asked did.Object) ([]string, error) {
-	raw, present := asked["items"]
-	if !present || string(raw) == "null" {
+	raw := asked.Get("items")
+	if raw == nil || string(raw) == "null" {
 		return []string{"fullName"}, nil
 	}
 	var items []string

@@ -84,7 +84,7 @@ func parseMessage(asked did.Object) (m message, err error) {
 		return m, err
 	}
 	m.meta = did.Object{}
-	if raw, present := asked["meta"]; present && m.typeURL == typeDelegation && strings.HasPrefix(string(raw), "{") {
+	if raw := asked.Get("meta"); raw != nil && m.typeURL == typeDelegation && strings.HasPrefix(string(raw), "{") {
 		if m.meta, err = did.ParseObject(raw); err != nil {
 			return m, did.Malformed("meta must be a JSON object without duplicate members", err)
 		}

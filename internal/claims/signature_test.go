@@ -116,7 +116,7 @@ func TestTheRecordedSignaturesAreApprovedOneByOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	var want []struct{ Sig string }
-	if err := json.Unmarshal(signed.Body["requestedClaims"], &want); err != nil {
+	if err := json.Unmarshal(signed.Body.Get("requestedClaims"), &want); err != nil {
 		t.Fatal(err)
 	}
 	whole := steps[1]
@@ -134,7 +134,7 @@ func TestTheRecordedSignaturesAreApprovedOneByOne(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got []struct{ Sig string }
-		if err := json.Unmarshal(answer.Body["requestedClaims"], &got); err != nil || got[0].Sig != want[i].Sig {
+		if err := json.Unmarshal(answer.Body.Get("requestedClaims"), &got); err != nil || got[0].Sig != want[i].Sig {
 			t.Errorf("claim %d: got %v (%v), want %s", i, got, err, want[i].Sig)
 		}
 	}

@@ -66,7 +66,7 @@ func (l *leased) receive(ctx context.Context, resp response) error {
 	if v.challenge == "" && l.request != nil {
 		v = *l.request // the reply is not authentic: the previous request is declined, by its account
 	}
-	if m := readMember(v.connect.Token.Body["memberAppInfo"], ByApp); m != nil {
+	if m := readMember(v.connect.Token.Body.Get("memberAppInfo"), ByApp); m != nil {
 		l.content.Member = m
 	}
 	if enterErr := l.enter(ctx, v, l.Auth.SessionCallerForAnswer); enterErr != nil {

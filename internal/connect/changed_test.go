@@ -54,8 +54,8 @@ func TestAnAnswerThatChangedIsRequestedAgain(t *testing.T) {
 				t.Fatalf("the session is %+v", v)
 			}
 			var given []struct{ FullName string }
-			if err := json.Unmarshal(s.told(0).Body["requestedClaims"], &given); err != nil || len(given) != 1 || given[0].FullName != "Alice" {
-				t.Errorf("given is %s, %v", s.told(0).Body["requestedClaims"], err)
+			if err := json.Unmarshal(s.told(0).Body.Get("requestedClaims"), &given); err != nil || len(given) != 1 || given[0].FullName != "Alice" {
+				t.Errorf("given is %s, %v", s.told(0).Body.Get("requestedClaims"), err)
 			}
 		})
 	}

@@ -121,7 +121,7 @@ func (l *leased) nextSession(body did.Object, e *ending) ([]store.Write, error) 
 
 // nonEmpty returns a member of a body, nil if it is missing, null or an empty object.
 func nonEmpty(body did.Object, name string) json.RawMessage {
-	raw := body[name]
+	raw := body.Get(name)
 	if len(raw) == 0 || bytes.Equal(raw, []byte("{}")) || bytes.Equal(raw, []byte("null")) {
 		return nil
 	}

@@ -93,7 +93,7 @@ func TestAPassportWithTheLargestAvatar(t *testing.T) {
 			t.Errorf("answer %d has %d bytes: dApps read %d", i, len(post), dAppsRead)
 		}
 	}
-	if presented := string(s.told(1).Body["requestedClaims"]); !strings.Contains(presented, "NodePassport") {
+	if presented := string(s.told(1).Body.Get("requestedClaims")); !strings.Contains(presented, "NodePassport") {
 		t.Error("no passport was presented")
 	}
 }
@@ -129,7 +129,7 @@ func TestTheOwnersTaskAfterAnInvitation(t *testing.T) {
 	f.approve(v.Approval, approvals.Choice{})
 	f.advance(v.ID)
 	for _, n := range []int{2, 3} {
-		if presented := string(s.told(n).Body["requestedClaims"]); !strings.Contains(presented, `z2iPassportowner`) {
+		if presented := string(s.told(n).Body.Get("requestedClaims")); !strings.Contains(presented, `z2iPassportowner`) {
 			t.Errorf("answer %d presents %s", n, presented)
 		}
 	}

@@ -61,8 +61,8 @@ func readWire(r response) (wire, error) {
 		{"sharedKey", &w.SharedKey, false},
 		{"version", &w.Version, false},
 	} {
-		raw, present := o[m.name]
-		if !m.required && (!present || bytes.Equal(raw, []byte("null"))) {
+		raw := o.Get(m.name)
+		if !m.required && (raw == nil || bytes.Equal(raw, []byte("null"))) {
 			continue
 		}
 		text, ok := o.Text(m.name)
@@ -143,7 +143,7 @@ func check(w wire, e expected) (verified, error) {
 	}
 	body := v.connect.Token.Body
 	v.origin = origin(e.url)
-	if _, v.final = body["status"]; v.final {
+	if v.final = body.Has("status"); v.final {
 		return v, nil
 	}
 	malformed := did.Refuse("request_malformed", "the app's request is not complete")
@@ -153,7 +153,7 @@ func check(w wire, e expected) (verified, error) {
 	if action != "responseAuth" || v.challenge == "" || len(v.challenge) > maxChallenge || v.url == "" {
 		return verified{}, malformed
 	}
-	if json.Unmarshal(body["requestedClaims"], &v.claims) != nil || v.claims == nil {
+	if json.Unmarshal(body.Get("requestedClaims"), &v.claims) != nil || v.claims == nil {
 		return verified{}, malformed
 	}
 	if origin(v.url) == "" {
@@ -189,7 +189,7 @@ func looksLast(w wire) bool {
 	if err != nil {
 		return false
 	}
-	_, last := token.Body["status"]
+	last := token.Body.Has("status")
 	return last
 }
 
@@ -197,7 +197,7 @@ func looksLast(w wire) bool {
 // an expired certificate valid.
 func certificateHolds(conn delegation.Connect, now time.Time) error {
 	var list []struct{ Content string }
-	if err := json.Unmarshal(conn.Token.Body["verifiableClaims"], &list); err != nil || len(list) == 0 {
+	if err := json.Unmarshal(conn.Token.Body.Get("verifiableClaims"), &list); err != nil || len(list) == 0 {
 		return did.Refuse("delegation_missing", "the agent shows no certificate of the app")
 	}
 	_, err := did.VerifyToken(list[0].Content, did.Check{PublicKey: conn.AppKey, Now: now})
@@ -224,7 +224,7 @@ func requests(claims []json.RawMessage) []delegation.ClaimRequest {
 		if list[i].Type != "profile" {
 			continue
 		}
-		if json.Unmarshal(o["items"], &list[i].Items) != nil || len(list[i].Items) == 0 {
+		if json.Unmarshal(o.Get("items"), &list[i].Items) != nil || len(list[i].Items) == 0 {
 			list[i].Items = []string{"fullName"} // the item that profile requests if it names none
 		}
 	}

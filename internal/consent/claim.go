@@ -7,8 +7,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"walletd/internal/approvals"
@@ -24,7 +24,7 @@ import (
 // Claim is one claim of a Request, as Parsed.Read completes it: all that is needed to decide about it, to
 // show it to the owner, and to answer it. It belongs to one Request and is not safe for concurrent use.
 type Claim struct {
-	Asked       did.Object // the claim as requested, echoed whole in the answer; nil over a route of its own
+	Asked       did.Object // the claim as requested, echoed whole in the answer; without members over a route of its own
 	Description string     // the app's own words; hostile text
 
 	Account store.Account // the account whose key answers
@@ -139,26 +139,29 @@ func (c *Claim) text() (json.RawMessage, error) {
 // leaves out the description and chainInfo, which are for the owner and for the token. The members are in the order of
 // their names; what was requested is as it was written, spaces too.
 func (c *Claim) echo(added map[string]any, session bool) (json.RawMessage, error) {
-	names := slices.AppendSeq(make([]string, 0, len(c.Asked)+len(added)), maps.Keys(added))
+	members := make(strictjson.Object, 0, len(c.Asked.Object)+len(added))
 	size := 0
-	for name, raw := range c.Asked {
-		if _, replaced := added[name]; replaced || session && (name == "description" || name == "chainInfo") {
+	for _, m := range c.Asked.Object {
+		if _, replaced := added[m.Name]; replaced || session && (m.Name == "description" || m.Name == "chainInfo") {
 			continue
 		}
-		names = append(names, name)
-		size += len(name) + len(raw) + len(`"":,`)
+		members = append(members, m)
+		size += len(m.Name) + len(m.Value) + len(`"":,`)
 	}
-	slices.Sort(names)
+	for name := range added {
+		members = append(members, strictjson.Member{Name: name})
+	}
+	slices.SortFunc(members, func(a, b strictjson.Member) int { return strings.Compare(a.Name, b.Name) })
 	whole := make([]byte, 1, size+256)
 	whole[0] = '{'
-	for i, name := range names {
+	for i, m := range members {
 		if i > 0 {
 			whole = append(whole, ',')
 		}
-		whole = append(strictjson.AppendText(whole, name), ':')
-		value, ok := added[name]
+		whole = append(strictjson.AppendText(whole, m.Name), ':')
+		value, ok := added[m.Name]
 		if !ok {
-			whole = append(whole, c.Asked[name]...)
+			whole = append(whole, m.Value...)
 			continue
 		}
 		if text, ok := value.(string); ok && utf8.ValidString(text) {

@@ -127,8 +127,8 @@ func newClaim(t Type, r Parsed) *Claim {
 
 // readNumbers reads mfaCode: absent, or three different numbers from 10 to 99 (reference d.8).
 func readNumbers(o did.Object) ([]int, error) {
-	raw, present := o["mfaCode"]
-	if !present || bytes.Equal(raw, []byte("null")) {
+	raw := o.Get("mfaCode")
+	if raw == nil || bytes.Equal(raw, []byte("null")) {
 		return nil, nil
 	}
 	var numbers []int

@@ -18,7 +18,7 @@ type Certificate struct {
 	Expires time.Time
 
 	permissions permissions
-	ops         map[string]json.RawMessage // the legacy form; nil without
+	ops         did.Object // the legacy form; without members where there is none
 }
 
 // ClaimRequest holds the parts of a requested claim that a certificate can limit.
@@ -55,7 +55,7 @@ func verifyCertificate(outer did.Object, app, agent did.DID, key []byte, now tim
 		return nil, err
 	}
 	certificate := &Certificate{Hash: HashOf(content), Expires: verified.Expires, permissions: granted}
-	if raw, present := verified.Body["ops"]; present {
+	if raw := verified.Body.Get("ops"); raw != nil {
 		// What is not an object allows nothing, as if it were not there.
 		certificate.ops, _ = did.ParseObject(raw)
 	}
@@ -66,7 +66,7 @@ func verifyCertificate(outer did.Object, app, agent did.DID, key []byte, now tim
 // verifiable claim, and whether there is one.
 func certificateOf(body did.Object) (string, bool) {
 	var list []json.RawMessage
-	if json.Unmarshal(body["verifiableClaims"], &list) != nil || len(list) == 0 {
+	if json.Unmarshal(body.Get("verifiableClaims"), &list) != nil || len(list) == 0 {
 		return "", false
 	}
 	first, err := did.ParseObject(list[0])
@@ -84,7 +84,7 @@ func certificateOf(body did.Object) (string, bool) {
 func namesAgent(body did.Object, agent did.DID) bool {
 	named := false
 	for _, name := range []string{"agentDid", "to"} {
-		if _, present := body[name]; !present {
+		if !body.Has(name) {
 			continue
 		}
 		if party, ok := memberDID(body, name); !ok || party != agent {
@@ -121,7 +121,7 @@ func (c Connect) Allow(claims []ClaimRequest) error {
 // allowsOp makes check 12, for the legacy form: the claim type must be a key of
 // ops and, if its list is not empty, a profile may request only items of the list.
 func (c *Certificate) allowsOp(claim ClaimRequest) bool {
-	items, ok := textsOf(c.ops[claim.Type])
+	items, ok := textsOf(c.ops.Get(claim.Type))
 	if !ok {
 		return false
 	}

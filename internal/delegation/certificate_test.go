@@ -29,7 +29,7 @@ func loadReplies(t testing.TB, name string, want int) replyVectors {
 func requested(t testing.TB, body did.Object) []ClaimRequest {
 	t.Helper()
 	var claims []ClaimRequest
-	if raw, present := body["requestedClaims"]; present {
+	if raw := body.Get("requestedClaims"); raw != nil {
 		if err := json.Unmarshal(raw, &claims); err != nil {
 			t.Fatal(err)
 		}

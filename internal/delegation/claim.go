@@ -79,7 +79,7 @@ func checkRecipient(body did.Object, requester did.DID) error {
 	if to, ok := memberDID(body, "to"); !ok || to != requester {
 		return agentMismatch()
 	}
-	if _, named := body["agentDid"]; named {
+	if body.Has("agentDid") {
 		if agent, ok := memberDID(body, "agentDid"); !ok || agent != requester {
 			return agentMismatch()
 		}

@@ -1,6 +1,7 @@
 package delegation
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +17,7 @@ type claimVectors struct {
 	Signing       struct {
 		Unsigned, Sig, Delegation string
 		Claim                     struct {
-			Meta did.Object
+			Meta json.RawMessage
 		}
 	}
 }

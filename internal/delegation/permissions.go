@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"walletd/internal/did"
+	"walletd/internal/strictjson"
 )
 
 // permissions holds what the member permissions grants. An entry of an unexpected
@@ -22,8 +23,8 @@ type permissions struct {
 // role, or bare strings for other services (g.ii.1), which grant nothing here.
 // same reports whether an entry's role is DIDConnectAgent.
 func readPermissions(body did.Object, same func(role string) bool) (permissions, error) {
-	raw, present := body["permissions"]
-	if !present || string(raw) == "null" {
+	raw := body.Get("permissions")
+	if raw == nil || string(raw) == "null" {
 		return permissions{}, nil
 	}
 	var entries []json.RawMessage
@@ -52,7 +53,7 @@ func readPermissions(body did.Object, same func(role string) bool) (permissions,
 			p.roles = append(p.roles, role)
 			if same(role) {
 				p.connect = true
-				names, _ := textsOf(member["claims"])
+				names, _ := textsOf(member.Get("claims"))
 				p.claims = append(p.claims, names...)
 			}
 		}
@@ -72,7 +73,7 @@ func isServiceName(name string) bool {
 
 // textOf parses a JSON string.
 func textOf(raw json.RawMessage) (string, bool) {
-	return did.Object{"": raw}.Text("")
+	return strictjson.Text(raw)
 }
 
 // textsOf parses a JSON array of strings.

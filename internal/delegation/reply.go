@@ -63,11 +63,11 @@ func VerifyReply(r Reply, now time.Time) (Connect, error) {
 // Old replies write to, which can have other meanings, so it counts only together
 // with a certificate.
 func agentMember(body did.Object) string {
-	if _, named := body["agentDid"]; named {
+	if body.Has("agentDid") {
 		return "agentDid"
 	}
-	_, to := body["to"]
-	_, certified := body["verifiableClaims"]
+	to := body.Has("to")
+	certified := body.Has("verifiableClaims")
 	if to && certified {
 		return "to"
 	}
@@ -140,6 +140,6 @@ func agentKeyMismatch() error {
 // isFinal reports whether a body is the last reply of a session, and not a request
 // (d.4, check 6).
 func isFinal(body did.Object) bool {
-	_, final := body["status"]
+	final := body.Has("status")
 	return final
 }

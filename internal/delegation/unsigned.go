@@ -37,7 +37,7 @@ func CheckUnsigned(origin string, signer, requester did.DID, meta did.Object, no
 		return Delegation{}, malformed("its version is not 1.1.0")
 	}
 	for _, name := range []string{"jwt", "headerAndPayload"} {
-		if raw, present := meta[name]; present {
+		if raw := meta.Get(name); raw != nil {
 			if text, ok := textOf(raw); !ok || text != origin {
 				return Delegation{}, malformed("the text that is shown is not the text to sign")
 			}
@@ -53,12 +53,12 @@ func CheckUnsigned(origin string, signer, requester did.DID, meta did.Object, no
 	if err := d.readTimes(body, now); err != nil {
 		return Delegation{}, err
 	}
-	for name := range body {
-		if isSessionMember(name) {
+	for _, member := range body.Object {
+		if isSessionMember(member.Name) {
 			return Delegation{}, did.Refuse("delegation_is_a_session_message", "signing this could give away the account: it is a message of a session")
 		}
 	}
-	if _, present := body["ops"]; present {
+	if body.Has("ops") {
 		// The token is a certificate of the legacy form (g.i, check 12), whose ops the permissions do not show.
 		return Delegation{}, malformed("it grants permissions as ops, which cannot be described")
 	}
@@ -85,20 +85,20 @@ func isSessionMember(name string) bool {
 // readUnsigned parses header64.body64.
 func readUnsigned(origin string) (header, body did.Object, err error) {
 	if len(origin) > maxUnsigned {
-		return nil, nil, malformed("it is too long")
+		return did.Object{}, did.Object{}, malformed("it is too long")
 	}
 	segments := strings.Split(origin, ".")
 	if len(segments) != 2 {
-		return nil, nil, malformed("it is not a header and a body")
+		return did.Object{}, did.Object{}, malformed("it is not a header and a body")
 	}
 	var objects [2]did.Object
 	for i, segment := range segments {
 		raw, err := did.DecodeBase64URL(segment)
 		if err != nil {
-			return nil, nil, malformed("it is not base64url")
+			return did.Object{}, did.Object{}, malformed("it is not base64url")
 		}
 		if objects[i], err = did.ParseObject(raw); err != nil {
-			return nil, nil, malformed("it is not JSON without duplicate members")
+			return did.Object{}, did.Object{}, malformed("it is not JSON without duplicate members")
 		}
 	}
 	return objects[0], objects[1], nil
@@ -128,12 +128,12 @@ func checkIssuer(body did.Object, signer did.DID) error {
 	if issuer, ok := memberDID(body, "iss"); !ok || issuer != signer {
 		return mismatch
 	}
-	if _, present := body["from"]; present {
+	if body.Has("from") {
 		if from, ok := memberDID(body, "from"); !ok || from != signer {
 			return mismatch
 		}
 	}
-	if _, present := body["userPk"]; present {
+	if body.Has("userPk") {
 		text, _ := body.Text("userPk")
 		if key, err := did.DecodePublicKey(text); err != nil || signer.CheckPublicKey(key) != nil {
 			return mismatch
@@ -144,7 +144,7 @@ func checkIssuer(body did.Object, signer did.DID) error {
 
 // readTimes parses the times of a body that is not signed yet.
 func (d *Delegation) readTimes(body did.Object, now time.Time) error {
-	if _, present := body["exp"]; !present {
+	if !body.Has("exp") {
 		return did.Refuse("delegation_no_exp", "the delegation has no expiry")
 	}
 	for name, into := range map[string]*time.Time{"iat": &d.IssuedAt, "nbf": &d.NotBefore, "exp": &d.Expires} {

@@ -10,12 +10,17 @@ import (
 	"golang.org/x/crypto/sha3"
 
 	"walletd/internal/did"
+	"walletd/internal/strictjson"
 )
 
 func TestCheckUnsignedFollowsTheVector(t *testing.T) {
 	v := loadClaims(t)
 	owner, server := mustParse(t, v.Owner.DID), mustParse(t, v.Server.DID)
-	d, err := CheckUnsigned(v.Signing.Unsigned, owner, server, v.Signing.Claim.Meta, now)
+	meta, err := did.ParseObject(v.Signing.Claim.Meta)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := CheckUnsigned(v.Signing.Unsigned, owner, server, meta, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +112,7 @@ func TestCheckUnsigned(t *testing.T) {
 		{"refuses a last reply", header, replace(`"exp"`, `"status":"ok","exp"`), "delegation_is_a_session_message"},
 		{"refuses a login in other letters", header, replace(`"exp"`, `"Challenge":"A","exp"`), "delegation_is_a_session_message"},
 	} {
-		t.Run(c.name, func(t *testing.T) { check(t, unsigned(c.header, fill(c.body, parties)), nil, c.want) })
+		t.Run(c.name, func(t *testing.T) { check(t, unsigned(c.header, fill(c.body, parties)), did.Object{}, c.want) })
 	}
 
 	origin := unsigned(header, fill(good, parties))
@@ -116,7 +121,7 @@ func TestCheckUnsigned(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return did.Object{name: raw}
+		return did.Object{Object: strictjson.Object{{Name: name, Value: raw}}}
 	}
 	for _, c := range []struct {
 		name, origin string
@@ -128,18 +133,18 @@ func TestCheckUnsigned(t *testing.T) {
 		{"refuses another text in meta.jwt", origin, meta("jwt", origin+"A"), "delegation_malformed"},
 		{"refuses another text in meta.headerAndPayload", origin, meta("headerAndPayload", ""), "delegation_malformed"},
 		{"refuses a meta.jwt that is no text", origin, meta("jwt", []string{origin}), "delegation_malformed"},
-		{"refuses three segments", origin + ".AAAA", nil, "delegation_malformed"},
-		{"refuses one segment", strings.Split(origin, ".")[0], nil, "delegation_malformed"},
-		{"refuses padding", origin + "==", nil, "delegation_malformed"},
-		{"refuses a newline", origin + "\n", nil, "delegation_malformed"},
-		{"refuses a body that is no object", unsigned(header, `"x"`), nil, "delegation_malformed"},
-		{"refuses nothing", "", nil, "delegation_malformed"},
-		{"refuses more than it reads", origin + strings.Repeat("A", maxUnsigned), nil, "delegation_malformed"},
+		{"refuses three segments", origin + ".AAAA", did.Object{}, "delegation_malformed"},
+		{"refuses one segment", strings.Split(origin, ".")[0], did.Object{}, "delegation_malformed"},
+		{"refuses padding", origin + "==", did.Object{}, "delegation_malformed"},
+		{"refuses a newline", origin + "\n", did.Object{}, "delegation_malformed"},
+		{"refuses a body that is no object", unsigned(header, `"x"`), did.Object{}, "delegation_malformed"},
+		{"refuses nothing", "", did.Object{}, "delegation_malformed"},
+		{"refuses more than it reads", origin + strings.Repeat("A", maxUnsigned), did.Object{}, "delegation_malformed"},
 	} {
 		t.Run(c.name, func(t *testing.T) { check(t, c.origin, c.meta, c.want) })
 	}
 	t.Run("shows every role and permission", func(t *testing.T) {
-		d, err := CheckUnsigned(origin, parties["owner"].DID, parties["server"].DID, nil, now)
+		d, err := CheckUnsigned(origin, parties["owner"].DID, parties["server"].DID, did.Object{}, now)
 		wantCode(t, err, "ok")
 		if diff := cmp.Diff([]string{"DIDConnectAgent", "publish_blocklet"}, d.Roles); diff != "" {
 			t.Error(diff)
@@ -152,7 +157,7 @@ func FuzzCheckUnsigned(f *testing.F) {
 	owner, server := mustParse(f, v.Owner.DID), mustParse(f, v.Server.DID)
 	f.Add(v.Signing.Unsigned)
 	f.Fuzz(func(t *testing.T, origin string) {
-		d, err := CheckUnsigned(origin, owner, server, nil, now)
+		d, err := CheckUnsigned(origin, owner, server, did.Object{}, now)
 		if err == nil && (d.From != owner || d.To != server || !d.Expires.After(now)) {
 			t.Errorf("took a delegation that says %+v", d)
 		}
@@ -182,7 +187,7 @@ func TestPermissionsThatNameOnlyThingsOfAService(t *testing.T) {
 		`["publish_blocklet",7]`:                          false,
 		`["publish_blocklet",["encryptionKey"]]`:          false,
 	} {
-		granted, err := readPermissions(did.Object{"permissions": json.RawMessage(permissions)}, func(string) bool { return true })
+		granted, err := readPermissions(did.Object{Object: strictjson.Object{{Name: "permissions", Value: json.RawMessage(permissions)}}}, func(string) bool { return true })
 		if err != nil || granted.named != want {
 			t.Errorf("%s: %t, %v", permissions, granted.named, err)
 		}

@@ -2,7 +2,6 @@ package did
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -14,31 +13,16 @@ var ErrNumber = errors.New("JSON number is out of range")
 
 // Object is a JSON object with exact names and members as they were written.
 // It exists because encoding/json matches members of structs without regard to
-// case and lets the last duplicate win (DID Connect reference k).
-type Object map[string]json.RawMessage
+// case and lets the last duplicate win (DID Connect reference k). The zero value
+// has no members.
+type Object struct{ strictjson.Object }
 
 // ParseObject reads one JSON object as [strictjson.Parse] does. The members alias
 // raw. Callers bound the size.
 func ParseObject(raw []byte) (Object, error) {
 	members, err := strictjson.Parse(raw)
-	if err != nil {
-		return nil, err
-	}
-	return objectOf(members), nil
+	return Object{members}, err
 }
-
-func objectOf(members strictjson.Object) Object {
-	o := make(Object, len(members))
-	for _, m := range members {
-		o[m.Name] = m.Value
-	}
-	return o
-}
-
-// Text gives the string member of that name; false if there is none or it is
-// not a string. Lone surrogates come out as U+FFFD, as they do in JavaScript's
-// UTF-8.
-func (o Object) Text(name string) (string, bool) { return strictjson.Text(o[name]) }
 
 // OptionalText gives the string member of that name; absent, null and "" are the
 // same (DID Connect reference c.2). It refuses with request_malformed what is no
@@ -50,7 +34,7 @@ func (o Object) OptionalText(name string, limit int) (string, error) {
 	if err != nil || text == "" {
 		return "", err
 	}
-	if _, whole := strictjson.WholeText(o[name]); !whole {
+	if _, whole := o.WholeText(name); !whole {
 		return "", Malformed(name+" holds half of a surrogate pair, which is no text", nil)
 	}
 	return text, nil
@@ -59,8 +43,8 @@ func (o Object) OptionalText(name string, limit int) (string, error) {
 // DisplayText is OptionalText for a text that is only shown: half of a surrogate
 // pair, as a cut emoji leaves it, becomes U+FFFD.
 func (o Object) DisplayText(name string, limit int) (string, error) {
-	raw, present := o[name]
-	if !present || bytes.Equal(raw, []byte("null")) {
+	raw := o.Get(name)
+	if raw == nil || bytes.Equal(raw, []byte("null")) {
 		return "", nil
 	}
 	text, ok := o.Text(name)

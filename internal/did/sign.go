@@ -90,7 +90,7 @@ func tokenBody(signer DID, payload map[string]any, now time.Time) ([]byte, error
 		return nil, fmt.Errorf("%w: %w", ErrPayload, err)
 	}
 	if !defaults {
-		if err := checkBody(body, signer); err != nil {
+		if err := checkBody(Object{body}, signer); err != nil {
 			return nil, err
 		}
 	}
@@ -103,8 +103,7 @@ func tokenBody(signer DID, payload map[string]any, now time.Time) ([]byte, error
 
 // checkBody checks a body as a verifier will: its signer, its version and its
 // times. The values are canonical.
-func checkBody(members strictjson.Object, signer DID) error {
-	body := objectOf(members)
+func checkBody(body Object, signer DID) error {
 	name, _ := body.Text("iss")
 	if named, err := Parse(name); err != nil || named != signer {
 		return fmt.Errorf("%w: it names another signer", ErrPayload)

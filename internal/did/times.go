@@ -23,8 +23,8 @@ var errNoTime = errors.New("verifying a token without the time of now")
 // member gives the zero time. Everything else, an exponent, a sign, or a time
 // after the year 9999 is refused with jwt_time_invalid.
 func (o Object) Time(name string) (time.Time, error) {
-	raw, present := o[name]
-	if !present {
+	raw := o.Get(name)
+	if raw == nil {
 		return time.Time{}, nil
 	}
 	text := string(raw)
@@ -71,7 +71,7 @@ func (t *Token) readTimes() error {
 	t.Expires, errs[0] = t.Body.Time("exp")
 	t.IssuedAt, errs[1] = t.Body.Time("iat")
 	t.NotBefore, errs[2] = t.Body.Time("nbf")
-	if _, present := t.Body["exp"]; !present {
+	if !t.Body.Has("exp") {
 		return Refuse("jwt_no_exp", "the token never expires")
 	}
 	return cmp.Or(errs[:]...)

@@ -169,7 +169,7 @@ func (t Token) method() (jwt.SigningMethod, error) {
 // checkVersion refuses versions whose signatures are not portable (c.3); a
 // version that is there but no string is refused too.
 func (t Token) checkVersion() error {
-	_, present := t.Body["version"]
+	present := t.Body.Has("version")
 	switch t.Version {
 	case "1.0", "1.0.0", "1.1.0":
 		return nil

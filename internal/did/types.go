@@ -193,8 +193,8 @@ func ParseType(members Object) (Type, error) {
 		{"key", func(s string) (err error) { t.Key, err = ParseKeyType(s); return err }},
 		{"hash", func(s string) (err error) { t.Hash, err = ParseHashType(s); return err }},
 	} {
-		raw, present := members[part.name]
-		if !present {
+		raw := members.Get(part.name)
+		if raw == nil {
 			continue
 		}
 		var text string

@@ -60,11 +60,7 @@ func secretStorageKey() consent.Type {
 
 // parseStored parses a claim that an approval stores.
 func parseStored[R any](asked did.Object) (r R, err error) {
-	raw, err := json.Marshal(asked)
-	if err == nil {
-		err = json.Unmarshal(raw, &r)
-	}
-	if err != nil {
+	if err := json.Unmarshal(asked.JSON(), &r); err != nil {
 		return r, fmt.Errorf("reading the stored request: %w", err)
 	}
 	return r, nil

@@ -5,8 +5,8 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"maps"
 	"slices"
+	"strings"
 
 	"walletd/internal/auth"
 	"walletd/internal/consent"
@@ -14,6 +14,7 @@ import (
 	"walletd/internal/ledger"
 	"walletd/internal/secretstorage"
 	"walletd/internal/store"
+	"walletd/internal/strictjson"
 )
 
 // offered is one description of a key, in a request for a key or in NoteKey.
@@ -30,14 +31,15 @@ func readOffer(raw json.RawMessage) ([]offered, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(object) == 0 || len(object) > maxOffered {
+	if len(object.Object) == 0 || len(object.Object) > maxOffered {
 		return nil, auth.Invalid("keys must hold 1 to %d descriptions", maxOffered)
 	}
 	var all []offered
 	var first error
-	for _, id := range slices.Sorted(maps.Keys(object)) {
-		err := secretstorage.CheckKeyID(id)
-		o := offered{id: id, raw: object[id]}
+	slices.SortFunc(object.Object, func(a, b strictjson.Member) int { return strings.Compare(a.Name, b.Name) })
+	for _, m := range object.Object {
+		err := secretstorage.CheckKeyID(m.Name)
+		o := offered{id: m.Name, raw: m.Value}
 		if err == nil {
 			o.description, err = secretstorage.ParseDescription(o.raw)
 		}

@@ -62,7 +62,7 @@ func typeOf(t *api.TargetType) (did.Type, error) {
 			if err != nil {
 				return did.Type{}, fmt.Errorf("reading targetType: %w", err)
 			}
-			members[name] = raw
+			members.Object = members.With(name, raw)
 		}
 	}
 	return did.ParseType(members)

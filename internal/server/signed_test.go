@@ -35,8 +35,8 @@ func open(t *testing.T, w *wallettest.Wallet, answer *wallettest.Response) did.O
 func keyIn(t *testing.T, body did.Object) string {
 	t.Helper()
 	var claims []struct{ Key string }
-	if err := json.Unmarshal(body["requestedClaims"], &claims); err != nil || len(claims) != 1 || claims[0].Key == "" {
-		t.Fatalf("no key in %s: %v", body["requestedClaims"], err)
+	if err := json.Unmarshal(body.Get("requestedClaims"), &claims); err != nil || len(claims) != 1 || claims[0].Key == "" {
+		t.Fatalf("no key in %s: %v", body.Get("requestedClaims"), err)
 	}
 	return claims[0].Key
 }
@@ -66,7 +66,7 @@ func TestSignedRequestIsAnswered(t *testing.T) {
 		open(t, w.In(t), notes.AskSigned(notesKey, members{"aud": []string{"did:abt:" + account}}))
 	})
 	t.Run("without a challenge", func(t *testing.T) {
-		if _, echoed := open(t, w.In(t), notes.AskSigned(notesKey))["challenge"]; echoed {
+		if open(t, w.In(t), notes.AskSigned(notesKey)).Has("challenge") {
 			t.Error("a challenge that was not sent is echoed")
 		}
 	})

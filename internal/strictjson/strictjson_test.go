@@ -265,8 +265,19 @@ func FuzzParse(f *testing.F) {
 	} {
 		f.Add([]byte(seed))
 	}
+	for _, value := range []string{ // of which some are none
+		"0", "-0", "10", "01", "-", "+1", "1.5", "1.", ".5", "1e5", "1E+05", "1e", "1e-", "0x1", "1_0", "true", "tru", "truex", "null", "NaN", "[1,]", "[,1]", "[1 2]", "{,}",
+		`{"a":1,}`, `{"a" 1}`, `{1:2}`, `"a`, `"a\"`, `"\x"`, `"\u12g4"`, `"\u123"`, "\"\x1f\"", "\"\x7f\"", "\"a tab\t far from the start\"", `"sixteen or more, then a \n\\\""`, "\xff", "\"\xff\"", "\v1",
+	} {
+		f.Add([]byte(`{"a":` + value + `}`))
+		f.Add([]byte(` {"a":1, "a":[` + value + "\r\n\t] } "))
+		f.Add([]byte(value))
+	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		checked := Check(raw, 1)
+		if valid := utf8.Valid(raw) && json.Valid(raw); valid == errors.Is(checked, ErrNotJSON) {
+			t.Fatalf("%q: Check says %v, and of JSON encoding/json says %v", raw, checked, valid)
+		}
 		o, err := Parse(raw)
 		compact, compactErr := ParseCompact(raw)
 		switch {

@@ -34,7 +34,7 @@ func readCredential(data json.RawMessage, now time.Time) (Holding, error) {
 	if err := h.readIssuer(o); err != nil {
 		return Holding{}, err
 	}
-	subject, err := did.ParseObject(o["credentialSubject"])
+	subject, err := did.ParseObject(o.Get("credentialSubject"))
 	if err != nil {
 		return Holding{}, badCredential("the credential has no subject: credentialSubject must be an object")
 	}
@@ -76,11 +76,11 @@ func (h Holding) Said() Said {
 	if tag, _ := o.Text("tag"); isTag(tag) {
 		s.Tag = tag
 	}
-	subject, err := did.ParseObject(o["credentialSubject"])
+	subject, err := did.ParseObject(o.Get("credentialSubject"))
 	if err != nil {
 		return s
 	}
-	if passport, err := did.ParseObject(subject["passport"]); err == nil {
+	if passport, err := did.ParseObject(subject.Get("passport")); err == nil {
 		s.Title, _ = passport.Text("title")
 		s.Role, _ = passport.Text("name")
 	}
@@ -93,11 +93,11 @@ func (h Holding) IsExpired(now time.Time) bool { return !h.Expires.IsZero() && !
 // readIssuer verifies that the credential's issuer signed it, and sets the issuer. A credential that others have
 // counter-signed has a list of proofs; what the others state is for the apps that ask for it.
 func (h *Holding) readIssuer(o did.Object) error {
-	issuer, err := did.ParseObject(o["issuer"])
+	issuer, err := did.ParseObject(o.Get("issuer"))
 	if err != nil {
 		return badCredential("the credential has no issuer")
 	}
-	proofs, err := readProofs(o["proof"])
+	proofs, err := readProofs(o.Get("proof"))
 	if err != nil {
 		return err
 	}
@@ -112,9 +112,9 @@ func (h *Holding) readIssuer(o did.Object) error {
 		return badCredential("the issuer's key is not its DID's")
 	}
 	unsigned := map[string]json.RawMessage{}
-	for name, raw := range o {
-		if name != "proof" && name != "signature" {
-			unsigned[name] = raw
+	for _, m := range o.Object {
+		if m.Name != "proof" && m.Name != "signature" {
+			unsigned[m.Name] = m.Value
 		}
 	}
 	text, err := did.MarshalStable(unsigned)
@@ -218,8 +218,8 @@ const (
 // ReadNames parses a list of texts or of {"did": …}; a single text counts as a list of one.
 func ReadNames(o did.Object, name string) ([]string, error) {
 	wrong := did.Malformed(name+" must be a list of at most 32 texts", nil)
-	raw, present := o[name]
-	if !present || string(raw) == "null" || string(raw) == `""` {
+	raw := o.Get(name)
+	if raw == nil || string(raw) == "null" || string(raw) == `""` {
 		return nil, nil
 	}
 	if text, ok := o.Text(name); ok {

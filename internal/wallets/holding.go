@@ -264,7 +264,7 @@ func (w *Wallets) StoreCredential(ctx context.Context, c *auth.Caller, attachmen
 	}
 	asset, _ := o.Text("assetId")
 	what, _ := o.Text("type")
-	data := o["data"]
+	data := o.Get("data")
 	withData := what == "VerifiableCredential" && len(data) > 0 && string(data) != "null"
 	if !withData && asset == "" {
 		return nil, badCredential("this wallet stores credentials and assets only")

@@ -26,7 +26,7 @@ func presented(t *testing.T, steps []fixture.Step) json.RawMessage {
 	}
 	var claims []struct{ Presentation string }
 	var p struct{ VerifiableCredential []string }
-	if err := json.Unmarshal(signed.Body["requestedClaims"], &claims); err != nil {
+	if err := json.Unmarshal(signed.Body.Get("requestedClaims"), &claims); err != nil {
 		t.Fatal(err)
 	}
 	if err := json.Unmarshal([]byte(claims[0].Presentation), &p); err != nil {
@@ -209,7 +209,7 @@ func TestTheChallengeOfAnAssetCannotBeAnotherMessage(t *testing.T) {
 func attachment(t *testing.T) (first fixture.Step, handed json.RawMessage) {
 	t.Helper()
 	steps := fixture.Recorded(t, "session-finish-fields")
-	return steps[2], steps[3].Last["response"]
+	return steps[2], steps[3].Last.Get("response")
 }
 
 func changed(t *testing.T, raw json.RawMessage, change func(whole, data map[string]any)) json.RawMessage {
