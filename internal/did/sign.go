@@ -1,6 +1,7 @@
 package did
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -37,12 +38,16 @@ func SignToken(key SecretKey, signer DID, payload map[string]any, now time.Time)
 		return "", err
 	}
 	header := `{"alg":"` + methodName(key.Type()) + `","type":"JWT"}`
-	unsigned := EncodeBase64URL([]byte(header)) + "." + EncodeBase64URL(body)
-	sig, err := SignUnsigned(key, unsigned)
+	const signature = 100 // characters, of the longest
+	token := make([]byte, 0, base64.RawURLEncoding.EncodedLen(len(header)+len(body))+2+signature)
+	token = append(base64.RawURLEncoding.AppendEncode(token, []byte(header)), '.')
+	token = base64.RawURLEncoding.AppendEncode(token, body)
+	sig, err := SignUnsigned(key, string(token))
 	if err != nil {
 		return "", err
 	}
-	return unsigned + "." + EncodeBase64URL(sig), nil
+	token = append(token, '.')
+	return string(base64.RawURLEncoding.AppendEncode(token, sig)), nil
 }
 
 // SignUnsigned signs header64.body64 as version 1.1.0 asks, over its SHA3-256,

@@ -150,11 +150,11 @@ func decodeValue(path string, raw json.RawMessage, into reflect.Value, bounds re
 	}
 	switch into.Kind() {
 	case reflect.String:
-		text, ok := strictjson.Text(raw)
-		if !ok {
-			return &memberError{path, "must be a string"}
-		}
-		if _, whole := strictjson.WholeText(raw); !whole {
+		text, whole := strictjson.WholeText(raw)
+		if !whole {
+			if _, ok := strictjson.Text(raw); !ok {
+				return &memberError{path, "must be a string"}
+			}
 			return &memberError{path, "must not hold half of a surrogate pair"}
 		}
 		into.SetString(text)
