@@ -133,6 +133,8 @@ var helps = map[string]string{
 	"walletd_connections":                          "Connections, open, and of these those on which a request is being answered.",
 	"walletd_draining":                             "1 while the service drains before a stop.",
 	"walletd_facts_bytes":                          "About how much memory takes what is remembered of wallets for the next claims.",
+	"walletd_store_transactions":                   "Transactions that this process has written to the store since it was started.",
+	"walletd_store_changes":                        "Changes that were written in these transactions, each with its entries in the audit log.",
 	"walletd_facts_requests":                       "Claims whose caller was remembered, or read, and those that were decided again, from rows that were read.",
 	"walletd_facts_wallets":                        "Wallets of which something is remembered for the next claims.",
 	"walletd_heads_age_seconds":                    "How long ago each audit log that had grown was last found to have a signed head.",

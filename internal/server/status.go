@@ -105,6 +105,8 @@ func (s *Server) observeState() {
 	s.metrics.gauge("walletd_approvals_waiting", s.counted(func(ctx context.Context) (int64, error) { return s.store.CountWaiting(ctx, s.store.Now().Unix()) }))
 	s.metrics.gauge("walletd_sessions_open", s.counted(s.store.CountSessions))
 	s.metrics.gauge("walletd_commits_queued", func() float64 { return float64(s.store.Queued()) })
+	s.metrics.gauge("walletd_store_transactions", func() float64 { transactions, _ := s.store.Written(); return float64(transactions) })
+	s.metrics.gauge("walletd_store_changes", func() float64 { _, changes := s.store.Written(); return float64(changes) })
 	s.metrics.gauge("walletd_facts_wallets", func() float64 { return float64(s.store.Kept().Wallets) })
 	s.metrics.gauge("walletd_facts_bytes", func() float64 { return float64(s.store.Kept().Bytes) })
 	s.metrics.gauge(`walletd_facts_requests{facts="remembered"}`, func() float64 { return float64(s.store.Kept().Recalled) })

@@ -30,7 +30,7 @@ type Change struct {
 	// Chain and Entries: what goes on record, at least one entry.
 	Chain   string
 	Entries []Entry
-	// Also are entries of other chains.
+	// Also are entries of other chains, and entries of Chain that follow Entries.
 	Also []ChainEntries
 
 	// Epoch is the keystore's epoch that the caller saw. If it was raised

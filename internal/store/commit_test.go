@@ -88,6 +88,24 @@ func TestCommitPutsEntriesOnTheirChains(t *testing.T) {
 	})
 }
 
+func TestEntriesMayFollowThatOfTheReceipt(t *testing.T) {
+	each(t, func(t *testing.T, open func() *Store) {
+		s := open()
+		for i := range int64(3) {
+			c := change("w")
+			c.Entries[0].Releases = true
+			c.Also = []ChainEntries{{"w", entry("after")}}
+			receipt, err := s.Commit(t.Context(), c)
+			if err != nil || receipt.Seq() != 2*i+1 || !receipt.Releases() {
+				t.Fatalf("Commit = %+v, %v", receipt, err)
+			}
+		}
+		if got := fits(t, s, "w"); got != 6 {
+			t.Errorf("the chain has %d entries", got)
+		}
+	})
+}
+
 // refusedChanges are changes that a store with the rows of the test below refuses.
 var refusedChanges = []struct {
 	name   string

@@ -32,6 +32,8 @@ type committer struct {
 	ends   chainEnds
 	expect int // how many jobs come at a time, as far as the last ones tell; the loop's alone
 
+	transactions, changes atomic.Int64 // see Written
+
 	touchMu sync.Mutex
 	touched map[string]int64 // token -> last use
 	due     []use            // of touched, to be written now; the loop's alone
@@ -70,6 +72,12 @@ func startCommitter(s *Store) *committer {
 
 // Queued is how many changes, and other work of the committer, wait for their turn.
 func (s *Store) Queued() int { return len(s.committer.queue) }
+
+// Written says how many transactions this process has made durable since the store was opened, and how many changes
+// they held. What is written without an entry, a lease, is a transaction that holds none.
+func (s *Store) Written() (transactions, changes int64) {
+	return s.committer.transactions.Load(), s.committer.changes.Load()
+}
 
 // stop answers what is queued and ends. It says whether it was the first.
 func (c *committer) stop() bool {
@@ -232,7 +240,9 @@ func (c *committer) serve(jobs []*job) {
 			g.add(j)
 			continue
 		}
-		j.err = c.within(j.patience, func(ctx context.Context) error { return j.alone(ctx, c.conn) })
+		if j.err = c.within(j.patience, func(ctx context.Context) error { return j.alone(ctx, c.conn) }); j.err == nil {
+			c.transactions.Add(1)
+		}
 		close(j.done)
 	}
 	c.write(&g)
@@ -252,6 +262,7 @@ func (c *committer) write(g *group) {
 		return
 	}
 	if err == nil {
+		c.transactions.Add(1)
 		for _, end := range g.ends {
 			c.store.sawAt(end.Time, g.epoch)
 		}
@@ -266,6 +277,9 @@ func (c *committer) write(g *group) {
 	for _, j := range g.jobs {
 		if err != nil {
 			j.first, j.err = 0, err
+		}
+		if j.err == nil {
+			c.changes.Add(1)
 		}
 		close(j.done)
 	}

@@ -24,8 +24,10 @@ var (
 	ErrCodeTaken = errors.New("code already in use")
 	// ErrWaiting: the same question of the same app is already waiting.
 	ErrWaiting = errors.New("the same question is waiting")
-	// ErrTooMany: as many approvals wait as the Budget allows.
-	ErrTooMany = errors.New("too many approvals waiting")
+	// ErrTooMany: there are as many rows as the Write allows, of approvals that wait as many as the Budget.
+	ErrTooMany = errors.New("as many as there may be")
+	// ErrTooManySessions: as many sessions of an app are open as CheckSessions allows. It is ErrTooMany too.
+	ErrTooManySessions = fmt.Errorf("%w: sessions that are open", ErrTooMany)
 	// ErrLastSlot: the last slot can't be removed.
 	ErrLastSlot = errors.New("the last slot")
 	// ErrInvalid: a value that no row can hold (text that is not UTF-8, holds a

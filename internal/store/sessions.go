@@ -145,10 +145,10 @@ func UpdateSession(old, updated Session) Write {
 	return Write{steps: []step{updateSession.change(old, updated, ErrChanged)}}
 }
 
-// CheckSessions fails with ErrTooMany if most other sessions of an app, or more, are
+// CheckSessions fails with ErrTooManySessions if most other sessions of an app, or more, are
 // open in the wallet at the time now. The Change is on the wallet's chain.
 func CheckSessions(s Session, most, now int64) Write {
-	return Write{chain: s.Wallet, steps: []step{roomForSession.step(ErrTooMany, s.Wallet, s.App, s.ID, now, most)}}
+	return Write{chain: s.Wallet, steps: []step{roomForSession.step(ErrTooManySessions, s.Wallet, s.App, s.ID, now, most)}}
 }
 
 // CountSessions counts the sessions of all wallets that have not ended.
