@@ -33,8 +33,9 @@ type IdempotencyKey struct {
 // Change is what one Commit makes durable: all of it, or nothing.
 type Change struct {
 	Event Event
-	// Before holds entries that are appended before Event.
-	Before []Event
+	// Before and After hold entries that are appended before and after Event. They release nothing, whatever their kind:
+	// the receipt is that of Event.
+	Before, After []Event
 	// Nonce is the nonce of a signed request, or nil. It is consumed if the kind of Event says so.
 	Nonce *store.Nonce
 	// IdempotencyKey is the request's, or nil. Created is the id of what the request creates, "" if nothing.
@@ -55,12 +56,18 @@ type Change struct {
 // store.ErrUnavailable, after which the outcome is not known.
 func (w *Wallet) Commit(ctx context.Context, c Change) (store.Receipt, error) {
 	change := store.Change{Chain: w.ID(), Epoch: w.epoch, Decided: w.remembered, Writes: c.Writes}
-	for _, e := range append(c.Before, c.Event) {
-		entry, err := w.ledger.sealEntry(w.keys, e)
+	var entries []store.Entry
+	for e := range c.events() {
+		entry, err := w.ledger.sealEntry(w.keys, *e)
 		if err != nil {
 			return store.Receipt{}, err
 		}
-		change.Entries = append(change.Entries, entry)
+		entry.Releases = e == &c.Event && e.Kind.Releases()
+		entries = append(entries, entry)
+	}
+	last := len(c.Before) + 1
+	if change.Entries = entries[:last]; len(c.After) > 0 {
+		change.Also = []store.ChainEntries{{Chain: w.ID(), Entries: entries[last:]}}
 	}
 	if c.Event.Kind.is(fresh) || w.IsRemembered() {
 		seen := w.row
@@ -74,6 +81,25 @@ func (w *Wallet) Commit(ctx context.Context, c Change) (store.Receipt, error) {
 		w.remembered = 0 // nothing had changed
 	}
 	return receipt, err
+}
+
+// events returns the entries that are appended, in order.
+func (c *Change) events() iter.Seq[*Event] {
+	return func(yield func(*Event) bool) {
+		for i := range c.Before {
+			if !yield(&c.Before[i]) {
+				return
+			}
+		}
+		if !yield(&c.Event) {
+			return
+		}
+		for i := range c.After {
+			if !yield(&c.After[i]) {
+				return
+			}
+		}
+	}
 }
 
 // CommitService appends to the service's audit log, for an operator, with the epoch that was read. If created
@@ -96,7 +122,7 @@ func (l *Ledger) Restore(ctx context.Context, epoch int64, c Change, restored *W
 	if err := l.store.Restore(ctx, change, rows); err != nil {
 		return fmt.Errorf("restoring the wallet: %w", err)
 	}
-	l.notifyCommitted(c.Event.Kind)
+	l.notifyCommitted(&c)
 	l.signSoon(restored.ID()) // its heads are signed with another key from this entry on
 	return nil
 }
@@ -128,7 +154,7 @@ func (l *Ledger) sealEntry(w *keystore.Wallet, e Event) (store.Entry, error) {
 	}
 	row := store.Record{ID: e.Disclosed.entryID()}
 	return store.Entry{
-		Kind: e.Kind.name, ID: row.ID, Time: l.store.Now().UnixMilli(), Sealed: w.Seal(place(row, "content"), plain), Releases: e.Kind.Releases(),
+		Kind: e.Kind.name, ID: row.ID, Time: l.store.Now().UnixMilli(), Sealed: w.Seal(place(row, "content"), plain),
 	}, nil
 }
 
@@ -141,7 +167,7 @@ func (l *Ledger) commit(ctx context.Context, c Change, change store.Change) (sto
 			Made: c.Created, Secret: c.Secret, Created: l.store.Now().Unix(),
 		}
 	}
-	receipt, err := l.append(ctx, c.Event.Kind, change)
+	receipt, err := l.append(ctx, &c, change)
 	repeated, ok := errors.AsType[*store.RepeatedError](err)
 	if !ok {
 		return receipt, err
@@ -151,26 +177,32 @@ func (l *Ledger) commit(ctx context.Context, c Change, change store.Change) (sto
 	}
 	if c.Created == "" {
 		change.Request = nil
-		return l.append(ctx, c.Event.Kind, change)
+		return l.append(ctx, &c, change)
 	}
 	return store.Receipt{}, &AlreadyCreatedError{ID: repeated.Earlier.Made}
 }
 
-func (l *Ledger) append(ctx context.Context, kind Kind, change store.Change) (store.Receipt, error) {
+func (l *Ledger) append(ctx context.Context, c *Change, change store.Change) (store.Receipt, error) {
 	receipt, err := l.store.Commit(ctx, change)
 	if err != nil {
 		return store.Receipt{}, l.replayRefusal(fmt.Errorf("appending to the audit log: %w", err))
 	}
-	l.notifyCommitted(kind)
-	if last := receipt.Seq(); (last-int64(len(change.Entries)))/headEvery != last/headEvery {
+	l.notifyCommitted(c)
+	first, last := receipt.Seq()-int64(len(change.Entries)), receipt.Seq()+int64(len(c.After))
+	if first/headEvery != last/headEvery {
 		l.signSoon(change.Chain)
 	}
 	return receipt, nil
 }
 
-func (l *Ledger) notifyCommitted(kind Kind) {
-	l.count(kind.name)
-	if kind.is(wakes) {
+// notifyCommitted counts the entries of a change, and wakes those who wait if one of them does.
+func (l *Ledger) notifyCommitted(c *Change) {
+	woken := false
+	for e := range c.events() {
+		l.count(e.Kind.name)
+		woken = woken || e.Kind.is(wakes)
+	}
+	if woken {
 		l.changed.notify()
 	}
 }
