@@ -114,6 +114,24 @@ func (c *Caller) Commit(ctx context.Context, change ledger.Change) (store.Receip
 	return receipt, err
 }
 
+// CommitOutcome is Commit for the outcome of an app's request, together with what its session has to commit.
+func (c *Caller) CommitOutcome(ctx context.Context, change ledger.Change, o Outcome) (store.Receipt, error) {
+	if c.Session == nil || c.Session.Join == nil {
+		return c.Commit(ctx, change)
+	}
+	j, err := c.Session.Join(ctx, change.Event.Kind, o)
+	if err != nil {
+		return store.Receipt{}, err
+	}
+	change.Before, change.After = append(j.Before, change.Before...), j.After
+	change.Writes = append(change.Writes, j.Writes...)
+	receipt, err := c.Commit(ctx, change)
+	if err == nil {
+		j.Committed()
+	}
+	return receipt, err
+}
+
 // Record commits one event that releases nothing, together with writes.
 func (c *Caller) Record(ctx context.Context, e ledger.Event, writes ...store.Write) error {
 	_, err := c.Commit(ctx, ledger.Change{Event: e, Writes: writes})

@@ -6,6 +6,7 @@ import (
 
 	"walletd/internal/delegation"
 	"walletd/internal/did"
+	"walletd/internal/ledger"
 	"walletd/internal/store"
 )
 
@@ -37,6 +38,25 @@ type Session struct {
 	Seal *did.ChannelKey
 	// Skew is added to the time in what is signed for this app (reference c.6).
 	Skew time.Duration
+	// Join, if not nil, returns what the session commits in the same transaction as the outcome of its request, whose
+	// entry is of the kind given. It is called anew for each try.
+	Join func(ctx context.Context, kind ledger.Kind, o Outcome) (Joint, error)
+}
+
+// Outcome is what is about to be committed of a session's request.
+type Outcome struct {
+	Account string // address of the account that answers; "" if none does
+	// Approval is the id of the approval that waits, and Expires its end in unix seconds; "" and 0 if none does.
+	Approval string
+	Expires  int64
+}
+
+// Joint is what a session commits together with the outcome of its request.
+type Joint struct {
+	Before, After []ledger.Event
+	Writes        []store.Write
+	// Committed is called once all of it is durable, and before anything is released.
+	Committed func()
 }
 
 // sessionFacts is what an approval seals of its session, so that the request can be read again.

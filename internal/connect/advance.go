@@ -5,6 +5,7 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"walletd/internal/auth"
@@ -19,6 +20,17 @@ type leased struct {
 	*Sessions
 	row     store.Session // the row as it is in the store
 	content content       // the content that the next write stores
+	holder  string        // who has the lease, or will have it with the next write
+	held    atomic.Bool   // whether the row says so
+	waits   bool          // the session waits for the owner, and the lease was returned
+
+	// received says that the current request is in no row yet.
+	received bool
+	// tried is the row of a joint commit whose outcome is not known; zero if there is none.
+	tried store.Session
+	// unposted says that the row says posting for an answer to the current request that was not posted; mayPost, that it
+	// may be, once.
+	unposted, mayPost bool
 
 	caller  *auth.Caller    // with the open wallet; the app of the current request if there is one
 	request *verified       // the current request
@@ -89,7 +101,7 @@ func (l *leased) close() {
 // advance is the dispatcher: it takes one step after the other, until the session has ended, or its lease was returned
 // because it waits for the owner.
 func (l *leased) advance(ctx context.Context) error {
-	for l.row.Ended == 0 && l.row.Holder != "" {
+	for l.row.Ended == 0 && !l.waits {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -100,8 +112,18 @@ func (l *leased) advance(ctx context.Context) error {
 	return nil
 }
 
-// step reads the row, takes the one step that is due, and writes the row.
+// step takes the one step that is due, and writes the row. A request that it receives is a part of it, up to a row
+// that says what was decided.
 func (l *leased) step(ctx context.Context) error {
+	err := l.due(ctx)
+	for err == nil && l.received {
+		err = l.requestConsent(ctx)
+	}
+	return err
+}
+
+// due does what the row says is due.
+func (l *leased) due(ctx context.Context) error {
 	switch {
 	case l.row.Posting:
 		return l.endUnknown(ctx)

@@ -79,24 +79,8 @@ func (l *leased) receive(ctx context.Context, resp response) error {
 		return l.decline(ctx, consent.DeclineAuth, ending{Code: "too_many_steps", Text: "The app sent too many requests in one session."})
 	}
 	l.content.Name = show.Plain(l.caller.Name, maxName)
-	err = l.write(ctx, ledger.SessionAsked, "", func(row *store.Session) {
-		row.State, row.App, row.Posting, row.Approval = string(Asked), v.connect.App.Address(), false, ""
-		row.Expires = l.Store.Now().Add(sessionLife).Unix()
-	}, l.sessionLimit(v)...)
-	if errors.Is(err, store.ErrTooMany) {
-		return l.decline(ctx, consent.Busy, ending{Code: "busy", Text: "Too many sessions of this app are open."})
-	}
-	return err
-}
-
-// sessionLimit returns the check that the app of a first request has not too many open sessions.
-func (l *leased) sessionLimit(v verified) []store.Write {
-	if l.row.App != "" {
-		return nil
-	}
-	row := l.row
-	row.App = v.connect.App.Address()
-	return []store.Write{store.CheckSessions(row, l.Limit, l.Store.Now().Unix())}
+	l.received = true
+	return nil
 }
 
 // readReply makes the checks of reference d.4 on a reply, and sets in l.content what is needed to make them again.
@@ -134,10 +118,16 @@ func (l *leased) readReply(resp response) (verified, error) {
 
 // requestConsent passes the current request to the pipeline.
 func (l *leased) requestConsent(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		_, failed := l.keepRequest(ctx)
+		return errors.Join(err, failed)
+	}
 	if l.RefuseUnsealed && !l.content.Sealed && onlySecrets(l.request.claims) {
 		return l.declineFor(ctx, did.Refuse("request_unsealed", "the request for a key did not come over the encrypted channel"))
 	}
+	leave := l.joining()
 	out, err := l.Pipeline.Answer(ctx, l.caller, l.request.claims)
+	leave()
 	return l.outcome(ctx, out, err)
 }
 
@@ -149,7 +139,9 @@ func onlySecrets(asked []json.RawMessage) bool {
 
 // collect collects the outcome of the session's approval from the pipeline.
 func (l *leased) collect(ctx context.Context) error {
+	leave := l.joining()
 	out, err := l.Pipeline.Collect(ctx, l.caller, l.row.Approval, 0)
+	leave()
 	if errors.Is(err, auth.ErrNotFound) {
 		err = consent.ErrExpired
 	}
@@ -160,15 +152,8 @@ func (l *leased) collect(ctx context.Context) error {
 func (l *leased) outcome(ctx context.Context, out consent.Outcome, err error) error {
 	switch {
 	case err == nil && out.Pending != nil:
-		if l.row.Approval == out.Pending.ID && State(l.row.State) == Waiting {
-			return l.releaseLease(ctx)
-		}
-		return l.write(ctx, ledger.SessionWaiting, "", func(row *store.Session) {
-			row.State, row.Approval, row.Holder, row.HeldUntil = string(Waiting), out.Pending.ID, "", 0
-			row.Expires = max(row.Expires, out.Pending.Expires.Add(sessionLife).Unix())
-		})
+		return l.await(ctx, out.Pending)
 	case err == nil:
-		l.content.Account = out.Answer.UserDID
 		return l.post(ctx, out.Answer.Signed)
 	case errors.Is(err, consent.ErrRejected):
 		return l.decline(ctx, consent.DeclineAuth, ending{})
@@ -176,15 +161,42 @@ func (l *leased) outcome(ctx context.Context, out consent.Outcome, err error) er
 		return l.expire(ctx)
 	case errors.Is(err, consent.ErrAnswerChanged):
 		return l.retryConsent(ctx)
+	case errors.Is(err, store.ErrTooManySessions):
+		l.received = false // and is in no row
+		return l.decline(ctx, consent.Busy, ending{Code: "busy", Text: "Too many sessions of this app are open."})
 	case errors.Is(err, consent.ErrTooMany):
 		return l.decline(ctx, consent.Busy, ending{Code: "busy", Text: "Too many requests wait for the owner's decision."})
 	case errors.Is(err, ledger.ErrForged):
 		return l.decline(ctx, consent.DeclineAuth, ending{Code: "forged", Text: "A row that the answer depends on was not written by this keystore."})
 	case errors.Is(err, consent.ErrDenied):
 		return l.decline(ctx, consent.DeclineAuth, ending{Code: "denied", Text: err.Error()})
-	default:
+	case did.CodeOf(err) != "":
 		return l.declineFor(ctx, err) // the request is authentic, so its app is declined
 	}
+	switch kept, failed := l.keepRequest(ctx); {
+	case errors.Is(failed, store.ErrTooManySessions):
+		return l.outcome(ctx, consent.Outcome{}, failed)
+	case kept && failed == nil && isUnavailable(err):
+		return nil // what the app has done cannot be undone, so the session goes on
+	default:
+		return errors.Join(err, failed)
+	}
+}
+
+// await returns the lease because the session waits for the owner, and has the row say so if it does not yet.
+func (l *leased) await(ctx context.Context, p *consent.Pending) error {
+	if err := l.settle(ctx); err != nil {
+		return err
+	}
+	if !l.received && State(l.row.State) == Waiting && l.row.Approval == p.ID {
+		return l.releaseLease(ctx)
+	}
+	err := l.write(ctx, ledger.SessionWaiting, "", func(row *store.Session) {
+		row.State, row.Approval, row.Holder, row.HeldUntil = string(Waiting), p.ID, "", 0
+		row.Expires = max(row.Expires, p.Expires.Add(sessionLife).Unix())
+	})
+	l.waits = err == nil
+	return err
 }
 
 // retryConsent passes the current request to the pipeline once more, because its approval was cancelled when the
@@ -231,7 +243,9 @@ func (l *leased) decline(ctx context.Context, action string, e ending) error {
 	if reason == "" {
 		reason = "the owner rejected the request"
 	}
+	l.content.Declining = &e
 	var signed *auth.SignedAnswer
+	leave := l.joining()
 	err := l.retryUnavailable(ctx, func() error {
 		// The caller's wallet may be remembered (auth.SessionCallerForAnswer), and have changed.
 		return l.Auth.Retry(ctx, l.caller, auth.Tries, func() (err error) {
@@ -239,10 +253,14 @@ func (l *leased) decline(ctx context.Context, action string, e ending) error {
 			return err
 		})
 	})
+	leave()
+	if err != nil && l.received { // else the request may have been answered, and is not decided again
+		_, failed := l.keepRequest(ctx)
+		return errors.Join(err, failed)
+	}
 	if err != nil {
 		return err
 	}
-	l.content.Declining = &e
 	_, err = l.send(ctx, signed, l.Client.postDecline)
 	if errors.Is(err, errNotSent) {
 		return err
@@ -297,8 +315,8 @@ const stopWait = 15 * time.Second
 
 var errStopped = errors.New("walletd was stopped")
 
-// send posts an answer (reference d.5). Before that it writes a row that says posting, durably. Whoever finds such a
-// row does not post again.
+// send posts an answer (reference d.5), once. The row says posting, durably, since the commit that allowed the answer
+// (join). Whoever finds such a row does not post again.
 func (l *leased) send(ctx context.Context, a *auth.SignedAnswer, post func(context.Context, string, []byte) (response, error)) (response, error) {
 	body, err := json.Marshal(struct {
 		UserPK   string `json:"userPk"`
@@ -308,13 +326,10 @@ func (l *leased) send(ctx context.Context, a *auth.SignedAnswer, post func(conte
 	if err != nil {
 		return response{}, fmt.Errorf("%w: %w", errNotSent, err)
 	}
-	l.content.Sent = l.Store.Now().Unix()
-	err = l.write(ctx, ledger.SessionAnswering, "", func(row *store.Session) {
-		row.State, row.Posting, row.App = string(Answering), true, l.request.connect.App.Address()
-	})
-	if err != nil {
-		return response{}, fmt.Errorf("%w: %w", errNotSent, err)
+	if !l.mayPost {
+		return response{}, fmt.Errorf("%w: the row does not say posting", errNotSent)
 	}
+	l.mayPost, l.unposted = false, false
 	sending, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(stopWait, func() { cancel(errStopped) }) })

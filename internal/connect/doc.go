@@ -7,7 +7,9 @@
 //	  no request yet     fetch it                                (client.go, reply.go)
 //	  a request          request consent                         -> waiting, or an answer
 //	  waiting            collect what the owner decided          -> an answer, or a decline
-//	  an answer          posting set durably, POST, read reply   -> a request, or the end
+//	  an answer          POST, read reply                        -> a request, or the end
+//
+// What is decided, the entry that records it and the row that says what follows are one commit (join.go).
 //
 // A session is one row, which holds, sealed, all that is needed to continue it. After a restart, the session continues
 // with one more advance. An app runs its code each time it receives an answer, also when it is the same answer again

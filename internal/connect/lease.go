@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"walletd/internal/auth"
@@ -51,9 +50,25 @@ func (s *Sessions) useLease(ctx context.Context, row store.Session) (*leased, er
 	return s.openLeased(ctx, c, row)
 }
 
-// openLeased opens a leased row. After an error it returns the lease.
+// takeWaiting opens a session that waited for the owner, and leases it with the first row that it writes: that fails if
+// another replica was first, and then nothing was recorded or posted. Any other session is leased at once.
+func (s *Sessions) takeWaiting(ctx context.Context, row store.Session) (*leased, error) {
+	if State(row.State) != Waiting || row.Holder != "" {
+		return s.acquireLease(ctx, row)
+	}
+	c, err := s.Auth.SessionCaller(ctx, auth.Session{ID: row.ID, Wallet: row.Wallet})
+	if err != nil {
+		return nil, err
+	}
+	return s.openLeased(ctx, c, row)
+}
+
+// openLeased opens a row that is leased, or will be with the next write. After an error it returns the lease.
 func (s *Sessions) openLeased(ctx context.Context, c *auth.Caller, row store.Session) (*leased, error) {
-	l := &leased{Sessions: s, row: row, caller: c}
+	l := &leased{Sessions: s, row: row, caller: c, holder: row.Holder}
+	if l.held.Store(l.holder != ""); l.holder == "" {
+		l.holder = store.NewID()
+	}
 	opened, err := ledger.Open[content](ctx, c.Wallet, row)
 	if l.content = opened.Content(); err == nil && !row.Posting {
 		err = l.restore(ctx)
@@ -71,11 +86,11 @@ func (l *leased) runLeased(ctx context.Context, do func(context.Context) error) 
 	defer l.close()
 	work, stop := context.WithCancel(ctx)
 	renewed := make(chan struct{})
-	id, holder := l.row.ID, l.row.Holder
+	id := l.row.ID
 	go func() {
 		defer close(renewed)
 		defer stop()
-		l.keepRenewing(work, id, holder)
+		l.keepRenewing(work, id)
 	}()
 	err := do(work)
 	stop()
@@ -86,10 +101,10 @@ func (l *leased) runLeased(ctx context.Context, do func(context.Context) error) 
 	return nil
 }
 
-// keepRenewing renews a lease until ctx ends or the lease is lost. While the store is unavailable the lease is not lost,
-// because nobody else can acquire it either.
-func (s *Sessions) keepRenewing(ctx context.Context, id, holder string) {
-	tick := time.NewTicker(s.renewEvery)
+// keepRenewing renews the lease of the session with an id until ctx ends or the lease is lost. While the store is
+// unavailable the lease is not lost, because nobody else can acquire it either.
+func (l *leased) keepRenewing(ctx context.Context, id string) {
+	tick := time.NewTicker(l.renewEvery)
 	defer tick.Stop()
 	for {
 		select {
@@ -97,33 +112,43 @@ func (s *Sessions) keepRenewing(ctx context.Context, id, holder string) {
 			return
 		case <-tick.C:
 		}
-		if err := s.Store.RenewSession(ctx, id, holder, s.leaseEnd()); errors.Is(err, store.ErrChanged) {
+		if !l.held.Load() {
+			continue
+		}
+		if err := l.Store.RenewSession(ctx, id, l.holder, l.leaseEnd()); errors.Is(err, store.ErrChanged) {
 			return
 		}
 	}
 }
 
 // returnLease returns a lease that has not ended, and returns cause. After no error or a retriable one, the session may
-// be leased again at once; after any other error it is paused for pauseFor. If the store is unavailable, the lease
-// expires.
+// be leased again at once; after any other error it is paused for pauseFor, also if nobody has its lease. If the store is
+// unavailable, the lease expires.
 func (s *Sessions) returnLease(ctx context.Context, row store.Session, cause error) error {
-	if row.Ended != 0 || row.Holder == "" {
-		return cause
-	}
 	ctx = context.WithoutCancel(ctx)
-	if cause == nil || retriable(cause) {
+	now := s.Store.Now()
+	switch goesOn := cause == nil || retriable(cause); {
+	case row.Ended != 0, row.Holder == "" && goesOn:
+		return cause
+	case row.Holder == "":
+		_, err := s.Store.HoldSession(ctx, row.ID, store.NewID(), now.Unix(), now.Add(pauseFor).Unix())
+		return errors.Join(cause, err)
+	case goesOn:
 		return errors.Join(cause, s.Store.ReleaseSession(ctx, row.ID, row.Holder))
+	default:
+		return errors.Join(cause, s.Store.RenewSession(ctx, row.ID, row.Holder, now.Add(pauseFor).Unix()))
 	}
-	until := s.Store.Now().Add(pauseFor).Unix()
-	return errors.Join(cause, s.Store.RenewSession(ctx, row.ID, row.Holder, until))
 }
 
 // releaseLease returns the lease because the session waits for the owner.
 func (l *leased) releaseLease(ctx context.Context) error {
-	if err := l.Store.ReleaseSession(ctx, l.row.ID, l.row.Holder); err != nil {
-		return err
+	if l.row.Holder != "" {
+		if err := l.Store.ReleaseSession(ctx, l.row.ID, l.row.Holder); err != nil {
+			return err
+		}
+		l.row.Holder, l.row.HeldUntil = "", 0
 	}
-	l.row.Holder, l.row.HeldUntil = "", 0
+	l.waits = true
 	return nil
 }
 
@@ -132,21 +157,32 @@ func (l *leased) releaseLease(ctx context.Context) error {
 // succeeded without a confirmation by the row's MAC.
 func (l *leased) write(ctx context.Context, kind ledger.Kind, reason string, change func(*store.Session), also ...store.Write) error {
 	for retrying := false; ; retrying = true {
+		if err := l.settle(ctx); err != nil {
+			return err
+		}
 		next := l.row
-		next.HeldUntil = l.leaseEnd()
+		next.Holder, next.HeldUntil = l.holder, l.leaseEnd()
+		before, writes := l.noteRequest(&next)
 		change(&next)
 		if err := sealRow(l.caller, &next, l.content); err != nil {
 			return err
 		}
-		writes := append(slices.Clone(also), store.UpdateSession(l.row, next))
-		err := l.retryUnavailable(ctx, func() error { return record(ctx, l.caller, kind, reason, "", writes...) })
+		e := l.caller.Event(kind)
+		if e.Reason = reason; kind == ledger.SessionAsked {
+			before = nil // it says so itself
+		}
+		writes = append(append(writes, also...), store.UpdateSession(l.row, next))
+		err := l.retryUnavailable(ctx, func() error {
+			_, err := l.caller.Commit(ctx, ledger.Change{Before: before, Event: e, Writes: writes})
+			return err
+		})
 		var now store.Session
 		if errors.Is(err, store.ErrChanged) {
 			now, err = l.reread(ctx, err)
 		}
 		switch {
 		case err == nil, bytes.Equal(now.MAC, next.MAC):
-			l.row = next
+			l.committed(next)
 			return nil
 		case retrying || !bytes.Equal(now.MAC, l.row.MAC) || now.Holder != l.row.Holder:
 			return fmt.Errorf("writing the session: %w", err)

@@ -1,12 +1,10 @@
 package connect
 
 import (
-	"context"
 	"encoding/json"
 	"time"
 
 	"walletd/internal/auth"
-	"walletd/internal/ledger"
 	"walletd/internal/store"
 )
 
@@ -162,14 +160,4 @@ func sealRow(c *auth.Caller, row *store.Session, content content) (err error) {
 	}
 	row.MAC = c.Wallet.MAC(row)
 	return nil
-}
-
-// record appends an audit entry about a session together with the writes of its row. The caller is the owner who opens
-// the session, or the session's app. opened is the id of a session that is opened now, else "". If an Idempotency-Key is
-// repeated, the error is a *ledger.AlreadyCreatedError with the id of the session that it opened before.
-func record(ctx context.Context, c *auth.Caller, kind ledger.Kind, reason, opened string, writes ...store.Write) error {
-	e := c.Event(kind)
-	e.Reason = reason
-	_, err := c.Commit(ctx, ledger.Change{Event: e, Created: opened, Writes: writes})
-	return err
 }

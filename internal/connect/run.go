@@ -72,7 +72,7 @@ func (s *Sessions) startDue(ctx context.Context, failedAt time.Time) error {
 			continue
 		}
 		if ctx, ok := s.workers.acquire(row.ID, row.Wallet, ""); ok {
-			go s.work(ctx, row, s.acquireLease)
+			go s.work(ctx, row, s.takeWaiting)
 		}
 	}
 	return nil

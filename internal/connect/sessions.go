@@ -106,7 +106,9 @@ func (s *Sessions) Open(ctx context.Context, owner *auth.Caller, link string) (V
 		row.Holder, row.HeldUntil = store.NewID(), s.leaseEnd()
 	}
 	room := store.CheckSessions(row, s.Limit, s.Store.Now().Unix())
-	err = record(ctx, owner, ledger.SessionOpened, origin(inner), row.ID, room, store.InsertSession(row))
+	e := owner.Event(ledger.SessionOpened)
+	e.Reason = origin(inner)
+	_, err = owner.Commit(ctx, ledger.Change{Event: e, Created: row.ID, Writes: []store.Write{room, store.InsertSession(row)}})
 	if err != nil && begun {
 		s.workers.release(row.ID, true)
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"walletd/internal/auth"
 	"walletd/internal/did"
 	"walletd/internal/ledger"
 	"walletd/internal/store"
@@ -116,14 +117,15 @@ func (req *Request) refused() error {
 
 // record commits the audit entry of the outcome together with its writes, a new account included. A request
 // that is refused, or over its budget, leaves nothing behind.
-func (req *Request) record(ctx context.Context, e ledger.Event, writes ...store.Write) (store.Receipt, error) {
+func (req *Request) record(ctx context.Context, e ledger.Event, o auth.Outcome, writes ...store.Write) (store.Receipt, error) {
 	p := req.pipeline
 	if !req.newAccount {
-		return req.Caller.Commit(ctx, ledger.Change{Event: e, Writes: writes})
+		return req.Caller.CommitOutcome(ctx, ledger.Change{Event: e, Writes: writes}, o)
 	}
 	first := req.Caller.Event(ledger.AccountCreated)
 	first.Account = req.Account.Address
-	receipt, err := req.Caller.Commit(ctx, ledger.Change{Before: []ledger.Event{first}, Event: e, Writes: append(writes, store.InsertAccount(req.Account))})
+	change := ledger.Change{Before: []ledger.Event{first}, Event: e, Writes: append(writes, store.InsertAccount(req.Account))}
+	receipt, err := req.Caller.CommitOutcome(ctx, change, o)
 	return receipt, p.auth.AccountWriteError(ctx, req.Caller, req.Account, err)
 }
 

@@ -72,7 +72,8 @@ func (p *Pipeline) requestApproval(ctx context.Context, req *Request, v verdict)
 		}
 		row.Code = approvals.NewCode()
 		row.MAC = req.Caller.Wallet.MAC(row)
-		_, err = req.record(ctx, e, store.CheckWaiting(row.Wallet, row.App, req.Now.Unix(), waiting), store.InsertApproval(row, budget))
+		o := auth.Outcome{Approval: row.ID, Expires: row.Expires}
+		_, err = req.record(ctx, e, o, store.CheckWaiting(row.Wallet, row.App, req.Now.Unix(), waiting), store.InsertApproval(row, budget))
 		switch {
 		case err == nil:
 			return Outcome{Pending: p.pending(row)}, nil
@@ -85,6 +86,8 @@ func (p *Pipeline) requestApproval(ctx context.Context, req *Request, v verdict)
 			if earlier, found, err := req.findPending(ctx, digest); err != nil || found {
 				return Outcome{Pending: earlier}, err
 			}
+			return Outcome{}, err
+		case errors.Is(err, store.ErrTooManySessions):
 			return Outcome{}, err
 		case errors.Is(err, store.ErrTooMany):
 			return Outcome{}, p.consumed(ctx, req, ErrTooMany)

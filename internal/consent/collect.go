@@ -267,7 +267,8 @@ func (p *Pipeline) Refuse(ctx context.Context, c *auth.Caller, refusal error) er
 		return refusal
 	}
 	if denied, is := errors.AsType[*denial](refusal); is {
-		if err := c.Record(ctx, denied.req.event(ledger.ClaimDenied, verdict{Verdict: denied.Verdict})); err != nil {
+		e := denied.req.event(ledger.ClaimDenied, verdict{Verdict: denied.Verdict})
+		if _, err := c.CommitOutcome(ctx, ledger.Change{Event: e}, auth.Outcome{}); err != nil {
 			return err
 		}
 		return refusal
@@ -292,7 +293,7 @@ func (p *Pipeline) Refuse(ctx context.Context, c *auth.Caller, refusal error) er
 	}
 	e := c.Event(ledger.ClaimRefused)
 	e.Code = code
-	if err := c.Record(ctx, e); err != nil {
+	if _, err := c.CommitOutcome(ctx, ledger.Change{Event: e}, auth.Outcome{}); err != nil {
 		return err
 	}
 	return refusal

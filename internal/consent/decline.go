@@ -22,7 +22,7 @@ const (
 func (p *Pipeline) Decline(ctx context.Context, c *auth.Caller, action, reason string) (*auth.SignedAnswer, error) {
 	e := c.Event(ledger.SessionDeclined)
 	e.Reason = reason
-	receipt, err := c.Commit(ctx, ledger.Change{Event: e})
+	receipt, err := c.CommitOutcome(ctx, ledger.Change{Event: e}, auth.Outcome{Account: c.Session.Account})
 	if err != nil {
 		return nil, err
 	}

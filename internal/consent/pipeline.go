@@ -194,7 +194,7 @@ func (req *Request) release(ctx context.Context, v verdict, kind ledger.Kind, us
 	}
 	e := req.event(kind, v)
 	e.Inert = !req.newAccount && len(writes) == 0
-	receipt, err := req.record(ctx, e, append(uses, writes...)...)
+	receipt, err := req.record(ctx, e, auth.Outcome{Account: req.Account.Address}, append(uses, writes...)...)
 	if err != nil {
 		return Outcome{}, err
 	}
