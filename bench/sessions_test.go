@@ -54,10 +54,13 @@ func measureSessions(b *testing.B, w *wallettest.Wallet, secret bool) {
 	before, eachBefore := cryptography.measure(long)
 	runtime.GC()
 	var spent time.Duration
+	_, written := w.Store.Written()
 	result := generator(b, "sessions", job, func() { spent = cpuTime(); b.StartTimer() }, func() { b.StopTimer(); spent = cpuTime() - spent })
+	_, now := w.Store.Written()
 	after, eachAfter := cryptography.measure(long)
 	report(b, "session", result, spent, (before+after)/2, (eachBefore+eachAfter)/2)
 	b.ReportMetric(float64(len(cryptography.records)), "entries/session")
+	b.ReportMetric(float64(now-written)/float64(b.N), "writes/session")
 }
 
 // bareSession plays one session, after one that makes the account, and takes its cryptography
