@@ -138,6 +138,9 @@ func (c *sqliteSnapshot) close(broken bool) {
 }
 
 func (d *sqliteDB) close() error {
+	if d.log.moving != nil {
+		<-d.log.moving
+	}
 	if d.log.began && d.writer != nil { // the file is closed with an even number, and the last connection empties the log
 		if c, err := d.conn(context.Background()); err == nil {
 			c := c.(*sqliteConn)

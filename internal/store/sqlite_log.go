@@ -22,12 +22,15 @@ import (
 // even again. Then the file beneath a log that says n has n itself or, where no checkpoint came so
 // far, the number before. A snapshot, whose pages are ordered anew, has a number of its own.
 //
-// The checkpoints are ours therefore, none is SQLite's own. They also bound the log: one begins it
-// anew when it has grown to logSize, and cuts it off when readers have made it grow far beyond.
+// The checkpoints are ours therefore, none is SQLite's own. They also bound the log. When it has grown to
+// logSize, a reader's connection moves what is in it into the file, while the log goes on to grow: in a large
+// store nearly each of its pages belongs to another place, and nobody waits for that. What came meanwhile is
+// little; with that moved too, the log begins anew. It is cut off when readers have made it grow far beyond.
+// From then on the file may say the log's own number.
 
 const (
-	logSize  = 4 << 20 // bytes
-	logEvery = 32      // commits between two looks at its length
+	logSize  = 32 << 20 // bytes; as much is read at a start after a kill
+	logEvery = 32       // commits between two looks at its length
 	logAgain = time.Second
 )
 
@@ -120,7 +123,8 @@ type writeLog struct {
 	began   bool   // there is one, of this process or one that was killed
 	first   string // sets the number, as a part of the change that begins one; "" when that waits
 	commits int
-	notYet  time.Time // when a checkpoint is tried again that readers were in the way of
+	moving  chan struct{} // closed once what was in it is in the file; nil while nobody moves it
+	notYet  time.Time     // when a checkpoint is tried again that readers were in the way of
 }
 
 // prepareLog looks, while there is no log, which number the first change of one sets.
@@ -144,15 +148,26 @@ func (c *sqliteConn) prepareLog(ctx context.Context) error {
 	return nil
 }
 
-// boundLog checkpoints a log that has become long. What hinders it is no error of the change that
-// was committed: it is tried again.
+// boundLog keeps the log short. What hinders it is no error of the change that was committed: it is tried
+// again.
 func (c *sqliteConn) boundLog(ctx context.Context) {
 	l := &c.db.log
-	if l.commits++; l.commits%logEvery != 0 || time.Now().Before(l.notYet) {
+	l.commits++
+	if l.moving == nil {
+		if l.commits%logEvery != 0 || time.Now().Before(l.notYet) {
+			return
+		}
+		var busy, pages, done int64
+		if c.conn.QueryRowContext(ctx, "pragma wal_checkpoint(noop)").Scan(&busy, &pages, &done) == nil && pages*pageSize >= l.size {
+			l.moving = make(chan struct{})
+			go c.db.moveLog(l.moving)
+		}
 		return
 	}
-	var busy, pages, done int64
-	if c.conn.QueryRowContext(ctx, "pragma wal_checkpoint(noop)").Scan(&busy, &pages, &done) != nil || pages*pageSize < l.size {
+	select {
+	case <-l.moving:
+		l.moving = nil
+	default:
 		return
 	}
 	mode := "restart" // leaves the file as long as it is, to be written over: cheaper than to let it grow anew
@@ -164,7 +179,19 @@ func (c *sqliteConn) boundLog(ctx context.Context) {
 	}
 }
 
-// emptyLog ends a log of the number n with an even one, and moves all of it into the file. It reports
+// moveLog moves what is in the log into the file, as far as no reader needs it there, and leaves it in the log too. An
+// error is met again by whoever empties the log.
+func (d *sqliteDB) moveLog(done chan<- struct{}) {
+	defer close(done)
+	ctx := context.Background()
+	if d.takeReader(ctx) != nil {
+		return
+	}
+	defer func() { <-d.reading }()
+	_, _ = d.reader.ExecContext(ctx, "pragma wal_checkpoint(passive)")
+}
+
+// emptyLog ends a log of the number n with an even one, and moves what is left of it into the file. It reports
 // whether it did: it does not wait long for readers that still need the log.
 func (c *sqliteConn) emptyLog(ctx context.Context, n int64, mode string) (emptied bool, err error) {
 	c.db.log.notYet = time.Now().Add(logAgain)

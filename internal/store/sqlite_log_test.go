@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"os"
@@ -36,6 +37,8 @@ func TestTheWriteAheadLogShrinks(t *testing.T) {
 	u := sqliteURL(t)
 	path := strings.TrimPrefix(u, "sqlite:")
 	s := made(t, mustOpen(t, u, Options{Create: true}))
+	const size = 4 << 20
+	s.db.(*sqliteDB).log.size = size
 	reader, err := openPool(t.Context(), dataSource(path, ""), 1)
 	if err != nil {
 		t.Fatal(err)
@@ -49,21 +52,21 @@ func TestTheWriteAheadLogShrinks(t *testing.T) {
 	if err := tx.QueryRow("select count(*) from records").Scan(&n); err != nil {
 		t.Fatal(err)
 	}
-	big(t, s, 5*logSize)
-	if l := logLength(t, path); l < 4*logSize {
+	big(t, s, 5*size)
+	if l := logLength(t, path); l < 4*size {
 		t.Errorf("the log has %d bytes while a reader needs it", l)
 	}
 	if err := tx.Rollback(); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(60 * time.Second); logLength(t, path) > 2*logSize; {
+	for deadline := time.Now().Add(60 * time.Second); logLength(t, path) > 2*size; {
 		if time.Now().After(deadline) {
 			t.Fatalf("the log still has %d bytes", logLength(t, path))
 		}
 		must(t, s, "w")
 	}
-	big(t, s, 5*logSize)
-	if l := logLength(t, path); l > 3*logSize {
+	big(t, s, 5*size)
+	if l := logLength(t, path); l > 3*size {
 		t.Errorf("the log has %d bytes without readers", l)
 	}
 	fits(t, s, "w")
@@ -167,6 +170,47 @@ func TestACopyBesideAnothersLogIsRefused(t *testing.T) {
 	if len(copies) != 6 {
 		t.Errorf("%d copies", len(copies))
 	}
+}
+
+// While what is in a log is moved into the file, and after it, the two are whole together: with what the file was
+// before, and with what it is then.
+func TestALogThatIsMovedIntoTheFileIsStillWhole(t *testing.T) {
+	u := sqliteURL(t)
+	path := strings.TrimPrefix(u, "sqlite:")
+	s := made(t, mustOpen(t, u, Options{Create: true}))
+	keep := func(path string) string {
+		copied := filepath.Join(t.TempDir(), "copy")
+		if err := os.WriteFile(copied, content(t, path), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return copied
+	}
+	before := keep(path)
+	db := s.db.(*sqliteDB)
+	db.log.size = 1
+	for db.log.moving == nil {
+		must(t, s, "w", InsertToken(Token{ID: NewID(), Wallet: "w"}))
+	}
+	<-db.log.moving
+	after, log := keep(path), keep(path+"-wal")
+	if was, is := content(t, before), content(t, after); bytes.Equal(was, is) {
+		t.Error("nothing was moved")
+	}
+	total := fits(t, s, "w")
+	for name, file := range map[string]string{"before": before, "after": after} {
+		if n := fits(t, mustOpen(t, place(t, file, log), Options{}), "w"); n != total {
+			t.Errorf("with the file of %s: %d records, want %d", name, n, total)
+		}
+	}
+}
+
+func content(t *testing.T, path string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 // A store whose file leads elsewhere by now gives nothing, and goes on once it is put back.
