@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"sync"
 	"time"
 
@@ -60,7 +61,7 @@ func (d *sqliteDB) read(ctx context.Context, text string, args []any, each func(
 	if found, ok := d.prepared.Load(text); ok {
 		p = found.(*sql.Stmt)
 	} else {
-		made, err := d.reader.PrepareContext(ctx, text)
+		made, err := d.reader.PrepareContext(ctx, unnamed(text))
 		if err != nil {
 			return err
 		}
@@ -197,6 +198,23 @@ func openPool(ctx context.Context, source string, size int) (*sql.DB, error) {
 	return db, nil
 }
 
+var placeholder = regexp.MustCompile(`\$[0-9]+`)
+
+// unnamed writes the placeholders $1, $2 … as ?, where each comes once and in its order: to SQLite $1 is a name, and for
+// each argument it goes through the list of them, of which an insertion of many rows has hundreds.
+func unnamed(text string) string {
+	n, inOrder := 0, true
+	without := placeholder.ReplaceAllStringFunc(text, func(name string) string {
+		n++
+		inOrder = inOrder && name == fmt.Sprint("$", n)
+		return "?"
+	})
+	if !inOrder {
+		return text
+	}
+	return without
+}
+
 // sqliteConn prepares each text once.
 type sqliteConn struct {
 	db       *sqliteDB
@@ -222,7 +240,7 @@ func (c *sqliteConn) run(_ context.Context, batch []stmt) ([]result, error) {
 		p, ok := c.prepared[st.text]
 		if !ok {
 			var err error
-			if p, err = c.conn.PrepareContext(ctx, st.text); err != nil {
+			if p, err = c.conn.PrepareContext(ctx, unnamed(st.text)); err != nil {
 				return done, err
 			}
 			c.prepared[st.text] = p

@@ -129,3 +129,16 @@ func columnNames(t *testing.T, s *Store, name string) []string {
 	}
 	return texts(t, s, fmt.Sprintf("select column_name::text from information_schema.columns where table_name = '%s' order by ordinal_position", name))
 }
+
+func TestPlaceholdersWithoutNames(t *testing.T) {
+	for text, want := range map[string]string{
+		"select 1": "select 1",
+		"insert into records (a, b) values ($1, $2), ($3, $4)": "insert into records (a, b) values (?, ?), (?, ?)",
+		"update chains set seq = $2 where chain = $1":          "update chains set seq = $2 where chain = $1",
+		"select 1 where $1 = a or $1 = b":                      "select 1 where $1 = a or $1 = b",
+	} {
+		if got := unnamed(text); got != want {
+			t.Errorf("%s: %s, want %s", text, got, want)
+		}
+	}
+}
