@@ -61,6 +61,8 @@ var canonicalGolden = []struct {
 	{"invitations full", Invitation{ID: "i1", Wallet: "z1wallet", Owner: "o1", Inviter: RoleOperator, Recovery: true, Hash: []byte("hash"), Sealed: []byte("name"),
 		Created: 1, Expires: 2, Used: 3, MAC: []byte("mac")}},
 	{"invitations zero", Invitation{}},
+	{"archives full", Archive{Chain: "z1wallet", First: 1, Seq: 2, Hash: []byte("hash"), Statement: []byte("statement"), MAC: []byte("mac")}},
+	{"archives zero", Archive{}},
 	{"sessions edge", Session{ID: "s1", State: "ended", Sealed: []byte{}, HeldUntil: -1}},
 }
 

@@ -36,6 +36,7 @@ var copied = []struct{ table, key string }{
 	{"heads", "chain{C}, seq"}, {"restored", "chain{C}, seq"}, {"nonces", "wallet{C}, issuer{C}, jti{C}"}, {"requests", "token{C}, route{C}, key{C}"},
 	{"pairings", "id{C}"}, {"push_subscriptions", "wallet{C}, id{C}"}, {"pushes", "approval{C}, subscription{C}"},
 	{"owners", "wallet{C}, id{C}"}, {"passkeys", "wallet{C}, id{C}"}, {"invitations", "id{C}"},
+	{"archives", "chain{C}, first"},
 }
 
 // booleans are the places of a table's columns that SQLite keeps as 0 or 1.
@@ -174,7 +175,7 @@ func (c *copier) run(ctx context.Context, target conn) error {
 		if err != nil {
 			return err
 		}
-		c.done.Entries += check.Seq
+		c.done.Entries += check.entries
 		c.done.Chains++
 	}
 	if err := c.unchanged(ctx); err != nil {
@@ -288,46 +289,53 @@ func sameRow(a, b []any) bool {
 	})
 }
 
-// checkedChains reads the audit logs of a store and checks each, entry by entry, up to its end. It
-// yields the Checker of each log that holds, or one error: a *BrokenError. The ends may be read on another
-// connection, also of a copy; records and ends say how each store orders text byte by byte.
-func checkedChains(ctx context.Context, records, ends conn, ofRecords, ofEnds string) iter.Seq2[Checker, error] {
-	return func(yield func(Checker, error) bool) {
+// checkedChain is an audit log that holds.
+type checkedChain struct {
+	Checker
+	entries int64 // that were checked: those in the store
+}
+
+// checkedChains reads the audit logs of a store and checks each, entry by entry, up to its end. One whose oldest entries
+// are archived is checked from there. It yields each log that holds, or one error: a *BrokenError. The ends may be read on
+// another connection, also of a copy; ofRecords and ofEnds say how each store orders text byte by byte.
+func checkedChains(ctx context.Context, records, ends conn, ofRecords, ofEnds string) iter.Seq2[checkedChain, error] {
+	return func(yield func(checkedChain, error) bool) {
 		next, stop := iter.Pull2(streamed(ctx, records, "records", "chain"+ofRecords+", seq"))
 		defer stop()
-		all, stopEnds := iter.Pull2(streamed(ctx, ends, "chains", "chain"+ofEnds))
-		defer stopEnds()
 		row, err, more := next()
-		for {
-			end, e, isEnd := all()
+		for end, e := range archivedEnds(ctx, ends, ofEnds) {
 			if err = errors.Join(err, e); err != nil {
-				yield(Checker{}, err)
+				yield(checkedChain{}, err)
 				return
 			}
-			if !isEnd {
-				break
-			}
-			var last End
-			if !assignRow(last.columns(), end) {
-				yield(Checker{}, fmt.Errorf("%w: the end of an audit log", ErrDamaged))
-				return
-			}
-			check := Checker{Chain: last.Chain}
+			check := checkedChain{Checker: Checker{Chain: end.Chain}}
+			oldest, start := true, int64(0)
 			for more && err == nil {
 				var r Record
 				if !assignRow(r.columns(), row) {
 					err = fmt.Errorf("%w: an entry of an audit log", ErrDamaged)
-				} else if r.Chain != check.Chain {
 					break
-				} else if err = check.Add(r); err == nil {
+				}
+				if r.Chain != check.Chain {
+					break
+				}
+				if oldest {
+					start, check.Hash = end.start(r.Seq)
+					check.Seq, oldest = start, false
+				}
+				if r.Seq > start { // else it is archived, and not deleted yet
+					check.entries++
+					err = check.Add(r)
+				}
+				if err == nil {
 					row, err, more = next()
 				}
 			}
-			if err == nil && (check.Seq != last.Seq || !bytes.Equal(check.Hash, last.Hash)) {
+			if err == nil && (check.Seq != end.Seq || !bytes.Equal(check.Hash, end.Hash)) {
 				err = &BrokenError{Chain: check.Chain, Seq: check.Seq + 1, Why: "the audit log ends elsewhere"}
 			}
 			if err != nil {
-				yield(Checker{}, err)
+				yield(checkedChain{}, err)
 				return
 			}
 			if !yield(check, nil) {
@@ -335,7 +343,58 @@ func checkedChains(ctx context.Context, records, ends conn, ofRecords, ofEnds st
 			}
 		}
 		if more {
-			yield(Checker{}, fmt.Errorf("%w: entries of an audit log that has no end", ErrDamaged))
+			yield(checkedChain{}, fmt.Errorf("%w: entries of an audit log that has no end", ErrDamaged))
+		}
+	}
+}
+
+// archivedEnd is the end of an audit log, and where the archives of its entries end.
+type archivedEnd struct {
+	End
+	archives []Archive // the oldest first; Seq and Hash alone
+}
+
+// start returns where an audit log goes on, of which the oldest entry in the store is given: after the archive that has
+// the entry before it, or that has it too, because it is not deleted yet. 0 and nil without one.
+func (e archivedEnd) start(oldest int64) (seq int64, hash []byte) {
+	if oldest > 1 {
+		for _, a := range e.archives {
+			if a.Seq >= oldest-1 {
+				return a.Seq, a.Hash
+			}
+		}
+	}
+	return 0, nil
+}
+
+// archivedEnds yields the ends of all audit logs, in the order of their names.
+func archivedEnds(ctx context.Context, c conn, bytewise string) iter.Seq2[archivedEnd, error] {
+	text := "select c.chain, c.seq, c.hash, coalesce(a.seq, 0), coalesce(a.hash, c.hash) from chains c left join archives a on a.chain = c.chain order by c.chain" + bytewise + ", a.seq"
+	return func(yield func(archivedEnd, error) bool) {
+		var end archivedEnd
+		stopped := errors.New("no more ends are wanted")
+		err := c.each(ctx, text, func(row []any) error {
+			var next archivedEnd
+			var a Archive
+			if !assign(&next.Chain, row[0]) || !assign(&next.Seq, row[1]) || !assign(&next.Hash, row[2]) || !assign(&a.Seq, row[3]) || !assign(&a.Hash, row[4]) {
+				return fmt.Errorf("%w: the end of an audit log", ErrDamaged)
+			}
+			if next.Chain != end.Chain {
+				if end.Chain != "" && !yield(end, nil) {
+					return stopped
+				}
+				end = next
+			}
+			if a.Seq > 0 {
+				end.archives = append(end.archives, a)
+			}
+			return nil
+		})
+		switch {
+		case err == nil && end.Chain != "":
+			yield(end, nil)
+		case err != nil && !errors.Is(err, stopped):
+			yield(archivedEnd{}, err)
 		}
 	}
 }

@@ -51,6 +51,7 @@ func laterRows(wallet string) []Write {
 			Created: 1, LastUsed: 2, MAC: []byte("mac")}, 10),
 		InsertInvitation(Invitation{ID: "i1", Wallet: wallet, Owner: "o1", Inviter: RoleOwner, Recovery: true, Hash: []byte("hash"), Sealed: []byte("name"),
 			Created: 1, Expires: 2, MAC: []byte("mac")}, 10),
+		InsertArchive(Archive{Chain: wallet, First: 1, Seq: 1, Hash: []byte("hash"), Statement: []byte("statement"), MAC: []byte("mac")}),
 	}
 }
 

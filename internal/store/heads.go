@@ -32,6 +32,7 @@ func (Head) Table() string { return "heads" }
 
 var (
 	listHeads = reads[Head]("heads")
+	headUpTo  = reads[Head]("head up to")
 	putHead   = writes[Head]("put head")
 	isSigned  = writes[Head]("chain is signed")
 )
@@ -43,6 +44,11 @@ func (s *Store) Heads(ctx context.Context, chain string, after int64, limit int)
 		return nil, fmt.Errorf("chain %q: %w", chain, err)
 	}
 	return heads, nil
+}
+
+// HeadUpTo reads the newest head of a chain that is of the entry given or one before it, or ErrNotFound.
+func (s *Store) HeadUpTo(ctx context.Context, chain string, seq int64) (Head, error) {
+	return one(ctx, s, headUpTo, chain, seq)
 }
 
 // PutHeads keeps signed heads, in one transaction. One that is already there stays. A chain that still ends at its

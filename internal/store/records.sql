@@ -7,6 +7,7 @@ select id from records where chain = $1 and seq = $2
 
 -- name: hash of record
 select hash from records where chain = $1 and seq = $2
+union select hash from archives where chain = $1 and seq = $2
 
 -- name: insert record
 insert into records ({records}) values ({@records})

@@ -21,6 +21,7 @@ const restoreTimeout = 30 * time.Minute
 // Record and what it says.
 type OldRow struct {
 	Write   *Write
+	Archive *Archive  // of the oldest entries of a chain, which are not put back
 	Record  *Record   // of a chain as it was elsewhere
 	Content *Restored // what Record says; nil if that is not known
 	Head    *Head     // of that chain
@@ -32,7 +33,8 @@ type OldRow struct {
 // transaction has to begin again, they are read from the beginning. An error that
 // they yield ends the transaction, and is returned.
 //
-// The old entries come in order from the first, and must have passed a Checker.
+// The old entries come in order, from the first or, behind the archives of a chain, from the one after the last of them,
+// and must have passed a Checker.
 // If the store still has the chain, of a wallet that was deleted, it must begin
 // as the old one does, or the old one as it: what is missing is added, and
 // nothing changes what is there. ErrOtherRecord if they part. Besides: what
@@ -111,8 +113,9 @@ type putter struct {
 	records, heads, contents [][]any
 	rows, bytes              int // that wait in these
 
-	last  Record // the newest entry of the old chain that was read
+	last  Record // the newest entry of the old chain that was read, or that is archived
 	there End    // of the old chain, as the store has it; Seq is 0 if it has none
+	begun bool   // an entry of the old chain was read
 }
 
 // put puts all rows in. What refuses them is refused; err is of the database.
@@ -129,6 +132,11 @@ func (p *putter) put(ctx context.Context, rows iter.Seq2[OldRow, error]) (refuse
 		}
 		if refused, err = p.flush(ctx); refused != nil || err != nil {
 			return refused, err
+		}
+	}
+	if !p.begun {
+		if err := p.join(); err != nil {
+			return err, nil
 		}
 	}
 	if refused, err = p.flush(ctx); refused != nil || err != nil {
@@ -163,6 +171,11 @@ func (p *putter) add(row OldRow) error {
 			p.count(st.args)
 		}
 	}
+	if row.Archive != nil {
+		if err := p.addArchive(*row.Archive); err != nil {
+			return err
+		}
+	}
 	if row.Record != nil {
 		if err := p.addRecord(*row.Record); err != nil {
 			return err
@@ -181,11 +194,51 @@ func (p *putter) add(row OldRow) error {
 	return nil
 }
 
+// addArchive adds the next archive of the old chain, which goes on behind it.
+func (p *putter) addArchive(a Archive) error {
+	p.begin(a.Chain)
+	if a.First != p.last.Seq+1 || a.Chain != p.last.Chain || p.begun {
+		return fmt.Errorf("the old archives: %w", ErrInvalid)
+	}
+	w := PutRestoredArchive(a)
+	if err := p.change.checkWrite(w); err != nil {
+		return err
+	}
+	p.steps = append(p.steps, w.steps...)
+	p.count(w.steps[0].args)
+	p.last.Seq, p.last.Hash = a.Seq, a.Hash
+	return nil
+}
+
+// begin takes up the old chain.
+func (p *putter) begin(chain string) {
+	if p.last.Seq == 0 && slices.Contains(p.change.chains(), chain) {
+		p.there = *p.ends[chain]
+		p.last.Chain = chain
+	}
+}
+
+// join has the old chain go on behind its archives, if it has any, unless the store has the chain.
+func (p *putter) join() error {
+	p.begun = true
+	switch {
+	case p.last.Seq == 0 || p.last.Seq < p.there.Seq:
+	case p.there.Seq == 0:
+		end := p.ends[p.last.Chain]
+		end.Seq, end.Hash = p.last.Seq, p.last.Hash
+	case p.there.Seq < p.last.Seq || !bytes.Equal(p.there.Hash, p.last.Hash):
+		return ErrOtherRecord
+	}
+	return nil
+}
+
 // addRecord adds the next entry of the old chain, unless the store has it.
 func (p *putter) addRecord(r Record) error {
-	if p.last.Seq == 0 && slices.Contains(p.change.chains(), r.Chain) {
-		p.there = *p.ends[r.Chain]
-		p.last.Chain = r.Chain
+	p.begin(r.Chain)
+	if !p.begun {
+		if err := p.join(); err != nil {
+			return err
+		}
 	}
 	if r.Seq != p.last.Seq+1 || r.Chain != p.last.Chain {
 		return fmt.Errorf("the old record: %w", ErrInvalid)

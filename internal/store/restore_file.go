@@ -138,7 +138,7 @@ func checkWhole(ctx context.Context, path string) (done RestoredFile, err error)
 		if err != nil {
 			return done, err
 		}
-		done.Entries += check.Seq
+		done.Entries += check.entries
 	}
 	if newest := s.newest.Load(); newest > 0 {
 		done.Newest = time.UnixMilli(newest)

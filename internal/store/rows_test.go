@@ -26,6 +26,7 @@ var canonicalRows = []struct {
 	{&Owner{}, []string{"MAC"}, "5c41c0d1"},
 	{&Passkey{}, []string{"MAC"}, "571d6ccd"},
 	{&Invitation{}, []string{"MAC"}, "76291ae6"},
+	{&Archive{}, []string{"MAC"}, "011245bb"},
 }
 
 // fill gives each field a value of its own.

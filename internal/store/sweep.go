@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -56,7 +57,7 @@ func (s *Store) Sweep(ctx context.Context, now int64) error {
 		}
 	}
 	for _, e := range all {
-		if err := s.sweep(ctx, e.rows, e.before); err != nil {
+		if _, err := s.sweep(ctx, e.rows, e.before); err != nil {
 			return err
 		}
 	}
@@ -83,22 +84,23 @@ func nextSweep(rows int, took time.Duration) int {
 	return rows
 }
 
-// sweep runs a statement that deletes some rows until it finds fewer than it may delete, unless the clock is ahead, by
-// which all might seem to have ended.
-func (s *Store) sweep(ctx context.Context, q *query, before int64) error {
+// sweep runs a statement that deletes some rows, at most as many as its last argument says, until it finds fewer, unless
+// the clock is ahead, by which all might seem to have ended. It returns how many it deleted.
+func (s *Store) sweep(ctx context.Context, q *query, args ...any) (deleted int64, err error) {
 	if err := s.CheckClock(ctx); err != nil {
-		return fmt.Errorf("%s: %w", q.name, err)
+		return 0, fmt.Errorf("%s: %w", q.name, err)
 	}
 	for rows := sweepLeast; ; {
 		var took time.Duration
-		done, err := s.runTimed(ctx, s.patience, q, []any{before, rows}, &took)
+		done, err := s.runTimed(ctx, s.patience, q, append(slices.Clone(args), rows), &took)
+		deleted += done.n
 		if err != nil || int(done.n) < rows {
-			return err
+			return deleted, err
 		}
 		rows = nextSweep(rows, took)
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return deleted, ctx.Err()
 		case <-time.After(sweepRest):
 		}
 	}
