@@ -15,6 +15,8 @@ const (
 	labelHead    = "walletd head v1"
 	labelLeaf    = "walletd head leaf v1"
 	labelTree    = "walletd head tree v1"
+	labelArchive = "walletd archive v1"
+	labelContent = "walletd archived content v1"
 	labelKeyPair = "walletd key pair v1"
 
 	rootKeys    = "walletd root " // of a root key's subkeys

@@ -36,6 +36,7 @@ var harmless = map[string]bool{
 	"walletd/internal/store.Wallet":                true, // sealed
 	"[]walletd/internal/store.Head":                true, // signed with a key for heads alone
 	"walletd/internal/keystore.SignedRoot":         true, // the same
+	"walletd/internal/keystore.ArchiveSignature":   true, // with the same key, under a label of its own
 	"walletd/internal/secretstorage.Sealed":        true, // ciphertext
 	"[]walletd/internal/secretstorage.CheckResult": true,
 }
