@@ -122,6 +122,7 @@ type passkeyUses struct {
 	Decisions int64  `json:"decisions"`
 	Actions   int64  `json:"actions"`
 	Removed   bool   `json:"removed,omitempty"`
+	Archived  bool   `json:"archived,omitempty"` // it was added in an entry that is archived, and not shown
 }
 
 type chainHead struct {
@@ -218,7 +219,7 @@ func (cmd *auditVerifyCmd) verifyFile(file *os.File) (ledger.Verification, error
 		return ledger.Verification{}, err
 	}
 	if root, seq, ok := parseRoot(known, chain); ok {
-		return ledger.VerifyExportUnder(file, root, seq)
+		return ledger.VerifyFiles([]io.ReaderAt{file}, ledger.Given{Root: &root, Seq: seq})
 	}
 	head, ok := parseHead(known)
 	if !ok {

@@ -241,11 +241,22 @@ func (bk *Backups) unchangedSince(ctx context.Context, c *auth.Caller, seq int64
 func (bk *Backups) gather(ctx context.Context, c *auth.Caller, receipt store.Receipt, last int64, to io.Writer) error {
 	g := gathering{bk, c, newContentsWriter(to), 0}
 	defer g.wipe()
+	format := backupFormat
+	var archives []ledger.Archive
+	if last > 0 {
+		var err error
+		if archives, err = bk.archives(ctx, c); err != nil {
+			return err
+		}
+		if len(archives) > 0 {
+			format = backupFormatArchives
+		}
+	}
 	for _, m := range []struct {
 		name  string
 		value any
 	}{
-		{"format", backupFormat}, {"wallet", c.WalletID}, {"createdAt", bk.store.Now().UTC().Truncate(time.Second)}, {"settings", settingsOf(c.Wallet.Settings())},
+		{"format", format}, {"wallet", c.WalletID}, {"createdAt", bk.store.Now().UTC().Truncate(time.Second)}, {"settings", settingsOf(c.Wallet.Settings())},
 	} {
 		if err := g.member(m.name, m.value); err != nil {
 			return err
@@ -260,7 +271,7 @@ func (bk *Backups) gather(ctx context.Context, c *auth.Caller, receipt store.Rec
 		}
 	}
 	if last > 0 {
-		if err := bk.writeLog(ctx, c, last, g.contentsWriter); err != nil {
+		if err := bk.writeLog(ctx, c, archives, last, g.contentsWriter); err != nil {
 			return err
 		}
 	}

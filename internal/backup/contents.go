@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"walletd/internal/ledger"
 	"walletd/internal/policy"
 	"walletd/internal/store"
 	"walletd/internal/wallets"
@@ -120,6 +121,7 @@ type visitor struct {
 	holding func(fileHolding) error
 	key     func(fileSecretKey) error
 	secret  func(fileSecret) error
+	archive func(ledger.Archive) error
 	head    func(store.Head) error
 	heads   func() error // after the last head
 	entry   func(fileEntry) error
@@ -292,10 +294,10 @@ func (w *walker) member(name string) error {
 		if err := decodeNext(w, &format); err != nil {
 			return err
 		}
-		if format > backupFormat {
+		if format > backupFormatArchives {
 			return invalid("a newer version of walletd created it; restore it with that version")
 		}
-		if format != backupFormat {
+		if format != backupFormat && format != backupFormatArchives {
 			return errContents
 		}
 		return nil
@@ -337,12 +339,15 @@ func (w *walker) member(name string) error {
 // record reads the audit log, in the order of either build.
 func (w *walker) record() error {
 	seen := map[string]bool{}
-	return w.members([]string{"heads", "entries", "heads"}, func(name string) error {
+	return w.members([]string{"archives", "heads", "entries", "heads"}, func(name string) error {
 		if seen[name] {
 			return errContents
 		}
 		seen[name] = true
-		if name == "entries" {
+		switch name {
+		case "archives":
+			return each(w, w.visitor.archive)
+		case "entries":
 			return each(w, w.visitor.entry)
 		}
 		if err := each(w, w.visitor.head); err != nil {

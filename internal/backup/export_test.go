@@ -7,6 +7,7 @@ import (
 
 	"walletd/internal/auth"
 	"walletd/internal/policy"
+	"walletd/internal/secretstorage"
 	"walletd/internal/store"
 	"walletd/internal/wallets"
 )
@@ -69,4 +70,24 @@ func (f *sealedFile) Read() ([]byte, error) {
 		return nil, err
 	}
 	return io.ReadAll(p)
+}
+
+// SealText returns the file of a backup whose JSON is a text.
+func (b *Backups) SealText(wallet string, key secretstorage.Key, text string) ([]byte, error) {
+	spool := b.store.NewSpool()
+	defer spool.Close()
+	to, err := sealSecret(spool, wallet, key, MaxPlaintext)
+	if err != nil {
+		return nil, err
+	}
+	defer to.wipe()
+	if _, err := io.WriteString(to, text); err != nil {
+		return nil, err
+	}
+	if err := to.finish(); err != nil {
+		return nil, err
+	}
+	file := make([]byte, spool.Size())
+	_, err = spool.ReadAt(file, 0)
+	return file, err
 }

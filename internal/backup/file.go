@@ -42,6 +42,8 @@ const (
 	// backupSalt is reserved: Wallets.Derive refuses it, so that the key has no other use.
 	backupSalt   = "walletd/backup/v1"
 	backupFormat = 1
+	// backupFormatArchives is of a backup whose audit log begins after an archive, which builds of before do not read.
+	backupFormatArchives = 2
 )
 
 var (
@@ -66,7 +68,8 @@ func invalid(format string, args ...any) error {
 //	format, wallet, createdAt, settings
 //	accounts [fileAccount], policy, profile, apps [fileApp], revokedDelegations [fileDelegation],
 //	credentials [fileHolding], secretKeys [fileSecretKey], secrets [fileSecret]
-//	record {heads [store.Head], entries [fileEntry]}, not there if the audit log was left out
+//	record {archives [ledger.Archive], heads [store.Head], entries [fileEntry]}, not there if the audit log was left out;
+//	    archives is not there if none was made
 //	leftOut, the number of rows that were forged
 //
 // In files of the first builds the heads are behind the entries.
@@ -168,7 +171,8 @@ type View struct {
 	Credentials int       `json:"credentials"`
 	SecretKeys  int       `json:"secretKeys"`
 	Secrets     int       `json:"secrets"`
-	Entries     int       `json:"entries"` // entries of the audit log
+	Entries     int       `json:"entries"`            // entries of the audit log
+	Archived    int       `json:"archived,omitempty"` // entries before those, which are in archives and not in the backup
 	Head        string    `json:"head,omitempty"`
 	LeftOut     int       `json:"leftOut,omitempty"` // forged rows, which the backup does not hold
 	Bytes       int       `json:"bytes"`             // of the file

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"iter"
+	"math"
+	"slices"
 
 	"walletd/internal/auth"
 	"walletd/internal/ledger"
@@ -15,6 +17,9 @@ import (
 // entry twice: as it was stored, with sealed bytes and hash, so that the chain and its heads still verify; and as
 // plaintext, which the restored wallet seals again, in a row of its own that is bound to the entry's hash. The chain
 // continues after its last entry with ledger.WalletRestored; from there on its heads are signed by the new key.
+//
+// Entries that are archived are not in a backup, but what the audit log says of their archives is: the chain begins after
+// the last of them.
 
 type fileEntry struct {
 	ID      string          `json:"id"`
@@ -25,7 +30,7 @@ type fileEntry struct {
 	Content json.RawMessage `json:"content,omitempty"` // nil if the entry did not open
 }
 
-// oldChain makes rows of entries, in order and from the first.
+// oldChain makes rows of entries, in order and from the first, or the one after last.
 type oldChain struct {
 	name string
 	last store.Record
@@ -40,12 +45,53 @@ func (c *oldChain) next(e fileEntry) store.Record {
 	return c.last
 }
 
-// writeLog writes the audit log of the caller's wallet up to the entry last.
-func (bk *Backups) writeLog(ctx context.Context, c *auth.Caller, last int64, w *contentsWriter) error {
+// behind returns the chain that goes on after an archive; from the first entry for nil.
+func behind(wallet string, archived *ledger.Archive) oldChain {
+	chain := oldChain{name: wallet}
+	if archived != nil {
+		chain.last = store.Record{Chain: wallet, Seq: archived.Last, Hash: archived.Hash}
+	}
+	return chain
+}
+
+// archives returns the archives of the wallet's audit log, the oldest first.
+func (bk *Backups) archives(ctx context.Context, c *auth.Caller) ([]ledger.Archive, error) {
+	const page = 100
+	var all []ledger.Archive
+	for before := int64(math.MaxInt64); ; {
+		some, err := bk.ledger.Archives(ctx, c.Wallet, before, page)
+		if err != nil {
+			return nil, err
+		}
+		if all = append(all, some...); len(some) < page {
+			slices.Reverse(all)
+			return all, nil
+		}
+		before = some[page-1].Last
+	}
+}
+
+// writeLog writes the audit log of the caller's wallet up to the entry last: what is archived, and the entries since.
+func (bk *Backups) writeLog(ctx context.Context, c *auth.Caller, archives []ledger.Archive, last int64, w *contentsWriter) error {
 	w.name("record")
 	w.begin("{")
+	first := int64(0) // of what follows
+	if len(archives) > 0 {
+		first = archives[len(archives)-1].Last
+		err := w.list("archives", func() error {
+			for _, a := range archives {
+				if err := w.element(a); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
 	err := w.list("heads", func() error {
-		for h, err := range bk.ledger.Heads(ctx, c.WalletID) {
+		for h, err := range bk.ledger.Heads(ctx, c.WalletID, first) {
 			if err != nil {
 				return err
 			}
@@ -62,7 +108,7 @@ func (bk *Backups) writeLog(ctx context.Context, c *auth.Caller, last int64, w *
 		return err
 	}
 	err = w.list("entries", func() error {
-		for e, err := range bk.ledger.Opened(ctx, c.Wallet) {
+		for e, err := range bk.ledger.Opened(ctx, c.Wallet, first) {
 			if err != nil {
 				return err
 			}
@@ -109,6 +155,28 @@ func (f *sealedFile) heads() iter.Seq2[store.Head, error] {
 	}
 }
 
+// newestArchive returns the newest archive that the audit log in a file names; nil if it names none.
+func (f *sealedFile) newestArchive() (newest *ledger.Archive, err error) {
+	plain, err := f.plaintext()
+	if err != nil {
+		return nil, err
+	}
+	defer plain.wipe()
+	_, err = walk(plain, f.wallet, visitor{
+		archive: func(a ledger.Archive) error {
+			if a.Chain != f.wallet || !a.Follows(newest) {
+				return invalid("an archive that its audit log names is not signed, or does not follow the one before")
+			}
+			newest = &a
+			return nil
+		},
+		head:  func(store.Head) error { return errStop },
+		heads: func() error { return errStop },
+		entry: func(fileEntry) error { return errStop },
+	})
+	return newest, err
+}
+
 // found is what a check of a file found.
 type found struct {
 	View
@@ -119,17 +187,24 @@ type found struct {
 // check reads a file whole, and verifies that its contents are those of a backup and that its audit log holds. Errors
 // are ErrInvalid, ErrWallet, and those of reading.
 func (f *sealedFile) check() (out found, err error) {
+	archived, err := f.newestArchive()
+	if err != nil {
+		return out, err
+	}
 	plain, err := f.plaintext()
 	if err != nil {
 		return out, err
 	}
 	defer plain.wipe()
-	chain := oldChain{name: f.wallet}
+	chain := behind(f.wallet, archived)
+	recorded := archived == nil
 	entries := func(yield func(store.Record, error) bool) {
 		v := out.View.counts()
 		v.entry = func(e fileEntry) error {
 			out.Entries++
-			if !yield(chain.next(e), nil) {
+			r := chain.next(e)
+			recorded = recorded || archived.IsRecordedBy(r)
+			if !yield(r, nil) {
 				return errStop
 			}
 			return nil
@@ -139,12 +214,18 @@ func (f *sealedFile) check() (out found, err error) {
 			yield(store.Record{}, err)
 		}
 	}
-	verified, err := ledger.Verifier{Chain: f.wallet}.Verify(entries, f.heads())
+	verified, err := ledger.Verifier{Chain: f.wallet, Start: archived.Start()}.Verify(entries, f.heads())
 	if err != nil {
 		return out, err
 	}
 	if bad := verified.Bad; bad != nil {
 		return out, invalid("entry %d of its audit log does not match: %s; walletd audit verify says more, and a backup can leave out the audit log", bad.Seq, bad.Why)
+	}
+	if !recorded {
+		return out, invalid("no entry of its audit log says that those before its first were archived")
+	}
+	if archived != nil {
+		out.Archived = int(archived.Last)
 	}
 	out.last = chain.last
 	out.finish(f.wallet, out.header, chain.last, plain.sum(), f.file.Size())

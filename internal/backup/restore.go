@@ -69,7 +69,7 @@ func (bk *Backups) Restore(ctx context.Context, c *auth.Caller, r Restoration) (
 	}
 	defer m.close()
 	if r.WithoutRecord {
-		found.Entries, found.Head = 0, ""
+		found.Entries, found.Archived, found.Head = 0, 0, ""
 	} else if time.UnixMilli(found.last.Time).After(bk.store.Now().Add(maxAhead)) {
 		return RestoredWallet{}, invalid("its audit log ends in the future; set the clock of this machine")
 	}
@@ -82,7 +82,12 @@ func (bk *Backups) commitRestored(ctx context.Context, c *auth.Caller, m *rebuil
 	e := c.Event(ledger.WalletRestored)
 	e.Wallet = m.caller.WalletID
 	e.Reason = "from a backup of " + view.Created.UTC().Format(time.RFC3339)
-	err := bk.ledger.Restore(ctx, c.Epoch, ledger.Change{Event: e, Writes: m.own}, m.caller.Wallet, m.rows())
+	adopted, err := bk.ledger.AdoptArchives(ctx, m.caller.Wallet)
+	if err != nil {
+		return err
+	}
+	m.own = append(m.own, adopted...)
+	err = bk.ledger.Restore(ctx, c.Epoch, ledger.Change{Event: e, Writes: m.own}, m.caller.Wallet, m.rows())
 	if errors.Is(err, store.ErrExists) {
 		return fmt.Errorf("%w: the wallet %s; delete it first, or keep it", auth.ErrExists, m.caller.WalletID)
 	}
@@ -187,7 +192,15 @@ func (m *rebuilt) visitor(give func(store.OldRow) error) visitor {
 	if m.withoutRecord {
 		return v
 	}
-	chain := oldChain{name: m.caller.WalletID}
+	chain := behind(m.caller.WalletID, nil)
+	v.archive = func(a ledger.Archive) error {
+		row, err := m.caller.Wallet.SealArchive(a)
+		if err != nil {
+			return err
+		}
+		chain = behind(m.caller.WalletID, &a)
+		return give(store.OldRow{Archive: &row})
+	}
 	v.head = func(h store.Head) error { return give(store.OldRow{Head: &h}) }
 	v.entry = func(e fileEntry) error {
 		r := chain.next(e)

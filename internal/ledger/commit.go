@@ -36,6 +36,8 @@ type Change struct {
 	// Before and After hold entries that are appended before and after Event. They release nothing, whatever their kind:
 	// the receipt is that of Event.
 	Before, After []Event
+	// Service, if not nil, is appended to the service's audit log, in clear. Only Wallet.Commit takes it.
+	Service *Event
 	// Nonce is the nonce of a signed request, or nil. It is consumed if the kind of Event says so.
 	Nonce *store.Nonce
 	// IdempotencyKey is the request's, or nil. Created is the id of what the request creates, "" if nothing.
@@ -68,6 +70,13 @@ func (w *Wallet) Commit(ctx context.Context, c Change) (store.Receipt, error) {
 	last := len(c.Before) + 1
 	if change.Entries = entries[:last]; len(c.After) > 0 {
 		change.Also = []store.ChainEntries{{Chain: w.ID(), Entries: entries[last:]}}
+	}
+	if c.Service != nil {
+		entry, err := w.ledger.serviceEntry(*c.Service)
+		if err != nil {
+			return store.Receipt{}, err
+		}
+		change.Also = append(change.Also, store.ChainEntries{Chain: store.ServiceChain, Entries: []store.Entry{entry}})
 	}
 	if c.Event.Kind.is(fresh) || w.IsRemembered() {
 		seen := w.row
@@ -128,14 +137,11 @@ func (l *Ledger) Restore(ctx context.Context, epoch int64, c Change, restored *W
 }
 
 func (l *Ledger) serviceChange(epoch int64, c Change, created *Wallet) (store.Change, error) {
-	plain, err := json.Marshal(c.Event)
+	entry, err := l.serviceEntry(c.Event)
 	if err != nil {
-		return store.Change{}, fmt.Errorf("encoding the audit entry: %w", err)
+		return store.Change{}, err
 	}
-	change := store.Change{
-		Chain: store.ServiceChain, Epoch: epoch, Writes: c.Writes,
-		Entries: []store.Entry{{Kind: c.Event.Kind.name, ID: store.NewID(), Time: l.store.Now().UnixMilli(), Sealed: plain}},
-	}
+	change := store.Change{Chain: store.ServiceChain, Epoch: epoch, Writes: c.Writes, Entries: []store.Entry{entry}}
 	if created != nil {
 		own, err := l.sealEntry(created.keys, c.Event)
 		if err != nil {
@@ -144,6 +150,15 @@ func (l *Ledger) serviceChange(epoch int64, c Change, created *Wallet) (store.Ch
 		change.Also = []store.ChainEntries{{Chain: created.ID(), Entries: []store.Entry{own}}}
 	}
 	return change, nil
+}
+
+// serviceEntry returns an entry of the service's audit log, which is not sealed.
+func (l *Ledger) serviceEntry(e Event) (store.Entry, error) {
+	plain, err := json.Marshal(e)
+	if err != nil {
+		return store.Entry{}, fmt.Errorf("encoding the audit entry: %w", err)
+	}
+	return store.Entry{Kind: e.Kind.name, ID: store.NewID(), Time: l.store.Now().UnixMilli(), Sealed: plain}, nil
 }
 
 // sealEntry returns an entry of a wallet's audit log, sealed.

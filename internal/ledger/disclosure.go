@@ -21,6 +21,7 @@ type Disclosure struct {
 	Passkey *PasskeyAdding `json:"passkey,omitempty"` // a passkey that was added
 	Removed []string       `json:"removed,omitempty"` // ids of passkeys that were removed
 	Touch   *Touch         `json:"touch,omitempty"`
+	Archive *Archive       `json:"archive,omitempty"` // of older entries of the same audit log
 }
 
 // PasskeyAdding is a passkey as it was registered.
@@ -85,6 +86,9 @@ type PasskeyUses struct {
 	Passkey, Owner, Name string // as it was added
 	Decisions, Actions   int64
 	Removed              bool // or replaced, or the wallet was restored since
+	// Archived says that the passkey was added in an entry that is archived, and not shown: that it was added, and under
+	// which name, stands there. What it signed verifies with the key that its uses show.
+	Archived bool
 }
 
 // touches verifies what the entries of an audit log disclose, in their order. It holds the passkeys, which are few, and
@@ -93,6 +97,11 @@ type touches struct {
 	added map[string]*addedPasskey // by id; without those that were removed
 	all   []*addedPasskey
 	bad   *BadEntry // the first entry whose disclosure does not hold
+	// blind says that entries came before that do not show what they disclose, because they are in an archive; gone are
+	// the passkeys that were removed since, and hidden counts those entries.
+	blind  bool
+	gone   map[string]bool
+	hidden int64
 }
 
 type addedPasskey struct {
@@ -114,18 +123,23 @@ func (t *touches) uses() []PasskeyUses {
 
 // add verifies what an entry discloses: that it is what the entry's id commits to, and of a touch, that a passkey signed
 // it that had been added before and not been removed.
-func (t *touches) add(r store.Record, d *Disclosure) {
-	if why := t.check(r, d); why != "" && t.bad == nil {
+// What an entry of an archive discloses may be sealed.
+func (t *touches) add(r store.Record, d *Disclosure, archived bool) {
+	if why := t.check(r, d, archived); why != "" && t.bad == nil {
 		t.bad = &BadEntry{Seq: r.Seq, Why: why}
 	}
 }
 
-func (t *touches) check(r store.Record, d *Disclosure) (why string) {
+func (t *touches) check(r store.Record, d *Disclosure, archived bool) (why string) {
 	if r.Kind == WalletRestored.name {
-		t.added = nil // passkeys are not restored
+		t.added, t.gone, t.blind = nil, nil, false // passkeys are not restored
 	}
 	switch {
 	case !discloses(r) && d == nil:
+		return ""
+	case d == nil && archived:
+		t.hidden++
+		t.blind = true
 		return ""
 	case d == nil:
 		return "what the entry discloses is missing"
@@ -134,6 +148,15 @@ func (t *touches) check(r store.Record, d *Disclosure) (why string) {
 	}
 	for _, id := range d.Removed {
 		delete(t.added, id)
+		if t.blind {
+			if len(t.gone) == maxPasskeys {
+				return "more passkeys were removed than a wallet has"
+			}
+			if t.gone == nil {
+				t.gone = map[string]bool{}
+			}
+			t.gone[id] = true
+		}
 	}
 	if d.Touch != nil {
 		return t.verify(d.Touch)
@@ -141,13 +164,17 @@ func (t *touches) check(r store.Record, d *Disclosure) (why string) {
 	if d.Passkey == nil {
 		return ""
 	}
+	return t.hold(&addedPasskey{*d.Passkey, PasskeyUses{Passkey: d.Passkey.ID, Owner: d.Passkey.Owner, Name: d.Passkey.Name}})
+}
+
+// hold adds a passkey to those that may sign.
+func (t *touches) hold(k *addedPasskey) (why string) {
 	if len(t.all) == maxPasskeys {
 		return "more passkeys were added than a wallet has"
 	}
 	if t.added == nil {
 		t.added = map[string]*addedPasskey{}
 	}
-	k := &addedPasskey{*d.Passkey, PasskeyUses{Passkey: d.Passkey.ID, Owner: d.Passkey.Owner, Name: d.Passkey.Name}}
 	t.all, t.added[k.ID] = append(t.all, k), k
 	return ""
 }
@@ -155,6 +182,13 @@ func (t *touches) check(r store.Record, d *Disclosure) (why string) {
 // verify verifies a touch and returns "", or why it does not hold.
 func (t *touches) verify(touch *Touch) string {
 	key := t.added[touch.Passkey]
+	if key == nil && t.blind && !t.gone[touch.Passkey] {
+		shown := PasskeyAdding{ID: touch.Passkey, PublicKey: touch.PublicKey, Credential: touch.Credential}
+		key = &addedPasskey{shown, PasskeyUses{Passkey: touch.Passkey, Archived: true}}
+		if why := t.hold(key); why != "" {
+			return why
+		}
+	}
 	if key == nil {
 		return "the passkey that decided had not been added before, or was removed"
 	}

@@ -26,8 +26,23 @@ type Entry struct {
 }
 
 // Entries returns up to limit entries after a sequence number, oldest first: of the wallet's audit log, or of
-// the service's if w is nil.
+// the service's if w is nil. After 0 come the oldest that are not archived; after any other entry that is followed by one
+// that is archived, the error is an *ArchivedError.
 func (l *Ledger) Entries(ctx context.Context, w *Wallet, after int64, limit int) ([]Entry, error) {
+	archived, err := l.Archived(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	if last := archived.last(); after < last {
+		if after != 0 {
+			holds, err := l.archiveOf(ctx, w, after+1)
+			if err != nil {
+				return nil, err
+			}
+			return nil, &ArchivedError{after + 1, holds}
+		}
+		after = last
+	}
 	rows, err := l.store.Records(ctx, ChainOf(w), after, limit)
 	if err != nil {
 		return nil, fmt.Errorf("reading the audit log: %w", err)
@@ -35,17 +50,22 @@ func (l *Ledger) Entries(ctx context.Context, w *Wallet, after int64, limit int)
 	entries := make([]Entry, 0, len(rows))
 	contents := l.contents(w)
 	for _, r := range rows {
-		e := Entry{Seq: r.Seq, ID: r.ID, Time: time.UnixMilli(r.Time), Kind: r.Kind, Entry: json.RawMessage("null"), Hash: hex.EncodeToString(r.Hash)}
 		content, err := contents.open(ctx, r)
 		if err != nil {
 			return nil, err
 		}
-		if json.Valid(content) {
-			e.Entry = content
-		}
-		entries = append(entries, e)
+		entries = append(entries, entryOf(r, content))
 	}
 	return entries, nil
+}
+
+// entryOf returns an entry with its content.
+func entryOf(r store.Record, content []byte) Entry {
+	e := Entry{Seq: r.Seq, ID: r.ID, Time: time.UnixMilli(r.Time), Kind: r.Kind, Entry: json.RawMessage("null"), Hash: hex.EncodeToString(r.Hash)}
+	if json.Valid(content) {
+		e.Entry = content
+	}
+	return e
 }
 
 // ChainOf returns the name of a wallet's chain; for nil, that of the service's chain.
@@ -62,11 +82,11 @@ type OpenedEntry struct {
 	Content []byte
 }
 
-// Opened yields the entries of a chain, in order and from the first. An error is the last element.
-func (l *Ledger) Opened(ctx context.Context, w *Wallet) iter.Seq2[OpenedEntry, error] {
+// Opened yields the entries of a chain after a sequence number, in order. An error is the last element.
+func (l *Ledger) Opened(ctx context.Context, w *Wallet, after int64) iter.Seq2[OpenedEntry, error] {
 	return func(yield func(OpenedEntry, error) bool) {
 		contents := l.contents(w)
-		for r, err := range l.records(ctx, ChainOf(w)) {
+		for r, err := range l.records(ctx, ChainOf(w), after) {
 			var content []byte
 			if err == nil {
 				content, err = contents.open(ctx, r)
@@ -78,24 +98,25 @@ func (l *Ledger) Opened(ctx context.Context, w *Wallet) iter.Seq2[OpenedEntry, e
 	}
 }
 
-// records yields the entries of a chain, in order and from the first. An error is the last element.
-func (l *Ledger) records(ctx context.Context, chain string) iter.Seq2[store.Record, error] {
-	return inPages("audit log", func(after int64) ([]store.Record, error) {
+// records yields the entries of a chain after a sequence number, in order. An error is the last element.
+func (l *Ledger) records(ctx context.Context, chain string, after int64) iter.Seq2[store.Record, error] {
+	return inPages("audit log", after, func(after int64) ([]store.Record, error) {
 		return l.store.Records(ctx, chain, after, pageSize)
 	}, func(r store.Record) int64 { return r.Seq })
 }
 
-// Heads yields the signed heads of a chain, in the order of their entries. An error is the last element.
-func (l *Ledger) Heads(ctx context.Context, chain string) iter.Seq2[store.Head, error] {
-	return inPages("heads", func(after int64) ([]store.Head, error) {
+// Heads yields the signed heads of the entries of a chain after a sequence number, in their order. An error is the last
+// element.
+func (l *Ledger) Heads(ctx context.Context, chain string, after int64) iter.Seq2[store.Head, error] {
+	return inPages("heads", after, func(after int64) ([]store.Head, error) {
 		return l.store.Heads(ctx, chain, after, pageSize)
 	}, func(h store.Head) int64 { return h.Seq })
 }
 
 // inPages yields the rows of all pages, each of which begins after a sequence number.
-func inPages[R any](what string, page func(after int64) ([]R, error), seq func(R) int64) iter.Seq2[R, error] {
+func inPages[R any](what string, after int64, page func(after int64) ([]R, error), seq func(R) int64) iter.Seq2[R, error] {
 	return func(yield func(R, error) bool) {
-		for after := int64(0); ; {
+		for after := after; ; {
 			rows, err := page(after)
 			if err != nil {
 				var none R
@@ -124,6 +145,9 @@ func (w *Wallet) IsInertSince(ctx context.Context, seq int64) (bool, error) {
 			return false, fmt.Errorf("reading the audit log: %w", err)
 		}
 		for _, r := range rows {
+			if r.Seq != seq+1 {
+				return false, nil // some are not there any more
+			}
 			var e Event
 			plain, err := w.keys.Open(place(r, "content"), r.Sealed)
 			if err != nil || json.Unmarshal(plain, &e) != nil || !e.Inert {

@@ -95,6 +95,8 @@ var (
 	SessionEnded     = Kind{"session.ended", wakes}
 	SessionDeclined  = Kind{"session.declined", releases}
 
+	RecordArchived = Kind{"record.archived", fresh}
+
 	RowForged = Kind{"row.forged", incidental}
 )
 
@@ -109,7 +111,7 @@ func kinds() []Kind {
 		AccountCreated, AccountImported, ProfileSet, CredentialStored, CredentialDeleted, SecretKeyNoted, PushSubscribed, PushUnsubscribed, SecretKeyImported,
 		KeyDerived, BackupCreated, BackupInspected, StoreCopied,
 		SessionOpened, SessionAsked, SessionWaiting, SessionAnswering, SessionEnded, SessionDeclined,
-		RowForged,
+		RecordArchived, RowForged,
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 
 	"walletd/internal/keystore"
 	"walletd/internal/store"
@@ -17,9 +18,20 @@ type Verification struct {
 	Head           *store.Head // the last head that matches its entry
 	Bad            *BadEntry   // the first entry, or head, that does not match
 	Unknown        string      // a sentence: what the verification cannot tell
+	// Archived is the newest archive, after which the audit log that was verified goes on; nil if none is.
+	Archived *Archive
 	// Passkeys are those that the audit log shows, and what they signed. Only an exported one shows them, and each
 	// signature that counts verifies.
 	Passkeys []PasskeyUses
+
+	treeKeys [][]byte // that heads in trees are signed with, each once
+}
+
+// note has the first of two entries that do not match be named.
+func (v *Verification) note(bad *BadEntry) {
+	if bad != nil && (v.Bad == nil || bad.Seq < v.Bad.Seq) {
+		v.Bad = bad
+	}
 }
 
 // BadEntry names the entry or head that does not match, and why.
@@ -28,8 +40,8 @@ type BadEntry struct {
 	Why string
 }
 
-// Verify verifies the wallet's audit log, or the service's if w is nil, from its first entry, and that every
-// signed head matches it. The result says what it cannot tell: whether entries after the last head were cut
+// Verify verifies the wallet's audit log, or the service's if w is nil, from its first entry, or the first that is not
+// archived, and that every signed head matches it. The result says what it cannot tell: whether entries after the last head were cut
 // off. It holds a page of entries and a page of heads in memory, however long the audit log is.
 func (l *Ledger) Verify(ctx context.Context, w *Wallet) (Verification, error) {
 	v := Verifier{Chain: ChainOf(w)}
@@ -43,7 +55,28 @@ func (l *Ledger) Verify(ctx context.Context, w *Wallet) (Verification, error) {
 	if w != nil {
 		v.Key = w.keys.HeadKey()
 	}
-	return v.Verify(l.records(ctx, v.Chain), l.Heads(ctx, v.Chain))
+	archived, err := l.Archived(ctx, w)
+	if err != nil {
+		return Verification{}, err
+	}
+	v.Start = archived.Start()
+	recorded := archived == nil
+	entries := func(yield func(store.Record, error) bool) {
+		for r, err := range l.records(ctx, v.Chain, archived.last()) {
+			recorded = recorded || err == nil && archived.IsRecordedBy(r)
+			if !yield(r, err) || err != nil {
+				return
+			}
+		}
+	}
+	found, err := v.Verify(entries, l.Heads(ctx, v.Chain, archived.last()))
+	if err != nil {
+		return Verification{}, err
+	}
+	if found.Archived = archived; !recorded {
+		found.note(&BadEntry{archived.Last + 1, "no entry says that what was before it is archived"})
+	}
+	return found, nil
 }
 
 // Verifier verifies a chain and its heads as they are read, in memory that does not grow with them. It needs no
@@ -54,6 +87,7 @@ func (l *Ledger) Verify(ctx context.Context, w *Wallet) (Verification, error) {
 // themselves, as earlier versions did, and those in trees have keys of their own: a part may have both.
 type Verifier struct {
 	Chain   string
+	Start   Start       // the zero Start: at the first entry
 	Key     []byte      // a key that heads by themselves must be signed with; nil accepts any one key for each part
 	RootKey []byte      // the same, of heads in trees
 	Own     bool        // Key and RootKey are the keys of the newest part
@@ -64,6 +98,13 @@ type Verifier struct {
 	RootSeq int64
 }
 
+// Start is where a verification begins: after an entry that is archived.
+type Start struct {
+	Seq  int64
+	Hash []byte
+	Head *store.Head // of that entry; nil if it is not known
+}
+
 // keyFor returns the key that a head must be signed with; nil for any.
 func (v *Verifier) keyFor(h store.Head) []byte {
 	if keystore.IsAlone(h) {
@@ -72,11 +113,12 @@ func (v *Verifier) keyFor(h store.Head) []byte {
 	return v.RootKey
 }
 
-// Verify verifies the entries of a chain, in order and from the first, and its heads, in the order of their
+// Verify verifies the entries of a chain, in order and from Start on, and its heads, in the order of their
 // entries. An error is one that a sequence yielded; what does not match is in the result.
 func (v Verifier) Verify(entries iter.Seq2[store.Record, error], heads iter.Seq2[store.Head, error]) (Verification, error) {
-	run := verifying{Verifier: v, checker: store.Checker{Chain: v.Chain}, firstSigned: -1}
-	next, stop := iter.Pull2(withKnown(v.Known, heads))
+	run := verifying{Verifier: v, checker: store.Checker{Chain: v.Chain, Seq: v.Start.Seq, Hash: v.Start.Hash}, firstSigned: -1}
+	run.begin()
+	next, stop := iter.Pull2(withKnown(run.Known, heads))
 	defer stop()
 	h, err, more := next()
 	for r, entryErr := range entries {
@@ -135,9 +177,11 @@ type verifying struct {
 
 	part          int // the part of the audit log that the last entry is in
 	alone, inTree signedHeads
-	firstSigned   int   // the first part with a head that fits; -1 if none has
-	fit           tally // of the parts that ended
-	rooted        bool  // a head is in the tree with the root
+	firstSigned   int         // the first part with a head that fits; -1 if none has
+	fit           tally       // of the parts that ended
+	rooted        bool        // a head is in the tree with the root
+	archivedKnown *store.Head // the known head, if its entry is before Start
+	treeKeys      [][]byte
 }
 
 // signedHeads holds what is known of one part's heads of one form. Which key the part is signed with is only known at
@@ -162,6 +206,24 @@ func (t *tally) add(h store.Head, key []byte) {
 		t.last = &h
 	case t.foreign == 0:
 		t.foreign = h.Seq
+	}
+}
+
+// begin takes up what is known of the entry that the chain goes on after.
+func (v *verifying) begin() {
+	if v.Start.Seq == 0 {
+		return
+	}
+	if h := v.Start.Head; h != nil && v.accepts(*h) {
+		v.match(*h, v.Start.Seq, v.Start.Hash)
+	}
+	v.newest = v.Start.Seq
+	if known := v.Known; known != nil && known.Seq <= v.Start.Seq {
+		v.Known = nil
+		if v.archivedKnown = known; known.Seq == v.Start.Seq && v.accepts(*known) {
+			v.match(*known, v.Start.Seq, v.Start.Hash)
+			v.archivedKnown = nil
+		}
 	}
 }
 
@@ -227,25 +289,35 @@ func (v *verifying) add(r store.Record) {
 		v.part++
 	}
 	for _, h := range v.expected {
-		if h.Seq != r.Seq {
-			continue
-		}
-		if !bytes.Equal(h.Hash, r.Hash) {
-			v.reportBad(r.Seq, "the entry is not the one whose hash was signed")
+		if h.Seq == r.Seq && !v.match(h, r.Seq, r.Hash) {
 			return
 		}
-		v.rooted = v.rooted || v.Root != nil && keystore.IsUnder(h, *v.Root)
-		of := &v.inTree
-		if keystore.IsAlone(h) {
-			of = &v.alone
-		}
-		if of.key == nil {
-			of.key = h.PublicKey
-		}
-		of.byFirst.add(h, of.key)
-		of.byKey.add(h, v.keyFor(h))
 	}
 }
+
+// match counts a head of an entry with a hash, or reports that it is of another one.
+func (v *verifying) match(h store.Head, seq int64, hash []byte) bool {
+	if h.Seq != seq || !bytes.Equal(h.Hash, hash) {
+		v.reportBad(seq, "the entry is not the one whose hash was signed")
+		return false
+	}
+	v.rooted = v.rooted || v.Root != nil && keystore.IsUnder(h, *v.Root)
+	of := &v.inTree
+	if keystore.IsAlone(h) {
+		of = &v.alone
+	} else if !slices.ContainsFunc(v.treeKeys, func(key []byte) bool { return bytes.Equal(key, h.PublicKey) }) && len(v.treeKeys) < maxTreeKeys {
+		v.treeKeys = append(v.treeKeys, h.PublicKey)
+	}
+	if of.key == nil {
+		of.key = h.PublicKey
+	}
+	of.byFirst.add(h, of.key)
+	of.byKey.add(h, v.keyFor(h))
+	return true
+}
+
+// maxTreeKeys bounds the keys of an audit log's heads: each restore into another store brings one more.
+const maxTreeKeys = 1000
 
 // reportBad sets the first entry that does not match.
 func (v *verifying) reportBad(seq int64, why string) {
@@ -286,10 +358,10 @@ func (p *signedHeads) end(key []byte, newest, own bool) tally {
 
 func (v *verifying) result() Verification {
 	v.endPart(true)
-	if v.Root != nil && !v.rooted && v.RootSeq != 0 {
+	if v.Root != nil && !v.rooted && v.RootSeq > v.Start.Seq {
 		v.reportBad(v.RootSeq, "its head, which was signed in the tree, is missing")
 	}
-	result := Verification{Entries: v.entries, Heads: v.fit.heads, Head: v.fit.last, Bad: v.bad}
+	result := Verification{Entries: v.entries, Heads: v.fit.heads, Head: v.fit.last, Bad: v.bad, treeKeys: v.treeKeys}
 	switch {
 	case result.Head == nil:
 		result.Unknown = "no head was signed, so it cannot be known whether entries were rewritten or cut off"
@@ -298,7 +370,12 @@ func (v *verifying) result() Verification {
 	default:
 		result.Unknown = "whether newer entries and their heads were cut off; compare the head with one from the log"
 	}
-	if v.Root != nil && !v.rooted {
+	if known := v.archivedKnown; known != nil {
+		result.Unknown += fmt.Sprintf("; whether the given head fits: its entry %d is archived, so verify the archive with it", known.Seq)
+	}
+	if v.Root != nil && !v.rooted && v.RootSeq > 0 && v.RootSeq <= v.Start.Seq {
+		result.Unknown += fmt.Sprintf("; whether the head of entry %d is in the tree with the given root: it is archived, so verify the archive with it", v.RootSeq)
+	} else if v.Root != nil && !v.rooted {
 		result.Unknown += "; no head of this audit log is in the tree with the given root: it had no new entry then, or they were cut off"
 	}
 	if v.Known != nil && keystore.IsAlone(*v.Known) && result.Head != nil && !keystore.IsAlone(*result.Head) {

@@ -59,7 +59,7 @@ func (p *Spool) Write(b []byte) (int, error) {
 	n, err := p.file.WriteAt(b, p.size)
 	p.size += int64(n)
 	if err != nil {
-		return n, fullOf(err)
+		return n, FullOf(err)
 	}
 	return n, nil
 }
@@ -73,7 +73,7 @@ func (p *Spool) WriteAt(b []byte, at int64) (int, error) {
 		return copy(p.memory[at:], b), nil
 	}
 	n, err := p.file.WriteAt(b, at)
-	return n, fullOf(err)
+	return n, FullOf(err)
 }
 
 // ReadAt reads what was written.
@@ -125,7 +125,7 @@ func (p *Spool) open() (err error) {
 		return err
 	}
 	if _, err := p.file.WriteAt(p.memory, 0); err != nil {
-		return fullOf(err)
+		return FullOf(err)
 	}
 	p.memory = nil
 	return nil
@@ -143,7 +143,8 @@ func (p *Spool) checkRoom() error {
 	return nil
 }
 
-func fullOf(err error) error {
+// FullOf returns ErrFull, with the error, for one that says that a disk has no room, and any other as it is.
+func FullOf(err error) error {
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EFBIG) {
 		return fmt.Errorf("%w: %w", ErrFull, err)
 	}

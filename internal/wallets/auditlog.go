@@ -63,3 +63,12 @@ func (w *Wallets) ExportAuditLog(ctx context.Context, c *auth.Caller, out io.Wri
 	}
 	return w.ledger.Export(ctx, wallet, out)
 }
+
+// Archived returns the newest archive of the audit log that the caller may read; nil if none of it is archived.
+func (w *Wallets) Archived(ctx context.Context, c *auth.Caller) (*ledger.Archive, error) {
+	wallet, err := auditedWallet(c)
+	if err != nil {
+		return nil, err
+	}
+	return w.ledger.Archived(ctx, wallet)
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -110,7 +111,7 @@ func TestHeadsAreSignedTogether(t *testing.T) {
 		"cut off entries, with the head":                 {slices.Concat(lines[:entries-1], lines[entries:]), second, 0, int64(entries), true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			v, err := ledger.VerifyExportUnder(file(c.lines), c.root, c.seq)
+			v, err := ledger.VerifyFiles([]io.ReaderAt{file(c.lines)}, ledger.Given{Root: &c.root, Seq: c.seq})
 			if err != nil {
 				t.Fatal(err)
 			}
