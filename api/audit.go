@@ -43,6 +43,30 @@ type Verification struct {
 	Head     *Head     `json:"head,omitempty"` // the newest that fits
 	FirstBad *BadEntry `json:"firstBad,omitempty"`
 	Unknown  string    `json:"unknown"` // what cannot be known without a head kept elsewhere
+	// Archived is the newest archive of the log: its entries up to Archived.Last are in files, and were not checked.
+	Archived *Archive `json:"archived,omitempty"`
+}
+
+// Archive is a file that entries of the log were moved to.
+type Archive struct {
+	First  int64     `json:"first"`
+	Last   int64     `json:"last"`
+	At     time.Time `json:"at"`     // when it was recorded
+	File   string    `json:"file"`   // its name
+	Size   int64     `json:"size"`   // bytes
+	SHA256 string    `json:"sha256"` // hex, of the file
+	Hash   string    `json:"hash"`   // of the last entry, hex
+}
+
+// NewArchive says which entries of a log are to be archived.
+type NewArchive struct {
+	Before time.Time `json:"before"` // those that are older, up to the last of them that has a signed head
+}
+
+// MadeArchive is what was archived.
+type MadeArchive struct {
+	Archive *Archive `json:"archive,omitempty"` // nil if there was nothing to archive
+	Deleted int64    `json:"deleted"`           // entries that are no more in the store, of an earlier archive that was stopped too
 }
 
 // BadEntry names the first entry that does not fit.

@@ -36,10 +36,11 @@ type BackupView struct {
 	Credentials int       `json:"credentials"`
 	SecretKeys  int       `json:"secretKeys"`
 	Secrets     int       `json:"secrets"`
-	Entries     int       `json:"entries"`           // of the audit log
-	Head        string    `json:"head,omitempty"`    // hash of the last entry, hex
-	LeftOut     int       `json:"leftOut,omitempty"` // rows that were not genuine when it was made
-	Bytes       int       `json:"bytes"`             // of the file
+	Entries     int       `json:"entries"`            // of the audit log
+	Archived    int       `json:"archived,omitempty"` // entries before those, which are in archives and not in the backup
+	Head        string    `json:"head,omitempty"`     // hash of the last entry, hex
+	LeftOut     int       `json:"leftOut,omitempty"`  // rows that were not genuine when it was made
+	Bytes       int       `json:"bytes"`              // of the file
 	// SHA256 is of the plaintext, hex: two backups with the same digest hold the same.
 	SHA256 string `json:"sha256"`
 }

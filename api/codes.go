@@ -30,6 +30,9 @@ const (
 	CodeUnavailable                 Code = "unavailable"                     // 503: The database does not answer.
 	CodeClock                       Code = "clock"                           // 503: The clock is more than 5 minutes behind the store, or more than 30 seconds ahead.
 	CodeStorageFull                 Code = "storage_full"                    // 507: The decision could not be recorded.
+	CodeArchived                    Code = "archived"                        // 410: The entry was moved to an archive.
+	CodeArchiveUnavailable          Code = "archive_unavailable"             // 409: The service has no directory for archives.
+	CodeArchiveRefused              Code = "archive_refused"                 // 409: The record does not hold together, or the file is not the archive; nothing was deleted.
 	CodePasskeyRequired             Code = "passkey_required"                // 403: It takes a touch of the owner's passkey.
 	CodePasskeyRefused              Code = "passkey_refused"                 // 403: The passkey's answer does not hold.
 	CodeChallengeInvalid            Code = "challenge_invalid"               // 403: The challenge has ended, was used, or was given for something else.

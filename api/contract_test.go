@@ -176,7 +176,7 @@ var types = []any{
 	api.NewBackup{}, api.Inspection{}, api.Restoration{}, api.BackupView{}, api.RestoredWallet{},
 	api.Policy{}, api.Rule{}, api.PolicyTest{}, api.PolicyVerdict{}, api.StoredPolicy{}, api.Grant{}, api.AppEntry{}, api.AppName{}, api.Delegation{},
 	api.NewPairing{}, api.PendingPairing{}, api.BoundToken{}, api.Pairing{}, api.PairingChoice{},
-	api.Record{}, api.Head{}, api.Verification{}, api.BadEntry{}, api.NewToken{}, api.CreatedToken{}, api.Token{},
+	api.Record{}, api.Head{}, api.Verification{}, api.BadEntry{}, api.Archive{}, api.NewArchive{}, api.MadeArchive{}, api.NewToken{}, api.CreatedToken{}, api.Token{},
 	api.SlotSecret{}, api.Slot{}, api.Keystore{}, api.NewSlot{}, api.AddSlot{}, api.CreatedSlot{}, api.RemoveSlot{}, api.Rotation{},
 	api.MakeStorageKey{}, api.MadeStorageKey{}, api.FindStorageKey{}, api.FoundStorageKey{}, api.NoteStorageKey{}, api.KeyDescription{},
 	api.SecretSummary{}, api.Secret{}, api.SecretData{}, api.NewSecret{}, api.StoredSecret{}, api.Status{}, api.Empty{}, api.Problem{},

@@ -32,13 +32,34 @@ func (a *Audit) Records(ctx context.Context, query api.RecordsQuery) (l api.List
 	return call[api.List[api.Record]](ctx, a.c, request{method: "GET", path: path, query: query})
 }
 
-// Verify has the service check that the log holds together.
+// Verify has the service check that the log holds together. A long one takes minutes.
 func (a *Audit) Verify(ctx context.Context) (v api.Verification, err error) {
 	path, err := a.path(ctx, "/verify")
 	if err != nil {
 		return v, err
 	}
-	return call[api.Verification](ctx, a.c, request{method: "GET", path: path})
+	err = a.c.stream(ctx, request{method: "GET", path: path}, &v)
+	return v, err
+}
+
+// Archives lists the files that entries of a wallet's log were moved to, the newest first. Owner.
+func (a *Audit) Archives(ctx context.Context, page api.Page) (l api.List[api.Archive], err error) {
+	path, err := a.path(ctx, "/archives")
+	if err != nil {
+		return l, err
+	}
+	return call[api.List[api.Archive]](ctx, a.c, request{method: "GET", path: path, query: page})
+}
+
+// Archive moves the oldest entries of a wallet's log into a file of the service's directory for archives. A long log takes
+// minutes. Operator.
+func (a *Audit) Archive(ctx context.Context, n api.NewArchive) (made api.MadeArchive, err error) {
+	path, err := a.path(ctx, "/archives")
+	if err != nil {
+		return made, err
+	}
+	err = a.c.stream(ctx, request{method: "POST", path: path, body: n}, &made)
+	return made, err
 }
 
 // Export returns the whole log, a JSON value a line, to be verified without the service.

@@ -37,7 +37,7 @@
 //
 // A call that is not answered within two minutes fails with an UnreachableError; a context can end
 // it earlier. What is streamed (Wallet.Backup, Wallet.InspectBackup, Client.Restore,
-// Client.Snapshot, Audit.Export, Client.Events) takes as long as it takes, and ends with its
+// Client.Snapshot, Audit.Export, Client.Events), and what reads a whole log (Audit.Verify, Audit.Archive), takes as long as it takes, and ends with its
 // context.
 package client
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/hex"
 	"encoding/json"
@@ -21,9 +20,12 @@ import (
 )
 
 type auditCmd struct {
-	Show   auditShowCmd   `cmd:"" help:"Show entries of the record."`
-	Verify auditVerifyCmd `cmd:"" help:"Check that the record holds together: by the service, or an exported FILE offline."`
-	Export auditExportCmd `cmd:"" help:"Write the whole record, to be checked offline."`
+	Show     auditShowCmd     `cmd:"" help:"Show entries of the record."`
+	Verify   auditVerifyCmd   `cmd:"" help:"Check that the record holds together: by the service, or an exported FILE and archives offline."`
+	Export   auditExportCmd   `cmd:"" help:"Write the whole record but for what is archived, to be checked offline."`
+	Archive  auditArchiveCmd  `cmd:"" help:"Move the oldest entries of wallets' records into files of the service's directory for archives (operator)."`
+	Archives auditArchivesCmd `cmd:"" help:"List the files that entries of the record were moved to (owner)."`
+	Open     auditOpenCmd     `cmd:"" help:"Check an archive, and show its entries with the wallet's words. No service is needed."`
 }
 
 // chainFlags say whose record is meant.
@@ -92,16 +94,16 @@ func (cmd *auditExportCmd) Run(ctx context.Context, a *client.Audit, out *consol
 
 type auditVerifyCmd struct {
 	chainFlags
-	File string `arg:"" optional:"" type:"path" help:"A record that audit export wrote; it is checked here, without a key or a service."`
-	Head string `placeholder:"FILE" type:"path" help:"A head kept elsewhere that the record in FILE must contain: a line of the service's log, or the head that audit verify --json shows."`
+	File []string `arg:"" optional:"" type:"path" help:"A record that audit export wrote, and archives of what was before it, in any order; they are checked here as one record, without a key or a service."`
+	Head string   `placeholder:"FILE" type:"path" help:"A head kept elsewhere that the record in FILE must contain: a line of the service's log, or the head that audit verify --json shows."`
 }
 
 // Validate refuses flags that do not go together.
 func (cmd *auditVerifyCmd) Validate() error {
-	if cmd.File == "" && cmd.Head != "" {
+	if len(cmd.File) == 0 && cmd.Head != "" {
 		return usagef("--head is for a record in a file: walletd audit verify FILE --head HEAD")
 	}
-	if cmd.File != "" && (cmd.Service || cmd.Wallet != "") {
+	if len(cmd.File) > 0 && (cmd.Service || cmd.Wallet != "") {
 		return usagef("a file says itself whose record it is: leave --wallet and --service out")
 	}
 	return nil
@@ -143,7 +145,7 @@ func (cmd *auditVerifyCmd) Run(ctx context.Context, out *console) error {
 }
 
 func (cmd *auditVerifyCmd) verify(ctx context.Context, out *console) (v verification, err error) {
-	if cmd.File != "" {
+	if len(cmd.File) > 0 {
 		return cmd.offline()
 	}
 	a, err := cmd.ProvideAudit(out)
@@ -163,12 +165,19 @@ func (con *console) printVerification(v verification) {
 	} else {
 		con.printf("%d entries follow from each other, %d signed heads fit\n", v.Entries, v.Heads)
 	}
+	if a := v.Archived; a != nil {
+		con.printf("entries 1-%d are archived: the newest archive is %s, of entries %s, SHA-256 %s\n", a.Last, shown(a.File), entriesOf(*a), shown(a.SHA256))
+	}
 	if v.Head != nil {
 		con.printf("newest head: entry %d, %s, %s\n", v.Head.Seq, shown(v.Head.Hash), v.Head.Time.UTC().Format(time.RFC3339))
 	}
 	for _, p := range v.Passkeys {
 		name := p.Name
-		if name == "" {
+		switch {
+		case p.Archived:
+			con.printf("a passkey (%s) that was added in an archived entry signed %d approvals and %d other requests; all of it verifies with the key shown\n", shown(p.Passkey), p.Decisions, p.Actions)
+			continue
+		case name == "":
 			name = "a passkey"
 		}
 		con.printf("%s (%s) of owner %s signed %d approvals and %d other requests; all of it verifies\n", shown(name), shown(p.Passkey), shown(p.Owner), p.Decisions, p.Actions)
@@ -178,20 +187,29 @@ func (con *console) printVerification(v verification) {
 	}
 }
 
-// offline checks a file without a key and without the service.
+// offline checks files without a key and without the service.
 func (cmd *auditVerifyCmd) offline() (v verification, err error) {
-	file, err := openSeekable(cmd.File)
-	if err != nil {
-		return v, err
+	files := make([]io.ReaderAt, len(cmd.File))
+	for i, path := range cmd.File {
+		file, err := openSeekable(path)
+		if err != nil {
+			return v, err
+		}
+		defer file.Close()
+		files[i] = file
 	}
-	defer file.Close()
-	found, err := cmd.verifyFile(file)
+	found, err := cmd.verifyFiles(files)
 	if err != nil {
-		return v, withHint(err, "is "+shellQuote(cmd.File)+" what walletd audit export wrote, whole?")
+		return v, withHint(err, "is "+shellQuote(cmd.File[0])+" what walletd audit export or audit archive wrote, whole?")
 	}
 	v.Verification = api.Verification{OK: found.Bad == nil, Entries: found.Entries, Heads: found.Heads, Unknown: found.Unknown}
 	if found.Bad != nil {
 		v.FirstBad = &api.BadEntry{Seq: found.Bad.Seq, Why: found.Bad.Why}
+	}
+	if a := found.Archived; a != nil {
+		v.Archived = &api.Archive{
+			First: a.First, Last: a.Last, At: time.UnixMilli(a.Time).UTC(), File: a.File, Size: a.Size, SHA256: hex.EncodeToString(a.Sum), Hash: hex.EncodeToString(a.Hash),
+		}
 	}
 	for _, p := range found.Passkeys {
 		v.Passkeys = append(v.Passkeys, passkeyUses(p))
@@ -205,12 +223,12 @@ func (cmd *auditVerifyCmd) offline() (v verification, err error) {
 	return v, nil
 }
 
-// verifyFile checks the record in a file, against the head that was given.
-func (cmd *auditVerifyCmd) verifyFile(file *os.File) (ledger.Verification, error) {
+// verifyFiles checks the record in files, against the head that was given.
+func (cmd *auditVerifyCmd) verifyFiles(files []io.ReaderAt) (ledger.Verification, error) {
 	if cmd.Head == "" {
-		return ledger.VerifyExport(file, nil)
+		return ledger.VerifyFiles(files, ledger.Given{})
 	}
-	chain, err := chainOf(file)
+	chain, err := ledger.ChainIn(files[0])
 	if err != nil {
 		return ledger.Verification{}, err
 	}
@@ -219,7 +237,7 @@ func (cmd *auditVerifyCmd) verifyFile(file *os.File) (ledger.Verification, error
 		return ledger.Verification{}, err
 	}
 	if root, seq, ok := parseRoot(known, chain); ok {
-		return ledger.VerifyFiles([]io.ReaderAt{file}, ledger.Given{Root: &root, Seq: seq})
+		return ledger.VerifyFiles(files, ledger.Given{Root: &root, Seq: seq})
 	}
 	head, ok := parseHead(known)
 	if !ok {
@@ -229,7 +247,7 @@ func (cmd *auditVerifyCmd) verifyFile(file *os.File) (ledger.Verification, error
 	if head.Chain == "" {
 		head.Chain = chain
 	}
-	return ledger.VerifyExport(file, head)
+	return ledger.VerifyFiles(files, ledger.Given{Head: head})
 }
 
 // parseRoot reads the root of a tree of heads from a line of the service's log, and which entry of a chain it has a
@@ -276,17 +294,6 @@ func openSeekable(path string) (*os.File, error) {
 		return nil, fmt.Errorf("reading %s: %w", path, err)
 	}
 	return kept, nil
-}
-
-// chainOf reads the name of the chain from the first line of an export, and goes back to it.
-func chainOf(file *os.File) (string, error) {
-	var line struct{ Record struct{ Chain string } }
-	err := json.NewDecoder(bufio.NewReader(io.LimitReader(file, 1<<20))).Decode(&line)
-	if err != nil {
-		return "", fmt.Errorf("%s does not begin with an entry of a record", file.Name())
-	}
-	_, err = file.Seek(0, io.SeekStart)
-	return line.Record.Chain, err
 }
 
 // parseHead reads a head in one of the forms it is met in: as the service shows it, by itself or

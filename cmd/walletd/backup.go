@@ -91,6 +91,9 @@ func (con *console) printBackup(v api.BackupView) {
 	con.printf("wallet       %s\nname         %s\nmade         %s\n", shown(v.Wallet), shown(v.Name), day(v.CreatedAt))
 	con.printf("key pairs    %d\nsecrets      %d\ncredentials  %d\nprofile      %s\nrules        %d\n", v.KeyPairs, v.Secrets, v.Credentials, yesNo(v.Profile), v.Rules)
 	con.printf("apps         %d\nrecord       %d entries\nsize         %s\n", v.Apps, v.Entries, megabytes(int64(v.Bytes)))
+	if v.Archived > 0 {
+		con.printf("archived     %d entries before those, which are in archives and not in the backup: keep those too\n", v.Archived)
+	}
 	if v.LeftOut > 0 {
 		con.printf("left out     %d rows that were not genuine when it was made\n", v.LeftOut)
 	}
@@ -182,7 +185,7 @@ func (cmd *backupInspectCmd) offline(con *console) (v api.BackupView, err error)
 	return api.BackupView{
 		Wallet: found.Wallet, Name: found.Name, CreatedAt: found.Created, Accounts: found.Accounts, KeyPairs: found.KeyPairs,
 		Rules: found.Rules, Profile: found.Profile, Apps: found.Apps, Credentials: found.Credentials, SecretKeys: found.SecretKeys,
-		Secrets: found.Secrets, Entries: found.Entries, Head: found.Head, LeftOut: found.LeftOut, Bytes: found.Bytes, SHA256: found.Digest,
+		Secrets: found.Secrets, Entries: found.Entries, Archived: found.Archived, Head: found.Head, LeftOut: found.LeftOut, Bytes: found.Bytes, SHA256: found.Digest,
 	}, err
 }
 

@@ -101,6 +101,7 @@ func (cmd *serveCmd) dev(ctx context.Context, con *console, log zerolog.Logger) 
 	if err != nil {
 		return err
 	}
+	plan.archives = cmd.Archive
 	sessions, err := cmd.sessions()
 	if err != nil {
 		return err

@@ -54,6 +54,8 @@ type listenPlan struct {
 	brand   pages.Brand   // of the pages
 	party   passkey.Party // that passkeys belong to
 
+	archives string // the directory that archives of records go into; "" for none
+
 	connections int // how many may be open
 	rates       server.Rates
 	idle        time.Duration

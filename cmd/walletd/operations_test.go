@@ -60,6 +60,8 @@ var commandOf = map[string]string{
 	"listWalletAudit":       "audit show",
 	"verifyWalletAudit":     "audit verify",
 	"exportWalletAudit":     "audit export",
+	"listWalletArchives":    "audit archives",
+	"archiveWalletAudit":    "audit archive",
 	"listServiceAudit":      "audit show",
 	"verifyServiceAudit":    "audit verify",
 	"exportServiceAudit":    "audit export",

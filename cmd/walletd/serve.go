@@ -28,6 +28,7 @@ type serveCmd struct {
 	AppWait        time.Duration `default:"2m" placeholder:"TIME" help:"How long an app may take to reply to an answer: some do what it is for before they reply. 2m if not given."`
 	StoreTimeout   time.Duration `env:"WALLETD_STORE_TIMEOUT" default:"5s" placeholder:"TIME" help:"How long a request waits for a disk or database that does not answer, before the answer is 503: 1s to 10s."`
 	KeepDecided    retention     `default:"90d" placeholder:"TIME" help:"How long approvals and invitations are kept after they were decided or ended, and grants, tokens and delegations after their end: 15d or more, in days or as 2160h; 0 for ever. Sessions are kept 7 days. The record always stays."`
+	Archive        string        `env:"WALLETD_ARCHIVE" type:"path" placeholder:"DIR" help:"Directory that walletd audit archive moves old entries of records to, closed to others; of each replica its own. Without it nothing is archived."`
 	NoCopy         bool          `help:"Do not copy a SQLite store before its schema is brought up to date, to before-schema-N within --data."`
 	LogLevel       string        `default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
 	Dev            bool          `help:"Try it: a throw-away store in ./.walletd-dev, one wallet, and tokens, all gone at the end."`
@@ -68,6 +69,9 @@ func (cmd *serveCmd) Run(ctx context.Context, con *console, undone hardening) er
 	if cmd.StoreTimeout < time.Second || cmd.StoreTimeout > 10*time.Second { // a statement has 10 s on PostgreSQL
 		return usagef("--store-timeout takes 1s to 10s")
 	}
+	if err := makeArchiveDir(cmd.Archive); err != nil {
+		return err
+	}
 	if cmd.Dev {
 		return cmd.dev(ctx, con, log)
 	}
@@ -82,6 +86,7 @@ func (cmd *serveCmd) Run(ctx context.Context, con *console, undone hardening) er
 	if err != nil {
 		return err
 	}
+	plan.archives = cmd.Archive
 	sessions, err := cmd.sessions()
 	if err != nil {
 		return err

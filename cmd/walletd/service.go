@@ -10,6 +10,7 @@ import (
 
 	"walletd/api"
 	"walletd/internal/approvals"
+	"walletd/internal/archive"
 	"walletd/internal/auth"
 	"walletd/internal/backup"
 	"walletd/internal/claims"
@@ -80,6 +81,7 @@ func openService(ctx context.Context, url string, o store.Options, plan listenPl
 	}
 	s.server, err = server.New(server.Config{
 		Auth: s.auth, Wallets: s.wallets, Approvals: s.approvals, Pipeline: s.pipeline, Owners: s.owners, Ledger: s.ledger, Secrets: kept, Backups: backups,
+		Archives: archive.New(st, s.ledger, s.auth, plan.archives),
 		Keystore: s.keystore, Store: st, Feed: feed, Pages: s.pages.Routes(), Sessions: s.sessions, Push: s.push, Log: log, Metrics: count, OpenAPI: api.OpenAPI,
 		Hosts: plan.hosts, Proxies: plan.proxies, Apps: plan.apps != nil, Connections: plan.connections, Rates: plan.rates, Idle: plan.idle,
 	})

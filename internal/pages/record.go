@@ -26,8 +26,9 @@ const (
 // recordPage is what the page of the record shows, newest first.
 type recordPage struct {
 	Entries      []entryShown
-	Words        string // that were searched for
-	Older        int64  // number before which the next page begins; 0 at the first entry
+	Words        string          // that were searched for
+	Older        int64           // number before which the next page begins; 0 at the first entry that is not archived
+	Archived     *ledger.Archive // the newest, on the last page; nil if there is none
 	Verified     bool
 	Verification ledger.Verification
 }
@@ -59,9 +60,17 @@ func (p *Pages) record(v *visit) error {
 	for _, a := range apps {
 		names[a.App] = a.Name
 	}
+	archived, err := p.Wallets.Archived(v.ctx(), v.caller)
+	if err != nil {
+		return err
+	}
+	oldest := int64(1) // that is not archived
+	if archived != nil {
+		oldest = archived.Last + 1
+	}
 	looked := int64(0)
-	for before > 1 && len(shown.Entries) < recordShown && looked < recordSearch {
-		first := max(before-recordRead, 1)
+	for before > oldest && len(shown.Entries) < recordShown && looked < recordSearch {
+		first := max(before-recordRead, oldest)
 		entries, err := p.Wallets.AuditEntries(v.ctx(), v.caller, first-1, int(before-first))
 		if err != nil {
 			return err
@@ -77,8 +86,10 @@ func (p *Pages) record(v *visit) error {
 			break
 		}
 	}
-	if before > 1 {
+	if before > oldest {
 		shown.Older = before
+	} else {
+		shown.Archived = archived
 	}
 	if query.Get("verify") != "" {
 		if shown.Verification, err = p.Wallets.VerifyAuditLog(v.ctx(), v.caller); err != nil {

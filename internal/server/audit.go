@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/hex"
 	"io"
+	"math"
 	"net/http"
 	"strconv"
 	"time"
 
 	"walletd/api"
 	"walletd/internal/ledger"
+	"walletd/internal/store"
 )
 
 // exportTime bounds the writing of an exported record, which may be long.
@@ -31,7 +33,44 @@ func (s *Server) records(ctx context.Context, c *call, in api.RecordsQuery) (api
 	return listOf(views, next, err, recordOf)
 }
 
+func archiveOf(a ledger.Archive) api.Archive {
+	return api.Archive{
+		First: a.First, Last: a.Last, At: time.UnixMilli(a.Time).UTC(), File: a.File, Size: a.Size, SHA256: hex.EncodeToString(a.Sum), Hash: hex.EncodeToString(a.Hash),
+	}
+}
+
+// archives lists the archives of the caller's wallet, the newest first. The cursor is the number of the last entry of one.
+func (s *Server) archives(ctx context.Context, c *call, in api.Page) (api.List[api.Archive], error) {
+	before := int64(math.MaxInt64)
+	if in.Cursor != "" {
+		var err error
+		if before, err = strconv.ParseInt(in.Cursor, 10, 64); err != nil {
+			return api.List[api.Archive]{}, store.ErrInvalid
+		}
+	}
+	limit := pageOf(in.Limit, "").Limit
+	found, err := s.archive.List(ctx, c.caller, before, limit)
+	next := ""
+	if len(found) == limit {
+		next = strconv.FormatInt(found[limit-1].Last, 10)
+	}
+	return listOf(found, next, err, archiveOf)
+}
+
+// archiveAudit archives the record of the wallet that the path names.
+func (s *Server) archiveAudit(ctx context.Context, c *call, in api.NewArchive) (api.MadeArchive, error) {
+	slowly(c.writer)
+	made, err := s.archive.Create(ctx, c.caller, c.names["wallet"], in.Before)
+	out := api.MadeArchive{Deleted: made.Deleted}
+	if made.Archive != nil {
+		a := archiveOf(*made.Archive)
+		out.Archive = &a
+	}
+	return out, err
+}
+
 func (s *Server) verify(ctx context.Context, c *call, _ none) (api.Verification, error) {
+	slowly(c.writer)
 	found, err := s.wallets.VerifyAuditLog(ctx, c.caller)
 	v := api.Verification{OK: found.Bad == nil, Entries: found.Entries, Heads: found.Heads, FirstBad: (*api.BadEntry)(found.Bad), Unknown: found.Unknown}
 	if h := found.Head; h != nil {
@@ -39,6 +78,10 @@ func (s *Server) verify(ctx context.Context, c *call, _ none) (api.Verification,
 			Seq: h.Seq, Hash: hex.EncodeToString(h.Hash), Time: time.UnixMilli(h.Time).UTC(),
 			PublicKey: hex.EncodeToString(h.PublicKey), Signature: hex.EncodeToString(h.Signature),
 		}
+	}
+	if found.Archived != nil {
+		a := archiveOf(*found.Archived)
+		v.Archived = &a
 	}
 	return v, err
 }

@@ -73,7 +73,7 @@ func slowly(w io.Writer) {
 func backupOf(v backup.View) api.BackupView {
 	return api.BackupView{
 		Wallet: v.Wallet, Name: v.Name, CreatedAt: v.Created, Accounts: v.Accounts, KeyPairs: v.KeyPairs, Rules: v.Rules, Profile: v.Profile,
-		Apps: v.Apps, Credentials: v.Credentials, SecretKeys: v.SecretKeys, Secrets: v.Secrets, Entries: v.Entries, Head: v.Head,
+		Apps: v.Apps, Credentials: v.Credentials, SecretKeys: v.SecretKeys, Secrets: v.Secrets, Entries: v.Entries, Archived: v.Archived, Head: v.Head,
 		LeftOut: v.LeftOut, Bytes: v.Bytes, SHA256: v.Digest,
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -147,6 +148,14 @@ func decodeValue(path string, raw json.RawMessage, into reflect.Value, bounds re
 			return &memberError{path, "must be a string"}
 		}
 		return checkBounds(path, int64(len(into.Reveal())), "bytes", bounds)
+	case *time.Time:
+		text, ok := strictjson.Text(raw)
+		t, err := time.Parse(time.RFC3339, text)
+		if !ok || err != nil {
+			return &memberError{path, "must be a time, as in 2026-01-31T12:00:00Z"}
+		}
+		*into = t
+		return nil
 	}
 	switch into.Kind() {
 	case reflect.String:

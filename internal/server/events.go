@@ -22,17 +22,25 @@ const (
 // events streams what is new on the owner's record (server-sent events): each entry is an event
 // with its kind as name, its number as id and the entry as data. A client that comes back with
 // Last-Event-ID misses nothing; one without begins with what is new; one with an id that the record
-// never had is told so, and begins with what is new. The stream ends when the token does or the
+// never had, or after which entries are archived, is told so, and begins with what is new. The stream ends when the token does or the
 // keystore is locked.
 func (s *Server) events(ctx context.Context, c *call, _ none) (raw, error) {
 	end, err := s.store.ChainEnd(ctx, c.caller.WalletID)
 	if err != nil {
 		return raw{}, fmt.Errorf("looking for the end of the record: %w", err)
 	}
+	archived, err := s.wallets.Archived(ctx, c.caller)
+	if err != nil {
+		return raw{}, err
+	}
+	oldest := int64(0) // after which all is there
+	if archived != nil {
+		oldest = archived.Last
+	}
 	after, greeting := end.Seq, ": walletd\n\n"
 	if id := c.request.Header.Get("Last-Event-ID"); id != "" {
 		seq, err := strconv.ParseInt(id, 10, 64)
-		if err == nil && seq >= 0 && seq <= end.Seq {
+		if err == nil && seq >= oldest && seq <= end.Seq {
 			after = seq
 		} else {
 			greeting = fmt.Sprintf("event: %s\nid: %d\ndata: {\"seq\":%d,\"kind\":%q}\n\n", api.StreamReset, end.Seq, end.Seq, api.StreamReset)

@@ -32,9 +32,10 @@ type call struct {
 	claims  []json.RawMessage // that a signed request asks for
 	names   map[string]string // of the path, unescaped
 	request *http.Request
-	upload  *store.Spool // the backup in a huge body; nil if there is none
-	header  http.Header  // of the answer
-	status  int          // of the answer; 0 is 200, or 204 without one
+	upload  *store.Spool        // the backup in a huge body; nil if there is none
+	header  http.Header         // of the answer
+	writer  http.ResponseWriter // what takes long gives itself more time with it (slowly)
+	status  int                 // of the answer; 0 is 200, or 204 without one
 }
 
 // none is what a request without a body or query, or an answer without a body, holds.
@@ -111,7 +112,7 @@ func (s *Server) serve(rt route) http.HandlerFunc {
 				return err
 			}
 		}
-		c := &call{request: r, header: w.Header()}
+		c := &call{request: r, header: w.Header(), writer: w}
 		defer func() { c.caller.Close() }()
 		if rt.body.callerFirst() {
 			done, err := s.admit(w, c, rt)

@@ -11,6 +11,7 @@ import (
 
 	"walletd/api"
 	"walletd/internal/approvals"
+	"walletd/internal/archive"
 	"walletd/internal/auth"
 	"walletd/internal/backup"
 	"walletd/internal/connect"
@@ -133,6 +134,12 @@ func refusals() []entry {
 		{connect.ErrTooMany, 429, "rate_limited", "Too many links wait for their apps. Open this one again when some have ended."},
 		{connect.ErrBusy, 409, "conflict", "The session is at work. Try again in a minute."},
 
+		{archive.ErrNoDirectory, 409, "archive_unavailable", ""},
+		{archive.ErrBusy, 429, "busy", ""},
+		{archive.ErrFile, 409, "archive_refused", ""},
+		{ledger.ErrArchiveFile, 409, "archive_refused", ""},
+		{ledger.ErrUnverified, 409, "archive_refused", ""},
+
 		{backup.ErrInvalid, 422, "backup_invalid", ""},
 		{backup.ErrWallet, 422, "backup_other_wallet", ""},
 		{backup.ErrSize, 422, "backup_too_large", ""},
@@ -228,6 +235,9 @@ func problemOf(err error) (problem, bool) {
 	}
 	if e, ok := errors.AsType[*keystore.ForgedError](err); ok {
 		return newProblem(500, "internal", "A row of the store's table "+e.Table+" was written by somebody else, and nothing was given. Its operator restores a backup."), false
+	}
+	if e, ok := errors.AsType[*ledger.ArchivedError](err); ok {
+		return newProblem(410, "archived", sentence(e.Error())), true
 	}
 	if e, ok := errors.AsType[*connect.BlockedError](err); ok {
 		return newProblem(422, "address_blocked", "The wallet does not go to that address (rule: "+string(e.Rule)+"). Its operator can allow networks and http for development."), true

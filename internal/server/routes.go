@@ -185,6 +185,8 @@ func (s *Server) routes() []route {
 
 		{"GET", "/v1/wallets/{wallet}/audit", owners, handle(s.records), bodiless, open},
 		{"GET", "/v1/wallets/{wallet}/audit/verify", owners, handle(s.verify), bodiless, open},
+		{"GET", "/v1/wallets/{wallet}/audit/archives", owners, handle(s.archives), bodiless, open},
+		{"POST", "/v1/wallets/{wallet}/audit/archives", operators, handle(s.archiveAudit), small, open},
 		{"GET", "/v1/wallets/{wallet}/audit/export", owners, handle(s.export), bodiless, open},
 		{"GET", "/v1/audit", operators, handle(s.records), bodiless, open},
 		{"GET", "/v1/audit/verify", operators, handle(s.verify), bodiless, open},

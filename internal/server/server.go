@@ -25,6 +25,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"walletd/internal/approvals"
+	"walletd/internal/archive"
 	"walletd/internal/auth"
 	"walletd/internal/backup"
 	"walletd/internal/connect"
@@ -48,6 +49,7 @@ type Config struct {
 	Owners    *owner.Owners
 	Secrets   *secrets.Secrets
 	Backups   *backup.Backups
+	Archives  *archive.Archives
 	Ledger    *ledger.Ledger
 	Keystore  *keystore.Keystore
 	Store     *store.Store
@@ -93,6 +95,7 @@ type Server struct {
 	owners    *owner.Owners
 	secrets   *secrets.Secrets
 	backups   *backup.Backups
+	archive   *archive.Archives
 	ledger    *ledger.Ledger
 	keystore  *keystore.Keystore
 	store     *store.Store
@@ -127,12 +130,12 @@ type Server struct {
 
 // New returns a Server. The error says what of the Config is missing.
 func New(c Config) (*Server, error) {
-	if c.Auth == nil || c.Wallets == nil || c.Approvals == nil || c.Pipeline == nil || c.Owners == nil || c.Secrets == nil || c.Backups == nil || c.Ledger == nil ||
+	if c.Auth == nil || c.Wallets == nil || c.Approvals == nil || c.Pipeline == nil || c.Owners == nil || c.Secrets == nil || c.Backups == nil || c.Archives == nil || c.Ledger == nil ||
 		c.Keystore == nil || c.Store == nil || c.Feed == nil || c.Sessions == nil || c.Push == nil {
 		return nil, errors.New("a server needs its packages, its keystore, its store, its feed, its sessions and its push")
 	}
 	s := &Server{
-		auth: c.Auth, wallets: c.Wallets, approvals: c.Approvals, pipeline: c.Pipeline, owners: c.Owners, secrets: c.Secrets, backups: c.Backups, ledger: c.Ledger,
+		auth: c.Auth, wallets: c.Wallets, approvals: c.Approvals, pipeline: c.Pipeline, owners: c.Owners, secrets: c.Secrets, backups: c.Backups, archive: c.Archives, ledger: c.Ledger,
 		keystore: c.Keystore, store: c.Store, sessions: c.Sessions, push: c.Push, feed: c.Feed, log: c.Log, metrics: c.Metrics,
 		openAPI: c.OpenAPI, hosts: newHosts(c.Hosts), proxies: c.Proxies, pages: c.Pages, apps: c.Apps, cross: http.NewCrossOriginProtection(),
 	}

@@ -25,6 +25,7 @@ import (
 
 	"walletd/api"
 	"walletd/internal/approvals"
+	"walletd/internal/archive"
 	"walletd/internal/auth"
 	"walletd/internal/backup"
 	"walletd/internal/claims"
@@ -71,6 +72,7 @@ type Wallet struct {
 	Owners    *owner.Owners
 	Secrets   *secrets.Secrets
 	Backups   *backup.Backups
+	Archives  *archive.Archives
 	Pages     *pages.Pages
 	Server    *server.Server
 
@@ -86,6 +88,7 @@ type settings struct {
 	boot     func() time.Duration
 	wrap     func(*server.Config)
 	roots    *x509.CertPool
+	archives string
 }
 
 // Option changes what New makes.
@@ -105,6 +108,9 @@ func Boot(since func() time.Duration) Option { return func(s *settings) { s.boot
 
 // Config changes the server's configuration before it is made.
 func Config(change func(*server.Config)) Option { return func(s *settings) { s.wrap = change } }
+
+// Archives is the directory that archives of audit logs go into.
+func Archives(dir string) Option { return func(s *settings) { s.archives = dir } }
 
 // Roots are trusted where sessions and pushes go, instead of the system's.
 func Roots(pool *x509.CertPool) Option { return func(s *settings) { s.roots = pool } }
@@ -200,6 +206,7 @@ func (w *Wallet) start(create bool) {
 	w.Owners = owner.New(st, w.Keystore, w.Auth, w.Pipeline)
 	w.Secrets = secrets.New(st, w.Auth, w.Pipeline)
 	w.Backups = backup.New(st, w.Keystore, w.Ledger, w.Auth, w.Wallets, w.Pipeline)
+	w.Archives = archive.New(st, w.Ledger, w.Auth, w.set.archives)
 	loopback := connect.ClientConfig{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}, AllowHTTP: true, Roots: w.set.roots}
 	client := connect.NewClient(loopback)
 	pusher := push.New(push.Config{
@@ -219,7 +226,7 @@ func (w *Wallet) start(create bool) {
 	}
 	w.Pages = people
 	config := server.Config{
-		Auth: w.Auth, Wallets: w.Wallets, Approvals: w.Approvals, Pipeline: w.Pipeline, Owners: w.Owners, Secrets: w.Secrets, Backups: w.Backups, Ledger: w.Ledger,
+		Auth: w.Auth, Wallets: w.Wallets, Approvals: w.Approvals, Pipeline: w.Pipeline, Owners: w.Owners, Secrets: w.Secrets, Backups: w.Backups, Archives: w.Archives, Ledger: w.Ledger,
 		Keystore: w.Keystore, Store: st, Feed: feed, Pages: people.Routes(), Sessions: sessions, Push: pusher, Log: log, Metrics: metrics, OpenAPI: api.OpenAPI,
 	}
 	if w.set.wrap != nil {
