@@ -76,8 +76,8 @@ func (c made) command(t *testing.T, program string, args ...string) *exec.Cmd {
 func (c made) run(t *testing.T, program string, args ...string) {
 	t.Helper()
 	cmd := c.command(t, program, args...)
-	// Generators need no race detector, and say nothing to who made them.
-	cmd.Env = append(os.Environ(), "GOFLAGS=", "REDOCLY_TELEMETRY=off", "REDOCLY_SUPPRESS_UPDATE_NOTICE=true")
+	// Generators say nothing to who made them.
+	cmd.Env = append(append(os.Environ(), unwatched...), "REDOCLY_TELEMETRY=off", "REDOCLY_SUPPRESS_UPDATE_NOTICE=true")
 	out, err := cmd.CombinedOutput()
 	if err == nil {
 		return

@@ -2,6 +2,7 @@ package interop_test
 
 import (
 	"errors"
+	"log"
 	"os"
 	"path/filepath"
 	"sync"
@@ -10,19 +11,23 @@ import (
 	"walletd/internal/wallettest/needs"
 )
 
-// installed is what all tests with Matrix clients share: a quarter of a gigabyte, installed once.
-var installed struct {
-	sync.Mutex
-	root string
-	peers
-}
+// shared is a directory for what is made once for all tests.
+var shared string
 
 func TestMain(m *testing.M) {
-	code := m.Run()
-	if installed.root != "" {
-		os.RemoveAll(installed.root)
+	var err error
+	if shared, err = os.MkdirTemp("", "walletd-interop-"); err != nil {
+		log.Fatal(err)
 	}
+	code := m.Run()
+	os.RemoveAll(shared)
 	os.Exit(code)
+}
+
+// installed is what all tests with Matrix clients share: a quarter of a gigabyte.
+var installed struct {
+	sync.Mutex
+	peers
 }
 
 // installMatrix installs walletd-matrix as it is in sdk/matrix, matrix-js-sdk, and the Node.js that
@@ -35,13 +40,8 @@ func installMatrix(t *testing.T) peers {
 	if installed.dir != "" {
 		return installed.peers
 	}
-	root, err := os.MkdirTemp("", "walletd-interop-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	installed.root = root
-	p := peers{filepath.Join(root, "interop"), "node"}
-	err = p.copy("lib/run.mjs", "matrix/package.json", "matrix/package-lock.json", "matrix/.npmrc", "matrix/*.mjs", "matrix/lib/*.mjs",
+	p := peers{filepath.Join(shared, "interop"), "node"}
+	err := p.copy("lib/run.mjs", "matrix/package.json", "matrix/package-lock.json", "matrix/.npmrc", "matrix/*.mjs", "matrix/lib/*.mjs",
 		"matrix/types/*", "../sdk/matrix/package.json", "../sdk/matrix/README.md", "../sdk/matrix/LICENSE", "../sdk/matrix/src/*", "../sdk/matrix/test/*")
 	if err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package interop_test
 
 import (
 	"encoding/base64"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
@@ -13,6 +14,7 @@ func TestMautrix(t *testing.T) {
 	bot := filepath.Join(t.TempDir(), "bot")
 	compile := exec.CommandContext(t.Context(), "go", "build", "-tags", "goolm", "-o", bot, ".")
 	compile.Dir = "mautrix"
+	compile.Env = append(os.Environ(), unwatched...)
 	if out, err := compile.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}

@@ -5,12 +5,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -22,9 +24,17 @@ const words = "letter advice cage absurd amount doctor acoustic avoid letter adv
 // patience bounds one step of a conversation on a machine that is busy.
 const patience = 2 * time.Minute
 
-// build makes the program, as its users do.
+// build makes the program, as its users do, once for all tests.
 func build(t *testing.T) string {
 	t.Helper()
+	bin, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bin
+}
+
+var built = sync.OnceValues(func() (string, error) {
 	// go test knows what the test itself opens, not what go build reads: without this it would
 	// answer from its cache after a change of the service.
 	for _, dir := range []string{"../api", "../cmd", "../internal", "../go.mod"} {
@@ -35,15 +45,19 @@ func build(t *testing.T) string {
 			return err
 		})
 		if err != nil {
-			t.Fatal(err)
+			return "", err
 		}
 	}
-	bin := filepath.Join(t.TempDir(), "walletd")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "walletd/cmd/walletd").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+	bin := filepath.Join(shared, "walletd")
+	if out, err := exec.Command("go", "build", "-o", bin, "walletd/cmd/walletd").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
-	return bin
-}
+	return bin, nil
+})
+
+// unwatched is what programs of others are compiled with: without the race detector, and as the binary is that is shipped,
+// so that .ci/run compiles the packages of both once.
+var unwatched = []string{"GOFLAGS=-trimpath", "CGO_ENABLED=0"}
 
 // service is walletd as a person runs it: the program, a directory with its secrets, a store, and
 // a process that serves it. All that is done to it is done by its command line.
