@@ -157,7 +157,6 @@ func (g *group) atOnce(ctx context.Context, s *Store, c conn) (done bool, err er
 		batch = append(batch, st)
 	}
 	batch = append(batch, s.insertMany(insertRecord.query, records)...)
-	batch = append(batch, notifications(s.db.words(), chains)...)
 	batch = append(batch, stmt{text: "commit"})
 	g.moved, g.epoch = chains, s.epoch.Load()
 	results, err := c.run(ctx, batch)

@@ -235,7 +235,6 @@ func (g *group) finish(ctx context.Context, s *Store, c conn) error {
 		}
 		batch = append(batch, move.stmt(move.values(to, nil)...))
 	}
-	batch = append(batch, notifications(s.db.words(), g.moved)...)
 	batch = append(batch, stmt{text: "commit"})
 	_, err := c.run(ctx, batch)
 	if err = s.translate(err); errors.Is(err, ErrExists) {

@@ -55,6 +55,31 @@ func TestGrowthIsToldToOtherReplicas(t *testing.T) {
 	await(t, told, "w")
 }
 
+// A replica tells the others of all that it wrote, also of what it wrote just before it was closed.
+func TestGrowthIsToldToTheLast(t *testing.T) {
+	url := postgres.Start(t)
+	s := made(t, mustOpen(t, url, Options{Create: true}))
+	told := heard(mustOpen(t, url, Options{}))
+	await(t, told, "")
+	untold := make(map[string]bool)
+	for range 50 {
+		chain := NewID()
+		must(t, s, chain)
+		untold[chain] = true
+	}
+	s.Close()
+	for late := time.After(20 * time.Second); len(untold) > 0; {
+		select {
+		case chains := <-told:
+			for _, chain := range chains {
+				delete(untold, chain)
+			}
+		case <-late:
+			t.Fatalf("nothing was told of %d chains", len(untold))
+		}
+	}
+}
+
 // However many chains grow in one transaction, each is told of.
 func TestNotificationsFit(t *testing.T) {
 	var chains []string

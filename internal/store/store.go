@@ -162,6 +162,7 @@ func (s *Store) start(ctx context.Context, o Options) error {
 	if err := s.startClock(ctx); err != nil {
 		return err
 	}
+	s.startNotifying()
 	s.committer = startCommitter(s)
 	return nil
 }
