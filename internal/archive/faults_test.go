@@ -149,6 +149,36 @@ func TestAFileThatWasNotRecordedIsTaken(t *testing.T) {
 	}
 }
 
+// What an entry says for the words is not under the hashes of the chain, and is compared with what it says in the store.
+func TestAFileThatSaysSomethingElseIsNotTaken(t *testing.T) {
+	f := old(t)
+	create(t, f)
+	path := filepath.Join(f.ArchiveDir(), f.Wallet+"-1-42.ndjson")
+	written := read(t, path)
+	at := strings.Index(written, `"content":"`) + len(`"content":"`) + 60
+	other := "A"
+	if written[at] == 'A' {
+		other = "B"
+	}
+	g := fixtureOf(t, f)
+	for name, text := range map[string]string{
+		"another content": written[:at] + other + written[at+1:],
+		"no content":      strings.Replace(written, `,"content":`+strings.SplitN(strings.SplitN(written, `,"content":`, 2)[1], "}", 2)[0], "", 1),
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if v, err := ledger.VerifyFiles([]io.ReaderAt{strings.NewReader(text)}, ledger.Given{}); err != nil || v.Bad != nil {
+			t.Fatalf("%s: its chain does not hold: %+v, %v", name, v.Bad, err)
+		}
+		fails(t, g, archive.ErrFile)
+	}
+	if err := os.WriteFile(path, []byte(written), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wants(t, g)
+}
+
 // fixtureOf puts the store back to where nothing was recorded of its archive, but keeps the file.
 func fixtureOf(t *testing.T, f *fixture.Fixture) *fixture.Fixture {
 	t.Helper()
