@@ -184,7 +184,7 @@ func (w *Wallet) SealArchive(a Archive) (store.Archive, error) {
 }
 
 // AdoptArchives returns what gives the wallet's MAC to the archives of its audit log that this keystore signed. It is for
-// a wallet that is restored, with another key, where the store still has its audit log.
+// a wallet that is restored, from its words or from a backup, with another key, where the store still has its audit log.
 func (l *Ledger) AdoptArchives(ctx context.Context, w *Wallet) ([]store.Write, error) {
 	key, err := l.keystore.ServiceHeadKey()
 	if err != nil {

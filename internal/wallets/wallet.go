@@ -57,16 +57,23 @@ func (w *Wallets) Create(ctx context.Context, c *auth.Caller, n NewWallet) (Crea
 	defer keys.Close()
 	created.Wallet = row.ID
 
+	owned := w.ledger.NewWallet(row, keys)
 	kind := ledger.WalletCreated
+	writes := []store.Write{store.InsertWallet(row), store.InsertAccount(account)}
 	if !created.Generated {
 		kind = ledger.WalletImported
+		adopted, err := w.ledger.AdoptArchives(ctx, owned) // of a wallet of the same words that was deleted
+		if err != nil {
+			return CreatedWallet{}, err
+		}
+		writes = append(writes, adopted...)
 	}
 	e := c.Event(kind)
 	e.Wallet = row.ID
 	_, err = w.ledger.CommitService(ctx, c.Epoch, ledger.Change{
 		Event: e, IdempotencyKey: c.IdempotencyKey(), Created: row.ID, Secret: created.Generated,
-		Writes: []store.Write{store.InsertWallet(row), store.InsertAccount(account)},
-	}, w.ledger.NewWallet(row, keys))
+		Writes: writes,
+	}, owned)
 	if errors.Is(err, store.ErrExists) {
 		err = fmt.Errorf("%w: the wallet %s", auth.ErrExists, row.ID)
 	}
