@@ -114,7 +114,7 @@ func (bk *Backups) writeLog(ctx context.Context, c *auth.Caller, archives []ledg
 			}
 			r := e.Record
 			if r.Seq > last {
-				return nil
+				return bk.ledger.CheckArchived(ctx, c.Wallet, first)
 			}
 			written := fileEntry{ID: r.ID, Time: r.Time, Kind: r.Kind, Sealed: r.Sealed, Hash: r.Hash}
 			if json.Valid(e.Content) {

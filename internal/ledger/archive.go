@@ -327,7 +327,7 @@ func (l *Ledger) WriteArchive(ctx context.Context, w *Wallet, a Archive, to io.W
 		return err
 	}
 	contents := l.contents(w)
-	for r, err := range l.records(ctx, a.Chain, a.First-1) {
+	for r, err := range l.records(ctx, w, a.First-1) {
 		if err != nil {
 			return err
 		}

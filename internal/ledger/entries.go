@@ -82,11 +82,12 @@ type OpenedEntry struct {
 	Content []byte
 }
 
-// Opened yields the entries of a chain after a sequence number, in order. An error is the last element.
+// Opened yields the entries of a chain after the newest archive, whose last entry is given, in order. An error is the last
+// element: store.ErrChanged if entries were archived meanwhile.
 func (l *Ledger) Opened(ctx context.Context, w *Wallet, after int64) iter.Seq2[OpenedEntry, error] {
 	return func(yield func(OpenedEntry, error) bool) {
 		contents := l.contents(w)
-		for r, err := range l.records(ctx, ChainOf(w), after) {
+		for r, err := range l.records(ctx, w, after) {
 			var content []byte
 			if err == nil {
 				content, err = contents.open(ctx, r)
@@ -98,11 +99,37 @@ func (l *Ledger) Opened(ctx context.Context, w *Wallet, after int64) iter.Seq2[O
 	}
 }
 
-// records yields the entries of a chain after a sequence number, in order. An error is the last element.
-func (l *Ledger) records(ctx context.Context, chain string, after int64) iter.Seq2[store.Record, error] {
-	return inPages("audit log", after, func(after int64) ([]store.Record, error) {
-		return l.store.Records(ctx, chain, after, pageSize)
+// records yields the entries of a chain after the newest archive, whose last entry is given, in order. An error is the last
+// element: store.ErrChanged if entries were archived meanwhile, for some that were to come may be deleted.
+func (l *Ledger) records(ctx context.Context, w *Wallet, archived int64) iter.Seq2[store.Record, error] {
+	rows := inPages("audit log", archived, func(after int64) ([]store.Record, error) {
+		return l.store.Records(ctx, ChainOf(w), after, pageSize)
 	}, func(r store.Record) int64 { return r.Seq })
+	return func(yield func(store.Record, error) bool) {
+		next, whole := archived+1, true
+		for r, err := range rows {
+			if whole && err == nil && r.Seq != next {
+				whole = false // somebody deleted it, unless it was archived
+				err = l.CheckArchived(ctx, w, archived)
+			}
+			if !yield(r, err) || err != nil {
+				return
+			}
+			next++
+		}
+		if err := l.CheckArchived(ctx, w, archived); err != nil {
+			yield(store.Record{}, err)
+		}
+	}
+}
+
+// CheckArchived fails with store.ErrChanged unless an entry still is the last of those that are archived; 0: none is.
+func (l *Ledger) CheckArchived(ctx context.Context, w *Wallet, last int64) error {
+	newest, err := l.Archived(ctx, w)
+	if err == nil && newest.last() != last {
+		err = fmt.Errorf("entries of the audit log were archived while it was read: %w", store.ErrChanged)
+	}
+	return err
 }
 
 // Heads yields the signed heads of the entries of a chain after a sequence number, in their order. An error is the last

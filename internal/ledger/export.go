@@ -79,7 +79,8 @@ func (h *hexBytes) UnmarshalText(text []byte) (err error) {
 }
 
 // Export writes the wallet's audit log, or the service's if wallet is nil, as JSON lines: what is archived of it, if
-// anything is; the entries since, as they are stored; then the heads. VerifyExport verifies it without keys.
+// anything is; the entries since, as they are stored; then the heads. VerifyExport verifies it without keys. The error is
+// store.ErrChanged if entries were archived meanwhile.
 func (l *Ledger) Export(ctx context.Context, wallet *Wallet, w io.Writer) error {
 	chain := ChainOf(wallet)
 	archived, err := l.Archived(ctx, wallet)
@@ -93,7 +94,7 @@ func (l *Ledger) Export(ctx context.Context, wallet *Wallet, w io.Writer) error 
 		}
 	}
 	contents := l.contents(wallet)
-	for r, err := range l.records(ctx, chain, archived.last()) {
+	for r, err := range l.records(ctx, wallet, archived.last()) {
 		if err != nil {
 			return err
 		}

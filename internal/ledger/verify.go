@@ -42,8 +42,18 @@ type BadEntry struct {
 
 // Verify verifies the wallet's audit log, or the service's if w is nil, from its first entry, or the first that is not
 // archived, and that every signed head matches it. The result says what it cannot tell: whether entries after the last head were cut
-// off. It holds a page of entries and a page of heads in memory, however long the audit log is.
+// off. It holds a page of entries and a page of heads in memory, however long the audit log is. Where entries are archived
+// meanwhile, it begins again after them.
 func (l *Ledger) Verify(ctx context.Context, w *Wallet) (Verification, error) {
+	for {
+		found, err := l.verify(ctx, w)
+		if !errors.Is(err, store.ErrChanged) {
+			return found, err
+		}
+	}
+}
+
+func (l *Ledger) verify(ctx context.Context, w *Wallet) (Verification, error) {
 	v := Verifier{Chain: ChainOf(w)}
 	root, err := l.keystore.ServiceHeadKey()
 	switch {
@@ -62,7 +72,7 @@ func (l *Ledger) Verify(ctx context.Context, w *Wallet) (Verification, error) {
 	v.Start = archived.Start()
 	recorded := archived == nil
 	entries := func(yield func(store.Record, error) bool) {
-		for r, err := range l.records(ctx, v.Chain, archived.last()) {
+		for r, err := range l.records(ctx, w, archived.last()) {
 			recorded = recorded || err == nil && archived.IsRecordedBy(r)
 			if !yield(r, err) || err != nil {
 				return
