@@ -133,7 +133,7 @@ func (ar *Archives) file(ctx context.Context, owner *auth.Caller, a ledger.Archi
 	if err := os.Remove(part); err != nil && !errors.Is(err, fs.ErrNotExist) { // of a call that was stopped while it wrote
 		return a, fmt.Errorf("making room for the archive: %w", err)
 	}
-	verified, err := ar.verify(ctx, owner, name, a)
+	verified, err := ar.taken(ctx, owner, name, a)
 	if err == nil { // of a call that was stopped before it recorded the file
 		return verified, syncDirectory(ar.dir)
 	}
@@ -143,37 +143,39 @@ func (ar *Archives) file(ctx context.Context, owner *auth.Caller, a ledger.Archi
 	if !errors.Is(err, fs.ErrNotExist) {
 		return a, err
 	}
+	file, err := os.OpenFile(part, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return a, fmt.Errorf("writing the archive: %w", store.FullOf(err))
+	}
+	defer file.Close()
 	defer os.Remove(part)
-	if err := ar.write(ctx, owner, part, a); err != nil {
+	if err := ar.write(ctx, owner, file, a); err != nil {
 		return a, err
 	}
-	if a, err = ar.verify(ctx, owner, part, a); err != nil {
+	if a, err = ar.ledger.VerifyArchiveFile(ctx, owner.Wallet, a, file); err != nil {
 		return a, err
 	}
 	if err := os.Link(part, name); err != nil { // which replaces nothing
 		if errors.Is(err, fs.ErrExist) {
 			return a, fmt.Errorf("%w: %s", ErrFile, a.File)
 		}
-		return a, fmt.Errorf("naming the archive: %w", err)
+		return a, fmt.Errorf("naming the archive: %w", store.FullOf(err))
+	}
+	if err := isNamed(file, name); err != nil { // who shares the directory may have written the part anew
+		return a, err
 	}
 	return a, syncDirectory(ar.dir)
 }
 
-// write writes a new file, closed to others, and has it on the disk.
-func (ar *Archives) write(ctx context.Context, owner *auth.Caller, path string, a ledger.Archive) error {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return fmt.Errorf("writing the archive: %w", err)
-	}
+// write writes an archive to its file, and has it on the disk.
+func (ar *Archives) write(ctx context.Context, owner *auth.Caller, file *os.File, a ledger.Archive) error {
 	to := bufio.NewWriterSize(file, 64<<10)
-	if err = ar.ledger.WriteArchive(ctx, owner.Wallet, a, to); err == nil {
+	err := ar.ledger.WriteArchive(ctx, owner.Wallet, a, to)
+	if err == nil {
 		err = to.Flush()
 	}
 	if err == nil {
 		err = file.Sync()
-	}
-	if e := file.Close(); err == nil {
-		err = e
 	}
 	if err != nil {
 		return fmt.Errorf("writing the archive: %w", store.FullOf(err))
@@ -181,17 +183,40 @@ func (ar *Archives) write(ctx context.Context, owner *auth.Caller, path string, 
 	return nil
 }
 
-// verify verifies a file of the directory.
-func (ar *Archives) verify(ctx context.Context, owner *auth.Caller, path string, a ledger.Archive) (ledger.Archive, error) {
-	file, err := os.Open(path)
+// taken verifies a file that has the name of an archive already, and has it on the disk.
+func (ar *Archives) taken(ctx context.Context, owner *auth.Caller, name string, a ledger.Archive) (ledger.Archive, error) {
+	info, err := os.Lstat(name)
+	if err != nil {
+		return a, fmt.Errorf("reading the archive: %w", err)
+	}
+	if !info.Mode().IsRegular() { // to open it might wait
+		return a, fmt.Errorf("%w: it is no regular file", ledger.ErrArchiveFile)
+	}
+	file, err := os.Open(name)
 	if err != nil {
 		return a, fmt.Errorf("reading the archive: %w", err)
 	}
 	defer file.Close()
-	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
-		return a, fmt.Errorf("%w: it is no regular file", ledger.ErrArchiveFile)
+	if a, err = ar.ledger.VerifyArchiveFile(ctx, owner.Wallet, a, file); err != nil {
+		return a, err
 	}
-	return ar.ledger.VerifyArchiveFile(ctx, owner.Wallet, a, file)
+	if err := file.Sync(); err != nil { // whoever put it there
+		return a, fmt.Errorf("writing the archive: %w", store.FullOf(err))
+	}
+	return a, isNamed(file, name)
+}
+
+// isNamed wants a file to be what a name in the directory is of: the file, and no link to it elsewhere.
+func isNamed(file *os.File, name string) error {
+	is, err := file.Stat()
+	if err != nil {
+		return fmt.Errorf("reading the archive: %w", err)
+	}
+	named, err := os.Lstat(name)
+	if err != nil || !os.SameFile(is, named) {
+		return fmt.Errorf("%w: its name is of another file", ledger.ErrArchiveFile)
+	}
+	return nil
 }
 
 func syncDirectory(dir string) error {
