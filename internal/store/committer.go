@@ -12,11 +12,14 @@ import (
 )
 
 const (
-	maxQueue    = 1024
-	maxGroup    = 1024
-	maxGather   = time.Millisecond
-	touchEvery  = time.Minute
-	touchAtOnce = 64 // tokens whose use is written in one transaction, between those of others
+	maxQueue  = 1024
+	maxGroup  = 1024
+	maxGather = time.Millisecond
+	// maxGatherPostgres and maxApart bound how long a group of PostgreSQL waits, and how many groups do not.
+	maxGatherPostgres = 5 * time.Millisecond
+	maxApart          = 64
+	touchEvery        = time.Minute
+	touchAtOnce       = 64 // tokens whose use is written in one transaction, between those of others
 )
 
 // committer is the one goroutine that writes. It takes what waits and makes it
@@ -31,6 +34,14 @@ type committer struct {
 	ended  chan struct{}
 	ends   chainEnds
 	expect int // how many jobs come at a time, as far as the last ones tell; the loop's alone
+
+	// These are the loop's alone, and of PostgreSQL; see gather.
+	last     int           // how many jobs the last group had
+	took     time.Duration // for them to be written
+	followed bool          // others waited by then
+	merged   bool          // all callers come together, as far as the last group tells
+	apart    int           // groups that do not wait for the last one's callers
+	backOff  int           // how many that are next time
 
 	transactions, changes atomic.Int64 // see Written
 
@@ -170,7 +181,10 @@ func (c *committer) loop() {
 			c.writeTouched(touchAtOnce)
 		case j, ok := <-c.queue:
 			if open = ok; ok {
-				c.serve(c.gather(j))
+				jobs := c.gather(j)
+				began := time.Now()
+				c.serve(jobs)
+				c.last, c.took, c.followed = len(jobs), time.Since(began), len(c.queue) > 0
 			}
 		}
 	}
@@ -183,10 +197,26 @@ func (c *committer) loop() {
 // gather takes what else waits. If as many as came together before are not there yet, it waits for them a little: their
 // callers have just been answered, and a transaction costs about the same for one as for many. Whoever is alone waits for
 // nobody.
+//
+// A transaction of PostgreSQL costs much more than a change in it, and takes longer than callers need to come back. So
+// half of them would always be on their way while the other half gathers: those who wait already then wait for the callers
+// of the last transaction too, for as long as half of it took. If these do not come back in time, the next groups do not
+// wait, each time twice as many.
 func (c *committer) gather(first *job) []*job {
 	jobs := make([]*job, 1, max(1, c.expect))
 	jobs[0] = first
 	var late <-chan time.Time
+	wait, tries := maxGather, false
+	if c.followed && c.store.db.words().guards != nil {
+		if tries = c.apart == 0; tries {
+			c.expect = max(c.expect, 1+len(c.queue)+c.last)
+		} else {
+			c.apart--
+		}
+	}
+	if tries || c.merged {
+		wait = max(wait, min(c.took/2, maxGatherPostgres))
+	}
 	for len(jobs) < maxGroup {
 		select {
 		case j, ok := <-c.queue:
@@ -201,7 +231,7 @@ func (c *committer) gather(first *job) []*job {
 			break
 		}
 		if late == nil {
-			timer := time.NewTimer(maxGather)
+			timer := time.NewTimer(wait)
 			defer timer.Stop()
 			late = timer.C
 		}
@@ -215,6 +245,15 @@ func (c *committer) gather(first *job) []*job {
 		case <-late:
 		}
 		break
+	}
+	switch came := len(jobs) >= c.expect-c.expect/4; {
+	case tries && !came:
+		c.backOff = min(max(1, 2*c.backOff), maxApart)
+		c.merged, c.apart, c.expect = false, c.backOff, len(jobs)
+	case tries:
+		c.merged, c.backOff = true, 0
+	case !came:
+		c.merged = false
 	}
 	c.expect = max(len(jobs), c.expect-c.expect/4)
 	if len(jobs) == 1 {
