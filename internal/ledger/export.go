@@ -326,6 +326,11 @@ func (v Verifier) verifyFiles(files []*recordFile, each func(*exportedRecord) er
 	said.end(&result)
 	result.note(t.bad)
 	result.note(said.bad)
+	for i, f := range files[1:] {
+		if before := files[i].archive; result.Bad != nil && result.Bad.Seq == before.Last+1 && f.first > before.Last+1 {
+			result.Bad.Why = fmt.Sprintf("entries %d to %d are in none of the files; verify the archives that hold them with these", before.Last+1, f.first-1)
+		}
+	}
 	if newest.archive != nil && result.Bad == nil && (result.Head == nil || result.Head.Seq != newest.archive.Last) {
 		result.note(&BadEntry{newest.archive.Last, "an archive ends with a signed head, and this entry has none"})
 	}
