@@ -69,7 +69,12 @@ func (cmd *auditArchiveCmd) Run(ctx context.Context, c *client.Client, out *cons
 			refused++
 		}
 	}
-	if err := show(out, made, err, func(made []madeArchive) { out.printArchives(made, wallets) }); err != nil {
+	if err == nil || len(made) > 0 { // what was done before it stopped was done
+		if e := show(out, made, nil, func(made []madeArchive) { out.printArchives(made, wallets) }); err == nil {
+			err = e
+		}
+	}
+	if err != nil {
 		return err
 	}
 	if refused > 0 {
@@ -86,7 +91,7 @@ func (cmd *auditArchiveCmd) archive(ctx context.Context, c *client.Client, n api
 		m, err := c.Wallet(wallet).Audit().Archive(ctx, n)
 		problem, _ := errors.AsType[*api.Problem](err)
 		switch {
-		case problem != nil && problem.Code == api.CodeArchiveRefused && cmd.Wallet == "":
+		case problem != nil && isOfOneRecord(problem.Code) && cmd.Wallet == "":
 			made = append(made, madeArchive{Wallet: wallet, Error: problem.Detail})
 		case err != nil:
 			return err
@@ -110,6 +115,12 @@ func (cmd *auditArchiveCmd) archive(ctx context.Context, c *client.Client, n api
 		}
 	}
 	return made, wallets, nil
+}
+
+// isOfOneRecord reports whether the service says by the code that one record could not be archived. Others, as that it is
+// locked, are true of all.
+func isOfOneRecord(code api.Code) bool {
+	return code == api.CodeArchiveRefused || code == api.CodeConflict || code == api.CodeInternal
 }
 
 func (con *console) printArchives(made []madeArchive, wallets int) {

@@ -174,6 +174,36 @@ func TestAnArchiveThatIsKilledIsGoneOnWith(t *testing.T) {
 	}
 }
 
+// A wallet that does not open keeps none of those after it from being archived.
+func TestOneDamagedWalletIsNotArchived(t *testing.T) {
+	s := newOldStore(t, 5)
+	db, err := sql.Open("sqlite", s.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec("insert into wallets select 'z1', generation, sealed_key, sealed, version, created from wallets where id = ?", s.Wallet); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r := s.serve()
+	defer r.stop()
+	out, err := s.archiving().Output()
+	if err == nil {
+		t.Error("nothing is said of the wallets that were not archived")
+	}
+	var made []madeArchive
+	if err := json.Unmarshal(out, &made); err != nil || len(made) != 2 {
+		t.Fatalf("%s: %v", out, err)
+	}
+	for _, m := range made {
+		if whole := m.Wallet == s.Wallet; whole != (m.Archive != nil) || whole != (m.Error == "") {
+			t.Errorf("%+v", m)
+		}
+	}
+}
+
 // What people do with archives, by the command line.
 func TestArchivesOnTheCommandLine(t *testing.T) {
 	s := newOldStore(t, 50)
