@@ -57,8 +57,8 @@ func TestReadmeIsShort(t *testing.T) {
 
 // runElsewhere are commands that are shown without "$ ", and what runs them instead.
 var runElsewhere = map[string]string{
-	"walletd store restore /var/lib/walletd/before-schema-2/walletd.db --data /var/lib/walletd": "cmd/walletd/testdata/upgrade.txt",
-	"go test ./...": ".ci/run", // of which this test is a part
+	"walletd store restore /var/lib/walletd/before-schema-2/walletd.db --data /var/lib/walletd":                  "cmd/walletd/testdata/upgrade.txt",
+	"go test ./interop ./cmd/walletd ./...":                                                                      ".ci/run", // of which this test is a part
 	"walletd secret import-key --app DID KEYID description.json --key-file recovery-key":                         "cmd/walletd/testdata/secret.txt",
 	"walletd connect LINK --ephemeral --yes":                                                                     "interop/didconnect/login.test.mjs",
 	"walletd serve --dev --dev-listen 0.0.0.0:8080 --host wallet --dev-words-file words --dev-token-file tokens": "cmd/walletd/testdata/serve_dev_listen.txt",
