@@ -139,6 +139,8 @@ func TestOperationsAreHeldToTheirRoles(t *testing.T) {
 		"PUT /v1/secret-storage/keys/{keyId}":   {"keyInfo": wallettest.Members{}},
 		"PUT /v1/secrets/{name}":                {"value": "x"},
 		"POST /v1/claims/{id}":                  {"appPk": "z1", "authInfo": "x"},
+
+		"POST /v1/wallets/{wallet}/audit/archives": {"before": "2026-01-31T12:00:00Z"},
 	}
 	for name, op := range contract(t) {
 		method, path, _ := strings.Cut(name, " ")
