@@ -40,8 +40,7 @@ func Parse(text string) (DID, error) {
 	if strings.HasPrefix(address, "0x") {
 		return parseEthereum(address)
 	}
-	var room [didLength]byte
-	raw, err := appendBase58(room[:0], address, didLength)
+	raw, err := DecodeBase58(address, didLength)
 	if err != nil || len(raw) != didLength {
 		return DID{}, Refuse("did_invalid", "the DID is not 26 bytes of base58")
 	}

@@ -5,11 +5,18 @@ import (
 	"encoding/hex"
 	"errors"
 	"strings"
+
+	"github.com/mr-tron/base58"
 )
 
-// ErrBase64URL is returned for text that is not unpadded base64url in its
-// one canonical spelling.
-var ErrBase64URL = errors.New("not base64url text")
+var (
+	// ErrBase58 is returned for text that is not base58btc with its leading z,
+	// or that is longer than the caller allows.
+	ErrBase58 = errors.New("not base58btc text")
+	// ErrBase64URL is returned for text that is not unpadded base64url in its
+	// one canonical spelling.
+	ErrBase64URL = errors.New("not base64url text")
+)
 
 // strictBase64URL refuses trailing bits that are not zero.
 var strictBase64URL = base64.RawURLEncoding.Strict()
@@ -17,6 +24,47 @@ var strictBase64URL = base64.RawURLEncoding.Strict()
 // maxLoose is the longest text, in bytes, that [LooseBytes] still tries to
 // read as base58: decoding takes time quadratic in the length.
 const maxLoose = 16 << 10
+
+// EncodeBase58 gives the base58btc text with the leading z that DID Connect
+// always writes; no bytes give "z" (DID Connect reference b).
+func EncodeBase58(b []byte) string {
+	return "z" + base58.Encode(b)
+}
+
+// DecodeBase58 reads base58btc text, leading z required, into at most maxBytes
+// bytes. Longer text is refused before it is decoded. It fails with
+// [ErrBase58].
+func DecodeBase58(s string, maxBytes int) ([]byte, error) {
+	// A byte takes at most log(256)/log(58) = 1.3658 digits.
+	if !isBase58(s) || len(s)-1 > maxBytes*137/100+1 {
+		return nil, ErrBase58
+	}
+	if s == "z" {
+		return []byte{}, nil
+	}
+	b, err := base58.Decode(s[1:])
+	if err != nil || len(b) > maxBytes || EncodeBase58(b) != s {
+		return nil, ErrBase58
+	}
+	return b, nil
+}
+
+func isBase58(s string) bool {
+	digits, ok := strings.CutPrefix(s, "z")
+	if !ok {
+		return false
+	}
+	for i := range len(digits) {
+		c := digits[i]
+		switch {
+		case '1' <= c && c <= '9', 'a' <= c && c <= 'z' && c != 'l':
+		case 'A' <= c && c <= 'Z' && c != 'I' && c != 'O':
+		default:
+			return false
+		}
+	}
+	return true
+}
 
 // EncodeBase64URL gives unpadded base64url (RFC 4648 section 5).
 func EncodeBase64URL(b []byte) string {
