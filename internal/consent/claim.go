@@ -140,43 +140,35 @@ func (c *Claim) text() (json.RawMessage, error) {
 // their names; what was requested is as it was written, spaces too.
 func (c *Claim) echo(added map[string]any, session bool) (json.RawMessage, error) {
 	members := make(strictjson.Object, 0, len(c.Asked.Object)+len(added))
-	size := 0
 	for _, m := range c.Asked.Object {
 		if _, replaced := added[m.Name]; replaced || session && (m.Name == "description" || m.Name == "chainInfo") {
 			continue
 		}
-		members = append(members, m)
-		size += len(m.Name) + len(m.Value) + len(`"":,`)
+		members = append(members, strictjson.Member{Name: m.Name, Value: m.Value})
 	}
-	for name := range added {
-		members = append(members, strictjson.Member{Name: name})
-	}
-	slices.SortFunc(members, func(a, b strictjson.Member) int { return strings.Compare(a.Name, b.Name) })
-	whole := make([]byte, 1, size+256)
-	whole[0] = '{'
-	for i, m := range members {
-		if i > 0 {
-			whole = append(whole, ',')
-		}
-		whole = append(strictjson.AppendText(whole, m.Name), ':')
-		value, ok := added[m.Name]
-		if !ok {
-			whole = append(whole, m.Value...)
-			continue
-		}
-		if text, ok := value.(string); ok && utf8.ValidString(text) {
-			whole = strictjson.AppendText(whole, text)
-			continue
-		}
-		var b bytes.Buffer
-		e := json.NewEncoder(&b)
-		e.SetEscapeHTML(false)
-		if err := e.Encode(value); err != nil {
+	for name, value := range added {
+		raw, err := encodeAdded(value)
+		if err != nil {
 			return nil, fmt.Errorf("encoding the answer: %w", err)
 		}
-		whole = append(whole, bytes.TrimRight(b.Bytes(), "\n")...)
+		members = append(members, strictjson.Member{Name: name, Value: raw})
 	}
-	return append(whole, '}'), nil
+	slices.SortFunc(members, func(a, b strictjson.Member) int { return strings.Compare(a.Name, b.Name) })
+	return members.JSON(), nil
+}
+
+// encodeAdded writes a member that the answer adds; most are texts.
+func encodeAdded(value any) (json.RawMessage, error) {
+	if text, ok := value.(string); ok && utf8.ValidString(text) {
+		return strictjson.AppendText(make([]byte, 0, len(text)+2), text), nil
+	}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(value); err != nil {
+		return nil, err
+	}
+	return bytes.TrimRight(b.Bytes(), "\n"), nil
 }
 
 // view returns the claim as the owner sees it.
