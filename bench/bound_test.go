@@ -36,6 +36,15 @@ var (
 	boundBinaries    = flag.String("binaries", "", "of BenchmarkBound: walletd binaries to measure in turn, instead of the one that is built")
 )
 
+// measuredBinaries are those of -binaries, or the one that is built.
+func measuredBinaries(b *testing.B) []string {
+	b.Helper()
+	if *boundBinaries == "" {
+		return []string{build(b, "walletd/cmd/walletd")}
+	}
+	return strings.Split(*boundBinaries, ",")
+}
+
 // BenchmarkBound is the service as it is shipped beside the program bound, which does for each claim what
 // nobody can do without and nothing else. Service and bound take turns, round by round; what is printed are
 // medians, with the least and the most of the ratios.
@@ -46,11 +55,7 @@ func BenchmarkBound(b *testing.B) {
 	if b.N > 1 {
 		b.Fatal("it counts its own rounds: -benchtime 1x")
 	}
-	binaries := strings.Split(*boundBinaries, ",")
-	if *boundBinaries == "" {
-		binaries = []string{build(b, "walletd/cmd/walletd")}
-	}
-	far := newFarSide(b)
+	binaries, far := measuredBinaries(b), newFarSide(b)
 	base := startBound(b, far)
 	fmt.Printf("%-18s %-16s %5s %9s %9s %6s %11s %7s %7s %6s %15s %15s %11s\n", "store", "claim", "conns", "claims/s", "bound/s", "ratio", "from to", "cpu-µs", "bound", "ratio",
 		"p50-ms bound", "p99-ms bound", "MB bound")

@@ -34,11 +34,7 @@ func BenchmarkReplicas(b *testing.B) {
 	if b.N > 1 {
 		b.Fatal("it counts its own rounds: -benchtime 1x")
 	}
-	binaries := strings.Split(*boundBinaries, ",")
-	if *boundBinaries == "" {
-		binaries = []string{build(b, "walletd/cmd/walletd")}
-	}
-	far := newFarSide(b)
+	binaries, far := measuredBinaries(b), newFarSide(b)
 	fmt.Printf("%-16s %-12s %7s %9s %9s %6s %8s %8s %6s %15s %19s\n", "binary", "claim", "wallets", "claims/s", fmt.Sprint("of ", *replicasOf), "ratio",
 		"cpu-µs", fmt.Sprint("of ", *replicasOf), "ratio", "of PostgreSQL", "claims/transaction")
 	for wallets := range strings.SplitSeq(*replicasWallets, ",") {
