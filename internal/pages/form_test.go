@@ -57,16 +57,17 @@ func TestFormsThatAreNoneAreRefused(t *testing.T) {
 }
 
 func FuzzForm(f *testing.F) {
-	for _, body := range []string{"a=b&c=%20+d", "%", "=&=&&", "a=%ff%00", "a=1&a=2"} {
+	for _, body := range []string{"a=b&c=%20+d", "%", "=&=&&", "a=%ff%00", "a=1&a=2", "a=;&a"} {
 		f.Add(body)
 	}
 	f.Fuzz(func(t *testing.T, body string) {
-		want, wrong := url.ParseQuery(body)
+		// A semicolon is a letter like any other in a form, and only net/url refuses it.
+		want, wrong := url.ParseQuery(strings.ReplaceAll(body, ";", "%3B"))
 		got, err := readForm(request(t, "POST", "/", body+"&end=yes"))
 		if err != nil {
 			return
 		}
-		if wrong != nil && !strings.Contains(body, ";") {
+		if wrong != nil {
 			t.Fatalf("%q is read, and is no form: %v", body, wrong)
 		}
 		for name, values := range want {
