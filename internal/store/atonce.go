@@ -27,10 +27,10 @@ type guards struct {
 	// moveChain moves the end of the chain $1 from the number $2, the hash $3 and the time $7 to $4, $5 and $6. Like
 	// the statement that takes a chain, it waits for the other replicas that write to it.
 	moveChain string
-	// wallet fails unless the wallet $1 has the version $2 and the sealed key $3.
-	wallet string
-	// nonces makes the insertion of n nonces fail unless all of them are new.
-	nonces func(insertion string, n int) string
+	// wallet fails unless the wallet $1 has the version $2 and the sealed key $3, wallets unless all $4 of them do.
+	wallet, wallets string
+	// nonces makes the insertion of nonces fail unless all of them are new, as many as its argument after the columns says.
+	nonces func(insertion string) string
 }
 
 var postgresGuards = &guards{
@@ -39,9 +39,10 @@ var postgresGuards = &guards{
 	moveChain: fmt.Sprintf(`with moved as (update chains set seq = $4, hash = $5, time = $6::bigint, grown = $6::bigint / %[1]d,
 		due = case when due = 0 then greatest(1, $6::bigint / %[1]d) else due end where chain = $1 and seq = $2 and hash = $3 and time = $7 returning 1)
 		select 1 / count(*)::int from moved`, growthStep),
-	wallet: `select 1 / count(*)::int from wallets where id = $1 and version = $2 and sealed_key = $3`,
-	nonces: func(insertion string, n int) string {
-		return fmt.Sprintf("with inserted as (%s) select 1 / (case when count(*) = %d then 1 else 0 end) from inserted", insertion, n)
+	wallet:  `select 1 / count(*)::int from wallets where id = $1 and version = $2 and sealed_key = $3`,
+	wallets: fmt.Sprintf("select 1 / (case when count(*) = $4 then 1 else 0 end) from (%s) as found", postgresArrays.wallets),
+	nonces: func(insertion string) string {
+		return fmt.Sprintf("with inserted as (%s) select 1 / (case when count(*) = $%d then 1 else 0 end) from inserted", insertion, len((&Nonce{}).columns())+1)
 	},
 }
 
@@ -138,22 +139,21 @@ func (g *group) atOnce(ctx context.Context, s *Store, c conn) (done bool, err er
 	}
 	clock := len(batch)
 	batch = append(batch, stmt{text: guards.clock, args: []any{epoch, latest}, rows: true})
-	seen := make(map[check]bool)
+	switch seen := argsOf(conditions(g.jobs)[walletAtVersion]); len(seen) {
+	case 0:
+	case 1:
+		batch = append(batch, stmt{text: guards.wallet, args: seen[0], rows: true})
+	default:
+		batch = append(batch, stmt{text: guards.wallets, args: append(arraysOf(seen), len(seen)), rows: true})
+	}
 	var nonces [][]any
 	for _, j := range g.jobs {
-		if w := j.change.Seen; w != nil {
-			st := walletAtVersion.step(nil, j.change.Chain, w.Version, w.SealedKey)
-			if name := checkOf(st); !seen[name] {
-				seen[name] = true
-				batch = append(batch, stmt{text: guards.wallet, args: noNulls(st.args), rows: true})
-			}
-		}
 		if j.change.Nonce != nil {
 			nonces = append(nonces, values(j.change.Nonce.columns()))
 		}
 	}
 	for _, st := range s.insertMany(insertNonce.query, nonces) {
-		st.text = guards.nonces(st.text, len(st.args)/len((&Nonce{}).columns()))
+		st.text, st.args = guards.nonces(st.text), append(st.args, len(nonces))
 		batch = append(batch, st)
 	}
 	batch = append(batch, s.insertMany(insertRecord.query, records)...)

@@ -4,44 +4,39 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"math/bits"
 	"slices"
 )
 
 // batch is the statements that open a group's transaction and apply changes,
 // and which job each statement is of.
 type batch struct {
-	store  *Store
-	stmts  []stmt
-	first  int // the statement that takes the first chain; the others follow
-	clock  int // the statement that asks for the database's clock; 0 if there is none
-	chains []string
-	owners map[int][]*job // statement -> who is refused unless it touches one row
-	checks map[check]int  // statement of each check
-	nonce  map[int][]*job // statement -> the jobs whose nonces it inserts, in order
-	late   []*job         // whose nonce is another's of the batch
+	store   *Store
+	stmts   []stmt
+	takes   []int                // the statements that answer with the chains' ends
+	clock   int                  // the statement that asks for the database's clock; 0 if there is none
+	owners  map[int]*job         // statement -> who is refused unless it touches one row
+	checks  map[int][]*condition // statement -> what it checks, in order
+	inserts []int                // the statements that insert nonces
+	nonceOf []*job               // whose nonces they insert
+	late    []*job               // whose nonce is another's of the batch
 }
 
 // newBatch begins the transaction and takes the chains in sorted order: two
 // replicas may wait for each other's, never crosswise.
 func newBatch(s *Store, g *group) *batch {
-	b := &batch{store: s, owners: make(map[int][]*job), checks: make(map[check]int), nonce: make(map[int][]*job)}
-	set := make(map[string]bool)
+	b := &batch{store: s, owners: make(map[int]*job), checks: make(map[int][]*condition)}
 	for _, j := range g.jobs {
 		j.first, j.err = 0, nil
-		for _, chain := range j.change.chains() {
-			set[chain] = true
-		}
 	}
-	b.chains = slices.Sorted(maps.Keys(set))
 	b.stmts = append(b.stmts, stmt{text: s.db.words().begin})
 	if !g.accepts.IsZero() {
 		b.stmts = append(b.stmts, lowerTimes.stmt(g.accepts.UnixMilli(), g.accepts.UnixMilli()/growthStep))
 	}
-	b.first = len(b.stmts)
-	for _, chain := range b.chains {
-		b.stmts = append(b.stmts, takeChain.stmt(chain, firstPrev()))
+	takes, answers := s.takeChains(g.chains())
+	for _, at := range answers {
+		b.takes = append(b.takes, len(b.stmts)+at)
 	}
+	b.stmts = append(b.stmts, takes...)
 	if clock := s.db.words().clock; clock != "" {
 		b.clock = len(b.stmts)
 		b.stmts = append(b.stmts, stmt{text: clock, rows: true})
@@ -52,45 +47,71 @@ func newBatch(s *Store, g *group) *batch {
 // add appends a step of the job.
 func (b *batch) add(j *job, st step) {
 	if st.err != nil {
-		b.owners[len(b.stmts)] = []*job{j}
+		b.owners[len(b.stmts)] = j
 	}
 	b.stmts = append(b.stmts, st.stmt())
 }
 
-// check names a check by its statement and its arguments.
-type check struct {
+// condition is what one or several changes saw, and must still be so.
+type condition struct {
 	query *query
-	args  [3]any
+	args  []any
+	of    []*job
 }
 
-func checkOf(st step) check {
-	c := check{query: st.query}
-	for i, a := range st.args {
-		if b, ok := a.([]byte); ok {
-			a = string(b)
+// conditions gives what the changes saw, each once, by the statement that checks it.
+func conditions(jobs []*job) map[*query][]*condition {
+	type name struct {
+		query *query
+		args  [3]any
+	}
+	named := make(map[name]*condition)
+	all := make(map[*query][]*condition)
+	for _, j := range jobs {
+		for _, st := range j.change.checks() {
+			n := name{query: st.query}
+			for i, a := range st.args {
+				if b, ok := a.([]byte); ok {
+					a = string(b)
+				}
+				n.args[i] = a
+			}
+			c := named[n]
+			if c == nil {
+				c = &condition{query: st.query, args: noNulls(st.args)}
+				named[n], all[st.query] = c, append(all[st.query], c)
+			}
+			c.of = append(c.of, j)
 		}
-		c.args[i] = a
 	}
-	return c
+	return all
 }
 
-// once appends a check that several jobs may share.
-func (b *batch) once(j *job, st step) {
-	key := checkOf(st)
-	at, ok := b.checks[key]
-	if !ok {
-		at = len(b.stmts)
-		b.checks[key] = at
-		b.stmts = append(b.stmts, st.stmt())
+// argsOf gives the arguments of each condition.
+func argsOf(conditions []*condition) [][]any {
+	rows := make([][]any, len(conditions))
+	for i, c := range conditions {
+		rows[i] = c.args
 	}
-	b.owners[at] = append(b.owners[at], j)
+	return rows
+}
+
+// check appends what the changes saw and must still be so.
+func (b *batch) check(jobs []*job) {
+	for q, conditions := range conditions(jobs) {
+		batch := b.store.checkEach(q, conditions)
+		each := len(conditions) / len(batch)
+		for i, st := range batch {
+			b.checks[len(b.stmts)] = conditions[i*each : (i+1)*each]
+			b.stmts = append(b.stmts, st)
+		}
+	}
 }
 
 // nonces appends the insertion of all nonces, in as few statements as it can.
 func (b *batch) nonces(jobs []*job) {
 	seen := make(map[Nonce]bool)
 	var rows [][]any
-	var of []*job
 	for _, j := range jobs {
 		if j.change.Nonce == nil {
 			continue
@@ -101,11 +122,10 @@ func (b *batch) nonces(jobs []*job) {
 			continue
 		}
 		seen[Nonce{n.Wallet, n.Issuer, n.JTI, 0}] = true
-		rows, of = append(rows, values(n.columns())), append(of, j)
+		rows, b.nonceOf = append(rows, values(n.columns())), append(b.nonceOf, j)
 	}
 	for _, st := range b.store.insertMany(insertNonce.query, rows) {
-		n := len(st.args) / 4
-		b.nonce[len(b.stmts)], of = of[:n], of[n:]
+		b.inserts = append(b.inserts, len(b.stmts))
 		b.stmts = append(b.stmts, st)
 	}
 }
@@ -116,28 +136,41 @@ func (b *batch) refused(results []result) []*job {
 	for _, j := range b.late {
 		set[j] = true
 	}
-	for at, jobs := range b.owners {
+	for at, j := range b.owners {
 		if results[at].n != 1 {
-			for _, j := range jobs {
-				set[j] = true
+			set[j] = true
+		}
+	}
+	for at, conditions := range b.checks {
+		for i, c := range conditions {
+			if !holds(results[at], i, len(conditions)) {
+				for _, j := range c.of {
+					set[j] = true
+				}
 			}
 		}
 	}
-	for at, jobs := range b.nonce {
-		if len(results[at].rows) == len(jobs) {
-			continue
+	var inserted [][]any
+	for _, at := range b.inserts {
+		inserted = append(inserted, results[at].rows...)
+	}
+	if len(inserted) < len(b.nonceOf) {
+		names := make(map[string]bool)
+		for _, row := range inserted {
+			names[fmt.Sprintf("%q", row)] = true
 		}
-		inserted := make(map[string]bool)
-		for _, row := range results[at].rows {
-			inserted[fmt.Sprintf("%q", row)] = true
-		}
-		for _, j := range jobs {
-			if !inserted[fmt.Sprintf("%q", values(j.change.Nonce.columns()[:3]))] {
+		for _, j := range b.nonceOf {
+			if !names[fmt.Sprintf("%q", values(j.change.Nonce.columns()[:3]))] {
 				set[j] = true
 			}
 		}
 	}
 	return slices.Collect(maps.Keys(set))
+}
+
+// holds reports whether the answer of a statement that checks n conditions says that the condition i holds.
+func holds(r result, i, n int) bool {
+	return r.n == int64(n) || n > 1 && slices.ContainsFunc(r.rows, func(row []any) bool { return row[0] == int64(i+1) })
 }
 
 // checks are what a change saw and must still be so.
@@ -207,32 +240,4 @@ func (j *job) findEarlier(ctx context.Context, c conn) error {
 	}
 	j.err = &RepeatedError{Earlier: earlier}
 	return nil
-}
-
-// insertMany inserts many rows in few statements of few texts, by powers of
-// two, so that each is soon prepared.
-func (s *Store) insertMany(q *query, rows [][]any) []stmt {
-	const most = 128
-	var batch []stmt
-	for len(rows) > 0 {
-		power := min(bits.Len(uint(len(rows)))-1, bits.Len(most)-1)
-		n := 1 << power
-		text, ok := s.expanded[expansion{q, n}]
-		if !ok {
-			text = expand(q.text, n)
-			s.expanded[expansion{q, n}] = text
-		}
-		st := stmt{text: text, rows: q.rows}
-		for _, r := range rows[:n] {
-			st.args = append(st.args, r...)
-		}
-		batch, rows = append(batch, st), rows[n:]
-	}
-	return batch
-}
-
-// expansion names the statement that inserts rows of that many.
-type expansion struct {
-	query *query
-	rows  int
 }

@@ -45,6 +45,7 @@ var (
 	moveChain      = writes[End]("move chain")
 	moveChainTime  = writes[End]("move chain and time")
 	takeChain      = statement("take chain")
+	insertChain    = writes[End]("insert chain")
 	newestTime     = statement("newest time")
 	newestChain    = reads[End]("newest chain")
 	lowerTimes     = statement("lower times")

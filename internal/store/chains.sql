@@ -21,6 +21,9 @@ update chains set time = $1, grown = $2 where grown >= $2 and time > $1
 insert into chains ({chains}) values ($1, 0, $2, 0, 0, 0)
 on conflict (chain) do update set seq = chains.seq returning {chains}
 
+-- name: insert chain
+insert into chains ({chains}) values ({@chains}) on conflict do nothing
+
 -- name: move chain
 update chains set seq = @seq, hash = @hash, time = @time where chain = @chain
 

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -24,12 +23,13 @@ type database interface {
 }
 
 type words struct {
-	begin       string // a transaction to write
-	schemaThere string // answers one row if there is a schema
-	patient     string // within a transaction: its statements may take as long as they need
-	alone       string // within a transaction: waits until no other one migrates
-	clock       string // answers the database's clock in unix milliseconds, and the keystore's epoch; "" where the clock is ours
-	notify      string // tells other replicas of $1; "" where there are none
+	begin       string  // a transaction to write
+	schemaThere string  // answers one row if there is a schema
+	patient     string  // within a transaction: its statements may take as long as they need
+	alone       string  // within a transaction: waits until no other one migrates
+	clock       string  // answers the database's clock in unix milliseconds, and the keystore's epoch; "" where the clock is ours
+	notify      string  // tells other replicas of $1; "" where there are none
+	arrays      *arrays // nil where each row is written, or looked for, by itself
 	guards      *guards
 	bytewise    string // after a column of text: orders it byte by byte
 }
@@ -95,20 +95,4 @@ func noNulls(args []any) []any {
 		}
 	}
 	return args
-}
-
-// expand makes the statement "… values ($1, …, $k) …" one that inserts n rows.
-func expand(text string, n int) string {
-	before, after, _ := strings.Cut(text, "values (")
-	one, after, _ := strings.Cut(after, ")")
-	k := strings.Count(one, "$")
-	rows := make([]string, n)
-	for i := range rows {
-		columns := make([]string, k)
-		for j := range columns {
-			columns[j] = fmt.Sprintf("$%d", i*k+j+1)
-		}
-		rows[i] = "(" + strings.Join(columns, ", ") + ")"
-	}
-	return before + "values " + strings.Join(rows, ", ") + after
 }

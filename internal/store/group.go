@@ -138,11 +138,7 @@ func (g *group) apart(ctx context.Context, s *Store, c conn, refused []*job) err
 func (g *group) together(ctx context.Context, s *Store, c conn, jobs []*job) (refused []*job, err error) {
 	b := newBatch(s, g)
 	g.epoch = s.epoch.Load()
-	for _, j := range jobs {
-		for _, check := range j.change.checks() {
-			b.once(j, check)
-		}
-	}
+	b.check(jobs)
 	b.nonces(jobs)
 	for _, j := range jobs {
 		if j.change.Request != nil {
@@ -159,12 +155,12 @@ func (g *group) together(ctx context.Context, s *Store, c conn, jobs []*job) (re
 		if len(jobs) == 0 || !isRefusal(s.translate(err)) {
 			return nil, err
 		}
-		if owners := b.owners[len(results)]; len(owners) > 0 {
-			return owners, nil
+		if owner := b.owners[len(results)]; owner != nil {
+			return []*job{owner}, nil
 		}
 		return jobs, nil // it may be any one's
 	}
-	if err := g.opened(results[b.first:], b.chains); err != nil {
+	if err := g.opened(results, b.takes); err != nil {
 		return nil, err
 	}
 	if b.clock != 0 {
@@ -190,15 +186,21 @@ func (g *group) isLate(j *job) bool {
 }
 
 // opened reads the chains' ends from the answers to the statements that take them.
-func (g *group) opened(results []result, chains []string) error {
+func (g *group) opened(results []result, takes []int) error {
 	g.ends, g.was = make(map[string]*End), make(map[string]End)
-	for i, chain := range chains {
-		end := &End{Chain: chain}
-		rows := results[i].rows
-		if len(rows) != 1 || !assignRow(end.columns(), rows[0]) || end.Chain != chain {
+	for _, at := range takes {
+		for _, row := range results[at].rows {
+			var end End
+			if !assignRow(end.columns(), row) {
+				return fmt.Errorf("%w: the end of a chain", ErrDamaged)
+			}
+			g.ends[end.Chain], g.was[end.Chain] = &end, end
+		}
+	}
+	for _, chain := range g.chains() {
+		if g.ends[chain] == nil {
 			return fmt.Errorf("%w: the end of chain %q", ErrDamaged, chain)
 		}
-		g.ends[chain], g.was[chain] = end, *end
 	}
 	return nil
 }

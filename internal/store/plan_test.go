@@ -9,7 +9,7 @@ import (
 )
 
 // plan is how the database finds the rows of a statement: one line for each step.
-func plan(t *testing.T, s *Store, q *query, args ...any) (lines []string) {
+func plan(t *testing.T, s *Store, st stmt) (lines []string) {
 	t.Helper()
 	explain, column := "explain ", 0
 	before := stmt{text: "set local enable_seqscan = off"} // a table of few rows is read whole, whatever index there is
@@ -18,7 +18,6 @@ func plan(t *testing.T, s *Store, q *query, args ...any) (lines []string) {
 		before = stmt{text: "select 1", rows: true}
 	}
 	err := s.committer.do(t.Context(), func(ctx context.Context, c conn) error {
-		st := q.stmt(args...)
 		results, err := c.run(ctx, []stmt{{text: s.db.words().begin}, before, {text: explain + st.text, args: st.args, rows: true}, {text: "rollback"}})
 		if err != nil {
 			return err
@@ -29,7 +28,7 @@ func plan(t *testing.T, s *Store, q *query, args ...any) (lines []string) {
 		return nil
 	})
 	if err != nil {
-		t.Fatalf("%s: %v", q.name, err)
+		t.Fatalf("%s: %v", st.text, err)
 	}
 	return lines
 }
@@ -81,12 +80,29 @@ func TestNothingThatRunsByTheClockReadsAllRows(t *testing.T) {
 			{sweepDelegations, "delegations_by_end", []any{int64(9), 100}},
 			{sweepInvitations, "invitations_by_end", []any{int64(9), 100}},
 		} {
-			lines := slices.DeleteFunc(plan(t, s, c.query, c.args...), func(line string) bool { // what the statement itself has gathered
+			lines := slices.DeleteFunc(plan(t, s, c.query.stmt(c.args...)), func(line string) bool { // what the statement itself has gathered
 				return line == "SCAN due" || strings.HasPrefix(line, "SCAN (subquery") || c.query == duePushes.query && line == "SCAN a"
 			})
 			text := strings.Join(lines, "\n")
 			if strings.Contains(text, "Seq Scan on") || strings.Contains("\n"+text, "\nSCAN ") || !slices.ContainsFunc(strings.Split(c.index, "|"), func(index string) bool { return strings.Contains(text, index) }) {
 				t.Errorf("%s, which is to use the index %q:\n%s", c.query.name, c.index, text)
+			}
+		}
+	})
+}
+
+// What is committed for many at once finds each row through an index.
+func TestStatementsOverArraysReadTheirRowsAlone(t *testing.T) {
+	onPostgres(t, func(t *testing.T, s *Store, w Wallet, epoch int64, _ func() *Store) {
+		wallets := arraysOf([][]any{{"w", w.Version, w.SealedKey}})
+		for _, st := range []stmt{
+			{text: postgresArrays.lockChains, args: []any{[]string{"w", "x"}}},
+			{text: postgresArrays.wallets, args: wallets},
+			{text: postgresGuards.wallets, args: append(wallets, 1)},
+		} {
+			text := strings.Join(plan(t, s, st), "\n")
+			if strings.Contains(text, "Seq Scan on") || !strings.Contains(text, "Index") {
+				t.Errorf("%s:\n%s", st.text, text)
 			}
 		}
 	})

@@ -80,6 +80,7 @@ func (d *postgresDB) words() words {
 		patient:     "select set_config('statement_timeout', '0', true), set_config('lock_timeout', '0', true)",
 		clock:       "select floor(extract(epoch from clock_timestamp()) * 1000)::bigint, coalesce((select epoch from keystore), 0)",
 		notify:      "select pg_notify('" + growthChannel + "', $1)",
+		arrays:      postgresArrays,
 		guards:      postgresGuards,
 		bytewise:    ` collate "C"`,
 		alone:       "select pg_advisory_xact_lock(7305810322193)", // any number that is ours alone
