@@ -59,8 +59,12 @@ const (
 	worthReturning = 4 << 20
 )
 
-// idleMemory returns what is left of busier times: up to the floor, Go collects nothing by itself, and keeps all.
-type idleMemory struct{ allocated uint64 }
+// idleMemory returns what is left of busier times: up to the floor, Go collects nothing by itself, and keeps all; and the
+// binary's pages that were used then.
+type idleMemory struct {
+	allocated uint64
+	idle      bool
+}
 
 // look reports whether it returned memory. It takes a collection, a few milliseconds, and only then.
 func (m *idleMemory) look() bool {
@@ -69,11 +73,17 @@ func (m *idleMemory) look() bool {
 	}
 	metrics.Read(now)
 	allocated, live, objects, free := now[0].Value.Uint64(), now[1].Value.Uint64(), now[2].Value.Uint64(), now[3].Value.Uint64()
-	grown := allocated - m.allocated
-	m.allocated = allocated
-	if grown > idleBytes || objects+free < live+worthReturning {
+	grown, was := allocated-m.allocated, m.idle
+	m.allocated, m.idle = allocated, grown <= idleBytes
+	if !m.idle {
 		return false
 	}
-	debug.FreeOSMemory()
-	return true
+	unused := objects+free >= live+worthReturning
+	if unused {
+		debug.FreeOSMemory()
+	}
+	if !was {
+		returnBinary()
+	}
+	return unused
 }

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package main
+
+// returnBinary does nothing here.
+func returnBinary() {}
