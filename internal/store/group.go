@@ -23,8 +23,9 @@ type group struct {
 
 	moved []string // the chains that the transaction lets grow
 
-	ends map[string]*End // the chains taken; moved on as records are made
-	was  map[string]End  // the same, as they were taken
+	ends   map[string]*End // the chains taken; moved on as records are made
+	was    map[string]End  // the same, as they were taken
+	begins []string        // of them, those that no row is there of
 
 	unsure *Record // the first entry of a transaction of these jobs that may have been committed, or nil
 
@@ -160,7 +161,7 @@ func (g *group) together(ctx context.Context, s *Store, c conn, jobs []*job) (re
 		}
 		return jobs, nil // it may be any one's
 	}
-	if err := g.opened(results, b.takes); err != nil {
+	if err := g.opened(results, b.takes, s.db.words().arrays == nil); err != nil {
 		return nil, err
 	}
 	if b.clock != 0 {
@@ -185,8 +186,8 @@ func (g *group) isLate(j *job) bool {
 	return j.change.Decided != 0 && g.ends[j.change.Chain].Time > j.change.Decided+soon
 }
 
-// opened reads the chains' ends from the answers to the statements that take them.
-func (g *group) opened(results []result, takes []int) error {
+// opened reads the chains' ends from the answers to the statements that take them. Those that have none begin, if they may.
+func (g *group) opened(results []result, takes []int, mayBegin bool) error {
 	g.ends, g.was = make(map[string]*End), make(map[string]End)
 	for _, at := range takes {
 		for _, row := range results[at].rows {
@@ -197,8 +198,14 @@ func (g *group) opened(results []result, takes []int) error {
 			g.ends[end.Chain], g.was[end.Chain] = &end, end
 		}
 	}
+	g.begins = nil
 	for _, chain := range g.chains() {
-		if g.ends[chain] == nil {
+		switch {
+		case g.ends[chain] != nil:
+		case mayBegin:
+			g.ends[chain] = &End{Chain: chain, Hash: firstPrev()}
+			g.begins = append(g.begins, chain)
+		default:
 			return fmt.Errorf("%w: the end of chain %q", ErrDamaged, chain)
 		}
 	}
@@ -232,7 +239,10 @@ func (g *group) finish(ctx context.Context, s *Store, c conn) error {
 	g.moved = slices.Sorted(maps.Keys(moved))
 	for _, chain := range g.moved {
 		move, to, was := moveChain, moved[chain], g.was[chain]
-		if to.Grown != was.Grown || to.Due != was.Due {
+		switch {
+		case slices.Contains(g.begins, chain):
+			move = insertChain
+		case to.Grown != was.Grown || to.Due != was.Due:
 			move = moveChainTime
 		}
 		batch = append(batch, move.stmt(move.values(to, nil)...))
