@@ -114,6 +114,9 @@ type verification struct {
 	api.Verification
 	Head     *chainHead    `json:"head,omitempty"`
 	Passkeys []passkeyUses `json:"passkeys,omitempty"`
+	// Files are those of several that FirstBad is about, between which entries are missing if Missing says so.
+	Files   []string `json:"files,omitempty"`
+	Missing bool     `json:"missing,omitempty"`
 }
 
 // passkeyUses is what a passkey of an exported record signed.
@@ -139,9 +142,34 @@ func (cmd *auditVerifyCmd) Run(ctx context.Context, out *console) error {
 		return err
 	}
 	if !v.OK {
-		return withHint(errors.New("the record does not hold together"), "somebody changed it: store a copy as it is, and look at who can write to the store")
+		return withHint(errors.New("the record does not hold together"), cmd.hint(v))
 	}
 	return nil
+}
+
+// hint says what to do about a record that does not hold together.
+func (cmd *auditVerifyCmd) hint(v verification) string {
+	switch {
+	case v.Missing:
+		return "entries are missing between " + quoted(v.Files) + ": give the archives of them too; walletd audit archives lists all"
+	case len(v.Files) == 1:
+		return "somebody changed " + quoted(v.Files) + ": look for another copy of it, and at who can write to it"
+	case len(v.Files) > 1:
+		return "one of " + quoted(v.Files) + " was changed, or is another's: look for other copies of them, and at who can write to them"
+	}
+	return "somebody changed it: store a copy as it is, and look at who can write to the store"
+}
+
+// quoted lists files as a shell takes them.
+func quoted(files []string) string {
+	all := make([]string, len(files))
+	for i, f := range files {
+		all[i] = shellQuote(f)
+	}
+	if last := len(all) - 1; last > 0 {
+		return strings.Join(all[:last], ", ") + " and " + all[last]
+	}
+	return strings.Join(all, "")
 }
 
 func (cmd *auditVerifyCmd) verify(ctx context.Context, out *console) (v verification, err error) {
@@ -160,9 +188,12 @@ func (cmd *auditVerifyCmd) verify(ctx context.Context, out *console) (v verifica
 }
 
 func (con *console) printVerification(v verification) {
-	if v.FirstBad != nil {
+	switch {
+	case v.FirstBad != nil && len(v.Files) > 0:
+		con.printf("entry %d does not fit: %s (%s)\n", v.FirstBad.Seq, shown(v.FirstBad.Why), shown(quoted(v.Files)))
+	case v.FirstBad != nil:
 		con.printf("entry %d does not fit: %s\n", v.FirstBad.Seq, shown(v.FirstBad.Why))
-	} else {
+	default:
 		con.printf("%d entries follow from each other, %d signed heads fit\n", v.Entries, v.Heads)
 	}
 	if a := v.Archived; a != nil {
@@ -200,11 +231,14 @@ func (cmd *auditVerifyCmd) offline() (v verification, err error) {
 	}
 	found, err := cmd.verifyFiles(files)
 	if err != nil {
-		return v, withHint(err, "is "+shellQuote(cmd.File[0])+" what walletd audit export or audit archive wrote, whole?")
+		return v, cmd.naming(err)
 	}
 	v.Verification = api.Verification{OK: found.Bad == nil, Entries: found.Entries, Heads: found.Heads, Unknown: found.Unknown}
 	if found.Bad != nil {
 		v.FirstBad = &api.BadEntry{Seq: found.Bad.Seq, Why: found.Bad.Why}
+		if v.Missing = found.Bad.Missing; len(files) > 1 {
+			v.Files = cmd.named(found.Bad.Files)
+		}
 	}
 	if a := found.Archived; a != nil {
 		v.Archived = &api.Archive{
@@ -221,6 +255,31 @@ func (cmd *auditVerifyCmd) offline() (v verification, err error) {
 		}}
 	}
 	return v, nil
+}
+
+// named returns the names of files.
+func (cmd *auditVerifyCmd) named(numbers []int) []string {
+	var names []string
+	for _, n := range numbers {
+		names = append(names, cmd.File[n])
+	}
+	return names
+}
+
+// naming has an error name the files that it is about.
+func (cmd *auditVerifyCmd) naming(err error) error {
+	of, ok := errors.AsType[*ledger.FileError](err)
+	if !ok {
+		return err
+	}
+	names := quoted(cmd.named(of.Files))
+	if len(cmd.File) > 1 {
+		err = fmt.Errorf("%s: %w", names, err)
+	}
+	if len(of.Files) > 1 {
+		return withHint(err, "are "+names+" of one record, and what walletd audit export or audit archive wrote?")
+	}
+	return withHint(err, "is "+names+" what walletd audit export or audit archive wrote, whole?")
 }
 
 // verifyFiles checks the record in files, against the head that was given.

@@ -15,6 +15,18 @@ import (
 // together; the wrapping error says which.
 var ErrExport = errors.New("this is not an exported audit log")
 
+// FileError is an error of reading some of several files.
+type FileError struct {
+	Files []int // their numbers, from 0, as they were given
+	err   error
+}
+
+// Error is that of the error.
+func (e *FileError) Error() string { return e.err.Error() }
+
+// Unwrap returns the error.
+func (e *FileError) Unwrap() error { return e.err }
+
 // Given is what is known of an audit log from another source, such as the service's log: a head, or the root of a tree of
 // heads, or nothing.
 type Given struct {
@@ -32,6 +44,7 @@ func VerifyExport(r io.ReaderAt, head *store.Head) (Verification, error) {
 
 // VerifyFiles is VerifyExport of archives, an exported audit log, or both: together they are one audit log, without a
 // gap, and each archive must be the file that the entry says which recorded it, if that entry is in one of the files.
+// The error is a *FileError.
 func VerifyFiles(files []io.ReaderAt, given Given) (Verification, error) {
 	v := Verifier{Known: given.Head, Root: given.Root, RootSeq: given.Seq}
 	switch {
@@ -47,8 +60,9 @@ func VerifyFiles(files []io.ReaderAt, given Given) (Verification, error) {
 	for i, file := range files {
 		var err error
 		if parts[i], err = openRecordFile(file); err != nil {
-			return Verification{}, err
+			return Verification{}, &FileError{[]int{i}, err}
 		}
+		parts[i].number = i
 	}
 	if err := join(parts); err != nil {
 		return Verification{}, err
@@ -56,15 +70,15 @@ func VerifyFiles(files []io.ReaderAt, given Given) (Verification, error) {
 	return v.verifyFiles(parts, nil)
 }
 
-// ChainIn returns the name of the chain whose entries a file holds. The error is ErrExport for one that does not begin as
-// an export or an archive does.
+// ChainIn returns the name of the chain whose entries a file holds. The error is a *FileError of one file, and ErrExport
+// for one that does not begin as an export or an archive does.
 func ChainIn(file io.ReaderAt) (string, error) {
 	f, err := openRecordFile(file)
 	if err == nil && f.chain == "" {
 		err = fmt.Errorf("%w: it does not begin with an entry", ErrExport)
 	}
 	if err != nil {
-		return "", err
+		return "", &FileError{[]int{0}, err}
 	}
 	return f.chain, nil
 }
@@ -72,14 +86,23 @@ func ChainIn(file io.ReaderAt) (string, error) {
 // join puts files into the order of their entries, and refuses those that are not of one audit log, or hold an entry
 // twice. A gap between them is found by who verifies the entries.
 func join(files []*recordFile) error {
+	for _, f := range files {
+		if f.chain == "" && len(files) > 1 {
+			return &FileError{numbers(f), fmt.Errorf("%w: it does not begin with an entry", ErrExport)}
+		}
+	}
 	slices.SortFunc(files, func(a, b *recordFile) int { return cmp.Compare(a.first, b.first) })
 	for i := 1; i < len(files); i++ {
 		before, f := files[i-1], files[i]
+		var err error
 		switch {
 		case before.chain != f.chain:
-			return fmt.Errorf("%w: the files are of different ones", ErrExport)
+			err = fmt.Errorf("%w: the files are of different ones", ErrExport)
 		case before.archive == nil || before.archive.Last >= f.first:
-			return fmt.Errorf("%w: two files hold entry %d; leave one of them out", ErrExport, f.first)
+			err = fmt.Errorf("%w: two files hold entry %d; leave one of them out", ErrExport, f.first)
+		}
+		if err != nil {
+			return &FileError{numbers(before, f), err}
 		}
 	}
 	return nil
@@ -103,7 +126,9 @@ func (v Verifier) verifyFiles(files []*recordFile, each func(*exportedRecord) er
 	entries := func(yield func(store.Record, error) bool) {
 		for _, f := range files {
 			for line, err := range f.records() {
-				if err == nil && each != nil {
+				if err != nil {
+					err = &FileError{numbers(f), err}
+				} else if each != nil {
 					err = each(line)
 				}
 				if err != nil {
@@ -122,6 +147,9 @@ func (v Verifier) verifyFiles(files []*recordFile, each func(*exportedRecord) er
 	heads := func(yield func(store.Head, error) bool) {
 		for _, f := range files {
 			for h, err := range exportedHeads(f) {
+				if err != nil {
+					err = &FileError{numbers(f), err}
+				}
 				if !yield(h, err) || err != nil {
 					return
 				}
@@ -137,15 +165,41 @@ func (v Verifier) verifyFiles(files []*recordFile, each func(*exportedRecord) er
 	result.note(t.bad)
 	result.note(said.bad)
 	for i, f := range files[1:] {
-		if before := files[i].archive; result.Bad != nil && result.Bad.Seq == before.Last+1 && f.first > before.Last+1 {
-			result.Bad.Why = fmt.Sprintf("entries %d to %d are in none of the files; verify the archives that hold them with these", before.Last+1, f.first-1)
+		if before := files[i]; result.Bad != nil && result.Bad.Seq == before.archive.Last+1 && f.first > before.archive.Last+1 {
+			from, to := before.archive.Last+1, f.first-1
+			why := fmt.Sprintf("entries %d to %d are in none of the files; %s", from, to, said.verifyToo(from, to))
+			result.Bad = &BadEntry{from, why, numbers(before, f), true}
 		}
 	}
 	if newest.archive != nil && result.Bad == nil && (result.Head == nil || result.Head.Seq != newest.archive.Last) {
-		result.note(&BadEntry{newest.archive.Last, "an archive ends with a signed head, and this entry has none"})
+		result.note(&BadEntry{Seq: newest.archive.Last, Why: "an archive ends with a signed head, and this entry has none"})
+	}
+	if result.Bad != nil && result.Bad.Files == nil {
+		result.Bad.Files = numbers(holding(files, result.Bad.Seq))
 	}
 	if t.hidden > 0 {
 		result.Unknown += fmt.Sprintf("; %d archived entries disclose what passkeys signed, which is sealed in an archive and was not verified", t.hidden)
 	}
 	return result, nil
+}
+
+// holding returns the file that holds an entry, or should, of some in the order of their entries.
+func holding(files []*recordFile, seq int64) *recordFile {
+	holds := files[0]
+	for _, f := range files[1:] {
+		if f.first <= seq {
+			holds = f
+		}
+	}
+	return holds
+}
+
+// numbers returns the numbers of files, each once, in their order.
+func numbers(files ...*recordFile) []int {
+	var all []int
+	for _, f := range files {
+		all = append(all, f.number)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }

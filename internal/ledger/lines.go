@@ -23,6 +23,7 @@ const (
 // recordFile is a file that holds a part of an audit log: an archive, or an export.
 type recordFile struct {
 	io.ReaderAt
+	number  int            // of those that are verified together, from 0
 	chain   string         // "" if it has no entry
 	first   int64          // the first entry that it should have
 	archive *archiveHeader // of an archive

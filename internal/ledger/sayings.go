@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strings"
 
 	"walletd/internal/store"
 )
@@ -14,7 +15,20 @@ type sayings struct {
 	found map[int64]*Archive // by the number of its last entry; of those that are asked for
 	keys  [][]byte           // that archives are signed with, each once
 	bad   *BadEntry
+	// others are the archives that were recorded and of which none of the files is, up to maxNamed.
+	others []archiveName
 }
+
+type archiveName struct {
+	first, last int64
+	file        string
+}
+
+// maxNamed bounds the archives that are named as missing, and maxName their names.
+const (
+	maxNamed = 100
+	maxName  = 255
+)
 
 // add verifies what an entry says about an archive.
 func (s *sayings) add(r store.Record, d *Disclosure) {
@@ -23,19 +37,23 @@ func (s *sayings) add(r store.Record, d *Disclosure) {
 	}
 	a := d.Archive
 	if a.Chain != r.Chain || a.Last >= r.Seq || !a.isSigned() {
-		s.bad = &BadEntry{r.Seq, "what it says of an archive is not signed, or is not of this audit log"}
+		s.bad = &BadEntry{Seq: r.Seq, Why: "what it says of an archive is not signed, or is not of this audit log"}
 		return
+	}
+	names := holding(s.files, r.Seq)
+	if !slices.ContainsFunc(s.files, func(f *recordFile) bool { return f.archive != nil && f.archive.First == a.First }) && len(s.others) < maxNamed && len(a.File) <= maxName {
+		s.others = append(s.others, archiveName{a.First, a.Last, a.File})
 	}
 	for _, f := range s.files {
 		switch {
 		case f.archive != nil && f.archive.First == a.First:
 			if f.archive.Last != a.Last || !bytes.Equal(f.archive.Prev, a.Prev) || !bytes.Equal(f.sum, a.Sum) {
-				s.bad = &BadEntry{f.first, fmt.Sprintf("the archive of the entries from here on is another file than the one that entry %d names", r.Seq)}
+				s.bad = &BadEntry{Seq: f.first, Why: fmt.Sprintf("the archive of the entries from here on is another file than the one that entry %d names", r.Seq), Files: numbers(f, names)}
 				return
 			}
 		case f.after != nil && f.after.Last == a.Last:
 			if !f.after.equal(*a) {
-				s.bad = &BadEntry{f.first, fmt.Sprintf("what is said of the archive before this entry is not what entry %d says", r.Seq)}
+				s.bad = &BadEntry{Seq: f.first, Why: fmt.Sprintf("what is said of the archive before this entry is not what entry %d says", r.Seq), Files: numbers(f, names)}
 				return
 			}
 		default:
@@ -58,14 +76,14 @@ func (s *sayings) end(v *Verification) {
 		case f.after != nil:
 			v.Archived = f.after
 			if s.found[f.after.Last] == nil && s.bad == nil {
-				s.bad = &BadEntry{f.first, "no entry says that what was before it is archived"}
+				s.bad = &BadEntry{Seq: f.first, Why: "no entry says that what was before it is archived"}
 			}
 			if f == s.files[0] {
-				v.Unknown += fmt.Sprintf("; entries 1 to %d are archived, and were not verified with these", f.after.Last)
+				v.Unknown += fmt.Sprintf("; entries 1 to %d are archived, and were not verified with these: %s", f.after.Last, s.verifyToo(1, f.after.Last))
 			}
 		case f.archive != nil:
 			if f == s.files[0] && f.first > 1 {
-				v.Unknown += fmt.Sprintf("; entries 1 to %d are in earlier archives, and were not verified with these", f.first-1)
+				v.Unknown += fmt.Sprintf("; entries 1 to %d are in earlier archives, and were not verified with these: %s", f.first-1, s.verifyToo(1, f.first-1))
 			}
 			if s.found[f.archive.Last] == nil {
 				v.Unknown += fmt.Sprintf("; no entry here says that this is the archive of entries %d to %d: compare its SHA-256 with what the audit log says", f.first, f.archive.Last)
@@ -74,7 +92,24 @@ func (s *sayings) end(v *Verification) {
 	}
 	for _, key := range s.keys {
 		if len(v.treeKeys) > 0 && !slices.ContainsFunc(v.treeKeys, func(k []byte) bool { return bytes.Equal(k, key) }) && s.bad == nil {
-			s.bad = &BadEntry{s.files[0].first, "an archive was recorded by another keystore than signed the heads"}
+			s.bad = &BadEntry{Seq: s.files[0].first, Why: "an archive was recorded by another keystore than signed the heads", Files: numbers(s.files...)}
 		}
 	}
+}
+
+// verifyToo says which archives are to be verified with the files, for some entries that are in none of them.
+func (s *sayings) verifyToo(first, last int64) string {
+	var named []string
+	for _, a := range s.others {
+		if a.first <= last && a.last >= first {
+			named = append(named, a.file)
+		}
+	}
+	switch len(named) {
+	case 0:
+		return "verify the archives that hold them with these"
+	case maxNamed:
+		named = append(named, "and others")
+	}
+	return "verify " + strings.Join(named, ", ") + " with these"
 }

@@ -38,6 +38,10 @@ func (v *Verification) note(bad *BadEntry) {
 type BadEntry struct {
 	Seq int64
 	Why string
+	// Files are the numbers, from 0, of the files that it is about, of those that VerifyFiles was given: the one that holds
+	// the entry, those that contradict each other or, if entries are Missing, those that they are missing between.
+	Files   []int
+	Missing bool
 }
 
 // Verify verifies the wallet's audit log, or the service's if w is nil, from its first entry, or the first that is not
@@ -84,7 +88,7 @@ func (l *Ledger) verify(ctx context.Context, w *Wallet) (Verification, error) {
 		return Verification{}, err
 	}
 	if found.Archived = archived; !recorded {
-		found.note(&BadEntry{archived.Last + 1, "no entry says that what was before it is archived"})
+		found.note(&BadEntry{Seq: archived.Last + 1, Why: "no entry says that what was before it is archived"})
 	}
 	return found, nil
 }

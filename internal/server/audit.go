@@ -72,7 +72,10 @@ func (s *Server) archiveAudit(ctx context.Context, c *call, in api.NewArchive) (
 func (s *Server) verify(ctx context.Context, c *call, _ none) (api.Verification, error) {
 	slowly(c.writer)
 	found, err := s.wallets.VerifyAuditLog(ctx, c.caller)
-	v := api.Verification{OK: found.Bad == nil, Entries: found.Entries, Heads: found.Heads, FirstBad: (*api.BadEntry)(found.Bad), Unknown: found.Unknown}
+	v := api.Verification{OK: found.Bad == nil, Entries: found.Entries, Heads: found.Heads, Unknown: found.Unknown}
+	if found.Bad != nil {
+		v.FirstBad = &api.BadEntry{Seq: found.Bad.Seq, Why: found.Bad.Why}
+	}
 	if h := found.Head; h != nil {
 		v.Head = &api.Head{
 			Seq: h.Seq, Hash: hex.EncodeToString(h.Hash), Time: time.UnixMilli(h.Time).UTC(),
