@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"walletd/api"
@@ -14,6 +13,7 @@ import (
 	"walletd/internal/derive"
 	"walletd/internal/ledger"
 	"walletd/internal/secret"
+	"walletd/internal/store"
 )
 
 // moment is a time, or the beginning of a day in UTC.
@@ -222,13 +222,13 @@ func (con *console) printArchivedEntry(e ledger.ArchivedEntry) error {
 	return nil
 }
 
-// makeArchiveDir makes the directory for archives, closed to others, if it is not there.
+// makeArchiveDir makes the directory for archives, closed to others, if it is not there, and has its name on the disk.
 func makeArchiveDir(dir string) error {
 	if dir == "" {
 		return nil
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("making the directory for archives: %w", err)
+	if err := store.MakeDirectory(dir); err != nil {
+		return fmt.Errorf("the directory for archives: %w", err)
 	}
 	return nil
 }

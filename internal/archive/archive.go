@@ -135,7 +135,7 @@ func (ar *Archives) file(ctx context.Context, owner *auth.Caller, a ledger.Archi
 	}
 	verified, err := ar.taken(ctx, owner, name, a)
 	if err == nil { // of a call that was stopped before it recorded the file
-		return verified, syncDirectory(ar.dir)
+		return verified, ar.named()
 	}
 	if errors.Is(err, ledger.ErrArchiveFile) {
 		return a, fmt.Errorf("%w: %s: %w", ErrFile, a.File, err)
@@ -164,7 +164,7 @@ func (ar *Archives) file(ctx context.Context, owner *auth.Caller, a ledger.Archi
 	if err := isNamed(file, name); err != nil { // who shares the directory may have written the part anew
 		return a, err
 	}
-	return a, syncDirectory(ar.dir)
+	return a, ar.named()
 }
 
 // write writes an archive to its file, and has it on the disk.
@@ -219,14 +219,10 @@ func isNamed(file *os.File, name string) error {
 	return nil
 }
 
-func syncDirectory(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("making the archive's name durable: %w", err)
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil {
-		return fmt.Errorf("making the archive's name durable: %w", err)
+// named has the archive's name on the disk.
+func (ar *Archives) named() error {
+	if err := store.SyncDirectory(ar.dir); err != nil {
+		return fmt.Errorf("naming the archive: %w", err)
 	}
 	return nil
 }

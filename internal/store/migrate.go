@@ -117,7 +117,7 @@ func (s *Store) copyTo(ctx context.Context, db *sqliteDB, dir string) error {
 		err = e
 	}
 	if err == nil {
-		err = syncDirectory(staging)
+		err = SyncDirectory(staging)
 	}
 	if err == nil {
 		err = os.RemoveAll(dir)
@@ -126,7 +126,7 @@ func (s *Store) copyTo(ctx context.Context, db *sqliteDB, dir string) error {
 		err = os.Rename(staging, dir)
 	}
 	if err == nil {
-		err = syncDirectory(filepath.Dir(dir))
+		err = SyncDirectory(filepath.Dir(dir))
 	}
 	return err
 }

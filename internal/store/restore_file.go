@@ -81,7 +81,7 @@ func restoreFile(ctx context.Context, copyPath, dir string) (done RestoredFile, 
 	if err := os.Rename(staged, filepath.Join(dir, databaseName)); err != nil {
 		return done, fmt.Errorf("putting the copy in place: %w", err)
 	}
-	return done, syncDirectory(dir)
+	return done, SyncDirectory(dir)
 }
 
 func copyFile(from, to string) error {
@@ -166,20 +166,8 @@ func moveAway(dir string) (string, error) {
 			return to, fmt.Errorf("moving the store away: %w", err)
 		}
 	}
-	if err := syncDirectory(to); err != nil {
+	if err := SyncDirectory(to); err != nil {
 		return to, err
 	}
-	return to, syncDirectory(dir)
-}
-
-func syncDirectory(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("making the change durable: %w", err)
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil {
-		return fmt.Errorf("making the change durable: %w", err)
-	}
-	return nil
+	return to, SyncDirectory(dir)
 }
