@@ -1,7 +1,10 @@
 package client
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"io"
 
 	"walletd/api"
 )
@@ -62,11 +65,43 @@ func (a *Audit) Archive(ctx context.Context, n api.NewArchive) (made api.MadeArc
 	return made, err
 }
 
-// Export returns the whole log, a JSON value a line, to be verified without the service.
+// Export returns the whole log, a JSON value a line, to be verified without the service. Reading it ends with an error, and
+// with the service's *api.Problem if that says why it could not write the whole.
 func (a *Audit) Export(ctx context.Context) (*Download, error) {
 	path, err := a.path(ctx, "/export")
 	if err != nil {
 		return nil, err
 	}
-	return a.c.download(ctx, request{method: "GET", path: path})
+	d, err := a.c.download(ctx, request{method: "GET", path: path})
+	if err != nil {
+		return nil, err
+	}
+	d.ReadCloser = &export{ReadCloser: d.ReadCloser}
+	return d, nil
+}
+
+// export reads an exported log, whose last line may be why it is not whole.
+type export struct {
+	io.ReadCloser
+	end []byte // of what was read
+}
+
+// longestProblem is how long that line may be, in bytes.
+const longestProblem = 4 << 10
+
+// Read implements io.Reader.
+func (e *export) Read(p []byte) (int, error) {
+	n, err := e.ReadCloser.Read(p)
+	e.end = append(e.end, p[max(0, n-longestProblem):n]...)
+	e.end = append(e.end[:0], e.end[max(0, len(e.end)-longestProblem):]...)
+	if err == nil {
+		return n, nil
+	}
+	last := bytes.TrimSuffix(e.end, []byte("\n"))
+	last = last[bytes.LastIndexByte(last, '\n')+1:]
+	var broken struct{ Error *api.Problem }
+	if json.Unmarshal(last, &broken) == nil && broken.Error != nil {
+		err = broken.Error
+	}
+	return n, err
 }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"time"
 
 	"walletd/internal/keystore"
@@ -83,7 +85,7 @@ type OpenedEntry struct {
 }
 
 // Opened yields the entries of a chain after the newest archive, whose last entry is given, in order. An error is the last
-// element: store.ErrChanged if entries were archived meanwhile.
+// element: ErrArchivedMeanwhile if so.
 func (l *Ledger) Opened(ctx context.Context, w *Wallet, after int64) iter.Seq2[OpenedEntry, error] {
 	return func(yield func(OpenedEntry, error) bool) {
 		contents := l.contents(w)
@@ -100,7 +102,7 @@ func (l *Ledger) Opened(ctx context.Context, w *Wallet, after int64) iter.Seq2[O
 }
 
 // records yields the entries of a chain after the newest archive, whose last entry is given, in order. An error is the last
-// element: store.ErrChanged if entries were archived meanwhile, for some that were to come may be deleted.
+// element: ErrArchivedMeanwhile if so, for some that were to come may be deleted.
 func (l *Ledger) records(ctx context.Context, w *Wallet, archived int64) iter.Seq2[store.Record, error] {
 	rows := inPages("audit log", archived, func(after int64) ([]store.Record, error) {
 		return l.store.Records(ctx, ChainOf(w), after, pageSize)
@@ -123,13 +125,40 @@ func (l *Ledger) records(ctx context.Context, w *Wallet, archived int64) iter.Se
 	}
 }
 
-// CheckArchived fails with store.ErrChanged unless an entry still is the last of those that are archived; 0: none is.
+// ErrArchivedMeanwhile is a store.ErrChanged: entries were archived while the audit log was read.
+var ErrArchivedMeanwhile = fmt.Errorf("entries of the audit log were archived while it was read: %w", store.ErrChanged)
+
+// CheckArchived fails with ErrArchivedMeanwhile unless an entry still is the last of those that are archived; 0: none is.
 func (l *Ledger) CheckArchived(ctx context.Context, w *Wallet, last int64) error {
 	newest, err := l.Archived(ctx, w)
 	if err == nil && newest.last() != last {
-		err = fmt.Errorf("entries of the audit log were archived while it was read: %w", store.ErrChanged)
+		err = ErrArchivedMeanwhile
 	}
 	return err
+}
+
+// heads returns the signed heads that there are now of the entries of a chain after the newest archive, whose last entry is
+// given, in their order. Those that are signed while entries are read are left out: they may be of later entries, which
+// would seem to be missing. An error is the last element: ErrArchivedMeanwhile if so, for some that were to come may be
+// deleted.
+func (l *Ledger) heads(ctx context.Context, w *Wallet, archived int64) (iter.Seq2[store.Head, error], error) {
+	newest, err := l.store.HeadUpTo(ctx, ChainOf(w), math.MaxInt64)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, fmt.Errorf("looking for the newest head: %w", err)
+	}
+	return func(yield func(store.Head, error) bool) {
+		for h, err := range l.Heads(ctx, ChainOf(w), archived) {
+			if err == nil && h.Seq > newest.Seq {
+				break
+			}
+			if !yield(h, err) || err != nil {
+				return
+			}
+		}
+		if err := l.CheckArchived(ctx, w, archived); err != nil {
+			yield(store.Head{}, err)
+		}
+	}, nil
 }
 
 // Heads yields the signed heads of the entries of a chain after a sequence number, in their order. An error is the last

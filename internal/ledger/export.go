@@ -71,10 +71,13 @@ func (h *hexBytes) UnmarshalText(text []byte) (err error) {
 
 // Export writes the wallet's audit log, or the service's if wallet is nil, as JSON lines: what is archived of it, if
 // anything is; the entries since, as they are stored; then the heads. VerifyExport verifies it without keys. The error is
-// store.ErrChanged if entries were archived meanwhile.
+// ErrArchivedMeanwhile if so: what was written is then not whole, and another Export is.
 func (l *Ledger) Export(ctx context.Context, wallet *Wallet, w io.Writer) error {
-	chain := ChainOf(wallet)
 	archived, err := l.Archived(ctx, wallet)
+	if err != nil {
+		return err
+	}
+	heads, err := l.heads(ctx, wallet, archived.last())
 	if err != nil {
 		return err
 	}
@@ -107,7 +110,7 @@ func (l *Ledger) Export(ctx context.Context, wallet *Wallet, w io.Writer) error 
 			return err
 		}
 	}
-	for h, err := range l.Heads(ctx, chain, archived.last()) {
+	for h, err := range heads {
 		if err != nil {
 			return err
 		}

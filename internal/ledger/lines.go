@@ -18,6 +18,7 @@ const (
 	archivedMark = `{"archived":`
 	recordMark   = `{"record":`
 	headMark     = `{"head":`
+	brokenMark   = `{"error":` // written by the service, which could not go on
 )
 
 // recordFile is a file that holds a part of an audit log: an archive, or an export.
@@ -78,6 +79,9 @@ type exportedLine struct {
 func (l exportedLine) is(mark string) bool { return bytes.HasPrefix(l.text, []byte(mark)) }
 
 func (l exportedLine) refuse() error {
+	if l.is(brokenMark) {
+		return fmt.Errorf("%w: line %d says that the service could not write it whole; ask for it again", ErrExport, l.number)
+	}
 	return fmt.Errorf("%w: line %d is neither an entry nor a head, or is out of order", ErrExport, l.number)
 }
 

@@ -51,7 +51,7 @@ type BadEntry struct {
 func (l *Ledger) Verify(ctx context.Context, w *Wallet) (Verification, error) {
 	for {
 		found, err := l.verify(ctx, w)
-		if !errors.Is(err, store.ErrChanged) {
+		if !errors.Is(err, ErrArchivedMeanwhile) {
 			return found, err
 		}
 	}
@@ -83,7 +83,11 @@ func (l *Ledger) verify(ctx context.Context, w *Wallet) (Verification, error) {
 			}
 		}
 	}
-	found, err := v.Verify(entries, l.Heads(ctx, v.Chain, archived.last()))
+	heads, err := l.heads(ctx, w, archived.last())
+	if err != nil {
+		return Verification{}, err
+	}
+	found, err := v.Verify(entries, heads)
 	if err != nil {
 		return Verification{}, err
 	}

@@ -1,8 +1,11 @@
 package server
 
 import (
+	"bufio"
 	"context"
 	"encoding/hex"
+	"encoding/json"
+	"errors"
 	"io"
 	"math"
 	"net/http"
@@ -89,17 +92,51 @@ func (s *Server) verify(ctx context.Context, c *call, _ none) (api.Verification,
 	return v, err
 }
 
-// export writes the chain as it is kept. The answer has begun by the time a line cannot be read,
-// so the connection is then cut: what arrived does not end well.
+// export writes the chain as it is kept. What goes wrong before a part of it has left is answered like any other error,
+// but that entries were archived meanwhile: it is then written anew.
 func (s *Server) export(ctx context.Context, c *call, _ none) (raw, error) {
 	return raw{"application/x-ndjson", func(w io.Writer) error {
 		if rw, ok := w.(http.ResponseWriter); ok {
 			http.NewResponseController(rw).SetWriteDeadline(time.Now().Add(exportTime))
 		}
-		if err := s.wallets.ExportAuditLog(ctx, c.caller, w); err != nil {
-			s.log.Error().Err(err).Msg("exporting a record")
-			panic(http.ErrAbortHandler)
+		left := &leaving{to: w}
+		for {
+			out := bufio.NewWriterSize(left, 64<<10)
+			err := s.wallets.ExportAuditLog(ctx, c.caller, out)
+			if err == nil {
+				err = out.Flush()
+			}
+			switch {
+			case err == nil:
+				return nil
+			case left.begun:
+				s.breakOff(w, out, err)
+			case !errors.Is(err, ledger.ErrArchivedMeanwhile):
+				return err
+			}
 		}
-		return nil
 	}}, nil
+}
+
+// breakOff ends an exported record that cannot be written whole: its last line says why, for whom a cut connection does not
+// tell, as behind a proxy that speaks HTTP/1.0, and the connection is cut.
+func (s *Server) breakOff(w io.Writer, out *bufio.Writer, err error) {
+	s.log.Error().Err(err).Msg("exporting a record")
+	p, _ := problemOf(err)
+	if rw, ok := w.(http.ResponseWriter); ok && json.NewEncoder(out).Encode(map[string]api.Problem{"error": p.Problem}) == nil && out.Flush() == nil {
+		_ = http.NewResponseController(rw).Flush() // the connection is cut either way
+	}
+	panic(http.ErrAbortHandler)
+}
+
+// leaving notes that something was written.
+type leaving struct {
+	to    io.Writer
+	begun bool
+}
+
+// Write implements io.Writer.
+func (l *leaving) Write(b []byte) (int, error) {
+	l.begun = true
+	return l.to.Write(b)
 }

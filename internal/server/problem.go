@@ -169,6 +169,7 @@ func refusals() []entry {
 		{store.ErrReplayed, 409, "jti_replayed", "This jti was used. Sign a fresh request."},
 		{store.ErrTooMany, 409, "secrets_full", "There are as many as there may be. Delete some."},
 		{store.ErrExists, 409, "conflict", "It exists already."},
+		{ledger.ErrArchivedMeanwhile, 409, "conflict", "Entries of the record were archived while it was read. Ask again."},
 		{store.ErrChanged, 409, "conflict", "Somebody changed it meanwhile. Read it and try again."},
 		{store.ErrNotFound, 404, "not_found", "There is no such thing here."},
 		{store.ErrInvalid, 400, "member_invalid", "A value holds what cannot be kept: a NUL character, too much text, or a cursor that is none."},
