@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -57,8 +58,9 @@ type stmt struct {
 
 // result is what a statement did.
 type result struct {
-	n    int64   // rows touched, or answered
-	rows [][]any // int64, string, []byte or bool each
+	n    int64         // rows touched, or answered
+	rows [][]any       // int64, string, []byte or bool each
+	took time.Duration // from the begin to the end of a transaction of its own; else 0
 }
 
 const (

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"regexp"
 	"sync"
 	"time"
@@ -33,6 +34,7 @@ type sqliteDB struct {
 	patience       time.Duration
 	files          openFiles // the writer's alone, as is log
 	log            writeLog
+	file           *os.File     // the database's, to sync it: never closed before SQLite's own, whose locks would go with it
 	release        func() error // gives the directory back
 }
 
@@ -151,7 +153,11 @@ func (d *sqliteDB) close() error {
 			c.close(false)
 		}
 	}
-	return errors.Join(closePool(d.reader), closePool(d.writer), d.release())
+	err := errors.Join(closePool(d.reader), closePool(d.writer))
+	if d.file != nil {
+		d.file.Close()
+	}
+	return errors.Join(err, d.release())
 }
 
 func closePool(db *sql.DB) error {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"time"
 )
@@ -30,6 +31,7 @@ import (
 
 const (
 	logSize  = 32 << 20 // bytes; as much is read at a start after a kill
+	logRest  = 1 << 20  // bytes, about, that are left to whoever empties the log
 	logEvery = 32       // commits between two looks at its length
 	logAgain = time.Second
 )
@@ -179,16 +181,35 @@ func (c *sqliteConn) boundLog(ctx context.Context) {
 	}
 }
 
-// moveLog moves what is in the log into the file, as far as no reader needs it there, and leaves it in the log too. An
-// error is met again by whoever empties the log.
+// moveLog moves what is in the log into the file, as far as no reader needs it there, and leaves it in the log too; then what
+// came meanwhile, until that is little. SQLite would leave it to whoever empties the log to make the file durable, for whom
+// all others wait: so that is done here. An error is met again by whoever empties the log.
 func (d *sqliteDB) moveLog(done chan<- struct{}) {
 	defer close(done)
+	for moved, last := int64(0), int64(math.MaxInt64); ; {
+		pages, err := d.movePages()
+		if err != nil {
+			return
+		}
+		more := pages - moved
+		_ = d.file.Sync()
+		if more*pageSize < logRest || more >= last {
+			return
+		}
+		moved, last = pages, more
+	}
+}
+
+// movePages moves what is in the log by now. It returns how many pages of the log are in the file.
+func (d *sqliteDB) movePages() (moved int64, err error) {
 	ctx := context.Background()
-	if d.takeReader(ctx) != nil {
-		return
+	if err := d.takeReader(ctx); err != nil {
+		return 0, err
 	}
 	defer func() { <-d.reading }()
-	_, _ = d.reader.ExecContext(ctx, "pragma wal_checkpoint(passive)")
+	var busy, pages int64
+	err = d.reader.QueryRowContext(ctx, "pragma wal_checkpoint(passive)").Scan(&busy, &pages, &moved)
+	return moved, err
 }
 
 // emptyLog ends a log of the number n with an even one, and moves what is left of it into the file. It reports

@@ -43,6 +43,9 @@ func openSQLite(ctx context.Context, path string, create bool, patience time.Dur
 	if err := checkLog(path); err != nil {
 		return nil, err
 	}
+	if d.file, err = os.Open(path); err != nil {
+		return nil, err
+	}
 	if left, err := os.Stat(path + "-wal"); err == nil {
 		d.log.began = left.Size() > 0
 	}

@@ -91,13 +91,12 @@ func (s *Store) sweep(ctx context.Context, q *query, args ...any) (deleted int64
 		return 0, fmt.Errorf("%s: %w", q.name, err)
 	}
 	for rows := sweepLeast; ; {
-		var took time.Duration
-		done, err := s.runTimed(ctx, s.patience, q, append(slices.Clone(args), rows), &took)
+		done, err := s.runWithin(ctx, s.patience, q, append(slices.Clone(args), rows))
 		deleted += done.n
 		if err != nil || int(done.n) < rows {
 			return deleted, err
 		}
-		rows = nextSweep(rows, took)
+		rows = nextSweep(rows, done.took)
 		select {
 		case <-ctx.Done():
 			return deleted, ctx.Err()

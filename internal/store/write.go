@@ -50,20 +50,15 @@ func (s *Store) answered(ctx context.Context, q *query, columns []column, args .
 }
 
 func (s *Store) runWithin(ctx context.Context, patience time.Duration, q *query, args []any) (result, error) {
-	return s.runTimed(ctx, patience, q, args, new(time.Duration))
-}
-
-// runTimed is runWithin that says how long the transaction took, when its turn had come.
-func (s *Store) runTimed(ctx context.Context, patience time.Duration, q *query, args []any, took *time.Duration) (result, error) {
 	var done result
 	err := fit(args)
 	if err == nil {
 		err = s.committer.wait(ctx, &job{patience: patience, alone: func(ctx context.Context, c conn) error {
 			began := time.Now()
 			results, err := c.run(ctx, []stmt{{text: s.db.words().begin}, q.stmt(args...), {text: "commit"}})
-			*took = time.Since(began)
 			if err == nil {
 				done = results[1]
+				done.took = time.Since(began)
 			}
 			return err
 		}})
