@@ -14,9 +14,6 @@ import (
 	"walletd/internal/store"
 )
 
-// pageSize is how many entries are read at once when a whole chain is read.
-const pageSize = 500
-
 // Entry is an entry of an audit log, opened.
 type Entry struct {
 	Seq   int64
@@ -104,9 +101,7 @@ func (l *Ledger) Opened(ctx context.Context, w *Wallet, after int64) iter.Seq2[O
 // records yields the entries of a chain after the newest archive, whose last entry is given, in order. An error is the last
 // element: ErrArchivedMeanwhile if so, for some that were to come may be deleted.
 func (l *Ledger) records(ctx context.Context, w *Wallet, archived int64) iter.Seq2[store.Record, error] {
-	rows := inPages("audit log", archived, func(after int64) ([]store.Record, error) {
-		return l.store.Records(ctx, ChainOf(w), after, pageSize)
-	}, func(r store.Record) int64 { return r.Seq })
+	rows := reading("audit log", l.store.AllRecords(ctx, ChainOf(w), archived))
 	return func(yield func(store.Record, error) bool) {
 		next, whole := archived+1, true
 		for r, err := range rows {
@@ -164,28 +159,17 @@ func (l *Ledger) heads(ctx context.Context, w *Wallet, archived int64) (iter.Seq
 // Heads yields the signed heads of the entries of a chain after a sequence number, in their order. An error is the last
 // element.
 func (l *Ledger) Heads(ctx context.Context, chain string, after int64) iter.Seq2[store.Head, error] {
-	return inPages("heads", after, func(after int64) ([]store.Head, error) {
-		return l.store.Heads(ctx, chain, after, pageSize)
-	}, func(h store.Head) int64 { return h.Seq })
+	return reading("heads", l.store.AllHeads(ctx, chain, after))
 }
 
-// inPages yields the rows of all pages, each of which begins after a sequence number.
-func inPages[R any](what string, after int64, page func(after int64) ([]R, error), seq func(R) int64) iter.Seq2[R, error] {
+// reading says what was read in the error that is the last element of rows.
+func reading[R any](what string, rows iter.Seq2[R, error]) iter.Seq2[R, error] {
 	return func(yield func(R, error) bool) {
-		for after := after; ; {
-			rows, err := page(after)
+		for r, err := range rows {
 			if err != nil {
-				var none R
-				yield(none, fmt.Errorf("reading the %s: %w", what, err))
-				return
+				err = fmt.Errorf("reading the %s: %w", what, err)
 			}
-			for _, r := range rows {
-				if !yield(r, nil) {
-					return
-				}
-				after = seq(r)
-			}
-			if len(rows) < pageSize {
+			if !yield(r, err) {
 				return
 			}
 		}
@@ -195,26 +179,21 @@ func inPages[R any](what string, after int64, page func(after int64) ([]R, error
 // IsInertSince reports whether no entry of the wallet's chain after a sequence number changed the wallet
 // (Event.Inert). If so, everything that was read since that entry is of one state of the wallet.
 func (w *Wallet) IsInertSince(ctx context.Context, seq int64) (bool, error) {
-	for {
-		rows, err := w.ledger.store.Records(ctx, w.ID(), seq, pageSize)
+	for r, err := range w.ledger.store.AllRecords(ctx, w.ID(), seq) {
 		if err != nil {
 			return false, fmt.Errorf("reading the audit log: %w", err)
 		}
-		for _, r := range rows {
-			if r.Seq != seq+1 {
-				return false, nil // some are not there any more
-			}
-			var e Event
-			plain, err := w.keys.Open(place(r, "content"), r.Sealed)
-			if err != nil || json.Unmarshal(plain, &e) != nil || !e.Inert {
-				return false, nil
-			}
-			seq = r.Seq
+		if r.Seq != seq+1 {
+			return false, nil // some are not there any more
 		}
-		if len(rows) < pageSize {
-			return true, nil
+		var e Event
+		plain, err := w.keys.Open(place(r, "content"), r.Sealed)
+		if err != nil || json.Unmarshal(plain, &e) != nil || !e.Inert {
+			return false, nil
 		}
+		seq = r.Seq
 	}
+	return true, nil
 }
 
 // SealRestored seals the content that an entry had in another store. The result is stored beside the entry
@@ -228,7 +207,12 @@ func restoredPlace(r store.Record) keystore.Place {
 	return keystore.Place{Table: "restored", Row: r.ID + " " + hex.EncodeToString(r.Hash), Field: "content", Version: 1}
 }
 
-func (l *Ledger) contents(w *Wallet) *contents { return &contents{store: l.store, wallet: w} }
+func (l *Ledger) contents(w *Wallet) *contents {
+	return &contents{store: l.store, wallet: w, limit: restoredAtOnce}
+}
+
+// restoredAtOnce is how many contents of a restored audit log are read at once, at most.
+const restoredAtOnce = 500
 
 // contents opens the entries of a chain in order, including those of a restored audit log, whose contents it
 // reads a page at a time as soon as it meets one.
@@ -237,6 +221,7 @@ type contents struct {
 	wallet   *Wallet // nil for the service's chain, which is not sealed
 	page     []store.Restored
 	readUpTo int64 // the last entry that page covers
+	limit    int   // of the next page: after one of long contents it is short
 }
 
 // open returns the content of an entry, nil if it does not open. Whether the entry was changed, the chain's
@@ -250,11 +235,15 @@ func (o *contents) open(ctx context.Context, r store.Record) ([]byte, error) {
 		return content, nil
 	}
 	if r.Seq > o.readUpTo {
-		o.page, err = o.store.RestoredRecord(ctx, r.Chain, r.Seq-1, pageSize)
+		o.page, err = o.store.RestoredPage(ctx, r.Chain, r.Seq-1, o.limit)
 		if err != nil {
 			return nil, fmt.Errorf("reading the restored audit log: %w", err)
 		}
-		o.readUpTo = r.Seq + pageSize - 1 // no later page has an entry up to this one
+		o.readUpTo = r.Seq + restoredAtOnce - 1 // no later page has an entry up to this one
+		if n := len(o.page); n > 0 {
+			o.readUpTo = o.page[n-1].Seq
+			o.limit = min(2*n, restoredAtOnce)
+		}
 	}
 	for len(o.page) > 0 && o.page[0].Seq < r.Seq {
 		o.page = o.page[1:]

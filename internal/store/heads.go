@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"iter"
 	"sort"
 )
 
@@ -44,6 +45,11 @@ func (s *Store) Heads(ctx context.Context, chain string, after int64, limit int)
 		return nil, fmt.Errorf("chain %q: %w", chain, err)
 	}
 	return heads, nil
+}
+
+// AllHeads yields the heads of a chain after the number given, in order. An error is the last element.
+func (s *Store) AllHeads(ctx context.Context, chain string, after int64) iter.Seq2[Head, error] {
+	return walk(ctx, s, listHeads, func(h Head) int { return len(h.Signature) }, func(h Head) int64 { return h.Seq }, chain, after)
 }
 
 // HeadUpTo reads the newest head of a chain that is of the entry given or one before it, or ErrNotFound.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"iter"
 
 	"golang.org/x/crypto/sha3"
 )
@@ -53,6 +54,12 @@ var (
 // Records reads up to limit entries of a chain after the number given, in order.
 func (s *Store) Records(ctx context.Context, chain string, after int64, limit int) ([]Record, error) {
 	return many(ctx, s, listRecords, chain, after, min(limit, 1000))
+}
+
+// AllRecords yields the entries of a chain after the number given, in order, and holds about a megabyte of them. An error is
+// the last element.
+func (s *Store) AllRecords(ctx context.Context, chain string, after int64) iter.Seq2[Record, error] {
+	return walk(ctx, s, listRecords, func(r Record) int { return len(r.Sealed) }, func(r Record) int64 { return r.Seq }, chain, after)
 }
 
 // recordLabel keeps the chain's hashes apart from every other use of SHA3-256.

@@ -30,3 +30,9 @@ var (
 func (s *Store) RestoredRecord(ctx context.Context, chain string, after int64, limit int) ([]Restored, error) {
 	return many(ctx, s, restoredRecord, chain, after, min(limit, 1000))
 }
+
+// RestoredPage is RestoredRecord of fewer, but at least one, where they are long.
+func (s *Store) RestoredPage(ctx context.Context, chain string, after int64, limit int) ([]Restored, error) {
+	rows, _, err := page(ctx, s, restoredRecord, func(r Restored) int { return len(r.Sealed) }, chain, after, min(limit, walkRows))
+	return rows, err
+}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -283,13 +284,14 @@ func (s *Store) read(ctx context.Context, q *query, args []any, each func(scan f
 	err := fit(args)
 	if err == nil {
 		err = s.db.read(ctx, q.text, noNulls(args), func(scan func(...any) error) error {
-			if err := each(scan); err != nil {
-				return fmt.Errorf("%w: %s holds a row that does not fit", ErrDamaged, s.where)
+			err := each(scan)
+			if err != nil && !errors.Is(err, errEnough) {
+				err = fmt.Errorf("%w: %s holds a row that does not fit", ErrDamaged, s.where)
 			}
-			return nil
+			return err
 		})
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, errEnough) {
 		return fmt.Errorf("reading the %s: %w", q.name, s.translateFor(ctx, err))
 	}
 	return nil

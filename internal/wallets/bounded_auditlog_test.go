@@ -107,6 +107,30 @@ func TestAnAuditLogIsReadInBoundedMemory(t *testing.T) {
 	})
 }
 
+// What is held does not grow with the entries, nor with how long they are: these are 18 MB in 300.
+func TestLongEntriesAreReadInBoundedMemory(t *testing.T) {
+	const entries, most = 300, 6 << 20
+	f := fixture.New(t)
+	owner := f.As(f.Owner)
+	e := owner.Event(ledger.BackupInspected)
+	e.Inert = true
+	e.Reason = strings.Repeat("x", 60<<10)
+	for range entries {
+		if _, err := owner.Commit(t.Context(), ledger.Change{Event: e}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for what, f := range map[string]func() error{
+		"the export":                      func() error { return f.Wallets.ExportAuditLog(t.Context(), owner, io.Discard) },
+		"the verification by the service": func() error { _, err := f.Wallets.VerifyAuditLog(t.Context(), owner); return err },
+	} {
+		var err error
+		if held := memory.HighWater(t, func() { err = f() }); err != nil || held > most {
+			t.Errorf("%s held %.1f MB, %v", what, float64(held)/1e6, err)
+		}
+	}
+}
+
 func TestTheHeadsOfAnExportAreMatchedAsTheyCome(t *testing.T) {
 	f := exportedHouse(t)
 	f.Grow(5)
