@@ -20,8 +20,8 @@ const checkUpTo = 8 << 20
 func openSQLite(ctx context.Context, path string, create bool, patience time.Duration) (_ *sqliteDB, err error) {
 	dir := filepath.Dir(path)
 	if create {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return nil, fmt.Errorf("making the directory: %w", err)
+		if err := MakeDirectory(dir); err != nil {
+			return nil, err
 		}
 	}
 	if err := closedToOthers(dir, "700"); err != nil {
