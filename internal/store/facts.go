@@ -140,7 +140,7 @@ func SigningCaller(app, audience string) CallerName { return CallerName("app " +
 func SessionCaller(wallet string) CallerName { return CallerName("sessions " + wallet) }
 
 const (
-	maxKept       = 16 << 20  // bytes of all that is remembered
+	maxKept       = 24 << 20  // bytes of all that is remembered: some 13,000 wallets
 	maxKeptWallet = 256 << 10 // bytes of one wallet
 
 	// keptFor is how long a wallet is remembered, so that rows that somebody deletes or puts back behind our back, which
