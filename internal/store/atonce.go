@@ -152,9 +152,11 @@ func (g *group) atOnce(ctx context.Context, s *Store, c conn) (done bool, err er
 			nonces = append(nonces, values(j.change.Nonce.columns()))
 		}
 	}
-	for _, st := range s.insertMany(insertNonce.query, nonces) {
-		st.text, st.args = guards.nonces(st.text), append(st.args, len(nonces))
-		batch = append(batch, st)
+	for some := range slices.Chunk(nonces, mostRows) {
+		for _, st := range s.insertMany(insertNonce.query, some) {
+			st.text, st.args = guards.nonces(st.text), append(st.args, len(some))
+			batch = append(batch, st)
+		}
 	}
 	batch = append(batch, s.insertMany(insertRecord.query, records)...)
 	batch = append(batch, stmt{text: "commit"})

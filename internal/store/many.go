@@ -3,6 +3,7 @@ package store
 import (
 	"fmt"
 	"math/bits"
+	"slices"
 	"strings"
 )
 
@@ -60,21 +61,23 @@ func (s *Store) checkEach(q *query, conditions []*condition) []stmt {
 	return batch
 }
 
+// mostRows is how many rows one statement inserts. A row may have several megabytes.
+const mostRows = 128
+
 // insertMany inserts many rows. In SQLite the statements are of few texts, by powers of two, so that each is soon prepared.
-func (s *Store) insertMany(q *query, rows [][]any) []stmt {
-	if len(rows) == 0 {
-		return nil
-	}
-	if s.db.words().arrays != nil {
-		return []stmt{{text: s.expandedTo(q, 0, func() string { return insertArrays(q.text, rows[0]) }), args: arraysOf(rows), rows: q.rows}}
-	}
-	const most = 128
-	var batch []stmt
+func (s *Store) insertMany(q *query, rows [][]any) (batch []stmt) {
+	overArrays := s.db.words().arrays != nil
 	for len(rows) > 0 {
-		n := 1 << min(bits.Len(uint(len(rows)))-1, bits.Len(most)-1)
-		st := stmt{text: s.expandedTo(q, n, func() string { return expand(q.text, n) }), rows: q.rows}
-		for _, r := range rows[:n] {
-			st.args = append(st.args, r...)
+		n := 1 << min(bits.Len(uint(len(rows)))-1, bits.Len(mostRows)-1)
+		if overArrays {
+			n = min(len(rows), mostRows)
+		}
+		some := rows[:n]
+		st := stmt{rows: q.rows}
+		if overArrays {
+			st.text, st.args = s.expandedTo(q, 0, func() string { return insertArrays(q.text, some[0]) }), arraysOf(some)
+		} else {
+			st.text, st.args = s.expandedTo(q, n, func() string { return expand(q.text, n) }), slices.Concat(some...)
 		}
 		batch, rows = append(batch, st), rows[n:]
 	}

@@ -18,7 +18,7 @@ func TestClaimsOfManyWalletsAreOneGroup(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		const many = 40
+		const many = 150 // more than one statement inserts
 		var wallets []Wallet
 		for i := range many {
 			w := Wallet{ID: fmt.Sprint("wallet ", i), Generation: 1, SealedKey: []byte("key"), Sealed: []byte("content"), Created: 5}
