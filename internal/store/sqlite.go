@@ -144,6 +144,7 @@ func (d *sqliteDB) close() error {
 	if d.log.moving != nil {
 		<-d.log.moving
 	}
+	d.unmarkLog()
 	if d.log.began && d.writer != nil { // the file is closed with an even number, and the last connection empties the log
 		if c, err := d.conn(context.Background()); err == nil {
 			c := c.(*sqliteConn)

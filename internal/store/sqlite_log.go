@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"database/sql"
+	"database/sql/driver"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -20,14 +22,17 @@ import (
 //
 // So each log says which file it is over. The number user_version, in the file's first page, is even
 // while there is no log; the first change of a log makes it odd, and before a checkpoint it is made
-// even again. Then the file beneath a log that says n has n itself or, where no checkpoint came so
-// far, the number before. A snapshot, whose pages are ordered anew, has a number of its own.
+// even again. Then the file beneath a log has one of the numbers that the log says or, where no checkpoint came so
+// far, the number before the first of them. A snapshot, whose pages are ordered anew, has a number of its own.
 //
 // The checkpoints are ours therefore, none is SQLite's own. They also bound the log. When it has grown to
 // logSize, a reader's connection moves what is in it into the file, while the log goes on to grow: in a large
 // store nearly each of its pages belongs to another place, and nobody waits for that. What came meanwhile is
 // little; with that moved too, the log begins anew. It is cut off when readers have made it grow far beyond.
 // From then on the file may say the log's own number.
+//
+// SQLite itself begins a log anew, without a number, when all of it is in the file and no reader needs it. So one
+// reads from the log as long as it is moved, and until the writer empties it.
 
 const (
 	logSize  = 32 << 20 // bytes; as much is read at a start after a kill
@@ -51,7 +56,7 @@ func checkLog(path string) error {
 		return err
 	}
 	defer log.Close()
-	said, ok, err := numberInLog(log)
+	first, last, ok, err := numbersInLog(log)
 	if err != nil || !ok {
 		return err
 	}
@@ -61,9 +66,7 @@ func checkLog(path string) error {
 	} else if err != nil {
 		return err
 	}
-	is := fileNumber(header[:])
-	first := (said - 1) &^ 1 // the even number before the log
-	if is == said || is >= first && is < said {
+	if is := fileNumber(header[:]); first-1 <= is && is <= last {
 		return nil
 	}
 	return fmt.Errorf("%w: %s-wal is not the log of %[2]s, which may be a copy that was put back beside it; "+
@@ -84,37 +87,40 @@ func newFileNumber() []byte {
 	return b
 }
 
-// numberInLog reads user_version in the newest first page of a log, if it holds one: the header of 32
+// numbersInLog reads user_version in the oldest and the newest first page of a log, if it holds one: the header of 32
 // bytes, then frames, each a header of 24 bytes and a page. A frame is of this log if it has its salts, and
 // committed if one after it says so.
-func numberInLog(log io.ReaderAt) (number int64, ok bool, err error) {
+func numbersInLog(log io.ReaderAt) (first, last int64, ok bool, err error) {
 	var header [32]byte
 	if _, err := log.ReadAt(header[:], 0); errors.Is(err, io.EOF) {
-		return 0, false, nil
+		return 0, 0, false, nil
 	} else if err != nil {
-		return 0, false, err
+		return 0, 0, false, err
 	}
 	pageSize := int64(binary.BigEndian.Uint32(header[8:]))
 	if pageSize < 512 || pageSize > 65536 {
-		return 0, false, nil // no log that SQLite would read
+		return 0, 0, false, nil // no log that SQLite would read
 	}
 	var pending int64
 	found := false
 	for at := int64(32); ; at += 24 + pageSize {
 		var frame [24 + 64]byte
 		if _, err := log.ReadAt(frame[:], at); errors.Is(err, io.EOF) {
-			return number, ok, nil
+			return first, last, ok, nil
 		} else if err != nil {
-			return 0, false, err
+			return 0, 0, false, err
 		}
 		if !bytes.Equal(frame[8:16], header[16:24]) {
-			return number, ok, nil
+			return first, last, ok, nil
 		}
 		if binary.BigEndian.Uint32(frame[:]) == 1 {
 			pending, found = fileNumber(frame[24:]), true
 		}
 		if committed := binary.BigEndian.Uint32(frame[4:]) > 0; committed && found {
-			number, ok = pending, true
+			if !ok {
+				first = pending
+			}
+			last, ok = pending, true
 		}
 	}
 }
@@ -126,6 +132,7 @@ type writeLog struct {
 	first   string // sets the number, as a part of the change that begins one; "" when that waits
 	commits int
 	moving  chan struct{} // closed once what was in it is in the file; nil while nobody moves it
+	mark    *sql.Conn     // reads from the log, so that SQLite does not begin it anew: whose moving is, or else the writer's
 	notYet  time.Time     // when a checkpoint is tried again that readers were in the way of
 }
 
@@ -140,7 +147,7 @@ func (c *sqliteConn) prepareLog(ctx context.Context) error {
 		return err
 	}
 	if n%2 == 1 { // a copy made while there was a log
-		if emptied, err := c.emptyLog(ctx, n, "restart"); err != nil || !emptied {
+		if ended, err := c.emptyLog(ctx, n, "restart"); err != nil || !ended {
 			l.began = err == nil
 			return err
 		}
@@ -169,6 +176,7 @@ func (c *sqliteConn) boundLog(ctx context.Context) {
 	select {
 	case <-l.moving:
 		l.moving = nil
+		c.db.unmarkLog()
 	default:
 		return
 	}
@@ -186,35 +194,67 @@ func (c *sqliteConn) boundLog(ctx context.Context) {
 // all others wait: so that is done here. An error is met again by whoever empties the log.
 func (d *sqliteDB) moveLog(done chan<- struct{}) {
 	defer close(done)
-	for moved, last := int64(0), int64(math.MaxInt64); ; {
-		pages, err := d.movePages()
-		if err != nil {
-			return
-		}
-		more := pages - moved
+	ctx := context.Background()
+	for last := int64(math.MaxInt64); d.markLog(ctx) == nil; {
+		_, moved, err := d.checkpoint(ctx, "passive")
 		_ = d.file.Sync()
-		if more*pageSize < logRest || more >= last {
+		pages, _, err2 := d.checkpoint(ctx, "noop")
+		more := pages - moved
+		if err != nil || err2 != nil || more*pageSize < logRest || more >= last {
 			return
 		}
-		moved, last = pages, more
+		last = more
 	}
 }
 
-// movePages moves what is in the log by now. It returns how many pages of the log are in the file.
-func (d *sqliteDB) movePages() (moved int64, err error) {
-	ctx := context.Background()
+// markLog has a connection read from the log as it is by now, some of which is not in the file yet, in the place of the one
+// that did before.
+func (d *sqliteDB) markLog(ctx context.Context) error {
 	if err := d.takeReader(ctx); err != nil {
-		return 0, err
+		return err
+	}
+	mark, err := d.reader.Conn(ctx)
+	if err == nil {
+		_, err = mark.ExecContext(ctx, "begin; select count(*) from sqlite_schema")
+	}
+	if err != nil {
+		<-d.reading
+		if mark != nil {
+			mark.Close()
+		}
+		return err
+	}
+	d.unmarkLog()
+	d.log.mark = mark
+	return nil
+}
+
+func (d *sqliteDB) unmarkLog() {
+	if d.log.mark == nil {
+		return
+	}
+	if _, err := d.log.mark.ExecContext(context.Background(), "rollback"); err != nil {
+		_ = d.log.mark.Raw(func(any) error { return driver.ErrBadConn }) // else the next who has it would go on in it
+	}
+	d.log.mark.Close()
+	d.log.mark = nil
+	<-d.reading
+}
+
+// checkpoint runs one on a reader's connection. It returns how many pages the log has, and how many of them are in the file.
+func (d *sqliteDB) checkpoint(ctx context.Context, mode string) (pages, moved int64, err error) {
+	if err := d.takeReader(ctx); err != nil {
+		return 0, 0, err
 	}
 	defer func() { <-d.reading }()
-	var busy, pages int64
-	err = d.reader.QueryRowContext(ctx, "pragma wal_checkpoint(passive)").Scan(&busy, &pages, &moved)
-	return moved, err
+	var busy int64
+	err = d.reader.QueryRowContext(ctx, "pragma wal_checkpoint("+mode+")").Scan(&busy, &pages, &moved)
+	return pages, moved, err
 }
 
-// emptyLog ends a log of the number n with an even one, and moves what is left of it into the file. It reports
-// whether it did: it does not wait long for readers that still need the log.
-func (c *sqliteConn) emptyLog(ctx context.Context, n int64, mode string) (emptied bool, err error) {
+// emptyLog ends a log of the number n with an even one, and moves what is left of it into the file. It reports whether all
+// of it is there: it does not wait long for readers that still need the log. SQLite begins it anew when they do not.
+func (c *sqliteConn) emptyLog(ctx context.Context, n int64, mode string) (ended bool, err error) {
 	c.db.log.notYet = time.Now().Add(logAgain)
 	if n%2 == 1 {
 		if err := c.setFileNumber(ctx, n+1); err != nil {
@@ -229,11 +269,16 @@ func (c *sqliteConn) emptyLog(ctx context.Context, n int64, mode string) (emptie
 	if _, e := c.conn.ExecContext(ctx, fmt.Sprint("pragma busy_timeout = ", busyTimeout)); err == nil {
 		err = e
 	}
-	if err != nil || busy != 0 {
+	if err != nil {
 		return false, err
 	}
-	c.db.log.began, c.db.log.notYet = false, time.Time{}
-	return true, nil
+	if busy == 0 {
+		c.db.log.notYet = time.Time{}
+	}
+	if busy == 0 || pages == done {
+		c.db.log.began, ended = false, true
+	}
+	return ended, nil
 }
 
 func (c *sqliteConn) fileNumber(ctx context.Context) (n int64, err error) {

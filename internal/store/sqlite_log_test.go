@@ -226,6 +226,99 @@ func TestALogThatIsMovedIntoTheFileIsStillWhole(t *testing.T) {
 	}
 }
 
+// When all of a log is in the file, SQLite may begin it anew by itself. That log too is over the file as it is then, and not
+// over what the file was before.
+func TestALogThatBeginsAnewIsOverTheFileAsItIsThen(t *testing.T) {
+	for name, readers := range map[string]func(t *testing.T, path string) (end func()){
+		"nobody reads":              func(*testing.T, string) func() { return func() {} },
+		"one reads who began later": readsFrom,
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := sqliteURL(t)
+			path := strings.TrimPrefix(u, "sqlite:")
+			s := made(t, mustOpen(t, u, Options{Create: true}))
+			big(t, s, checkUpTo+1<<20) // a smaller one is read whole, and would be seen to be damaged
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			before := filepath.Join(t.TempDir(), "before")
+			if err := os.WriteFile(before, content(t, path), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			s = mustOpen(t, u, Options{})
+			db := s.db.(*sqliteDB)
+			commit := func() { must(t, s, "w", InsertToken(Token{ID: NewID(), Wallet: "w", Hash: make([]byte, 3000)})) }
+			for db.log.size = 1; db.log.moving == nil; {
+				commit()
+			}
+			<-db.log.moving // all of it is in the file
+			db.log.size = logSize
+			end, refused := readers(t, path), 0
+			for i := range 3 * logEvery {
+				switch i {
+				case logEvery:
+					end()
+				case 3 * logEvery / 2: // once more, when nobody reads
+					db.log.size, db.log.notYet = 1, time.Time{}
+				case 5 * logEvery / 2:
+					checkpointed(t, s)
+				}
+				commit()
+				if i%8 != 0 || logLength(t, path) == 0 { // one that was cut off mixes with nothing
+					continue
+				}
+				now := t.TempDir()
+				for name, from := range map[string]string{"file": path, "log": path + "-wal"} {
+					if err := os.WriteFile(filepath.Join(now, name), content(t, from), 0o600); err != nil {
+						t.Fatal(err)
+					}
+				}
+				total := fits(t, s, "w")
+				if n := fits(t, mustOpen(t, place(t, filepath.Join(now, "file"), filepath.Join(now, "log")), Options{}), "w"); n != total {
+					t.Errorf("after %d changes there are %d records, want %d", i+1, n, total)
+				}
+				other, err := Open(t.Context(), place(t, before, filepath.Join(now, "log")), Options{})
+				if err != nil {
+					if refused++; !errors.Is(err, ErrDamaged) {
+						t.Error(err)
+					}
+					continue
+				}
+				if n := fits(t, other, "w"); n != total { // as long as it was not begun anew, all that came since is in the log
+					t.Errorf("after %d changes the file from before is taken beside the log: %d records, want %d", i+1, n, total)
+				}
+				if err := other.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+			if refused == 0 {
+				t.Error("no log was begun anew")
+			}
+		})
+	}
+}
+
+// readsFrom reads from the log until end.
+func readsFrom(t *testing.T, path string) (end func()) {
+	t.Helper()
+	reader, err := openPool(t.Context(), dataSource(path, ""), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tx, err := reader.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var n int
+	if err := tx.QueryRow("select count(*) from records").Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		_ = tx.Rollback()
+		reader.Close()
+	}
+}
+
 func content(t *testing.T, path string) []byte {
 	t.Helper()
 	b, err := os.ReadFile(path)
