@@ -152,11 +152,9 @@ func (g *group) atOnce(ctx context.Context, s *Store, c conn) (done bool, err er
 			nonces = append(nonces, values(j.change.Nonce.columns()))
 		}
 	}
-	for some := range slices.Chunk(nonces, mostRows) {
-		for _, st := range s.insertMany(insertNonce.query, some) {
-			st.text, st.args = guards.nonces(st.text), append(st.args, len(some))
-			batch = append(batch, st)
-		}
+	for _, st := range s.insertMany(insertNonce.query, nonces) {
+		st.text, st.args = guards.nonces(st.text), append(st.args, len(st.args[0].([]string)))
+		batch = append(batch, st)
 	}
 	batch = append(batch, s.insertMany(insertRecord.query, records)...)
 	batch = append(batch, stmt{text: "commit"})

@@ -61,27 +61,45 @@ func (s *Store) checkEach(q *query, conditions []*condition) []stmt {
 	return batch
 }
 
-// mostRows is how many rows one statement inserts. A row may have several megabytes.
-const mostRows = 128
+// One statement inserts so many rows at most, and over arrays no more than so many bytes, unless the first has more: of
+// more, PostgreSQL would write the arrays' rows to a file before it inserts them.
+const (
+	mostRows  = 128
+	mostBytes = 1 << 20
+)
 
 // insertMany inserts many rows. In SQLite the statements are of few texts, by powers of two, so that each is soon prepared.
 func (s *Store) insertMany(q *query, rows [][]any) (batch []stmt) {
-	overArrays := s.db.words().arrays != nil
 	for len(rows) > 0 {
-		n := 1 << min(bits.Len(uint(len(rows)))-1, bits.Len(mostRows)-1)
-		if overArrays {
-			n = min(len(rows), mostRows)
-		}
-		some := rows[:n]
-		st := stmt{rows: q.rows}
-		if overArrays {
-			st.text, st.args = s.expandedTo(q, 0, func() string { return insertArrays(q.text, some[0]) }), arraysOf(some)
+		st, n := stmt{rows: q.rows}, 0
+		if s.db.words().arrays != nil {
+			n = fitting(rows)
+			st.text, st.args = s.expandedTo(q, 0, func() string { return insertArrays(q.text, rows[0]) }), arraysOf(rows[:n])
 		} else {
-			st.text, st.args = s.expandedTo(q, n, func() string { return expand(q.text, n) }), slices.Concat(some...)
+			n = 1 << min(bits.Len(uint(len(rows)))-1, bits.Len(mostRows)-1)
+			st.text, st.args = s.expandedTo(q, n, func() string { return expand(q.text, n) }), slices.Concat(rows[:n]...)
 		}
 		batch, rows = append(batch, st), rows[n:]
 	}
 	return batch
+}
+
+// fitting is how many of the rows one statement over arrays inserts.
+func fitting(rows [][]any) (n int) {
+	for bytes := 0; n < min(len(rows), mostRows); n++ {
+		for _, value := range rows[n] {
+			switch v := value.(type) {
+			case string:
+				bytes += len(v)
+			case []byte:
+				bytes += len(v)
+			}
+		}
+		if n > 0 && bytes > mostBytes {
+			break
+		}
+	}
+	return n
 }
 
 // expansion names the statement that inserts rows of that many, or 0: over arrays.

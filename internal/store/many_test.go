@@ -78,6 +78,37 @@ func TestClaimsOfManyWalletsAreOneGroup(t *testing.T) {
 	})
 }
 
+// Rows that are long come in several statements, of which PostgreSQL keeps each in memory.
+func TestLongRowsAreInsertedInPieces(t *testing.T) {
+	onPostgres(t, func(t *testing.T, s *Store, w Wallet, epoch int64, open func() *Store) {
+		err := s.committer.do(t.Context(), func(ctx context.Context, c conn) error {
+			return c.script(ctx, "do $$ begin execute format('alter database %I set temp_file_limit = 0', current_database()); end $$")
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s = open()
+		var changes []Change
+		for range 40 {
+			c := claimed(w, epoch, "")
+			c.Entries[0].Sealed = make([]byte, 256<<10)
+			changes = append(changes, c)
+		}
+		for _, err := range together(t, s, changes) {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		rows := [][]any{{"long", make([]byte, 3<<20)}, {"short", []byte{1}}, {"short", []byte{2}}}
+		if n := fitting(rows); n != 1 {
+			t.Errorf("%d rows come with one that is longer than all may be", n)
+		}
+		if n := fitting(rows[1:]); n != 2 {
+			t.Errorf("%d short rows come together", n)
+		}
+	})
+}
+
 // together commits the changes as one group.
 func together(t *testing.T, s *Store, changes []Change) []error {
 	t.Helper()
