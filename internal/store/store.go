@@ -174,6 +174,8 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.growth.close()
+	s.snapshots.Lock() // whose connection is to be closed before the file is
+	defer s.snapshots.Unlock()
 	if err := s.db.close(); err != nil {
 		return fmt.Errorf("closing the store: %w", err)
 	}
