@@ -9,7 +9,7 @@ import (
 )
 
 // MakeDirectory makes a directory, closed to others, with those above it, if it is not there. The names of what it makes
-// are on the disk when it returns.
+// are on the disk when it returns, unless they are in one that this user may not read.
 func MakeDirectory(dir string) error {
 	return makeDirectory(filepath.Clean(dir), SyncDirectory)
 }
@@ -31,7 +31,8 @@ func makeDirectory(dir string, sync func(dir string) error) error {
 	if err != nil {
 		return fmt.Errorf("making the directory: %w", err)
 	}
-	if err := sync(above); err != nil {
+	// Who may make a directory in one but not read that cannot sync it.
+	if err := sync(above); err != nil && !errors.Is(err, fs.ErrPermission) {
 		return errors.Join(err, os.Remove(dir)) // else the next call would take it as it is
 	}
 	return nil
