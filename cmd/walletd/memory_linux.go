@@ -25,17 +25,25 @@ func returnBinary() {
 	var from, to uintptr // the mapping that the lines are about, if its pages are of the binary and are not written; else 0
 	for lines := bufio.NewScanner(maps); lines.Scan(); {
 		fields := strings.Fields(lines.Text())
-		if len(fields) == 3 && fields[0] == "Anonymous:" && fields[1] == "0" && from < to {
-			// Nor were they before: all that is in them is in the file.
-			_, _, _ = unix.Syscall(unix.SYS_MADVISE, from, to-from, unix.MADV_DONTNEED)
-		}
-		if len(fields) < 6 {
+		if len(fields) == 0 {
 			continue
 		}
-		from, to = 0, 0
-		if readOnly := fields[1] == "r-xp" || fields[1] == "r--p"; readOnly && strings.Join(fields[5:], " ") == binary {
-			first, last, _ := strings.Cut(fields[0], "-")
-			from, to = address(first), address(last)
+		switch name := fields[0]; {
+		case name == "Anonymous:" || name == "Swap:":
+			if len(fields) < 2 || fields[1] != "0" { // as where addresses were filled in before it became read-only
+				from, to = 0, 0
+			}
+		case name == "VmFlags:": // the last of its lines
+			if from < to {
+				_, _, _ = unix.Syscall(unix.SYS_MADVISE, from, to-from, unix.MADV_DONTNEED)
+			}
+			from, to = 0, 0
+		case !strings.HasSuffix(name, ":"):
+			from, to = 0, 0
+			if len(fields) >= 6 && (fields[1] == "r-xp" || fields[1] == "r--p") && strings.Join(fields[5:], " ") == binary {
+				first, last, _ := strings.Cut(name, "-")
+				from, to = address(first), address(last)
+			}
 		}
 	}
 }
