@@ -167,7 +167,7 @@ func (s *Store) start(ctx context.Context, o Options) error {
 	return nil
 }
 
-// Close answers what is queued and closes the store. What comes later gets
+// Close answers what is queued, waits for a snapshot that is being made, and closes the store. What comes later gets
 // ErrUnavailable.
 func (s *Store) Close() error {
 	if !s.committer.stop() {
