@@ -49,8 +49,8 @@ func restoreFile(ctx context.Context, copyPath, dir string) (done RestoredFile, 
 			return done, fmt.Errorf("%w: %s%s belongs to it. Take a copy with: walletd keystore snapshot", ErrIncomplete, copyPath, beside)
 		}
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return done, fmt.Errorf("making the directory: %w", err)
+	if err := MakeDirectory(dir); err != nil {
+		return done, err
 	}
 	if err := closedToOthers(dir, "700"); err != nil {
 		return done, err
