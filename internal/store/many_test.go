@@ -115,11 +115,11 @@ func together(t *testing.T, s *Store, changes []Change) []error {
 	held, release := make(chan struct{}), make(chan struct{})
 	var all sync.WaitGroup
 	all.Go(func() {
-		err := s.committer.wait(t.Context(), &job{alone: func(context.Context, conn) error {
+		err := s.committer.do(t.Context(), func(context.Context, conn) error {
 			close(held)
 			<-release
 			return nil
-		}})
+		})
 		if err != nil {
 			t.Error(err)
 		}

@@ -55,38 +55,22 @@ func TestTheWriteAheadLogShrinks(t *testing.T) {
 	s := made(t, mustOpen(t, u, Options{Create: true}))
 	const size = 4 << 20
 	s.db.(*sqliteDB).log.size = size
-	reader, err := openPool(t.Context(), dataSource(path, ""), 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer reader.Close()
-	tx, err := reader.Begin()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var n int
-	if err := tx.QueryRow("select count(*) from records").Scan(&n); err != nil {
-		t.Fatal(err)
-	}
+	end := readsFrom(t, path)
 	big(t, s, 5*size)
 	if l := logLength(t, path); l < 4*size {
 		t.Errorf("the log has %d bytes while a reader needs it", l)
 	}
-	if err := tx.Rollback(); err != nil {
-		t.Fatal(err)
-	}
-	becomesShort := func() {
-		t.Helper()
-		for deadline := time.Now().Add(60 * time.Second); logLength(t, path) > 2*size; {
-			if time.Now().After(deadline) {
-				t.Fatalf("the log still has %d bytes", logLength(t, path))
-			}
-			must(t, s, "w")
+	end()
+	for deadline := time.Now().Add(60 * time.Second); logLength(t, path) > 2*size; {
+		if time.Now().After(deadline) {
+			t.Fatalf("the log still has %d bytes", logLength(t, path))
 		}
+		must(t, s, "w")
 	}
-	becomesShort()
 	big(t, s, 5*size)
-	becomesShort()
+	if l := logLength(t, path); l > 3*size {
+		t.Errorf("the log has %d bytes without readers", l)
+	}
 	fits(t, s, "w")
 }
 
@@ -132,13 +116,7 @@ func TestACopyBesideAnothersLogIsRefused(t *testing.T) {
 		if err := os.WriteFile(copies["the snapshot of "+name], content, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if content, err = os.ReadFile(path); err != nil {
-			t.Fatal(err)
-		}
-		copies["the file of "+name] = filepath.Join(t.TempDir(), "file")
-		if err := os.WriteFile(copies["the file of "+name], content, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		copies["the file of "+name] = fileCopy(t, path)
 	}
 	keep("the beginning")
 	commit := func(n int) {
@@ -155,14 +133,7 @@ func TestACopyBesideAnothersLogIsRefused(t *testing.T) {
 	commit(3)
 	keep("now")
 	commit(3)
-	log := filepath.Join(t.TempDir(), "log") // as it is left by a kill
-	content, err := os.ReadFile(path + "-wal")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(log, content, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	log := fileCopy(t, path+"-wal") // as it is left by a kill
 	total := fits(t, s, "w")
 	for name, copied := range copies {
 		url := place(t, copied, log)
@@ -200,21 +171,14 @@ func TestALogThatIsMovedIntoTheFileIsStillWhole(t *testing.T) {
 	u := sqliteURL(t)
 	path := strings.TrimPrefix(u, "sqlite:")
 	s := made(t, mustOpen(t, u, Options{Create: true}))
-	keep := func(path string) string {
-		copied := filepath.Join(t.TempDir(), "copy")
-		if err := os.WriteFile(copied, content(t, path), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return copied
-	}
-	before := keep(path)
+	before := fileCopy(t, path)
 	db := s.db.(*sqliteDB)
 	db.log.size = 1
 	for db.log.moving == nil {
 		must(t, s, "w", InsertToken(Token{ID: NewID(), Wallet: "w"}))
 	}
 	<-db.log.moving
-	after, log := keep(path), keep(path+"-wal")
+	after, log := fileCopy(t, path), fileCopy(t, path+"-wal")
 	if was, is := content(t, before), content(t, after); bytes.Equal(was, is) {
 		t.Error("nothing was moved")
 	}
@@ -241,10 +205,7 @@ func TestALogThatBeginsAnewIsOverTheFileAsItIsThen(t *testing.T) {
 			if err := s.Close(); err != nil {
 				t.Fatal(err)
 			}
-			before := filepath.Join(t.TempDir(), "before")
-			if err := os.WriteFile(before, content(t, path), 0o600); err != nil {
-				t.Fatal(err)
-			}
+			before := fileCopy(t, path)
 			s = mustOpen(t, u, Options{})
 			db := s.db.(*sqliteDB)
 			commit := func() { must(t, s, "w", InsertToken(Token{ID: NewID(), Wallet: "w", Hash: make([]byte, 3000)})) }
@@ -267,17 +228,12 @@ func TestALogThatBeginsAnewIsOverTheFileAsItIsThen(t *testing.T) {
 				if i%8 != 0 || logLength(t, path) == 0 { // one that was cut off mixes with nothing
 					continue
 				}
-				now := t.TempDir()
-				for name, from := range map[string]string{"file": path, "log": path + "-wal"} {
-					if err := os.WriteFile(filepath.Join(now, name), content(t, from), 0o600); err != nil {
-						t.Fatal(err)
-					}
-				}
+				file, log := fileCopy(t, path), fileCopy(t, path+"-wal")
 				total := fits(t, s, "w")
-				if n := fits(t, mustOpen(t, place(t, filepath.Join(now, "file"), filepath.Join(now, "log")), Options{}), "w"); n != total {
+				if n := fits(t, mustOpen(t, place(t, file, log), Options{}), "w"); n != total {
 					t.Errorf("after %d changes there are %d records, want %d", i+1, n, total)
 				}
-				other, err := Open(t.Context(), place(t, before, filepath.Join(now, "log")), Options{})
+				other, err := Open(t.Context(), place(t, before, log), Options{})
 				if err != nil {
 					if refused++; !errors.Is(err, ErrDamaged) {
 						t.Error(err)
@@ -314,9 +270,21 @@ func readsFrom(t *testing.T, path string) (end func()) {
 		t.Fatal(err)
 	}
 	return func() {
-		_ = tx.Rollback()
+		if err := tx.Rollback(); err != nil {
+			t.Error(err)
+		}
 		reader.Close()
 	}
+}
+
+// fileCopy copies a file to a place of its own.
+func fileCopy(t *testing.T, path string) (copied string) {
+	t.Helper()
+	copied = filepath.Join(t.TempDir(), "copy")
+	if err := os.WriteFile(copied, content(t, path), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return copied
 }
 
 func content(t *testing.T, path string) []byte {
