@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
-	"database/sql/driver"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -132,7 +131,7 @@ type writeLog struct {
 	first   string // sets the number, as a part of the change that begins one; "" when that waits
 	commits int
 	moving  chan struct{} // closed once what was in it is in the file; nil while nobody moves it
-	mark    *sql.Conn     // reads from the log, so that SQLite does not begin it anew: whose moving is, or else the writer's
+	mark    conn          // reads from the log, so that SQLite does not begin it anew: whose moving is, or else the writer's
 	notYet  time.Time     // when a checkpoint is tried again that readers were in the way of
 }
 
@@ -166,8 +165,7 @@ func (c *sqliteConn) boundLog(ctx context.Context) {
 		if l.commits%logEvery != 0 || time.Now().Before(l.notYet) {
 			return
 		}
-		var busy, pages, done int64
-		if c.conn.QueryRowContext(ctx, "pragma wal_checkpoint(noop)").Scan(&busy, &pages, &done) == nil && pages*pageSize >= l.size {
+		if _, pages, _, err := checkpoint(ctx, c.conn, "noop"); err == nil && pages*pageSize >= l.size {
 			l.moving = make(chan struct{})
 			go c.db.moveLog(l.moving)
 		}
@@ -213,15 +211,14 @@ func (d *sqliteDB) markLog(ctx context.Context) error {
 	if err := d.takeReader(ctx); err != nil {
 		return err
 	}
-	mark, err := d.reader.Conn(ctx)
+	mark, err := d.snapshot(ctx)
 	if err == nil {
-		_, err = mark.ExecContext(ctx, "begin; select count(*) from sqlite_schema")
+		if _, err = mark.run(ctx, []stmt{{text: "select count(*) from sqlite_schema", rows: true}}); err != nil {
+			mark.close(true)
+		}
 	}
 	if err != nil {
 		<-d.reading
-		if mark != nil {
-			mark.Close()
-		}
 		return err
 	}
 	d.unmarkLog()
@@ -233,22 +230,27 @@ func (d *sqliteDB) unmarkLog() {
 	if d.log.mark == nil {
 		return
 	}
-	if _, err := d.log.mark.ExecContext(context.Background(), "rollback"); err != nil {
-		_ = d.log.mark.Raw(func(any) error { return driver.ErrBadConn }) // else the next who has it would go on in it
-	}
-	d.log.mark.Close()
+	d.log.mark.close(false)
 	d.log.mark = nil
 	<-d.reading
 }
 
-// checkpoint runs one on a reader's connection. It returns how many pages the log has, and how many of them are in the file.
+// checkpoint runs one on a connection. It returns whether readers were in its way, how many pages the log has, and how many
+// of them are in the file.
+func checkpoint(ctx context.Context, on interface {
+	QueryRowContext(ctx context.Context, text string, args ...any) *sql.Row
+}, mode string) (hindered bool, pages, moved int64, err error) {
+	err = on.QueryRowContext(ctx, "pragma wal_checkpoint("+mode+")").Scan(&hindered, &pages, &moved)
+	return hindered, pages, moved, err
+}
+
+// checkpoint runs one on a reader's connection.
 func (d *sqliteDB) checkpoint(ctx context.Context, mode string) (pages, moved int64, err error) {
 	if err := d.takeReader(ctx); err != nil {
 		return 0, 0, err
 	}
 	defer func() { <-d.reading }()
-	var busy int64
-	err = d.reader.QueryRowContext(ctx, "pragma wal_checkpoint("+mode+")").Scan(&busy, &pages, &moved)
+	_, pages, moved, err = checkpoint(ctx, d.reader, mode)
 	return pages, moved, err
 }
 
@@ -264,18 +266,17 @@ func (c *sqliteConn) emptyLog(ctx context.Context, n int64, mode string) (ended 
 	if _, err := c.conn.ExecContext(ctx, "pragma busy_timeout = 50"); err != nil {
 		return false, err
 	}
-	var busy, pages, done int64
-	err = c.conn.QueryRowContext(ctx, "pragma wal_checkpoint("+mode+")").Scan(&busy, &pages, &done)
+	hindered, pages, moved, err := checkpoint(ctx, c.conn, mode)
 	if _, e := c.conn.ExecContext(ctx, fmt.Sprint("pragma busy_timeout = ", busyTimeout)); err == nil {
 		err = e
 	}
 	if err != nil {
 		return false, err
 	}
-	if busy == 0 {
+	if !hindered {
 		c.db.log.notYet = time.Time{}
 	}
-	if busy == 0 || pages == done {
+	if !hindered || pages == moved {
 		c.db.log.began, ended = false, true
 	}
 	return ended, nil
