@@ -12,7 +12,8 @@ import (
 type batch struct {
 	store   *Store
 	stmts   []stmt
-	takes   []int                // the statements that answer with the chains' ends
+	chains  []string             // in order
+	takes   []int                // the statements that answer with their ends
 	clock   int                  // the statement that asks for the database's clock; 0 if there is none
 	owners  map[int]*job         // statement -> who is refused unless it touches one row
 	checks  map[int][]*condition // statement -> what it checks, in order
@@ -24,7 +25,7 @@ type batch struct {
 // newBatch begins the transaction and takes the chains in sorted order: two
 // replicas may wait for each other's, never crosswise.
 func newBatch(s *Store, g *group) *batch {
-	b := &batch{store: s, owners: make(map[int]*job), checks: make(map[int][]*condition)}
+	b := &batch{store: s, chains: g.chains(), owners: make(map[int]*job), checks: make(map[int][]*condition)}
 	for _, j := range g.jobs {
 		j.first, j.err = 0, nil
 	}
@@ -32,7 +33,7 @@ func newBatch(s *Store, g *group) *batch {
 	if !g.accepts.IsZero() {
 		b.stmts = append(b.stmts, lowerTimes.stmt(g.accepts.UnixMilli(), g.accepts.UnixMilli()/growthStep))
 	}
-	takes, answers := s.takeChains(g.chains())
+	takes, answers := s.takeChains(b.chains)
 	for _, at := range answers {
 		b.takes = append(b.takes, len(b.stmts)+at)
 	}
@@ -54,9 +55,8 @@ func (b *batch) add(j *job, st step) {
 
 // condition is what one or several changes saw, and must still be so.
 type condition struct {
-	query *query
-	args  []any
-	of    []*job
+	args []any
+	of   []*job
 }
 
 // conditions gives what the changes saw, each once, by the statement that checks it.
@@ -78,7 +78,7 @@ func conditions(jobs []*job) map[*query][]*condition {
 			}
 			c := named[n]
 			if c == nil {
-				c = &condition{query: st.query, args: noNulls(st.args)}
+				c = &condition{args: noNulls(st.args)}
 				named[n], all[st.query] = c, append(all[st.query], c)
 			}
 			c.of = append(c.of, j)

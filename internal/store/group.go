@@ -23,9 +23,8 @@ type group struct {
 
 	moved []string // the chains that the transaction lets grow
 
-	ends   map[string]*End // the chains taken; moved on as records are made
-	was    map[string]End  // the same, as they were taken
-	begins []string        // of them, those that no row is there of
+	ends map[string]*End // the chains taken; moved on as records are made
+	was  map[string]End  // the same, as they were taken; without those that begin
 
 	unsure *Record // the first entry of a transaction of these jobs that may have been committed, or nil
 
@@ -161,7 +160,7 @@ func (g *group) together(ctx context.Context, s *Store, c conn, jobs []*job) (re
 		}
 		return jobs, nil // it may be any one's
 	}
-	if err := g.opened(results, b.takes, s.db.words().arrays == nil); err != nil {
+	if err := g.opened(results, b, s.db.words().arrays == nil); err != nil {
 		return nil, err
 	}
 	if b.clock != 0 {
@@ -187,9 +186,9 @@ func (g *group) isLate(j *job) bool {
 }
 
 // opened reads the chains' ends from the answers to the statements that take them. Those that have none begin, if they may.
-func (g *group) opened(results []result, takes []int, mayBegin bool) error {
+func (g *group) opened(results []result, b *batch, mayBegin bool) error {
 	g.ends, g.was = make(map[string]*End), make(map[string]End)
-	for _, at := range takes {
+	for _, at := range b.takes {
 		for _, row := range results[at].rows {
 			var end End
 			if !assignRow(end.columns(), row) {
@@ -198,13 +197,11 @@ func (g *group) opened(results []result, takes []int, mayBegin bool) error {
 			g.ends[end.Chain], g.was[end.Chain] = &end, end
 		}
 	}
-	g.begins = nil
-	for _, chain := range g.chains() {
+	for _, chain := range b.chains {
 		switch {
 		case g.ends[chain] != nil:
 		case mayBegin:
 			g.ends[chain] = &End{Chain: chain, Hash: firstPrev()}
-			g.begins = append(g.begins, chain)
 		default:
 			return fmt.Errorf("%w: the end of chain %q", ErrDamaged, chain)
 		}
@@ -238,9 +235,9 @@ func (g *group) finish(ctx context.Context, s *Store, c conn) error {
 	batch := s.insertMany(insertRecord.query, records)
 	g.moved = slices.Sorted(maps.Keys(moved))
 	for _, chain := range g.moved {
-		move, to, was := moveChain, moved[chain], g.was[chain]
-		switch {
-		case slices.Contains(g.begins, chain):
+		move, to := moveChain, moved[chain]
+		switch was, there := g.was[chain]; {
+		case !there:
 			move = insertChain
 		case to.Grown != was.Grown || to.Due != was.Due:
 			move = moveChainTime
