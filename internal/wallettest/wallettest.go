@@ -169,10 +169,10 @@ func Open(t testing.TB, url string, options ...Option) *Wallet {
 }
 
 // Replica serves the same store a second time, unlocked, with a process's own memory: the wallet is in PostgreSQL. It
-// is stopped with the test.
-func (w *Wallet) Replica() *Wallet {
+// has the options that are given here, not those of w, and is stopped with the test.
+func (w *Wallet) Replica(more ...Option) *Wallet {
 	w.t.Helper()
-	other := Open(w.t, w.url, PostgreSQL())
+	other := Open(w.t, w.url, append([]Option{PostgreSQL()}, more...)...)
 	other.Address, other.Words, other.Operator, other.Owner = w.Address, w.Words, w.Operator, w.Owner
 	other.UnlockKeystore()
 	return other
