@@ -136,6 +136,15 @@ func (c *Caller) boundText(t store.Token, ends time.Time) string {
 	return strings.Join([]string{tokenPrefix, store.RoleApp, t.ID, tokenEncoding.EncodeToString(append(at, c.Wallet.Keys().MAC(message)...))}, "_")
 }
 
+// DigestKey returns what the digests of the caller's requests are keyed with, for as long as the token lives: token itself,
+// its text, or, since that of a bound token changes with each renewal, a MAC over the row's id.
+func (c *Caller) DigestKey(token string) []byte {
+	if !c.Bound {
+		return []byte(token)
+	}
+	return c.Wallet.Keys().MAC([]byte("walletd digest key v1\x00" + c.Token)) // nor is this ever the MAC of a row
+}
+
 // readBound returns the id of a bound token and when its text ends, as it says.
 func readBound(token string) (id string, ends time.Time, ok bool) {
 	if len(token) > maxToken {

@@ -122,7 +122,7 @@ func (s *Server) identifyToken(c *call, text []byte, answers bool) error {
 		}
 	}
 	if len(key) == 1 && c.request.Method == http.MethodPost {
-		c.caller.Idempotency = onceOf(c.request, key[0], token, text)
+		c.caller.Idempotency = onceOf(c.request, key[0], c.caller.DigestKey(token), text)
 	}
 	return nil
 }
@@ -140,11 +140,11 @@ func credential(r *http.Request, with string) (string, bool) {
 	return strings.TrimLeft(token, " "), ok && strings.EqualFold(scheme, with) // one blank or more (RFC 9110, section 11.4)
 }
 
-// onceOf names a request with an Idempotency-Key. The digest of the body is keyed with the token,
-// which the store does not have: who reads the store cannot guess a short body from it.
-func onceOf(r *http.Request, key, token string, body []byte) *ledger.IdempotencyKey {
+// onceOf names a request with an Idempotency-Key. The digest of the body is keyed with what the store
+// does not have: who reads the store cannot guess a short body from it.
+func onceOf(r *http.Request, key string, digestKey, body []byte) *ledger.IdempotencyKey {
 	once := &ledger.IdempotencyKey{Route: r.Method + " " + r.URL.EscapedPath(), Key: key}
-	mac := hmac.New(sha3.New256, []byte(token))
+	mac := hmac.New(sha3.New256, digestKey)
 	mac.Write(body)
 	mac.Sum(once.Digest[:0])
 	return once

@@ -295,6 +295,63 @@ func TestABoundTokenNeedsAProof(t *testing.T) {
 	page.Poll().Refused(410, "expired")
 }
 
+// A request that is repeated with its Idempotency-Key is the same request although the token's text was renewed meanwhile, and
+// each has a proof of its own.
+func TestARenewalKeepsTheIdempotencyKeys(t *testing.T) {
+	t.Parallel()
+	now := new(atomic.Int64)
+	now.Store(time.Now().UnixNano())
+	clock := wallettest.Clock(func() time.Time { return time.Unix(0, now.Load()) })
+	w := wallettest.New(t, wallettest.PostgreSQL(), clock)
+	replica := w.Replica(clock)
+	page, other, server := w.PairedPage(client), w.PairedPage(client), w.App("Server")
+	w.Do("PUT", w.Path("/policy"), w.Owner, members{"rules": []members{{"app": "*", "claim": "*", "decision": "allow"}}}).Must(200)
+	with := func(w *wallettest.Wallet, salt string) *http.Request {
+		r := w.Request("POST", "/v1/claims", members{"requestedClaims": []members{wallettest.EncryptionKey(salt)}})
+		r.Header.Set("Idempotency-Key", "once")
+		return r
+	}
+	sendTo := func(w *wallettest.Wallet, p *wallettest.Page, salt string) *wallettest.Response {
+		t.Helper()
+		r := with(w, salt)
+		r.Header.Set("Origin", client)
+		r.Header.Set("Authorization", "DPoP "+p.Token)
+		r.Header.Set("DPoP", p.With(w).Proof("POST", "/v1/claims"))
+		return w.Send(r)
+	}
+	send := func(p *wallettest.Page, salt string) *wallettest.Response { t.Helper(); return sendTo(w, p, salt) }
+
+	first := string(send(page, "notes").Must(200).Body)
+	if again := string(send(page, "notes").Must(200).Body); again != first {
+		t.Errorf("with another proof the answer is %s, and was %s", again, first)
+	}
+	send(page, "other").Refused(422, "idempotency_mismatch")
+
+	// What a token's keys name is nothing to another token: neither to one of the same page nor to another app's.
+	send(other, "other").Must(200)
+	r := with(w, "notes")
+	r.Header.Set("Authorization", "Bearer "+server.Token)
+	if theirs := string(w.Send(r).Must(200).Body); theirs == first {
+		t.Error("another app is given the first one's answer")
+	}
+
+	old := page.Token
+	now.Add(int64(16 * time.Minute))
+	if page.Poll().Must(200); page.Token == old {
+		t.Fatal("the token was not renewed")
+	}
+	other.Poll().Must(200)
+	if again := string(send(page, "notes").Must(200).Body); again != first {
+		t.Errorf("with the next token the answer is %s, and was %s", again, first)
+	}
+	if again := string(sendTo(replica, page, "notes").Must(200).Body); again != first {
+		t.Errorf("with another replica the answer is %s, and was %s", again, first)
+	}
+	send(page, "other").Refused(422, "idempotency_mismatch")
+	send(other, "other").Must(200)
+	send(other, "notes").Refused(422, "idempotency_mismatch")
+}
+
 // Who can write to the database binds no token to another key, and makes none a bearer's.
 func TestTheDatabaseCannotRebindAToken(t *testing.T) {
 	t.Parallel()
