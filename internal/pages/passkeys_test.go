@@ -211,9 +211,14 @@ func TestAnInvitationWorksOnce(t *testing.T) {
 	w.Accept(text)
 	p := person{w, b.Page(browser.Phone), "https://wallet.example"}
 	p.page.Authenticator()
-	p.page.Open(p.site + "/invite#" + text)
-	p.page.Click("button.primary")
-	p.sees("That did not work. Nothing was done.")
+	for name, link := range map[string]string{"that was used": text, "that was cut off": text[:len(text)-3], "without what it is for": ""} {
+		t.Run(name+" says so, and to ask for another", func(t *testing.T) {
+			p.page.Open("about:blank") // what differs behind the # alone is the same page
+			p.page.Open(p.site + "/invite#" + link)
+			p.page.Click("button.primary")
+			p.sees("This invitation was used, is older than a day, or its link is not whole. Ask for a new one.")
+		})
+	}
 }
 
 // post sends a form to a page as a browser does, with cookies and headers.

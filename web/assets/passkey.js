@@ -108,8 +108,11 @@ function say(form, key) {
     (form.querySelector(".buttons") ?? form.lastElementChild).before(p);
   }
   const words = document.body.dataset;
-  p.textContent = words[key] ?? words.touchFailed;
+  p.textContent = form.dataset[key] ?? words[key] ?? words.touchFailed;
 }
+
+// What is said of a refusal, by its code: to load the page again mends none of these.
+const refusals = { none: "touchNone", invitation_ended: "ended", not_found: "ended" };
 
 const ready = new WeakSet();
 
@@ -126,7 +129,7 @@ addEventListener("submit", async (e) => {
     if (!window.PublicKeyCredential) throw new Refused("none");
     await need(form, submitter);
   } catch (error) {
-    say(form, { NotAllowedError: "touchCancelled", InvalidStateError: "touchKnown" }[error.name] ?? (error.code === "none" ? "touchNone" : "touchFailed"));
+    say(form, { NotAllowedError: "touchCancelled", InvalidStateError: "touchKnown" }[error.name] ?? refusals[error.code] ?? "touchFailed");
     return;
   } finally {
     form.removeAttribute("aria-busy");
