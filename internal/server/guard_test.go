@@ -200,6 +200,15 @@ func TestPaths(t *testing.T) {
 			t.Errorf("Allow is %q", allow)
 		}
 	})
+	t.Run("shows a person a page where only forms are sent to, and a program the methods", func(t *testing.T) {
+		w := w.In(t)
+		r := w.Request("GET", "/passkeys", nil)
+		r.Header.Set("Accept", "text/html")
+		if got := w.Send(r).Must(404).Header.Get("Content-Type"); !strings.HasPrefix(got, "text/html") {
+			t.Errorf("a person is answered with %q", got)
+		}
+		w.Do("GET", "/passkeys", "", nil).Refused(405, "method_not_allowed")
+	})
 	t.Run("refuses a query where there is none", func(t *testing.T) {
 		w := w.In(t)
 		w.Do("POST", "/v1/keystore/lock?force=1", w.Operator, members{}).Refused(400, "member_invalid")

@@ -237,27 +237,28 @@ func (s *Server) router(listener audience) *chi.Mux {
 	r := chi.NewRouter()
 	r.Use(s.observe, s.guard)
 	answersPeople := listener == everybody || listener == people
-	r.NotFound(s.answer(func(w http.ResponseWriter, req *http.Request) error {
-		if err := s.checkUnrouted(w, req); err != nil {
-			return err
+	// What a form was sent to, opened again, is for a person too: no page of the service's own is there.
+	unrouted := func(otherwise func(http.ResponseWriter, *http.Request) error) func(http.ResponseWriter, *http.Request) error {
+		return func(w http.ResponseWriter, req *http.Request) error {
+			if err := s.checkUnrouted(w, req); err != nil {
+				return err
+			}
+			if answersPeople && s.isForPage(req) {
+				s.pages.NotFoundHandler().ServeHTTP(w, req)
+				return nil
+			}
+			return otherwise(w, req)
 		}
-		if answersPeople && s.isForPage(req) {
-			s.pages.NotFoundHandler().ServeHTTP(w, req)
-			return nil
-		}
-		return store.ErrNotFound
-	}))
-	notAllowed := func(w http.ResponseWriter, req *http.Request) error {
-		if err := s.checkUnrouted(w, req); err != nil {
-			return err
-		}
+	}
+	r.NotFound(s.answer(unrouted(func(http.ResponseWriter, *http.Request) error { return store.ErrNotFound })))
+	notAllowed := unrouted(func(w http.ResponseWriter, req *http.Request) error {
 		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} {
 			if r.Match(chi.NewRouteContext(), method, req.URL.EscapedPath()) {
 				w.Header().Add("Allow", method)
 			}
 		}
 		return errMethod
-	}
+	})
 	r.MethodNotAllowed(s.answer(notAllowed))
 	preflight := func(by callers) http.HandlerFunc {
 		return s.answer(func(w http.ResponseWriter, req *http.Request) error {
