@@ -19,17 +19,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/rs/zerolog"
-
-	"walletd/internal/approvals"
 	"walletd/internal/auth"
-	"walletd/internal/claims"
-	"walletd/internal/consent"
+	"walletd/internal/core"
 	"walletd/internal/keystore"
-	"walletd/internal/ledger"
-	"walletd/internal/passkey"
 	"walletd/internal/policy"
-	"walletd/internal/secrets"
 	"walletd/internal/store"
 	"walletd/internal/wallets"
 )
@@ -88,15 +81,12 @@ func run(ctx context.Context, url string, n, asked int, tokens, identity string)
 	if err := os.WriteFile(tokens, out.Bytes(), 0o600); err != nil {
 		return err
 	}
-	return m.ledger.SignHeads(ctx)
+	return m.Ledger.SignHeads(ctx)
 }
 
 // maker makes wallets in a store that is unlocked.
 type maker struct {
-	ledger   *ledger.Ledger
-	auth     *auth.Auth
-	wallets  *wallets.Wallets
-	pipeline *consent.Pipeline
+	*core.Core
 	operator string // a token
 }
 
@@ -109,17 +99,13 @@ func newMaker(ctx context.Context, st *store.Store, identity string) (*maker, er
 	if err := os.WriteFile(identity, append(key.Reveal(), '\n'), 0o600); err != nil {
 		return nil, err
 	}
-	ks := keystore.New(st, keystore.Options{})
-	m := &maker{ledger: ledger.New(st, ks, ledger.Options{})}
-	m.auth = auth.New(st, ks, m.ledger, passkey.Party{})
-	m.wallets = wallets.New(st, ks, m.ledger, m.auth, zerolog.Nop())
-	m.pipeline = consent.New(st, m.ledger, m.auth, m.wallets, approvals.New(st, m.auth), claims.Types(secrets.KeyInUse), consent.Options{})
+	m := &maker{Core: core.New(st, core.Options{})}
 	var row store.Token
 	m.operator, row = auth.FirstToken(time.Now())
-	if err := ks.Init(ctx, []keystore.NewSlot{{Name: "populate", Recipient: recipient}}, row); err != nil {
+	if err := m.Keystore.Init(ctx, []keystore.NewSlot{{Name: "populate", Recipient: recipient}}, row); err != nil {
 		return nil, err
 	}
-	return m, ks.Unlock(ctx, "walletd", key)
+	return m, m.Keystore.Unlock(ctx, "walletd", key)
 }
 
 // each calls make with each number below n, some at once. The error is the first.
@@ -145,7 +131,7 @@ func (m *maker) each(n int, make func(i int) error) error {
 
 // as calls f with the caller that a token names.
 func (m *maker) as(ctx context.Context, token string, f func(*auth.Caller) error) error {
-	c, err := m.auth.Authenticate(ctx, token)
+	c, err := m.Auth.Authenticate(ctx, token)
 	if err != nil {
 		return err
 	}
@@ -158,7 +144,7 @@ func (m *maker) wallet(ctx context.Context) (name string, err error) {
 	seed := make([]byte, 64)
 	rand.Read(seed) // never fails
 	err = m.as(ctx, m.operator, func(c *auth.Caller) error {
-		made, err := m.wallets.Create(ctx, c, wallets.NewWallet{Name: "somebody", Seed: seed})
+		made, err := m.Wallets.Create(ctx, c, wallets.NewWallet{Name: "somebody", Seed: seed})
 		name = made.Wallet
 		return err
 	})
@@ -169,7 +155,7 @@ func (m *maker) wallet(ctx context.Context) (name string, err error) {
 func (m *maker) app(ctx context.Context, wallet string) (token string, err error) {
 	create := func(by string, n auth.NewToken) (text string, err error) {
 		err = m.as(ctx, by, func(c *auth.Caller) error {
-			created, err := m.auth.CreateToken(ctx, c, n)
+			created, err := m.Auth.CreateToken(ctx, c, n)
 			text = created.Text
 			return err
 		})
@@ -183,7 +169,7 @@ func (m *maker) app(ctx context.Context, wallet string) (token string, err error
 		return "", err
 	}
 	return token, m.as(ctx, owner, func(c *auth.Caller) error {
-		_, err := m.pipeline.SetPolicy(ctx, c, policy.Policy{Rules: []policy.Rule{{App: policy.Any, Claim: "encryptionKey", Decision: policy.Allow}}})
+		_, err := m.Pipeline.SetPolicy(ctx, c, policy.Policy{Rules: []policy.Rule{{App: policy.Any, Claim: "encryptionKey", Decision: policy.Allow}}})
 		return err
 	})
 }

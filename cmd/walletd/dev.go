@@ -227,14 +227,14 @@ func (s *service) devWallet(ctx context.Context, setup *devSetup) (v devService,
 		return v, err
 	}
 	defer identity.Wipe()
-	text, operator := auth.FirstToken(s.store.Now())
+	text, operator := auth.FirstToken(s.Store.Now())
 	if given, ok := setup.tokens[auth.Operator]; ok {
-		text, operator = given.First(s.store.Now())
+		text, operator = given.First(s.Store.Now())
 	}
-	if err := s.keystore.Init(ctx, []keystore.NewSlot{{Name: "dev", Recipient: recipient}}, operator); err != nil {
+	if err := s.Keystore.Init(ctx, []keystore.NewSlot{{Name: "dev", Recipient: recipient}}, operator); err != nil {
 		return v, err
 	}
-	if err := s.keystore.Unlock(ctx, "walletd", identity); err != nil {
+	if err := s.Keystore.Unlock(ctx, "walletd", identity); err != nil {
 		return v, err
 	}
 	v.OperatorToken = text
@@ -243,7 +243,7 @@ func (s *service) devWallet(ctx context.Context, setup *devSetup) (v devService,
 		return v, err
 	}
 	err = s.as(ctx, v.OperatorToken, func(c *auth.Caller) error {
-		made, err := s.wallets.Create(ctx, c, wallet)
+		made, err := s.Wallets.Create(ctx, c, wallet)
 		if err == nil {
 			v.Wallet = made.Wallet
 			made.Words.Wipe()
@@ -264,7 +264,7 @@ func (s *service) devWallet(ctx context.Context, setup *devSetup) (v devService,
 				}
 				n.App = app.String()
 			}
-			made, err := s.auth.CreateToken(ctx, c, n)
+			made, err := s.Auth.CreateToken(ctx, c, n)
 			switch {
 			case err != nil:
 				return err
@@ -283,7 +283,7 @@ func (s *service) devWallet(ctx context.Context, setup *devSetup) (v devService,
 		return v, nil
 	}
 	err = s.as(ctx, v.OwnerToken, func(c *auth.Caller) error {
-		_, err := s.pipeline.SetPolicy(ctx, c, policy.Policy{Rules: []policy.Rule{{App: v.App, Claim: policy.Any, Decision: policy.Allow, Tokens: policy.AnyToken}}})
+		_, err := s.Pipeline.SetPolicy(ctx, c, policy.Policy{Rules: []policy.Rule{{App: v.App, Claim: policy.Any, Decision: policy.Allow, Tokens: policy.AnyToken}}})
 		return err
 	})
 	return v, err
@@ -305,7 +305,7 @@ func (d *devSetup) wallet() (wallets.NewWallet, error) {
 
 // as calls f as the caller that a token names.
 func (s *service) as(ctx context.Context, token string, f func(*auth.Caller) error) error {
-	c, err := s.auth.Authenticate(ctx, token)
+	c, err := s.Auth.Authenticate(ctx, token)
 	if err != nil {
 		return err
 	}

@@ -100,7 +100,7 @@ func (cmd *serveCmd) Run(ctx context.Context, con *console, undone hardening) er
 		return err
 	}
 	defer s.close()
-	if _, err := s.keystore.Status(ctx); err != nil {
+	if _, err := s.Keystore.Status(ctx); err != nil {
 		return err
 	}
 	listeners, err := plan.listen(ctx)
@@ -216,7 +216,7 @@ func (s *service) keepUnlocked(ctx context.Context, unlock keystore.Secret, agai
 	var since time.Time
 	tried := false
 	for pause(ctx, watchPause) {
-		loss, err := s.keystore.Loss(ctx)
+		loss, err := s.Keystore.Loss(ctx)
 		if err != nil {
 			continue // what reads for requests tells of the store
 		}
@@ -267,7 +267,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 func (s *service) unlockWith(ctx context.Context, unlock keystore.Secret) {
 	defer unlock.Wipe()
 	for wait := firstTryPause; ; wait = min(2*wait, mostTryPause) {
-		err := s.keystore.Unlock(ctx, "walletd", unlock)
+		err := s.Keystore.Unlock(ctx, "walletd", unlock)
 		unfinished, isUnfinished := errors.AsType[*keystore.UnfinishedError](err)
 		switch {
 		case err == nil:

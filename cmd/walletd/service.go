@@ -9,42 +9,26 @@ import (
 	"github.com/rs/zerolog"
 
 	"walletd/api"
-	"walletd/internal/approvals"
-	"walletd/internal/archive"
-	"walletd/internal/auth"
-	"walletd/internal/backup"
-	"walletd/internal/claims"
 	"walletd/internal/connect"
-	"walletd/internal/consent"
+	"walletd/internal/core"
 	"walletd/internal/events"
 	"walletd/internal/keystore"
-	"walletd/internal/ledger"
-	"walletd/internal/owner"
 	"walletd/internal/pages"
 	"walletd/internal/push"
 	"walletd/internal/secret"
-	"walletd/internal/secrets"
 	"walletd/internal/server"
 	"walletd/internal/store"
-	"walletd/internal/wallets"
 )
 
 // service is a walletd in this process, wired.
 type service struct {
-	store     *store.Store
-	keystore  *keystore.Keystore
-	ledger    *ledger.Ledger
-	auth      *auth.Auth
-	wallets   *wallets.Wallets
-	approvals *approvals.Approvals
-	pipeline  *consent.Pipeline
-	owners    *owner.Owners
-	sessions  *connect.Sessions
-	push      *push.Pusher
-	pages     *pages.Pages
-	server    *server.Server
-	drain     time.Duration // how long to go on answering when told to stop
-	log       zerolog.Logger
+	*core.Core
+	sessions *connect.Sessions
+	push     *push.Pusher
+	pages    *pages.Pages
+	server   *server.Server
+	drain    time.Duration // how long to go on answering when told to stop
+	log      zerolog.Logger
 }
 
 // openService opens a store and wires a service to it. Of sessions, how they are held is given; what
@@ -54,36 +38,31 @@ func openService(ctx context.Context, url string, o store.Options, plan listenPl
 	if err != nil {
 		return nil, err
 	}
-	s := &service{store: st, keystore: keystore.New(st, keystore.Options{Dev: o.Dev}), drain: plan.drain, log: log}
 	count, build := server.NewMetrics(), readBuild()
 	count.Build(build.Version, build.Revision)
-	s.ledger = ledger.New(st, s.keystore, ledger.Options{Log: log, Count: count.Count})
-	s.auth = auth.New(st, s.keystore, s.ledger, plan.party)
-	s.wallets = wallets.New(st, s.keystore, s.ledger, s.auth, log)
-	s.approvals = approvals.New(st, s.auth)
-	types := append(claims.Types(secrets.KeyInUse), secrets.Types()...)
-	s.pipeline = consent.New(st, s.ledger, s.auth, s.wallets, s.approvals, types, consent.Options{Count: count.Count})
-	s.owners = owner.New(st, s.keystore, s.auth, s.pipeline)
-	sessions.Auth, sessions.Wallets, sessions.Pipeline, sessions.Ledger = s.auth, s.wallets, s.pipeline, s.ledger
+	c := core.New(st, core.Options{
+		Keystore: keystore.Options{Dev: o.Dev}, Party: plan.party, Archives: plan.archives, Log: log, Count: count.Count,
+	})
+	s := &service{Core: c, drain: plan.drain, log: log}
+	sessions.Auth, sessions.Wallets, sessions.Pipeline, sessions.Ledger = c.Auth, c.Wallets, c.Pipeline, c.Ledger
 	sessions.Store, sessions.Log, sessions.SingleKey, sessions.Alone = st, log, o.Dev, isSQLite(url)
 	s.sessions = connect.New(sessions)
 	s.push = push.New(push.Config{
-		Store: st, Keystore: s.keystore, Ledger: s.ledger, Auth: s.auth, Approvals: s.approvals, Client: sessions.Client, Contact: plan.contact, Log: log,
+		Store: st, Keystore: c.Keystore, Ledger: c.Ledger, Auth: c.Auth, Approvals: c.Approvals, Client: sessions.Client, Contact: plan.contact, Log: log,
 	})
-	kept, backups, feed := secrets.New(st, s.auth, s.pipeline), backup.New(st, s.keystore, s.ledger, s.auth, s.wallets, s.pipeline), events.New(st)
+	feed := events.New(st)
 	s.pages, err = pages.New(pages.Config{
-		Auth: s.auth, Wallets: s.wallets, Approvals: s.approvals, Pipeline: s.pipeline, Owners: s.owners, Secrets: kept, Backups: backups,
-		Keystore: s.keystore, Store: st, Feed: feed, Sessions: s.sessions, Push: s.push, Describe: server.Describe, Log: log, Dev: o.Dev, Brand: plan.brand,
+		Auth: c.Auth, Wallets: c.Wallets, Approvals: c.Approvals, Pipeline: c.Pipeline, Owners: c.Owners, Secrets: c.Secrets, Backups: c.Backups,
+		Keystore: c.Keystore, Store: st, Feed: feed, Sessions: s.sessions, Push: s.push, Describe: server.Describe, Log: log, Dev: o.Dev, Brand: plan.brand,
 	})
 	if err != nil {
 		st.Close()
 		return nil, err
 	}
 	s.server, err = server.New(server.Config{
-		Auth: s.auth, Wallets: s.wallets, Approvals: s.approvals, Pipeline: s.pipeline, Owners: s.owners, Ledger: s.ledger, Secrets: kept, Backups: backups,
-		Archives: archive.New(st, s.ledger, s.auth, plan.archives),
-		Keystore: s.keystore, Store: st, Feed: feed, Pages: s.pages.Routes(), Sessions: s.sessions, Push: s.push, Log: log, Metrics: count, OpenAPI: api.OpenAPI,
-		Hosts: plan.hosts, Proxies: plan.proxies, Apps: plan.apps != nil, Connections: plan.connections, Rates: plan.rates, Idle: plan.idle,
+		Auth: c.Auth, Wallets: c.Wallets, Approvals: c.Approvals, Pipeline: c.Pipeline, Owners: c.Owners, Ledger: c.Ledger, Secrets: c.Secrets, Backups: c.Backups,
+		Archives: c.Archives, Keystore: c.Keystore, Store: st, Feed: feed, Pages: s.pages.Routes(), Sessions: s.sessions, Push: s.push, Log: log, Metrics: count,
+		OpenAPI: api.OpenAPI, Hosts: plan.hosts, Proxies: plan.proxies, Apps: plan.apps != nil, Connections: plan.connections, Rates: plan.rates, Idle: plan.idle,
 	})
 	if err != nil {
 		st.Close()
@@ -93,7 +72,7 @@ func openService(ctx context.Context, url string, o store.Options, plan listenPl
 }
 
 func (s *service) close() {
-	if err := s.store.Close(); err != nil {
+	if err := s.Store.Close(); err != nil {
 		s.log.Error().Err(err).Msg("closing the store")
 	}
 }
@@ -106,10 +85,10 @@ func (s *service) serve(ctx context.Context, listeners []listener, besides func(
 	// What signs and sweeps goes on until the last answer is given.
 	background, end := context.WithCancel(context.WithoutCancel(ctx))
 	var behind, front sync.WaitGroup
-	behind.Go(func() { s.ledger.Run(background) })
+	behind.Go(func() { s.Ledger.Run(background) })
 	behind.Go(func() { besides(ctx) })
 	behind.Go(func() {
-		s.keystore.Run(background, func(err error) { s.log.Error().Err(err).Msg("looking at all wallets after an unlock") })
+		s.Keystore.Run(background, func(err error) { s.log.Error().Err(err).Msg("looking at all wallets after an unlock") })
 	})
 	behind.Go(func() { s.push.Run(ctx) })
 	behind.Go(func() { s.emptyAtLocks(background) })
@@ -163,7 +142,7 @@ func (s *service) emptyAtLocks(ctx context.Context) {
 			useProcessors()
 			idle.look()
 			continue
-		case <-s.keystore.Locked():
+		case <-s.Keystore.Locked():
 		}
 		locked := time.Now()
 		over := s.isOver(ctx, locked, soonOver)
@@ -179,15 +158,15 @@ func (s *service) emptyAtLocks(ctx context.Context) {
 
 // forget removes what is remembered of wallets. Requests that began before a lock may remember something after it.
 func (s *service) forget() {
-	s.store.ForgetAll()
-	s.pipeline.Forget()
+	s.Store.ForgetAll()
+	s.Pipeline.Forget()
 }
 
 // isOver closes connections from before a time as soon as nothing is answered on them, and reports
 // whether within a time all were closed, and all wallets.
 func (s *service) isOver(ctx context.Context, before time.Time, within time.Duration) bool {
 	const step = 50 * time.Millisecond
-	for end := time.Now().Add(within); s.server.CloseIdle(before) > 0 || s.keystore.OpenWallets() > 0; {
+	for end := time.Now().Add(within); s.server.CloseIdle(before) > 0 || s.Keystore.OpenWallets() > 0; {
 		if time.Now().After(end) || !pause(ctx, step) {
 			return false
 		}
@@ -213,7 +192,7 @@ func (s *service) draining(ctx context.Context) context.Context {
 func (s *service) signEnds(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	if err := s.ledger.SignHeads(ctx); err != nil {
+	if err := s.Ledger.SignHeads(ctx); err != nil {
 		s.log.Error().Err(err).Msg("signing the ends of the records before the stop")
 	}
 }

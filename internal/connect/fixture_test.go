@@ -18,13 +18,11 @@ import (
 
 	"walletd/internal/approvals"
 	"walletd/internal/auth"
-	"walletd/internal/claims"
 	"walletd/internal/consent"
+	"walletd/internal/core"
 	"walletd/internal/did"
 	"walletd/internal/keystore"
 	"walletd/internal/ledger"
-	"walletd/internal/passkey"
-	"walletd/internal/secrets"
 	"walletd/internal/store"
 	"walletd/internal/wallets"
 )
@@ -137,17 +135,12 @@ func (f *fixture) open(create bool) {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	f.store = st
-	f.keystore = keystore.New(st, keystore.Options{})
-	f.ledger = ledger.New(st, f.keystore, ledger.Options{})
-	f.auth = auth.New(st, f.keystore, f.ledger, passkey.Party{})
-	f.wallets = wallets.New(st, f.keystore, f.ledger, f.auth, zerolog.Nop())
-	f.approvals = approvals.New(st, f.auth)
-	f.pipeline = consent.New(st, f.ledger, f.auth, f.wallets, f.approvals, append(claims.Types(secrets.KeyInUse), secrets.Types()...), consent.Options{})
+	c := core.New(st, core.Options{})
+	f.store, f.keystore, f.ledger, f.auth, f.wallets, f.approvals, f.pipeline = st, c.Keystore, c.Ledger, c.Auth, c.Wallets, c.Approvals, c.Pipeline
 	keys, _ := vectorKeys(f.t)
-	c := Config{Auth: f.auth, Wallets: f.wallets, Pipeline: f.pipeline, Ledger: f.ledger, Store: st, Client: f.client, Log: zerolog.New(zerolog.NewTestWriter(f.t)), SingleKey: true, Alone: true}
-	f.config(&c)
-	f.sessions = New(c)
+	config := Config{Auth: f.auth, Wallets: f.wallets, Pipeline: f.pipeline, Ledger: f.ledger, Store: st, Client: f.client, Log: zerolog.New(zerolog.NewTestWriter(f.t)), SingleKey: true, Alone: true}
+	f.config(&config)
+	f.sessions = New(config)
 	f.sessions.keys.only = keys[f.key]
 	if f.busy {
 		f.sessions.Limit = -1

@@ -24,24 +24,16 @@ import (
 	"github.com/rs/zerolog"
 
 	"walletd/api"
-	"walletd/internal/approvals"
-	"walletd/internal/archive"
 	"walletd/internal/auth"
-	"walletd/internal/backup"
-	"walletd/internal/claims"
 	"walletd/internal/connect"
-	"walletd/internal/consent"
+	"walletd/internal/core"
 	"walletd/internal/events"
 	"walletd/internal/keystore"
-	"walletd/internal/ledger"
-	"walletd/internal/owner"
 	"walletd/internal/pages"
 	"walletd/internal/passkey"
 	"walletd/internal/push"
-	"walletd/internal/secrets"
 	"walletd/internal/server"
 	"walletd/internal/store"
-	"walletd/internal/wallets"
 	"walletd/internal/wallettest/postgres"
 )
 
@@ -62,19 +54,9 @@ type Wallet struct {
 	Log      *Log          // all that was logged, down to debug
 	Party    passkey.Party // that passkeys belong to: https://wallet.example, unless PublicURL says another
 
-	Store     *store.Store
-	Keystore  *keystore.Keystore
-	Ledger    *ledger.Ledger
-	Auth      *auth.Auth
-	Wallets   *wallets.Wallets
-	Approvals *approvals.Approvals
-	Pipeline  *consent.Pipeline
-	Owners    *owner.Owners
-	Secrets   *secrets.Secrets
-	Backups   *backup.Backups
-	Archives  *archive.Archives
-	Pages     *pages.Pages
-	Server    *server.Server
+	*core.Core
+	Pages  *pages.Pages
+	Server *server.Server
 
 	set  settings
 	url  string // of the store
@@ -195,18 +177,10 @@ func (w *Wallet) start(create bool) {
 	}
 	log := zerolog.New(w.Log).Level(zerolog.DebugLevel)
 	metrics := server.NewMetrics()
-	w.Store = st
-	w.Keystore = keystore.New(st, keystore.Options{Argon2: &keystore.Argon2Params{MemoryKiB: 8 << 10, Time: 1, Threads: 4}})
-	w.Ledger = ledger.New(st, w.Keystore, ledger.Options{Log: log, Count: metrics.Count})
-	w.Auth = auth.New(st, w.Keystore, w.Ledger, w.Party)
-	w.Wallets = wallets.New(st, w.Keystore, w.Ledger, w.Auth, log)
-	w.Approvals = approvals.New(st, w.Auth)
-	types := append(claims.Types(secrets.KeyInUse), secrets.Types()...)
-	w.Pipeline = consent.New(st, w.Ledger, w.Auth, w.Wallets, w.Approvals, types, consent.Options{Count: metrics.Count})
-	w.Owners = owner.New(st, w.Keystore, w.Auth, w.Pipeline)
-	w.Secrets = secrets.New(st, w.Auth, w.Pipeline)
-	w.Backups = backup.New(st, w.Keystore, w.Ledger, w.Auth, w.Wallets, w.Pipeline)
-	w.Archives = archive.New(st, w.Ledger, w.Auth, w.set.archives)
+	w.Core = core.New(st, core.Options{
+		Keystore: keystore.Options{Argon2: &keystore.Argon2Params{MemoryKiB: 8 << 10, Time: 1, Threads: 4}},
+		Party:    w.Party, Archives: w.set.archives, Log: log, Count: metrics.Count,
+	})
 	loopback := connect.ClientConfig{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}, AllowHTTP: true, Roots: w.set.roots}
 	client := connect.NewClient(loopback)
 	pusher := push.New(push.Config{
