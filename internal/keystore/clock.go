@@ -28,6 +28,7 @@ func (k *Keystore) AcceptClock(ctx context.Context, by string, s Secret) error {
 		return err
 	}
 	defer a.wipe()
+	k.Unlocked(a.row.Epoch) // a lock that this process has not noticed yet is one before
 	raised := a.row
 	raised.Epoch++
 	events := a.findings("clock accepted", by)

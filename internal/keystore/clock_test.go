@@ -85,4 +85,17 @@ func TestAcceptClock(t *testing.T) {
 		}
 		h.mustUnlock(firstPass)
 	})
+	t.Run("leaves locked what another replica has locked", func(t *testing.T) {
+		h, _ := oneAhead(t)
+		h.mustUnlock(firstPass)
+		if err := New(h.store, Options{}).Lock(t.Context(), "token"); err != nil {
+			t.Fatal(err)
+		}
+		if err := accept(h, firstPass); err != nil {
+			t.Fatal(err)
+		}
+		if h.store.ClockBehind() != 0 || h.Unlocked(h.epoch()) {
+			t.Errorf("behind %v, unlocked %t", h.store.ClockBehind(), h.Unlocked(h.epoch()))
+		}
+	})
 }
