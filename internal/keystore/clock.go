@@ -11,8 +11,9 @@ import (
 // where the clock was wrong and is right now. It takes the secret of a slot, and puts on record who did it and
 // which chain held the newest time. by is as in Unlock. What was recorded in the future stays recorded so.
 //
-// It raises the epoch, as a lock does: other replicas lock, and learn the newest time anew. This one stays as it
-// is. Errors are ErrBusy, ErrWrongSecret, *ForgedError, ErrForeignRoot, ErrNotInitialised, store.ErrClockAhead if
+// It raises the epoch, as a rotation does: other replicas lock, and learn the newest time anew; those that can read
+// what unlocks them do so again (Loss), because nobody has decided that they stay locked. This one stays as it is,
+// and so does what was locked before. Errors are ErrBusy, ErrWrongSecret, *ForgedError, ErrForeignRoot, ErrNotInitialised, store.ErrClockAhead if
 // this clock is not the database's, and the store's.
 func (k *Keystore) AcceptClock(ctx context.Context, by string, s Secret) error {
 	if !k.gate.TryLock() {
@@ -30,7 +31,7 @@ func (k *Keystore) AcceptClock(ctx context.Context, by string, s Secret) error {
 	defer a.wipe()
 	k.Unlocked(a.row.Epoch) // a lock that this process has not noticed yet is one before
 	raised := a.row
-	raised.Epoch++
+	raised.Epoch = drawEpoch(a.row.Epoch)
 	events := a.findings("clock accepted", by)
 	events[0].Epoch, events[0].Table, events[0].Row = raised.Epoch, tableChains, short(newest.Chain)
 	// What is held from the new epoch on is held before the commit, as in a rotation.

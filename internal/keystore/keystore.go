@@ -40,7 +40,7 @@ type Keystore struct {
 	mu   sync.RWMutex // guards what follows, and what is in it from being wiped while in use
 	open *opened      // nil: locked
 	next *opened      // what a rotation makes of open, from before its first commit until that is known
-	lost int64        // generation of what was open until a lock or rotation elsewhere; 0: nothing, or unlocked since
+	lost lostKeys     // what was open until the epoch was raised elsewhere; zero: nothing, or unlocked since
 }
 
 // opened is what an unlocked keystore holds.
@@ -141,8 +141,8 @@ func (k *Keystore) Lock(ctx context.Context, by string) error {
 // Unlocked tells whether this process holds the root key and epoch, read from
 // the store, is not newer than the one it was unlocked at. If it is the epoch of
 // the rotation that this process has begun, the new root key takes the place of
-// the old one. If it is any other, another replica has locked or rotated, and the
-// keys are wiped.
+// the old one. If it is any other, another replica has locked, rotated or accepted
+// its clock, and the keys are wiped.
 func (k *Keystore) Unlocked(epoch int64) bool {
 	k.mu.RLock()
 	o := k.open
@@ -161,7 +161,7 @@ func (k *Keystore) Unlocked(epoch int64) bool {
 		k.open, k.next = k.next, nil
 		return true
 	}
-	k.lost = k.open.generation
+	k.lost = lostKeys{k.open.generation, k.open.epoch}
 	k.become(nil)
 	return false
 }
@@ -171,7 +171,7 @@ func (k *Keystore) replace(o *opened) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.become(o)
-	k.lost = 0
+	k.lost = lostKeys{}
 }
 
 // become wipes all that is held but o, which is from now on. The caller holds mu.
@@ -188,7 +188,7 @@ func (k *Keystore) become(o *opened) {
 }
 
 // Locked gets a value whenever this process stops being unlocked, by Lock or
-// because it noticed that another replica has locked or rotated. The keys that the
+// because it noticed that another replica has raised the epoch. The keys that the
 // keystore held are wiped by then. Those of OpenWallets are not, and neither are
 // copies that libraries made: secret.Sweep removes what is not in use any more.
 // One value may stand for several locks.

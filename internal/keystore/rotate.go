@@ -68,7 +68,7 @@ func (k *Keystore) Rotate(ctx context.Context, by string, secrets []Secret, drop
 	defer root.wipe()
 	row := a.row
 	row.Generation++
-	row.Epoch = rotationEpoch(row.Epoch)
+	row.Epoch = drawEpoch(row.Epoch)
 	row.SealedOldRoot = seal(root.seal, oldRootLabel(row), a.root.base[:])
 	row.SealedService = sealService(root, row, a.service)
 	kept, dropped, err := k.resealSlots(a, row, root)
@@ -196,55 +196,71 @@ func (k *Keystore) settle(ctx context.Context, was, row store.Keystore, root *ke
 	return err == nil && now.Generation == row.Generation && checkRow(root, now), err == nil
 }
 
-// An epoch counts locks in its low bits. A rotation draws the bits above them
-// anew, larger than they were, and begins to count at zero. So no lock and no
-// other rotation gives the epoch that a rotation is about to write, and the epoch
-// says whether somebody has locked since the last one.
+// An epoch counts locks in its low bits. What raises it besides, a rotation or an
+// accepted clock, draws the bits above them anew, larger than they were, and
+// leaves the count. So nothing else gives the epoch that a rotation is about to
+// write, and of two epochs it can be said whether somebody has locked in between.
 const (
 	lockBits  = 16
 	drawnBits = 20 // an epoch outlasts 2^27 rotations, and as many digits as a JSON number has, 2^17
 )
 
-func rotationEpoch(epoch int64) int64 {
+func drawEpoch(epoch int64) int64 {
 	var drawn [4]byte
 	rand.Read(drawn[:]) // never fails
-	return (epoch>>lockBits + 1 + int64(binary.BigEndian.Uint32(drawn[:])>>(32-drawnBits))) << lockBits
+	return (epoch>>lockBits+1+int64(binary.BigEndian.Uint32(drawn[:])>>(32-drawnBits)))<<lockBits + locks(epoch)
 }
 
-// lockedSince tells whether somebody locked after the rotation that drew an epoch.
-func lockedSince(epoch int64) bool { return epoch&(1<<lockBits-1) != 0 }
+// locks is how many locks an epoch has counted.
+func locks(epoch int64) int64 { return epoch & (1<<lockBits - 1) }
+
+// lostKeys says which root key a process held, and of which epoch, until it was raised elsewhere.
+type lostKeys struct{ generation, epoch int64 }
 
 // Loss says how an unlocked keystore was locked from elsewhere; the zero Loss,
 // that it was not.
 type Loss struct {
 	Lost bool
 	// Rotated: another replica has replaced the root key, and nobody has locked
-	// since. Nobody has decided that this process is to stay locked.
+	// since this process was unlocked: nobody has decided that it is to stay locked.
 	Rotated bool
-	// Rotating: that rotation is not finished. Unlocking goes on with it.
+	// ClockAccepted: another replica has accepted its clock, and the same.
+	ClockAccepted bool
+	// Rotating: a rotation is not finished. Unlocking goes on with it.
 	Rotating bool
 	// Generation of the root key in force.
 	Generation int64
 }
 
-// Loss asks the store whether another replica has locked this process, or rotated.
+// MayUnlock says that nobody has decided that the process is to stay locked, so that
+// UnlockAgain may unlock it.
+func (l Loss) MayUnlock() bool { return l.Rotated || l.ClockAccepted }
+
+// Loss asks the store whether another replica has locked this process, rotated, or
+// accepted its clock.
 func (k *Keystore) Loss(ctx context.Context) (Loss, error) {
 	row, err := k.store.Keystore(ctx)
 	if err != nil {
 		return Loss{}, fmt.Errorf("reading the keystore: %w", err)
 	}
+	return k.lossBy(row), nil
+}
+
+// lossBy is Loss, by the keystore's row.
+func (k *Keystore) lossBy(row store.Keystore) Loss {
 	if k.Unlocked(row.Epoch) {
-		return Loss{}, nil
+		return Loss{}
 	}
 	k.mu.RLock()
 	defer k.mu.RUnlock()
-	if k.lost == 0 {
-		return Loss{}, nil
+	if k.lost == (lostKeys{}) {
+		return Loss{}
 	}
+	unasked := locks(row.Epoch) == locks(k.lost.epoch)
 	return Loss{
-		Lost: true, Rotated: row.Generation > k.lost && !lockedSince(row.Epoch),
+		Lost: true, Rotated: unasked && row.Generation > k.lost.generation, ClockAccepted: unasked && row.Generation == k.lost.generation,
 		Rotating: len(row.SealedOldRoot) > 0, Generation: row.Generation,
-	}, nil
+	}
 }
 
 // resealSlots seals the new root key into the slots that a was opened with and

@@ -103,7 +103,7 @@ func (h *house) begin(t *testing.T) (*opened, store.Keystore) {
 	root := newKeyring(rootKeys, randomKey())
 	row := h.row()
 	row.Generation++
-	row.Epoch = rotationEpoch(row.Epoch)
+	row.Epoch = drawEpoch(row.Epoch)
 	next := &opened{generation: row.Generation, epoch: row.Epoch, root: root, old: h.open.root.clone(), service: h.open.service.clone()}
 	row.SealedOldRoot = seal(root.seal, oldRootLabel(row), h.open.root.base[:])
 	row.SealedService = sealService(root, row, h.open.service)
@@ -183,21 +183,21 @@ func TestALockIsStrongerThanARotation(t *testing.T) {
 	})
 }
 
-func TestEpochOfARotation(t *testing.T) {
+func TestDrawnEpoch(t *testing.T) {
 	epoch := int64(0)
 	for range 1000 {
-		drawn := rotationEpoch(epoch)
-		if drawn <= epoch || lockedSince(drawn) || !lockedSince(drawn+1) {
+		drawn := drawEpoch(epoch)
+		if drawn <= epoch || locks(drawn) != locks(epoch) || locks(drawn+1) == locks(epoch) {
 			t.Fatalf("after %d comes %d", epoch, drawn)
 		}
 		epoch = drawn + 3
 	}
 	drawn := map[int64]bool{}
 	for range 16 {
-		drawn[rotationEpoch(7)] = true
+		drawn[drawEpoch(7)] = true
 	}
 	if len(drawn) < 12 { // a pair alike has a chance of one in 10^4; five are no chance
-		t.Errorf("replicas that rotate at once give %d epochs in 16", len(drawn))
+		t.Errorf("replicas that draw at once give %d epochs in 16", len(drawn))
 	}
 }
 
@@ -226,6 +226,15 @@ func TestLoss(t *testing.T) {
 		if err := h.Lock(t.Context(), "token"); err != nil {
 			t.Fatal(err)
 		}
+	}
+	accept := func(t *testing.T, h *house) {
+		t.Helper()
+		if err := h.AcceptClock(t.Context(), "token", Passphrase([]byte(firstPass))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again := func(t *testing.T, h *house) error {
+		return h.UnlockAgain(t.Context(), "walletd", Passphrase([]byte(firstPass)))
 	}
 	t.Run("is none while unlocked, nor before the first unlock", func(t *testing.T) {
 		h, _ := house2(t)
@@ -266,6 +275,51 @@ func TestLoss(t *testing.T) {
 		rotate(t, other)
 		lock(t, other)
 		is(t, h, Loss{Lost: true, Generation: 2})
+	})
+	t.Run("is a lock if one came before a rotation", func(t *testing.T) {
+		h, other := house2(t)
+		lock(t, other)
+		other.mustUnlock(firstPass)
+		rotate(t, other)
+		is(t, h, Loss{Lost: true, Generation: 2})
+	})
+	t.Run("is an accepted clock of another replica, until it is unlocked again", func(t *testing.T) {
+		h, other := house2(t)
+		for range 2 {
+			accept(t, other)
+			is(t, h, Loss{Lost: true, ClockAccepted: true, Generation: 1})
+			is(t, other, Loss{})
+			if err := again(t, h); err != nil {
+				t.Fatalf("UnlockAgain: %v", err)
+			}
+			is(t, h, Loss{})
+		}
+		rotate(t, other)
+		accept(t, other)
+		is(t, h, Loss{Lost: true, Rotated: true, Generation: 2})
+	})
+	t.Run("is a lock if one came after an accepted clock", func(t *testing.T) {
+		h, other := house2(t)
+		accept(t, other)
+		is(t, h, Loss{Lost: true, ClockAccepted: true, Generation: 1})
+		lock(t, other)
+		if err := again(t, h); !errors.Is(err, ErrLocked) || h.Unlocked(h.epoch()) {
+			t.Errorf("UnlockAgain: %v", err)
+		}
+		is(t, h, Loss{Lost: true, Generation: 1})
+	})
+	t.Run("is a lock if one came before an accepted clock", func(t *testing.T) {
+		h, other := house2(t)
+		lock(t, other)
+		accept(t, other)
+		is(t, h, Loss{Lost: true, Generation: 1})
+		other.mustUnlock(firstPass)
+		accept(t, other)
+		is(t, h, Loss{Lost: true, Generation: 1})
+		if err := again(t, h); !errors.Is(err, ErrLocked) || h.Unlocked(h.epoch()) {
+			t.Errorf("UnlockAgain: %v", err)
+		}
+		h.mustUnlock(firstPass) // by somebody
 	})
 	t.Run("is a lock that came after a rotation of its own", func(t *testing.T) {
 		h, other := house2(t)

@@ -27,6 +27,19 @@ import (
 // errors are ErrBusy, ErrWrongSecret, ErrNotInitialised, the store's, and
 // *UnfinishedError, with which it is unlocked.
 func (k *Keystore) Unlock(ctx context.Context, by string, s Secret) error {
+	return k.unlock(ctx, by, s, func(store.Keystore) bool { return true })
+}
+
+// UnlockAgain is Unlock for a process that was locked from elsewhere and of which
+// Loss says that it may be unlocked. If somebody has locked since, the error is
+// ErrLocked.
+func (k *Keystore) UnlockAgain(ctx context.Context, by string, s Secret) error {
+	return k.unlock(ctx, by, s, func(row store.Keystore) bool { return k.Unlocked(row.Epoch) || k.lossBy(row).MayUnlock() })
+}
+
+// unlock is Unlock if the keystore's row, with which the secret was tried, may be
+// unlocked. A lock that comes later than that has a newer epoch.
+func (k *Keystore) unlock(ctx context.Context, by string, s Secret, may func(store.Keystore) bool) error {
 	if !k.gate.TryLock() {
 		return ErrBusy
 	}
@@ -36,6 +49,9 @@ func (k *Keystore) Unlock(ctx context.Context, by string, s Secret) error {
 		return err
 	}
 	defer a.wipe()
+	if !may(a.row) {
+		return ErrLocked
+	}
 	if err := k.recordUnlock(ctx, a, by); err != nil {
 		return err
 	}

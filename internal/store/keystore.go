@@ -9,7 +9,7 @@ import (
 type Keystore struct {
 	ID            string // random; names this keystore for good
 	Generation    int64  // of the root key; raised by each rotation
-	Epoch         int64  // raised by every lock and every rotation, on whichever replica
+	Epoch         int64  // raised by every lock, rotation and accepted clock, on whichever replica
 	SealedOldRoot []byte // the root key before this one; only while rotating
 	SealedService []byte // the service's own key, under the root key
 	Failures      int64  // failed unlocks since the last good one
