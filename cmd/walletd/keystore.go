@@ -145,7 +145,12 @@ func (cmd *keystoreClockCmd) Run(ctx context.Context, c *client.Client, out *con
 	k, err := c.AcceptClock(ctx, auth)
 	return show(out, k, err, func(k api.Keystore) {
 		out.printKeystore(k)
-		out.notef("The service goes on from its clock. Other replicas have locked: unlock them.\n")
+		out.notef("The service goes on from its clock.\n")
+		if k.State == "locked" {
+			out.notef("This replica was locked and still is: walletd keystore unlock\n")
+		}
+		out.notef("Every other replica has locked. Where serve was given a file to unlock with, it does so again by itself, unless somebody had locked it;\n" +
+			"unlock each of the rest with walletd keystore unlock --url URL. walletd health --ready --url URL says which are locked.\n")
 	})
 }
 

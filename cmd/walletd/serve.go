@@ -204,13 +204,13 @@ const (
 )
 
 // keepUnlocked unlocks the service once it listens, and again whenever another replica replaces the
-// root key, which locks this one. A lock it leaves alone: somebody has decided that. The secret is not
-// kept; again reads it once more, and is nil where that cannot be done.
+// root key or accepts its clock, which locks this one. A lock it leaves alone: somebody has decided
+// that. The secret is not kept; again reads it once more, and is nil where that cannot be done.
 func (s *service) keepUnlocked(ctx context.Context, unlock keystore.Secret, again func() (keystore.Secret, error)) {
 	if unlock.IsZero() {
 		s.log.Info().Msg("locked: an operator unlocks it with walletd keystore unlock")
 	} else {
-		s.unlockWith(ctx, unlock)
+		s.unlockWith(ctx, unlock, s.Keystore.Unlock)
 	}
 	var noticed keystore.Loss
 	var since time.Time
@@ -220,13 +220,13 @@ func (s *service) keepUnlocked(ctx context.Context, unlock keystore.Secret, agai
 		if err != nil {
 			continue // what reads for requests tells of the store
 		}
-		if loss.Lost && (!noticed.Lost || loss.Rotated != noticed.Rotated || loss.Generation != noticed.Generation) {
+		if loss.Lost && (!noticed.Lost || loss.MayUnlock() != noticed.MayUnlock() || loss.Generation != noticed.Generation) {
 			since, tried = time.Now(), false
 			s.tellLoss(loss, again != nil)
 		}
 		noticed = loss
 		// Unlocking goes on with a rotation, so one that is long, or was cut short, keeps nobody waiting.
-		if !loss.Rotated || tried || again == nil || loss.Rotating && time.Since(since) < rotationTime {
+		if !loss.MayUnlock() || tried || again == nil || loss.Rotating && time.Since(since) < rotationTime {
 			continue
 		}
 		tried = true
@@ -235,15 +235,21 @@ func (s *service) keepUnlocked(ctx context.Context, unlock keystore.Secret, agai
 			s.log.Error().Err(err).Msg("locked: what unlocks the keystore cannot be read")
 			continue
 		}
-		s.unlockWith(ctx, unlock)
+		if s.unlockWith(ctx, unlock, s.Keystore.UnlockAgain) {
+			noticed = keystore.Loss{} // what locks it next is another loss, although it looks the same
+		}
 	}
 }
 
 // tellLoss says in the log why the service is not unlocked any more.
 func (s *service) tellLoss(loss keystore.Loss, unlocks bool) {
 	switch {
-	case !loss.Rotated:
+	case !loss.MayUnlock():
 		s.log.Warn().Msg("locked by another replica")
+	case loss.ClockAccepted && unlocks:
+		s.log.Info().Msg("locked: another replica has accepted its clock, and this one unlocks again by itself")
+	case loss.ClockAccepted:
+		s.log.Warn().Msg("locked: another replica has accepted its clock, and this one has no file to unlock with; an operator unlocks it with walletd keystore unlock")
 	case unlocks:
 		s.log.Info().Int64("root key", loss.Generation).Msg("locked: another replica replaces the root key, and this one unlocks again by itself")
 	default:
@@ -261,31 +267,31 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// unlockWith tries a secret, which it wipes. A failure leaves the service locked rather than down: a
-// supervisor would start it again and again, and each try is counted. Where the store is the reason,
-// it is tried again.
-func (s *service) unlockWith(ctx context.Context, unlock keystore.Secret) {
-	defer unlock.Wipe()
+// unlockWith tries a secret, which it wipes, and reports whether it unlocked the service. A failure
+// leaves the service locked rather than down: a supervisor would start it again and again, and each
+// try is counted. Where the store is the reason, it is tried again.
+func (s *service) unlockWith(ctx context.Context, secret keystore.Secret, unlock func(context.Context, string, keystore.Secret) error) bool {
+	defer secret.Wipe()
 	for wait := firstTryPause; ; wait = min(2*wait, mostTryPause) {
-		err := s.Keystore.Unlock(ctx, "walletd", unlock)
+		err := unlock(ctx, "walletd", secret)
 		unfinished, isUnfinished := errors.AsType[*keystore.UnfinishedError](err)
 		switch {
 		case err == nil:
 			s.log.Info().Msg("unlocked")
-			return
+			return true
 		case isUnfinished:
 			s.log.Warn().Err(unfinished.Err).Msg("unlocked, but a rotation of the root key is not finished")
-			return
+			return true
 		case ctx.Err() != nil:
-			return
+			return false
 		case errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrFull), errors.Is(err, keystore.ErrBusy):
 			s.log.Warn().Err(err).Stringer("again in", wait).Msg("locked: the keystore could not be unlocked yet")
 		default:
 			s.log.Error().Err(err).Msg("locked: the keystore was not unlocked")
-			return
+			return false
 		}
 		if !pause(ctx, wait) {
-			return
+			return false
 		}
 	}
 }
