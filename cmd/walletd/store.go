@@ -90,11 +90,14 @@ func (cmd *storeRestoreCmd) Run(ctx context.Context, out *console) error {
 		return err
 	}
 	if out.json {
-		return out.JSON(map[string]any{"newestEntryAt": done.Newest.UTC(), "entries": done.Entries, "movedTo": done.Moved})
+		return out.JSON(map[string]any{"newestEntryAt": done.Newest.UTC(), "entries": done.Entries, "movedTo": done.Moved, "fromSchema": done.From})
 	}
 	out.printf("restored %s: %d entries, the newest of %s\n", filepath.Join(cmd.Data, storeFile), done.Entries, done.Newest.UTC().Format(time.RFC3339))
 	if done.Moved != "" {
 		out.printf("moved what was there to %s\n", done.Moved)
+	}
+	if done.From != 0 {
+		out.printf("Its schema was %d, and was brought up to date: the walletd that wrote it does not open it any more. To go back to that one, have it restore the copy, which is as it was.\n", done.From)
 	}
 	out.printf("Tokens and grants that were revoked since then are back: revoke them again.\n")
 	return nil

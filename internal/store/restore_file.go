@@ -20,6 +20,7 @@ type RestoredFile struct {
 	Newest  time.Time // of the newest entry in it; zero for an empty store
 	Entries int64     // of its audit logs, all of which were checked
 	Moved   string    // the directory that holds what was there before; "" if nothing was
+	From    int64     // the schema of the copy, which is older than this walletd's; 0 if it is the same
 }
 
 const (
@@ -115,7 +116,7 @@ func copyFile(from, to string) error {
 
 // checkWhole opens a copy as a store, which brings its schema up to date, and reads all of it.
 func checkWhole(ctx context.Context, path string) (done RestoredFile, err error) {
-	s, err := Open(ctx, "sqlite:"+path, Options{NoCopy: true}) // the copy stays where it is
+	s, err := Open(ctx, "sqlite:"+path, Options{NoCopy: true, Migrating: func(m Migration) { done.From = m.From }}) // the copy stays where it is
 	if err != nil {
 		return done, err
 	}
