@@ -151,7 +151,7 @@ func hintFor(err error) string {
 		{store.ErrFull, "make room on its disk"},
 		{store.ErrDevStore, "walletd serve --dev makes and removes its own store; use another directory"},
 		{store.ErrUnavailable, "may this user read and write its file; or, with PostgreSQL, is the database running, and its address right?"},
-		{keystore.ErrInitialised, "it has its operator's token already; walletd token create --role operator makes another"},
+		{keystore.ErrInitialised, "it has its operator's token already; walletd token create --role operator makes another, and where all are lost, walletd store token"},
 		{keystore.ErrNotInitialised, "make it first: walletd init"},
 		{keystore.ErrRecipient, "a recipient begins with age1; age-keygen -y FILE shows the one of an identity"},
 		{keystore.ErrIdentity, "an age identity file is what age-keygen writes"},

@@ -91,6 +91,19 @@ func readIdentity(text secret.Bytes, err error) (secret.Bytes, error) {
 	return text, err
 }
 
+// open reads the secret for a keystore of this process. The caller wipes it.
+func (s slotSecret) open(ctx context.Context, con *console) (keystore.Secret, error) {
+	given, err := s.read(ctx, con)
+	defer wipeSlotSecret(given)
+	switch {
+	case err != nil:
+		return keystore.Secret{}, err
+	case s.Identity.given():
+		return keystore.ParseIdentity(given.Identity.Reveal())
+	}
+	return keystore.Passphrase(given.Passphrase.Reveal()), nil
+}
+
 func wipeSlotSecret(s api.SlotSecret) {
 	s.Passphrase.Wipe()
 	s.Identity.Wipe()

@@ -51,7 +51,7 @@ type commands struct {
 	Push        pushCmd        `cmd:"" help:"Browsers that are told when an approval begins to wait: key, list, subscribe, remove."`
 	Audit       auditCmd       `cmd:"" help:"The record: show, verify, export."`
 	Keystore    keystoreCmd    `cmd:"" help:"Status, unlock, lock, slots, rotate, snapshot."`
-	Store       storeCmd       `cmd:"" help:"A store at rest: copy it to another kind, put a copy back."`
+	Store       storeCmd       `cmd:"" help:"A store at rest: copy it to another kind, put a copy back, make an operator's token."`
 	Claim       claimCmd       `cmd:"" help:"Ask for a claim, as an app would."`
 	Secret      secretsCmd     `cmd:"" help:"Secrets of apps, in the format of Matrix clients: put, get, list, delete, and their keys."`
 	Matrix      matrixCmd      `cmd:"" help:"What a Matrix homeserver keeps: room keys from its backup, with the wallet."`

@@ -7,13 +7,16 @@ import (
 	"strings"
 	"time"
 
+	"walletd/internal/auth"
+	"walletd/internal/keystore"
 	"walletd/internal/store"
 )
 
-// storeCmd works on a store while no walletd runs on it. Nothing is opened that is sealed.
+// storeCmd works on a store without a service: one in a directory while no walletd runs on it.
 type storeCmd struct {
 	Copy    storeCopyCmd    `cmd:"" help:"Copy a whole store into an empty one: from one machine to PostgreSQL, and back."`
 	Restore storeRestoreCmd `cmd:"" help:"Put a copy of a SQLite store in the place of the one in a directory."`
+	Token   storeTokenCmd   `cmd:"" help:"Make an operator's token, where all are lost: it takes the secret of a slot."`
 }
 
 // storeFlags say where the store is.
@@ -100,6 +103,40 @@ func (cmd *storeRestoreCmd) Run(ctx context.Context, out *console) error {
 		out.printf("Its schema was %d, and was brought up to date: the walletd that wrote it does not open it any more. To go back to that one, have it restore the copy, which is as it was.\n", done.From)
 	}
 	out.printf("Tokens and grants that were revoked since then are back: revoke them again.\n")
+	return nil
+}
+
+type storeTokenCmd struct {
+	storeFlags
+	slotSecret
+}
+
+// Run makes an operator's token that no other operator has to make.
+func (cmd *storeTokenCmd) Run(ctx context.Context, out *console) (err error) {
+	url, err := cmd.url()
+	if err != nil {
+		return err
+	}
+	secret, err := cmd.open(ctx, out)
+	if err != nil {
+		return err
+	}
+	defer secret.Wipe()
+	st, err := store.Open(ctx, url, store.Options{})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, st.Close()) }()
+	text, operator := auth.FirstToken(st.Now())
+	operator.Name = "made at the store"
+	if err := keystore.New(st, keystore.Options{}).AddOperator(ctx, secret, operator); err != nil {
+		return err
+	}
+	if out.json {
+		return out.JSON(map[string]string{"operatorToken": text})
+	}
+	out.printf("operator token  %s\n", text)
+	out.notef("The token is shown once. Revoke those that were lost: walletd token list, walletd token revoke ID.\n")
 	return nil
 }
 

@@ -259,7 +259,7 @@ func viewToken(t store.Token) TokenView {
 }
 
 // FirstToken returns the operator's token of a new keystore: its text, which is shown once, and its row, for
-// keystore.Init.
+// keystore.Init; or of one whose operators lost theirs, for keystore.AddOperator.
 func FirstToken(now time.Time) (text string, row store.Token) {
 	row = store.Token{ID: store.NewID(), Role: store.RoleOperator, Name: "first operator", Created: now.Unix(), MAC: []byte{}}
 	text, row.Hash = newToken(Operator, row.ID)

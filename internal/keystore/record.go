@@ -19,6 +19,7 @@ type event struct {
 	Slot       string   `json:"slot,omitempty"` // id
 	Slots      []string `json:"slots,omitempty"`
 	Dropped    []string `json:"dropped,omitempty"`
+	Token      string   `json:"token,omitempty"` // id
 	Wallet     string   `json:"wallet,omitempty"`
 	Row        string   `json:"row,omitempty"`
 	Table      string   `json:"table,omitempty"`

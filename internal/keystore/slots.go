@@ -2,6 +2,7 @@ package keystore
 
 import (
 	"context"
+	"fmt"
 	"runtime/debug"
 
 	"walletd/internal/store"
@@ -76,6 +77,26 @@ func (k *Keystore) CheckSecret(ctx context.Context, by, purpose string, secret S
 	}
 	done()
 	return k.record(ctx, event{Event: purpose, By: by})
+}
+
+// AddOperator adds an operator's token for who has the secret of a slot, as somebody has who lost all tokens. The
+// keystore may be locked, and stays as it is. Errors are those of Unlock.
+func (k *Keystore) AddOperator(ctx context.Context, auth Secret, operator store.Token) error {
+	if !k.gate.TryLock() {
+		return ErrBusy
+	}
+	defer k.gate.Unlock()
+	a, err := k.try(ctx, false, auth)
+	if err != nil {
+		return err
+	}
+	defer a.wipe()
+	events := a.findings("operator token made", "")
+	events[0].Token = operator.ID
+	if _, err := k.store.Commit(ctx, k.change(-1, []store.Write{store.InsertToken(operator)}, events...)); err != nil {
+		return fmt.Errorf("storing the token: %w", err)
+	}
+	return nil
 }
 
 // authorise tries the secret for a change of slots. Unless it fails, the caller
