@@ -23,7 +23,7 @@ type ownerInviteCmd struct {
 	Wallet   string `placeholder:"WALLET" help:"Address of the wallet. An owner's own, if not given."`
 	Name     string `placeholder:"NAME" help:"The person's name, which they may change."`
 	Owner    string `placeholder:"ID" help:"The owner who gets another passkey, as owner list shows it: your own, or with --recovery who lost theirs."`
-	Recovery bool   `help:"The owner lost every passkey: when they accept, all their other ways end, and what waits in the wallet is cancelled. An operator also gives the secret of a slot."`
+	Recovery bool   `help:"The owner lost every passkey: when they accept, all their other ways end, and what waits in the wallet is cancelled, invitations too. An operator also gives the secret of a slot."`
 	slotSecret
 }
 

@@ -30,7 +30,8 @@ type NewInvitation struct {
 	// Owner is the id of an owner of the wallet who is to get another passkey; "" is a new owner. An owner invites
 	// themselves so, and with Recovery anybody who lost theirs.
 	Owner string
-	// Recovery ends all other ways of that owner when the invitation is accepted, and cancels what waits in the wallet.
+	// Recovery ends all other ways of that owner when the invitation is accepted, and cancels what waits in the wallet, all
+	// other invitations too.
 	// If the wallet has one owner, Owner may be "". An operator also needs the secret of a slot.
 	Recovery bool
 	Secret   keystore.Secret
@@ -221,6 +222,23 @@ func (o *Owners) use(c *auth.Caller, row store.Invitation) store.Write {
 	return store.UseInvitation(row, used)
 }
 
+// endInvitations returns the writes that use up every invitation to the caller's wallet that may still be accepted, but the
+// one with the id accepted. Whoever no longer owns the wallet may have made one, and have its link.
+func (o *Owners) endInvitations(ctx context.Context, c *auth.Caller, accepted string) (writes []store.Write, err error) {
+	list := func(page store.Page) ([]store.Invitation, string, error) {
+		return o.store.Invitations(ctx, c.WalletID, page)
+	}
+	for i, err := range ledger.All[invitationContent](ctx, c.Wallet, list) {
+		if err != nil {
+			return nil, err
+		}
+		if row := i.Row(); row.ID != accepted && row.Used == 0 && o.store.Now().Unix() < row.Expires {
+			writes = append(writes, o.use(c, row))
+		}
+	}
+	return writes, nil
+}
+
 // open returns the invitation that a text names, and the invited owner as a caller, whom the caller closes. Errors:
 // auth.ErrNotFound, ErrInvitation, keystore.ErrLocked.
 func (o *Owners) open(ctx context.Context, text string) (*auth.Caller, openedInvitation, error) {
@@ -342,7 +360,11 @@ func (o *Owners) accept(ctx context.Context, c *auth.Caller, a Acceptance, name 
 		if err != nil {
 			return SignedIn{}, err
 		}
-		writes = append(append(writes, ended...), cancelled...)
+		withdrawn, err := o.endInvitations(ctx, c, row.ID)
+		if err != nil {
+			return SignedIn{}, err
+		}
+		writes = append(append(append(writes, ended...), cancelled...), withdrawn...)
 		e.Kind = ledger.OwnerRecovered
 		if len(removed) > 0 {
 			e.Disclosed = &ledger.Disclosure{Removed: removed}

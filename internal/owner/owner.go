@@ -161,8 +161,8 @@ func (o *Owners) List(ctx context.Context, c *auth.Caller, wallet string, p stor
 	return views, next, nil
 }
 
-// Remove removes an owner of the caller's wallet: the owner's passkeys and tokens end in the same write. The last
-// owner who can prove it stays: ErrLastWay.
+// Remove removes an owner of the caller's wallet: the owner's passkeys and tokens end in the same write, and so do all
+// invitations to the wallet, one of which may be theirs. The last owner who can prove it stays: ErrLastWay.
 func (o *Owners) Remove(ctx context.Context, c *auth.Caller, id string) error {
 	return o.auth.Retry(ctx, c, auth.Tries, func() error {
 		if err := c.RequireDecider(); err != nil {
@@ -201,6 +201,11 @@ func (o *Owners) Remove(ctx context.Context, c *auth.Caller, id string) error {
 		if err != nil {
 			return err
 		}
+		withdrawn, err := o.endInvitations(ctx, c, "")
+		if err != nil {
+			return err
+		}
+		writes = append(writes, withdrawn...)
 		if len(removed) > 0 {
 			e.Disclosed = &ledger.Disclosure{Removed: removed}
 		}

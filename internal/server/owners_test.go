@@ -446,6 +446,42 @@ func TestAnOwnerIsRemoved(t *testing.T) {
 	alice.DoTouched("DELETE", "/v1/owners/"+alice.Owner, nil).Refused(409, "last_way")
 }
 
+// Whoever had a token, a session or a passkey could have kept a link for later.
+func TestNoInvitationFromBeforeBringsAnOwnerBack(t *testing.T) {
+	t.Parallel()
+	refused := func(t *testing.T, w *wallettest.Wallet, invitation string) {
+		t.Helper()
+		if got := w.Do("POST", "/v1/invitations/open", "", members{"invitation": invitation}); got.Status != 410 {
+			t.Errorf("an invitation from before: %d %s", got.Status, got.Body)
+		}
+	}
+	t.Run("after a recovery", func(t *testing.T) {
+		t.Parallel()
+		w := wallettest.New(t)
+		alice := w.Person("Alice")
+		stranger := w.Invite(members{"name": "Mallory"})
+		again := w.Invite(members{"owner": alice.Owner, "recovery": true})
+		recovery := w.Do("POST", "/v1/invitations", w.Operator, members{"wallet": w.Address, "recovery": true, "secret": members{"passphrase": wallettest.Passphrase}})
+		w.Accept(wallettest.InvitationOf(recovery.Must(201).Text("link")))
+		refused(t, w, stranger)
+		refused(t, w, again)
+	})
+	t.Run("after an owner was removed", func(t *testing.T) {
+		t.Parallel()
+		w := wallettest.New(t)
+		alice, bob := w.Person("Alice"), w.Person("Bob")
+		invite := func(body members) string {
+			body["wallet"] = w.Address
+			return wallettest.InvitationOf(bob.DoTouched("POST", "/v1/invitations", body).Must(201).Text("link"))
+		}
+		another, stranger := invite(members{"owner": bob.Owner}), invite(members{"name": "Mallory"})
+		alice.DoTouched("DELETE", "/v1/owners/"+bob.Owner, nil).Must(204)
+		refused(t, w, another)
+		refused(t, w, stranger)
+		w.Person("Carol") // who is invited since comes in
+	})
+}
+
 func TestTheDatabaseCannotMakeAnOwner(t *testing.T) {
 	t.Parallel()
 	for name, statement := range map[string]string{
