@@ -333,7 +333,12 @@ type PairingApproval struct {
 
 // ApprovePairing creates the token of the pairing that has a code, in the owner's wallet, and puts it on record. Errors:
 // ErrNotFound; ErrPairingChanged if the approval is not of this origin and key; ErrInput, ErrForbidden, store.ErrChanged.
-func (a *Auth) ApprovePairing(ctx context.Context, c *Caller, code string, n PairingApproval) (TokenView, error) {
+func (a *Auth) ApprovePairing(ctx context.Context, c *Caller, code string, n PairingApproval) (v TokenView, err error) {
+	err = a.Retry(ctx, c, Tries, func() (err error) { v, err = a.approvePairingOnce(ctx, c, code, n); return err })
+	return v, err
+}
+
+func (a *Auth) approvePairingOnce(ctx context.Context, c *Caller, code string, n PairingApproval) (TokenView, error) {
 	if err := c.RequireDecider(); err != nil {
 		return TokenView{}, err
 	}

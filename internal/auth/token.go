@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"errors"
@@ -79,7 +80,10 @@ func (a *Auth) CreateToken(ctx context.Context, c *Caller, n NewToken) (CreatedT
 	case Operator:
 		err = a.createOperator(ctx, c, n, row)
 	case Owner, App:
-		err = a.createWalletToken(ctx, c, n, row, &created)
+		err = a.Retry(ctx, c, Tries, func() error { return a.createWalletToken(ctx, c, n, row, &created) })
+		if c.Role == Operator && errors.Is(err, store.ErrChanged) {
+			err = fmt.Errorf("%w: the wallet has an owner, who alone creates its tokens", ErrForbidden)
+		}
 	default:
 		err = Invalid(`role must be "operator", "owner" or "app"`)
 	}
@@ -120,7 +124,7 @@ func (a *Auth) createWalletToken(ctx context.Context, c *Caller, n NewToken, row
 	row.Wallet, created.Wallet = c.WalletID, c.WalletID
 	switch n.Role {
 	case App:
-		app, err := appOf(n.App)
+		app, err := appOf(cmp.Or(n.App, created.App)) // that of an earlier try
 		if err != nil {
 			return err
 		}
@@ -154,9 +158,6 @@ func (a *Auth) createWalletToken(ctx context.Context, c *Caller, n NewToken, row
 	e := c.Event(ledger.TokenCreated)
 	e.App, e.Created, e.Role, e.Name = created.App, row.ID, string(n.Role), show.Plain(n.Name, show.MaxName)
 	_, err := c.Commit(ctx, ledger.Change{Event: e, Created: row.ID, Secret: true, Writes: append(writes, store.InsertToken(row))})
-	if c.Role == Operator && errors.Is(err, store.ErrChanged) {
-		return fmt.Errorf("%w: the wallet has an owner, who alone creates its tokens", ErrForbidden)
-	}
 	return err
 }
 

@@ -49,12 +49,12 @@ var (
 	TokenRevoked      = Kind{"token.revoked", fresh | wakes}
 	AppRevoked        = Kind{"app.revoked", fresh | wakes}
 	DelegationRevoked = Kind{"delegation.revoked", fresh | wakes}
-	TokenCreated      = Kind{"token.created", 0}
-	PairingApproved   = Kind{"pairing.approved", 0}
+	TokenCreated      = Kind{"token.created", fresh}
+	PairingApproved   = Kind{"pairing.approved", fresh}
 	PairingRejected   = Kind{"pairing.rejected", 0}
 	AppNamed          = Kind{"app.named", 0}
 
-	OwnerInvited    = Kind{"owner.invited", 0}
+	OwnerInvited    = Kind{"owner.invited", fresh}
 	OwnerUninvited  = Kind{"owner.uninvited", 0}
 	OwnerAdded      = Kind{"owner.added", fresh | wakes}
 	OwnerRecovered  = Kind{"owner.recovered", fresh | wakes}

@@ -64,7 +64,7 @@ func TestEveryKindIsUsedOnce(t *testing.T) {
 // What a kind means for safety, said once more: a change of the table is a change of the rule.
 func TestWhatAKindMeans(t *testing.T) {
 	for name, want := range map[string]string{
-		"fresh":    "claim.allowed claim.collected claim.asked approval.approved policy.set grant.revoked token.revoked app.revoked delegation.revoked owner.added owner.recovered owner.removed owner.signed_out passkey.added passkey.removed passkey.signed_in record.archived",
+		"fresh":    "claim.allowed claim.collected claim.asked approval.approved policy.set grant.revoked token.revoked app.revoked delegation.revoked token.created pairing.approved owner.invited owner.added owner.recovered owner.removed owner.signed_out passkey.added passkey.removed passkey.signed_in record.archived",
 		"consumes": "claim.allowed claim.collected claim.asked claim.denied claim.refused passkey.added passkey.signed_in passkey.touched",
 		"releases": "claim.allowed claim.collected claim.own key.derived backup.created backup.inspected session.declined",
 		"begins":   "wallet.imported wallet.restored",

@@ -88,9 +88,30 @@ func (o *Owners) Invite(ctx context.Context, c *auth.Caller, n NewInvitation) (C
 	if err != nil {
 		return CreatedInvitation{}, err
 	}
-	if err := o.mayInvite(ctx, c, n); err != nil {
-		return CreatedInvitation{}, err
+	byOperator := c.Role == auth.Operator && n.Recovery
+	if byOperator {
+		if err := o.checkSecret(ctx, c, n); err != nil {
+			return CreatedInvitation{}, err
+		}
 	}
+	var created CreatedInvitation
+	err = o.auth.Retry(ctx, c, auth.Tries, func() (err error) {
+		if byOperator {
+			err = o.auth.OpenForRecovery(ctx, c, n.Wallet)
+		} else {
+			err = o.auth.AuthorizeWallet(ctx, c, n.Wallet)
+		}
+		if err == nil {
+			created, err = o.inviteOnce(ctx, c, n, name)
+		}
+		return err
+	})
+	return created, err
+}
+
+// inviteOnce makes an invitation to the caller's wallet, which the caller may make.
+func (o *Owners) inviteOnce(ctx context.Context, c *auth.Caller, n NewInvitation, name string) (CreatedInvitation, error) {
+	var err error
 	if n.Owner, err = o.invited(ctx, c, n); err != nil {
 		return CreatedInvitation{}, err
 	}
@@ -119,18 +140,12 @@ func (o *Owners) Invite(ctx context.Context, c *auth.Caller, n NewInvitation) (C
 	return CreatedInvitation{Invitation: viewInvitation(row, name), Text: text, Link: o.auth.Party().Origin() + invitePath + text}, nil
 }
 
-// mayInvite checks that the caller may make the invitation, and opens the wallet.
-func (o *Owners) mayInvite(ctx context.Context, c *auth.Caller, n NewInvitation) error {
-	if c.Role != auth.Operator || !n.Recovery {
-		return o.auth.AuthorizeWallet(ctx, c, n.Wallet)
-	}
+// checkSecret checks that an operator who invites for a recovery has the secret of a slot.
+func (o *Owners) checkSecret(ctx context.Context, c *auth.Caller, n NewInvitation) error {
 	if n.Secret.IsZero() {
 		return auth.Invalid("a recovery by an operator takes the secret of a slot too")
 	}
-	if err := o.keystore.CheckSecret(ctx, c.Token, "owner recovery of "+show.Plain(n.Wallet, show.MaxName), n.Secret); err != nil {
-		return err
-	}
-	return o.auth.OpenForRecovery(ctx, c, n.Wallet)
+	return o.keystore.CheckSecret(ctx, c.Token, "owner recovery of "+show.Plain(n.Wallet, show.MaxName), n.Secret)
 }
 
 // invited returns the id of the owner whom an invitation is for.

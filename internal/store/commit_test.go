@@ -426,7 +426,8 @@ func TestWritesRaiseTheWalletsVersion(t *testing.T) {
 			{"PutPolicy", PutPolicy(Policy{Wallet: "w", Version: 2}), true},
 			{"PutApp", PutApp(App{Wallet: "w", App: "app", MAC: []byte("m")}, App{Wallet: "w", App: "app", State: Revoked}), true},
 			{"RotateWallet", RotateWallet("w", 1, 2, []byte("new")), true},
-			{"InsertToken", InsertToken(Token{ID: "new", Wallet: "w"}), false},
+			{"InsertToken", InsertToken(Token{ID: "new", Wallet: "w"}), true},
+			{"InsertInvitation", InsertInvitation(Invitation{ID: "new", Wallet: "w", Expires: 10}, 1), true},
 		} {
 			w, err := s.Wallet(t.Context(), "w")
 			if err != nil {

@@ -62,9 +62,11 @@ func (s *Store) Invitations(ctx context.Context, wallet string, p Page) (rows []
 }
 
 // InsertInvitation adds an invitation to a wallet for which fewer than most wait at the time i.Created. ErrTooMany,
-// ErrExists. The Change is on the wallet's chain.
+// ErrExists. The Change is on the wallet's chain. Raises.
 func InsertInvitation(i Invitation, most int64) Write {
-	return Write{chain: i.Wallet, steps: []step{countInvitings.step(ErrTooMany, i.Wallet, i.Created, most), insertInvitation.row(i, ErrExists)}}
+	w := raising(i.Wallet, countInvitings.step(ErrTooMany, i.Wallet, i.Created, most), insertInvitation.row(i, ErrExists))
+	w.chain = i.Wallet
+	return w
 }
 
 // UseInvitation sets Used and the MAC, if the invitation is as old was and not used; else ErrChanged.

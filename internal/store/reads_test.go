@@ -75,7 +75,7 @@ func TestReadsGiveWhatWasWritten(t *testing.T) {
 		check("Slots", []Slot{{ID: "s1", Kind: SlotPassphrase, Generation: 1}, slot}, slots, err)
 		k, err := s.Keystore(ctx)
 		check("Keystore", Keystore{ID: "k", Generation: 1, SealedService: []byte("service"), Check: []byte("check")}, k, err)
-		wallet := Wallet{ID: "w", Generation: 1, SealedKey: []byte("key"), Sealed: []byte("content"), Created: 5, Version: 6}
+		wallet := Wallet{ID: "w", Generation: 1, SealedKey: []byte("key"), Sealed: []byte("content"), Created: 5, Version: 7}
 		w, err := s.Wallet(ctx, "w")
 		check("Wallet", wallet, w, err)
 		ws, _, err := s.Wallets(ctx, Page{})

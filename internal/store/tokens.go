@@ -114,9 +114,14 @@ func (s *Store) OriginListed(ctx context.Context, origin string, now int64) (boo
 	return err == nil, err
 }
 
-// InsertToken adds a token. ErrExists.
+// InsertToken adds a token. ErrExists. Of a wallet's token, raises: whoever ends all tokens of somebody finds ErrChanged
+// if another was added meanwhile.
 func InsertToken(t Token) Write {
-	return Write{steps: []step{insertToken.row(t, ErrExists)}}
+	insert := insertToken.row(t, ErrExists)
+	if t.Wallet == "" {
+		return Write{steps: []step{insert}}
+	}
+	return Write{raises: t.Wallet, steps: []step{raiseVersion.step(nil, t.Wallet), insert}}
 }
 
 // RevokeToken revokes old at updated.Revoked, with updated.MAC. ErrChanged.
