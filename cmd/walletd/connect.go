@@ -3,12 +3,15 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"walletd/api"
 	"walletd/api/client"
+	"walletd/internal/connect"
 )
 
 // connectCmd opens the link that an app shows, shows what the app asks for, asks the owner at the
@@ -56,7 +59,8 @@ func (cmd *connectCmd) Run(ctx context.Context, out *console) error {
 	if err != nil {
 		return err
 	}
-	return ephemeral(ctx, to, func(c *client.Client) error {
+	var why atomic.Pointer[error] // of the last exchange
+	err = ephemeral(ctx, to, func(err error) { why.Store(&err) }, func(c *client.Client) error {
 		if cmd.Profile != "" {
 			items, err := readProfile(out, cmd.Profile)
 			if err != nil {
@@ -68,6 +72,18 @@ func (cmd *connectCmd) Run(ctx context.Context, out *console) error {
 		}
 		return cmd.connect(ctx, out, c)
 	})
+	if unanswered := why.Load(); errors.Is(err, errSession) && unanswered != nil {
+		err = withHint(fmt.Errorf("%w: %w", err, *unanswered), unreachedHint(*unanswered))
+	}
+	return err
+}
+
+// unreachedHint says what to do about an app that could not be reached.
+func unreachedHint(err error) string {
+	if _, ok := errors.AsType[*connect.BlockedError](err); ok {
+		return "links lead to this machine and to public addresses; --allow-network CIDR opens others, as of a network of containers"
+	}
+	return "does the app run, and does its link name it as this machine reaches it?"
 }
 
 func (cmd *connectCmd) connect(ctx context.Context, out *console, c *client.Client) error {

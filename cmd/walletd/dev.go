@@ -409,8 +409,8 @@ func (p *devPlace) remove(log zerolog.Logger) {
 }
 
 // ephemeral runs a service with a new wallet for as long as do takes, and keeps nothing of it. do
-// speaks to it as to any other, as the wallet's owner.
-func ephemeral(ctx context.Context, out connect.ClientConfig, do func(*client.Client) error) error {
+// speaks to it as to any other, as the wallet's owner. unanswered is told why an app could not be reached.
+func ephemeral(ctx context.Context, out connect.ClientConfig, unanswered func(error), do func(*client.Client) error) error {
 	dir, err := os.MkdirTemp("", "walletd-")
 	if err != nil {
 		return fmt.Errorf("making a place for the wallet: %w", err)
@@ -421,7 +421,7 @@ func ephemeral(ctx context.Context, out connect.ClientConfig, do func(*client.Cl
 		return err
 	}
 	url := "sqlite:" + filepath.Join(dir, "data", storeFile)
-	s, err := openService(ctx, url, store.Options{Create: true, Dev: true}, plan, connect.Config{Client: connect.NewClient(loopbackToo(out))}, zerolog.Nop())
+	s, err := openService(ctx, url, store.Options{Create: true, Dev: true}, plan, connect.Config{Client: connect.NewClient(loopbackToo(out)), Unanswered: unanswered}, zerolog.Nop())
 	if err != nil {
 		return err
 	}

@@ -51,6 +51,9 @@ func (l *leased) unanswered(url string, err error) error {
 			return did.Refuse("blocked", b.Error())
 		}
 	}
+	if l.Unanswered != nil {
+		l.Unanswered(err)
+	}
 	return did.Refuse("app_unreachable", "the app could not be reached")
 }
 

@@ -60,6 +60,9 @@ type Config struct {
 	// Alone says that no other process works on the store, so that Run may release all leases when it
 	// starts.
 	Alone bool
+	// Unanswered is told why an app could not be reached, which an owner is not: for a wallet whose owner runs the
+	// process. Nil tells nobody.
+	Unanswered func(error)
 }
 
 // Sessions manages the DID Connect sessions of all wallets. Its methods may be called concurrently, and by several
