@@ -147,9 +147,24 @@ func TestFullDisk(t *testing.T) {
 			break
 		}
 	}
+	ready := func(status int, says string) {
+		t.Helper()
+		for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) { // the store is asked once a second
+			got := w.Do("GET", "/readyz", "", nil)
+			if got.Status == status && got.Text("status") == says {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Errorf("readyz says %d %q, want %d %q", got.Status, got.Text("status"), status, says)
+				return
+			}
+		}
+	}
+	ready(503, "store")
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
 		t.Fatal(err)
 	}
+	ready(200, "ready")
 	refused.Refused(507, "storage_full")
 	notes.Ask(notesKey...).Must(200)
 	if found := w.Do("GET", w.Path("/audit/verify"), w.Owner, nil).Must(200).Members(); found["ok"] != true {

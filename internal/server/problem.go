@@ -173,7 +173,7 @@ func refusals() []entry {
 		{store.ErrChanged, 409, "conflict", "Somebody changed it meanwhile. Read it and try again."},
 		{store.ErrNotFound, 404, "not_found", "There is no such thing here."},
 		{store.ErrInvalid, 400, "member_invalid", "A value holds what cannot be kept: a NUL character, too much text, or a cursor that is none."},
-		{store.ErrFull, 507, "storage_full", "The decision could not be recorded, so nothing was given. Its operator makes room."},
+		{store.ErrFull, 507, "storage_full", "The store has no room: nothing was written, so nothing was given. Its operator makes room."},
 		{store.ErrUnavailable, 503, "unavailable", "The database does not answer. Ask again in a moment."},
 		{context.Canceled, 503, "unavailable", "The request was cut short."},
 		{context.DeadlineExceeded, 503, "unavailable", "The request took too long. Ask again."},

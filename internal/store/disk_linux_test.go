@@ -88,6 +88,9 @@ func TestChildOnADisk(t *testing.T) {
 	if !full || !errors.Is(err, ErrFull) {
 		t.Errorf("Commit on a full disk = %v", err)
 	}
+	if err := s.Ping(t.Context()); !errors.Is(err, ErrFull) {
+		t.Errorf("Ping on a full disk = %v", err)
+	}
 	if err := os.Remove(filler); err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 const (
 	pingEvery   = time.Second
 	pingTimeout = 2 * time.Second
+	pingRoom    = 64 * pageSize // what a commit of several callers takes, and more
 )
 
 // pings is the outcome of the last Ping.
@@ -38,6 +39,14 @@ func (s *Store) Ping(ctx context.Context) error {
 	}
 	if s.pings.at.IsZero() || time.Since(s.pings.at) >= pingEvery {
 		s.pings.err = s.committer.wait(context.WithoutCancel(ctx), &job{patience: pingTimeout, alone: s.changeNothing})
+		// What changes nothing writes a page, for which there may be room in what was set aside, and for no commit.
+		if s.pings.err == nil && s.full.Load() {
+			if noRoom(s.where, pingRoom) {
+				s.pings.err = fmt.Errorf("%w: %s", ErrFull, s.where)
+			} else {
+				s.full.Store(false)
+			}
+		}
 		s.pings.at = time.Now()
 	}
 	return s.pings.err

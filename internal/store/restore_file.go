@@ -106,7 +106,7 @@ func copyFile(from, to string) error {
 		err = e
 	}
 	if err != nil {
-		if noRoom(to) {
+		if noRoom(to, pageSize) {
 			return fmt.Errorf("%w: %s", ErrFull, to)
 		}
 		return fmt.Errorf("writing the copy: %w", err)

@@ -46,8 +46,8 @@ func (o openFiles) check() error {
 }
 
 // noRoom says whether it is for want of room that a file beside this one, as long as the longest of the
-// store, can't be written: on the disk, of a quota, or of a process's limit.
-func noRoom(path string) bool {
+// store, can't be written on by some bytes: on the disk, of a quota, or of a process's limit.
+func noRoom(path string, bytes int) bool {
 	at := int64(0)
 	for _, name := range []string{path, path + "-wal"} {
 		if info, err := os.Stat(name); err == nil {
@@ -56,7 +56,7 @@ func noRoom(path string) bool {
 	}
 	file, err := os.OpenFile(filepath.Join(filepath.Dir(path), "walletd-probe.tmp"), os.O_CREATE|os.O_RDWR|os.O_TRUNC, 0o600)
 	if err == nil {
-		_, err = file.WriteAt(make([]byte, pageSize), at)
+		_, err = file.WriteAt(make([]byte, bytes), at)
 		if e := file.Sync(); err == nil {
 			err = e
 		}

@@ -77,6 +77,7 @@ type Store struct {
 	snapshots sync.Mutex // held while one is made
 	spools    sync.Mutex // held while one becomes a file
 	pings     pings
+	full      atomic.Bool // SQLite: something had no room, and Ping has not found any since
 }
 
 // Open opens the store at a URL, "sqlite:PATH" or "postgres://…", and brings

@@ -63,7 +63,7 @@ func (s *Store) translateSQLite(err *sqlite.Error) error {
 	kind := ErrUnavailable
 	switch err.Code() {
 	case sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE:
-		if noRoom(s.where) { // a file that may not grow: SQLite has one code for that and for a broken disk
+		if noRoom(s.where, pageSize) { // a file that may not grow: SQLite has one code for that and for a broken disk
 			kind = ErrFull
 		}
 	case sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS:
@@ -77,6 +77,9 @@ func (s *Store) translateSQLite(err *sqlite.Error) error {
 		case sqlite3.SQLITE_CONSTRAINT:
 			kind = ErrExists
 		}
+	}
+	if kind == ErrFull {
+		s.full.Store(true)
 	}
 	if says, ok := sqlite.ErrorCodeString[err.Code()&0xff]; ok && kind == ErrUnavailable {
 		return fmt.Errorf("%w: %s: %s", kind, s.where, says)
