@@ -166,6 +166,7 @@ func hintFor(err error) string {
 // problemHints says what to try next on this command line, by the code of the service's refusal.
 func problemHints() map[api.Code]string {
 	return map[api.Code]string{
+		api.CodeJSONUnknownMember:  "members are called as --help and walletd openapi have them, in the same case",
 		api.CodeLocked:             "an operator unlocks it: walletd keystore unlock",
 		api.CodeUnauthorized:       "the token is unknown, revoked or expired, or another service's: look at WALLETD_TOKEN",
 		api.CodeForbidden:          "owners decide, operators operate, apps ask: use a token of the other role (with serve --dev: --as ROLE)",

@@ -75,7 +75,7 @@ func notReady(state string) string {
 	case "clock":
 		return "set the clock of the service's machine; if it is right, walletd keystore clock --accept"
 	case "store":
-		return "look at the database, and at walletd doctor"
+		return "is the database running, and is there room on the store's disk? The service's log says why"
 	}
 	return "the service's log says more"
 }

@@ -287,7 +287,7 @@ func (s *service) unlockWith(ctx context.Context, secret keystore.Secret, unlock
 		case errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrFull), errors.Is(err, keystore.ErrBusy):
 			s.log.Warn().Err(err).Stringer("again in", wait).Msg("locked: the keystore could not be unlocked yet")
 		default:
-			s.log.Error().Err(err).Msg("locked: the keystore was not unlocked")
+			s.log.Error().Err(err).Msg("locked: what serve was given does not unlock the keystore; an operator unlocks it with walletd keystore unlock")
 			return false
 		}
 		if !pause(ctx, wait) {
