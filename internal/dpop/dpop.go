@@ -183,7 +183,7 @@ func (p Proof) For(method, target, token string) error {
 	said, ok := normal(p.target)
 	asked, known := normal(target)
 	if !ok || !known || said != asked {
-		return refuse("htu is not the address of the request")
+		return refuse("htu is not the address of the request; a proxy on the way must leave its host and its path as they are")
 	}
 	if token == "" {
 		return nil

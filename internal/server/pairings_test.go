@@ -262,6 +262,10 @@ func TestABoundTokenNeedsAProof(t *testing.T) {
 			}
 		})
 	}
+	// What a client behind a proxy that takes a path off is told.
+	if got := send(with("htu", w.URL+"/wallet"+path)); got.Status != 401 || !strings.Contains(got.Text("detail"), "a proxy on the way must leave its host and its path") {
+		t.Errorf("with a path that a proxy took off: %d %s", got.Status, got.Body)
+	}
 	// Another replica takes the same nonce and token, once.
 	page.With(replica).Do("GET", path, nil).Must(200)
 	// A clock that is off by hours is no hindrance, since the nonce tells the time.
