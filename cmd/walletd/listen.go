@@ -38,7 +38,7 @@ type listenFlags struct {
 	BrandLogo      string        `type:"path" placeholder:"FILE" help:"An SVG image of at most 32 KiB that the pages show beside the name."`
 	BrandAccent    string        `placeholder:"COLOUR" help:"The one colour of the pages, as #0f6b54; it is made darker or lighter until it can be read."`
 	Host           []string      `sep:"none" placeholder:"NAME" help:"A name that clients call the service by. May be given again."`
-	PublicURL      string        `name:"public-url" env:"WALLETD_PUBLIC_URL" placeholder:"URL" help:"What people's browsers call the service: https and a name. Passkeys belong to that name; without it there are none."`
+	PublicURL      string        `name:"public-url" env:"WALLETD_PUBLIC_URL" placeholder:"URL" help:"What people's browsers call the service: https and a name, which is its alone, without a path. Passkeys belong to that name; without it there are none."`
 }
 
 // listenPlan is where to listen, checked.
@@ -61,6 +61,9 @@ type listenPlan struct {
 	idle        time.Duration
 	drain       time.Duration
 }
+
+// ownName is what to do for who wants the service at a path of a name that has other pages too.
+const ownName = "give walletd a name of its own, as in wallet.example.org, and let the proxy pass on all paths of it as they are"
 
 // contactOf is what push services are told of who runs the service (RFC 8292, section 2.1): the address given, else that of the first name that
 // the service is called by.
@@ -100,6 +103,11 @@ func (f listenFlags) plan(log zerolog.Logger) (p listenPlan, err error) {
 		}
 		p.proxies = append(p.proxies, prefix.Masked())
 	}
+	for _, host := range f.Host {
+		if strings.Contains(host, "/") {
+			return p, withHint(usagef("--host takes a name, and %s is more than that", shown(host)), ownName)
+		}
+	}
 	p.hosts = f.Host
 	if p.contact, err = contactOf(f.PushContact, f.Host); err != nil {
 		return p, err
@@ -109,7 +117,10 @@ func (f listenFlags) plan(log zerolog.Logger) (p listenPlan, err error) {
 	}
 	if f.PublicURL != "" {
 		if p.party, err = passkey.ParseParty(f.PublicURL); err != nil {
-			return p, usagef("--public-url: %v", err)
+			if err = usagef("--public-url: %w", err); errors.Is(err, passkey.ErrPath) {
+				err = withHint(err, ownName)
+			}
+			return p, err
 		}
 		p.hosts = append(slices.Clone(f.Host), p.party.ID())
 	}

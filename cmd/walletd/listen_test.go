@@ -20,6 +20,9 @@ func TestListenPlan(t *testing.T) {
 		"listens there behind a proxy":           {listenFlags{Listen: "192.0.2.1:8080", BehindTLSProxy: []string{"192.0.2.9/32"}}, "192.0.2.1:8080"},
 		"refuses a proxy that is no CIDR":        {listenFlags{BehindTLSProxy: []string{"192.0.2.9"}}, ""},
 		"refuses a key without its certificate":  {listenFlags{TLSKey: "key.pem"}, ""},
+		"refuses a public URL with a path":       {listenFlags{PublicURL: "https://example.org/wallet"}, ""},
+		"refuses a host with a path":             {listenFlags{Host: []string{"example.org/wallet"}}, ""},
+		"refuses a URL for a host":               {listenFlags{Host: []string{"https://wallet.example"}}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := c.flags.plan(zerolog.Nop())

@@ -56,6 +56,9 @@ var (
 	ErrAlgorithm = errors.New("the passkey's algorithm is neither ES256 nor EdDSA")
 	// ErrSignature is returned if the signature, or what it is over, is not that of the passkey.
 	ErrSignature = errors.New("the passkey's signature does not verify")
+	// ErrPath is returned for a public URL with a path: passkeys and cookies are of a name, whatever the path, so that other
+	// pages of the name could use them.
+	ErrPath = errors.New("a public URL has no path: the service is the only one of its name, and at its root")
 	// ErrCounter is returned if the passkey's counter did not go up: there may be a copy of it.
 	ErrCounter = errors.New("the passkey's counter went back: there may be a copy of it")
 )
@@ -70,7 +73,10 @@ type Party struct {
 // belong to an IP address.
 func ParseParty(text string) (Party, error) {
 	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || u.User != nil || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "" || u.Opaque != "" {
+	if err == nil && u.Host != "" && u.Path != "" && u.Path != "/" {
+		return Party{}, ErrPath
+	}
+	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Opaque != "" {
 		return Party{}, errors.New("a public URL is a scheme and a name, as in https://wallet.example")
 	}
 	name := u.Hostname()

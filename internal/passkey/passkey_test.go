@@ -199,6 +199,11 @@ func TestAPublicURL(t *testing.T) {
 			t.Errorf("ParseParty(%q) = %q, want an error", text, p.ID())
 		}
 	}
+	for _, text := range []string{"https://wallet.example/pages", "https://wallet.example//", "http://localhost:8080/wallet/"} {
+		if _, err := passkey.ParseParty(text); !errors.Is(err, passkey.ErrPath) {
+			t.Errorf("ParseParty(%q): %v, want that it has a path", text, err)
+		}
+	}
 }
 
 // The challenge is part of what phones and pages compute, and of records at rest.
