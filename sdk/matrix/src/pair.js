@@ -21,7 +21,7 @@ const ended = ['not_found', 'expired', 'rejected'];
 // pair pairs this page with the wallet at an address, unless it is paired already. It stores its key before it shows a
 // code, so that a page that is loaded again goes on with the same.
 export async function pair({url, name, onCode, signal, store = pairingStore()} = {}) {
-  const base = baseOf(url);
+  const base = rootOf(url);
   if (typeof onCode !== 'function') throw new WalletError('bad_option', 'onCode must show the code to the person');
   checkSignal(signal);
   const limit = typeof signal === 'function' ? signal() : signal;
@@ -44,11 +44,19 @@ export async function pair({url, name, onCode, signal, store = pairingStore()} =
 // resume returns the pairing of this page with the wallet at an address, or null if there is none that lives. Nobody is
 // asked.
 export async function resume({url, signal, store = pairingStore()} = {}) {
-  const base = baseOf(url);
+  const base = rootOf(url);
   checkSignal(signal);
   const pairing = await stored(base, store);
   if (pairing) await unlessEnded(() => pairing.renew(typeof signal === 'function' ? signal() : signal));
   return pairing?.isPaired ? pairing : null;
+}
+
+// rootOf reads the address of walletd as each proof names it: a path that a proxy takes off would be in the proof, and not in
+// what walletd was asked for.
+function rootOf(url) {
+  const base = baseOf(url);
+  if (new URL(base).pathname !== '/') throw new WalletError('bad_option', 'url must have no path: walletd has a name of its own');
+  return base;
 }
 
 async function stored(base, store) {

@@ -155,6 +155,8 @@ test('options of a pairing', async () => {
   const url = 'https://wallet.example';
   await assert.rejects(pair({url}), {code: 'bad_option'});
   await assert.rejects(pair({url: 'http://wallet.example', onCode() {}}), {code: 'bad_option'});
+  await assert.rejects(pair({url: `${url}/wallet`, onCode() {}}), {code: 'bad_option', message: /no path/});
+  await assert.rejects(resume({url: `${url}/wallet/`}), {code: 'bad_option', message: /no path/});
   assert.throws(() => createCryptoCallbacks({url, pairing: {}}), {code: 'bad_option'});
   assert.throws(() => createCryptoCallbacks({url: 'https://other.example', pairing: {url, headers() {}}}), {code: 'bad_option'});
   assert.throws(() => createCryptoCallbacks({url, token: 'wd_app_x', pairing: {url, headers() {}}}), {code: 'bad_option'});
