@@ -301,7 +301,7 @@ func (cmd *auditVerifyCmd) verifyFiles(files []io.ReaderAt) (ledger.Verification
 	head, ok := parseHead(known)
 	if !ok {
 		return ledger.Verification{}, withHint(fmt.Errorf("%s holds no head", cmd.Head),
-			`a head is a line of the service's log that says "heads of the audit logs", or what walletd audit verify --json prints`)
+			`a head is a line of the service's log that says "heads of the audit logs", or what walletd audit verify --json prints once one was signed, a minute after the first entry`)
 	}
 	if head.Chain == "" {
 		head.Chain = chain
