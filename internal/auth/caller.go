@@ -202,7 +202,7 @@ func (c *Caller) RequireOwner() error {
 	if err := c.RequireReader(); err != nil {
 		return err
 	}
-	if c.IsUntouched() {
+	if c.Passkey != "" && !c.touched {
 		return ErrPasskeyRequired
 	}
 	return nil
@@ -215,14 +215,14 @@ func (c *Caller) RequireDecider() error {
 	if err := c.RequireOwner(); err != nil {
 		return err
 	}
-	if c.Wallet.Settings().Passkey && !c.touched {
+	if c.IsUntouched() {
 		return ErrPasskeyRequired
 	}
 	return nil
 }
 
-// IsUntouched reports whether the caller is a browser session without a touch for this request.
-func (c *Caller) IsUntouched() bool { return c.Passkey != "" && !c.touched }
+// IsUntouched reports whether the caller approves nothing without a touch, and had none for this request.
+func (c *Caller) IsUntouched() bool { return c.NeedsAssertion() && !c.touched }
 
 // NeedsAssertion reports whether the caller approves nothing without an assertion for the approval itself.
 func (c *Caller) NeedsAssertion() bool { return c.Passkey != "" || c.Wallet.Settings().Passkey }

@@ -29,8 +29,9 @@ type Session struct {
 	// Followed says that another app's last reply opened this session, and not the owner. Then no rule and no
 	// grant allows anything (reference d.10).
 	Followed bool
-	// Untouched says that a browser session opened the link, without a touch of the owner's passkey. Then no rule and
-	// no grant allows anything: who has stolen the session could open a link of their own.
+	// Untouched says that a browser session opened the link without a touch of the owner's passkey, or a token in a wallet
+	// whose owner approves with a passkey alone. Then no rule and no grant allows anything: who has stolen the session or
+	// the token could open a link of their own.
 	Untouched bool
 	// Offered says that the wallet offered the encrypted channel, Arrived that the request came over it.
 	Offered, Arrived bool

@@ -457,3 +457,30 @@ func TestAWorkflowThatFollowsIsAskedAbout(t *testing.T) {
 		t.Errorf("after an approval it is %+v", v)
 	}
 }
+
+// Who has a token of a wallet in which the owner approves with a passkey alone could open a link of their own, and be
+// logged in as the owner wherever a rule allows it.
+func TestALinkIsAskedAboutWhereATokenApprovesNothing(t *testing.T) {
+	app := newFar(t, 1, did.Ed25519)
+	f := newFixture(t, &script{t: t, replies: []says{app.asks(), app.ends(nil)}})
+	if _, err := f.auth.NameApp(t.Context(), f.as(f.owner), app.did, "notes"); err != nil {
+		t.Fatal(err)
+	}
+	rule := policy.Rule{App: app.did.String(), Claim: "authPrincipal", Decision: policy.Allow}
+	if _, err := f.pipeline.SetPolicy(t.Context(), f.as(f.owner), policy.Policy{Rules: []policy.Rule{rule}}); err != nil {
+		t.Fatal(err)
+	}
+	owner := f.as(f.owner)
+	settings := owner.Wallet.Settings()
+	settings.Passkey = true
+	row, err := f.keystore.WithContent(owner.Wallet.Row(), settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := owner.Record(t.Context(), owner.Event(ledger.WalletChanged), store.UpdateWallet(row)); err != nil {
+		t.Fatal(err)
+	}
+	if v := f.advance(f.begin(appURL).ID); v.State != Waiting {
+		t.Errorf("it is %s, want %s", v.State, Waiting)
+	}
+}

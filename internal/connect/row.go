@@ -49,7 +49,7 @@ type content struct {
 
 	End      ending `json:"end,omitzero"`
 	Previous string `json:"previous,omitempty"` // id of the session whose last reply opened this one
-	// Untouched says that a browser session opened the link, or one of those before, without a touch.
+	// Untouched is that of auth.Session.
 	Untouched bool `json:"untouched,omitempty"`
 	Chained   int  `json:"chained,omitempty"` // how many sessions came before in this way
 }

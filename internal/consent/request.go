@@ -275,7 +275,7 @@ func (req *Request) decide(ctx context.Context) (verdict, []store.Write, error) 
 		if s := req.Caller.Session; v.Decision == policy.Allow && s != nil && s.Followed {
 			v = policy.Verdict{Decision: policy.Ask, Reason: "another app opened this session, not the owner"}
 		} else if v.Decision == policy.Allow && s != nil && s.Untouched {
-			v = policy.Verdict{Decision: policy.Ask, Reason: "a browser opened this link, and only a touch of the owner's passkey answers it"}
+			v = policy.Verdict{Decision: policy.Ask, Reason: "the link was opened without a touch of the owner's passkey, and only a touch answers it"}
 		}
 		if v.Grant != nil {
 			used[v.Grant.ID] = true

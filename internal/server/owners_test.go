@@ -373,6 +373,7 @@ func TestAWalletWhoseOwnerApprovesWithAPasskeyAlone(t *testing.T) {
 		}
 	}
 	w.Do("POST", w.Path("/derive"), w.Owner, members{"salt": "s"}).Must(200)
+	w.Do("POST", "/v1/secret-storage/keys?app="+notes.DID.String(), w.Owner, members{}).Must(200) // as SECURITY.md says
 	alice.Approve(id, members{}).Must(200)
 	notes.Collect(id).Must(200)
 
