@@ -1,6 +1,7 @@
 package owner
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -32,12 +33,14 @@ func (o *Owners) FinishSignIn(ctx context.Context, state []byte, as passkey.Asse
 		return SignedIn{}, fmt.Errorf("looking for the passkey: %w", err)
 	}
 	in, refused := SignedIn{}, fmt.Errorf("%w: it belongs to no wallet here", auth.ErrPasskeyRefused)
+	var genuine []store.Passkey
+	var key []byte // that signed
 	for _, row := range rows {
 		if in.Token.ID == "" && (wallet == "" || row.Wallet == wallet) {
 			one, err := o.signIn(ctx, state, nonce, as, row)
 			switch {
 			case err == nil:
-				one.Wallets, in = in.Wallets, one
+				in, key = one, row.PublicKey
 			case errors.Is(err, auth.ErrPasskeyRefused):
 				refused = err
 				continue
@@ -46,15 +49,20 @@ func (o *Owners) FinishSignIn(ctx context.Context, state []byte, as passkey.Asse
 			default:
 				return SignedIn{}, auth.UsedChallenge(err)
 			}
-		} else if genuine, err := o.isGenuine(ctx, row); err != nil {
+		} else if is, err := o.isGenuine(ctx, row); err != nil {
 			return SignedIn{}, err
-		} else if !genuine {
+		} else if !is {
 			continue
 		}
-		in.Wallets = append(in.Wallets, row.Wallet)
+		genuine = append(genuine, row)
 	}
 	if in.Token.ID == "" {
 		return SignedIn{}, refused
+	}
+	for _, row := range genuine {
+		if bytes.Equal(row.PublicKey, key) { // another passkey can have the same id, which its authenticator chooses
+			in.Wallets = append(in.Wallets, row.Wallet)
+		}
 	}
 	return in, nil
 }

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -308,6 +309,35 @@ func TestSigningIn(t *testing.T) {
 	second.Token = second.SignIn().Must(201).Text("token")
 	second.DoTouched("DELETE", "/v1/passkeys/"+added.Text("id"), nil).Refused(409, "last_way")
 	w.Do("DELETE", "/v1/passkeys/"+added.Text("id"), w.Owner, nil).Refused(409, "last_way")
+}
+
+// An authenticator chooses the id of a passkey, and who is asked to touch theirs is told its id.
+func TestAPasskeyWithTheIDOfAnotherIsNotThatOne(t *testing.T) {
+	t.Parallel()
+	w := wallettest.New(t)
+	alice := w.Person("Alice")
+	other := w.Do("POST", "/v1/wallets", w.Operator, members{"name": "other"}).Must(201).Text("wallet")
+	link := w.Do("POST", "/v1/invitations", w.Operator, members{"wallet": other}).Must(201).Text("link")
+	invitation := wallettest.InvitationOf(link)
+	asked := w.Do("POST", "/v1/invitations/open", "", members{"invitation": invitation}).Must(200)
+	mallory := w.NewPerson(passkey.ES256)
+	registration := mallory.Registration(asked)
+	object, err := base64.RawURLEncoding.DecodeString(registration["attestationObject"].(string))
+	if err != nil {
+		t.Fatal(err)
+	}
+	registration["attestationObject"] = base64.RawURLEncoding.EncodeToString(bytes.ReplaceAll(object, mallory.ID, alice.ID))
+	registration["id"] = base64.RawURLEncoding.EncodeToString(alice.ID)
+	mallory.ID = alice.ID
+	w.Do("POST", "/v1/invitations/accept", "", members{"invitation": invitation, "state": asked.Text("state"), "registration": registration, "device": "phone"}).Must(201)
+	for name, tt := range map[string]struct {
+		person *wallettest.Person
+		wallet string
+	}{"the first": {alice, w.Address}, "the second": {mallory, other}} {
+		if got := tt.person.SignIn().Must(201).Members()["wallets"]; fmt.Sprint(got) != "["+tt.wallet+"]" {
+			t.Errorf("%s signs in to %v, want %s alone", name, got, tt.wallet)
+		}
+	}
 }
 
 func TestSigningOutEverywhere(t *testing.T) {
