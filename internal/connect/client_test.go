@@ -171,8 +171,10 @@ func TestSize(t *testing.T) {
 
 func TestRepliesThatNeverEnd(t *testing.T) {
 	end := make(chan struct{})
+	var arrived atomic.Int32
 	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		io.ReadAll(r.Body)
+		arrived.Add(1)
 		if r.URL.Path == "/drip" {
 			w.WriteHeader(200)
 			w.(http.Flusher).Flush()
@@ -183,12 +185,20 @@ func TestRepliesThatNeverEnd(t *testing.T) {
 		}
 	})
 	defer close(end)
-	c := devClient()
-	c.wait, c.appWait = 30*time.Millisecond, 30*time.Millisecond
+	// reached is the error of a request that has arrived, which takes as long as it takes, and is waited for in vain.
+	reached := func(request func(*Client) error) error {
+		for wait := 30 * time.Millisecond; ; wait *= 2 {
+			c := devClient()
+			c.wait, c.appWait = wait, wait
+			before := arrived.Load()
+			if err := request(c); arrived.Load() > before {
+				return err
+			}
+		}
+	}
 	for _, path := range []string{"/silent", "/drip"} {
-		_, err := c.get(t.Context(), url+path)
-		wantRule(t, err, RuleTime)
-		_, err = c.post(t.Context(), url+path, []byte("{}"))
+		wantRule(t, reached(func(c *Client) error { _, err := c.get(t.Context(), url+path); return err }), RuleTime)
+		err := reached(func(c *Client) error { _, err := c.post(t.Context(), url+path, []byte("{}")); return err })
 		wantRule(t, err, RuleTime)
 		if _, lost := errors.AsType[*lostError](err); !lost {
 			t.Errorf("a POST without a reply is lost, not %v", err)
