@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -309,24 +310,34 @@ func (n *names) answer(question []byte) []byte {
 }
 
 func TestNamesThatChangeTheirAnswer(t *testing.T) {
-	listen := func(address string) (port string, asked *atomic.Int32) {
-		l, err := net.Listen("tcp", address)
+	// A port that is free on both addresses: on the second it may be in use, also by a connection.
+	var listeners [2]net.Listener
+	for listeners[1] == nil {
+		l, err := net.Listen("tcp", "127.0.0.2:0")
 		if err != nil {
 			t.Fatal(err)
 		}
-		asked = new(atomic.Int32)
+		defer l.Close()
+		listeners[0] = l
+		_, port, _ := net.SplitHostPort(l.Addr().String())
+		if listeners[1], err = net.Listen("tcp", "127.0.0.1:"+port); err != nil && !errors.Is(err, syscall.EADDRINUSE) {
+			t.Fatal(err)
+		}
+	}
+	counts := func(l net.Listener) *atomic.Int32 {
+		asked := new(atomic.Int32)
 		s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			asked.Add(1)
 			w.Header().Set("Connection", "close")
 		}))
+		s.Listener.Close()
 		s.Listener = l
 		s.Start()
 		t.Cleanup(s.Close)
-		_, port, _ = net.SplitHostPort(l.Addr().String())
-		return port, asked
+		return asked
 	}
-	port, allowed := listen("127.0.0.2:0")
-	_, forbidden := listen("127.0.0.1:" + port)
+	allowed, forbidden := counts(listeners[0]), counts(listeners[1])
+	_, port, _ := net.SplitHostPort(listeners[0].Addr().String())
 	good, bad := netip.MustParseAddr("127.0.0.2"), netip.MustParseAddr("127.0.0.1")
 	n := &names{answers: [][]netip.Addr{{good}, {bad}, {bad, good}}}
 	c := NewClient(ClientConfig{AllowHTTP: true, Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.2/32")}, Resolver: n.resolver(t)})
