@@ -27,14 +27,15 @@ func (f *fixture) at(c *Client) {
 // Which addresses and names are of a network that is closed to the wallet is not the owner's to find
 // out: whatever is not reached is told alike. The log has why.
 func TestEveryUnreachableAppIsReportedAlike(t *testing.T) {
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	untrusted := httptest.NewTLSServer(http.NotFoundHandler())
+	defer untrusted.Close()
+	// The port of a connection's other end: nobody listens there, and as long as it is open nobody else can.
+	held, err := net.Dial("tcp", untrusted.Listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, port, _ := net.SplitHostPort(closed.Addr().String())
-	closed.Close()
-	untrusted := httptest.NewTLSServer(http.NotFoundHandler())
-	defer untrusted.Close()
+	defer held.Close()
+	_, port, _ := net.SplitHostPort(held.LocalAddr().String())
 
 	f := newFixture(t, http.NotFoundHandler())
 	var log strings.Builder
