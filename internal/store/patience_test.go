@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -19,10 +20,27 @@ func waits(t *testing.T, what string, err error) {
 	}
 }
 
+// setPatience has a store wait no longer than that from now on. What a test does before and after the part that waits in vain
+// has the time that a slow disk takes.
+func setPatience(t *testing.T, s *Store, patience time.Duration) {
+	t.Helper()
+	err := s.committer.wait(t.Context(), &job{patience: time.Minute, alone: func(context.Context, conn) error {
+		s.patience = patience
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if db, ok := s.db.(*postgresDB); ok {
+		db.patience = patience
+	}
+}
+
 // What another process holds up is answered, and goes on when that lets go.
 func TestASQLiteThatIsHeldUpIsUnavailable(t *testing.T) {
 	u := sqliteURL(t)
-	s := made(t, mustOpen(t, u, Options{Create: true, Patience: 200 * time.Millisecond}))
+	made(t, mustOpen(t, u, Options{Create: true})).Close()
+	s := mustOpen(t, u, Options{Patience: 200 * time.Millisecond})
 	other, err := openPool(t.Context(), dataSource(strings.TrimPrefix(u, "sqlite:"), ""), 1)
 	if err != nil {
 		t.Fatal(err)
@@ -47,6 +65,7 @@ func TestASQLiteThatIsHeldUpIsUnavailable(t *testing.T) {
 	if _, err := other.ExecContext(t.Context(), "rollback"); err != nil {
 		t.Fatal(err)
 	}
+	setPatience(t, s, defaultPatience)
 	heals(t, s)
 }
 
@@ -67,7 +86,8 @@ func heals(t *testing.T, s *Store) {
 
 func TestAPostgresThatStandsStillIsUnavailable(t *testing.T) {
 	server := postgres.StartServer(t)
-	s := made(t, mustOpen(t, server.URL(), Options{Create: true, Patience: 300 * time.Millisecond}))
+	s := made(t, mustOpen(t, server.URL(), Options{Create: true}))
+	setPatience(t, s, 300*time.Millisecond)
 	server.Pause()
 	resumed := false
 	defer func() {
@@ -84,12 +104,13 @@ func TestAPostgresThatStandsStillIsUnavailable(t *testing.T) {
 	waits(t, "Ping", s.Ping(t.Context()))
 	server.Resume()
 	resumed = true
+	setPatience(t, s, defaultPatience)
 	heals(t, s)
 }
 
 func TestALockedTableIsUnavailable(t *testing.T) {
 	url := postgres.Start(t)
-	s := made(t, mustOpen(t, url, Options{Create: true, Patience: 300 * time.Millisecond}))
+	s := made(t, mustOpen(t, url, Options{Create: true}))
 	for _, table := range []string{"chains", "records"} {
 		conn, err := pgx.Connect(t.Context(), url)
 		if err != nil {
@@ -98,6 +119,7 @@ func TestALockedTableIsUnavailable(t *testing.T) {
 		if _, err := conn.PgConn().Exec(t.Context(), "begin; lock table "+table+" in access exclusive mode").ReadAll(); err != nil {
 			t.Fatal(err)
 		}
+		setPatience(t, s, 300*time.Millisecond)
 		_, err = s.Commit(t.Context(), change("w"))
 		waits(t, "Commit with a lock on "+table, err)
 		for deadline := time.Now().Add(20 * time.Second); s.Ping(t.Context()) == nil; time.Sleep(100 * time.Millisecond) {
@@ -108,6 +130,7 @@ func TestALockedTableIsUnavailable(t *testing.T) {
 		if err := conn.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
+		setPatience(t, s, defaultPatience)
 		heals(t, s)
 	}
 }
