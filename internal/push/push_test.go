@@ -45,6 +45,7 @@ type service struct {
 	mu     sync.Mutex
 	answer map[string][]int // statuses to answer with, by path, before 201
 	tried  map[string]int
+	held   chan struct{} // if not nil, nothing is answered until it is closed
 }
 
 // pushed is a request that the service took.
@@ -68,7 +69,11 @@ func newService(t *testing.T) *service {
 		if left := s.answer[r.URL.Path]; len(left) > 0 {
 			status, s.answer[r.URL.Path] = left[0], left[1:]
 		}
+		held := s.held
 		s.mu.Unlock()
+		if held != nil {
+			<-held
+		}
 		w.Header().Set("Retry-After", "1")
 		w.WriteHeader(status)
 		if status == http.StatusCreated {
@@ -263,6 +268,24 @@ func gone(t *testing.T, w *wallettest.Wallet) string {
 	return ""
 }
 
+// settled waits until no push is under way or is to be tried again: that is noted soon after the push service has answered.
+func settled(t *testing.T, w *wallettest.Wallet) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		now := w.Store.Now() // at the end of the longest pause, which is a minute
+		due, err := w.Store.DuePushes(t.Context(), now.Add(time.Minute).Unix(), now.Unix(), 100, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(due) == 0 {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("pushes are still due: %v", due)
+		}
+	}
+}
+
 func TestAnOwnerIsToldWhoAsksAndTheCode(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
@@ -292,6 +315,7 @@ func TestAnOwnerIsToldWhoAsksAndTheCode(t *testing.T) {
 	if again := w.Do("PUT", "/v1/push/subscriptions", w.Owner, b.subscription(s.url+"/phone")).Must(200).Text("id"); again != b.id {
 		t.Errorf("the browser is %s, and %s", b.id, again)
 	}
+	settled(t, w)
 	w.Restart()
 	w.UnlockKeystore()
 	if again := w.Do("GET", "/v1/push/key", w.Owner, nil).Must(200).Text("key"); again != key {
@@ -350,6 +374,7 @@ func TestAPushIsTriedAgain(t *testing.T) {
 	if n := s.tries("/busy"); n != 3 {
 		t.Errorf("it was tried %d times", n)
 	}
+	settled(t, w)
 	for _, refuses := range []int{400, 403, 413, 301} {
 		if n := s.tries(fmt.Sprint("/refuses/", refuses)); n != 1 {
 			t.Errorf("after %d it was tried %d times", refuses, n)
@@ -557,11 +582,13 @@ func TestNothingIsPushedWhileLocked(t *testing.T) {
 	w := wallettest.New(t, wallettest.Roots(s.pool))
 	b := s.subscribe(w, w.Owner, "/phone")
 	s.answers("/phone", 503) // so that it waits for a second try
+	s.held = make(chan struct{})
 	asked := w.App("Notes").Ask(wallettest.EncryptionKey("notes")).Must(202)
 	for s.tries("/phone") == 0 {
 		time.Sleep(5 * time.Millisecond)
 	}
 	w.Do("POST", "/v1/keystore/lock", w.Operator, wallettest.Members{}).Must(200)
+	close(s.held) // the first try ends while it is locked, so that none comes before
 	w.Do("GET", "/v1/push/key", w.Owner, nil).Refused(423, "locked")
 	time.Sleep(1500 * time.Millisecond) // longer than Retry-After: a push could come now
 	if n := s.tries("/phone"); n != 1 {
