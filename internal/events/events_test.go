@@ -11,7 +11,7 @@ import (
 )
 
 func TestTheGrowthOfManyChainsIsNoticedByOnePoll(t *testing.T) {
-	s, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "data", "walletd.db"), store.Options{Create: true})
+	s, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "data", "walletd.db"), store.Options{Create: true, Patience: 10 * time.Minute}) // for as many changes at once
 	if err != nil {
 		t.Fatal(err)
 	}
