@@ -160,10 +160,14 @@ func TestRoomIsKeptForOperators(t *testing.T) {
 
 func TestIdleConnectionsEnd(t *testing.T) {
 	t.Parallel()
-	w := wallettest.New(t, wallettest.Config(func(c *server.Config) { c.Idle = 50 * time.Millisecond }))
-	address := serving(t, func(ctx context.Context, l net.Listener) error {
-		return w.Server.Serve(ctx, l, w.Server.Handler(), nil)
-	})
+	var config server.Config
+	wallettest.New(t, wallettest.Config(func(c *server.Config) { config = *c }))
+	config.Idle = 50 * time.Millisecond // of a server that nobody else uses, whose connection could end as it is used again
+	s, err := server.New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := serving(t, func(ctx context.Context, l net.Listener) error { return s.Serve(ctx, l, s.Handler(), nil) })
 	one := dial(t, address)
 	one.send("GET", "/healthz", "")
 	if got := one.answer(); got != 200 {
