@@ -187,12 +187,9 @@ func TestStopDrains(t *testing.T) {
 	}
 	defer conn.Close()
 	fmt.Fprintf(conn, "GET /v1/claims/%s?wait=30 HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n", asked.Text("id"), notes.Token)
-	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(string(w.Do("GET", "/metrics", "", nil).Body), "walletd_waiting 1"); {
-		if time.Now().After(deadline) {
-			t.Fatal("the request does not wait")
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	until(t, func() bool {
+		return strings.Contains(string(w.Do("GET", "/metrics", "", nil).Body), "walletd_waiting 1")
+	})
 	began := time.Now()
 	if err := stop(); err != nil {
 		t.Error(err)
