@@ -75,7 +75,7 @@ pool_mode = transaction
 		cmd.Wait()
 	})
 	socket := filepath.Join(dir, ".s.PGSQL.6432")
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		// The socket's file is there before anybody listens on it.
 		if conn, err := net.Dial("unix", socket); err == nil {
 			conn.Close()

@@ -27,6 +27,9 @@ import (
 	"walletd/internal/wallettest/needs"
 )
 
+// patience bounds what a server is waited for, on a machine that is busy and a disk that others write to.
+const patience = 2 * time.Minute
+
 // Start gives the URL of a new, empty database. All databases of a test process
 // are on one server, which ends with the process.
 //
@@ -154,7 +157,7 @@ func (s *Server) signal(sig syscall.Signal) {
 
 func (s *Server) control(args ...string) {
 	s.t.Helper()
-	cmd := exec.Command(filepath.Join(s.bin, "pg_ctl"), append(args, "-D", s.data, "-l", filepath.Join(s.dir, "log"))...)
+	cmd := exec.Command(filepath.Join(s.bin, "pg_ctl"), append(args, "-t", strconv.Itoa(int(patience.Seconds())), "-D", s.data, "-l", filepath.Join(s.dir, "log"))...)
 	cmd.SysProcAttr, cmd.Dir = &syscall.SysProcAttr{Credential: s.as}, s.dir
 	if out, err := cmd.CombinedOutput(); err != nil {
 		s.t.Fatalf("pg_ctl %s: %v\n%s", args[0], err, out)
@@ -224,7 +227,7 @@ func (s *server) run() error {
 		return err
 	}
 	s.alive = alive
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(patience)
 	for {
 		err := s.exec("select 1")
 		if err == nil {
@@ -245,7 +248,7 @@ func (s *server) url(database string) string {
 }
 
 func (s *server) exec(sql string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	conn, err := pgx.Connect(ctx, s.url("postgres"))
 	if err != nil {
