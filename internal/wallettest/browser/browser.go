@@ -172,6 +172,7 @@ func flags(o Options) []chromedp.ExecAllocatorOption {
 		chromedp.Flag("disable-features", "Translate,OptimizationHints,MediaRouter,DialMediaRouteProvider,CertificateTransparencyComponentUpdater,AutofillServerCommunication"),
 		chromedp.Flag("host-resolver-rules", strings.Join(rules, ",")),
 		chromedp.Env("LANGUAGE=en", "LC_ALL=C.UTF-8"),
+		chromedp.WSURLReadTimeout(patience),
 	)
 	if len(o.Trust) > 0 {
 		keys := make([]string, len(o.Trust))
