@@ -77,6 +77,9 @@ func (cmd *claimCmd) Run(ctx context.Context, c *client.Client, out *console) er
 			waiting, cancel := context.WithTimeout(ctx, cmd.Wait)
 			defer cancel()
 			answer, err = c.Await(waiting, p.ID)
+			if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+				err = p // the time was too short for the service to say so itself
+			}
 		}
 		if _, cut := errors.AsType[*client.UnreachableError](err); cut {
 			return withHint(err, "collect the answer with walletd claim --collect "+shellQuote(shown(p.ID))+" --wait 5m") // it still waits
