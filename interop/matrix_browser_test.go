@@ -4,7 +4,6 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 
 	"walletd/internal/wallettest/browser"
 	describe "walletd/internal/wallettest/matrix"
+	"walletd/internal/wallettest/port"
 )
 
 // TestMatrixInABrowser is walletd-matrix on a page of the internet, which asks a walletd on the person's own machine:
@@ -65,12 +65,7 @@ func TestMatrixInABrowser(t *testing.T) {
 			}
 		})`, url, token, keys))
 	}
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	nobody := "http://" + closed.Addr().String()
-	closed.Close()
+	nobody := "http://" + port.Free(t)
 
 	t.Run("keeps a page of an origin that no token lists from reading", func(t *testing.T) {
 		permit("granted")

@@ -16,6 +16,7 @@ import (
 	"walletd/internal/keystore"
 	"walletd/internal/ledger"
 	"walletd/internal/wallettest/fixture"
+	"walletd/internal/wallettest/port"
 )
 
 // oldStore is a store whose wallet has n entries that are 100 days old, and some of today.
@@ -41,7 +42,7 @@ func newOldStore(t *testing.T, n int) *oldStore {
 	f.Grow(3)
 	f.Store.Close()
 	dir := t.TempDir()
-	s := &oldStore{Fixture: f, archive: filepath.Join(dir, "archive"), address: freeAddress(t)}
+	s := &oldStore{Fixture: f, archive: filepath.Join(dir, "archive"), address: port.Free(t)}
 	for name, text := range map[string]string{"passphrase": pass, "operator": f.Operator, "owner": f.Owner} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text+"\n"), 0o600); err != nil {
 			t.Fatal(err)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"walletd/internal/wallettest/port"
 )
 
 // TestDocs runs the commands that README.md and docs/ show, page by page, and compares what they print
@@ -168,12 +169,7 @@ type docShell struct {
 
 func newDocShell(t *testing.T) *docShell {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.Close()
-	s := &docShell{dir: t.TempDir(), address: l.Addr().String(), real: map[string]string{}}
+	s := &docShell{dir: t.TempDir(), address: port.Free(t), real: map[string]string{}}
 	in, out, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)

@@ -28,6 +28,7 @@ import (
 	"walletd/internal/keystore"
 	"walletd/internal/store"
 	"walletd/internal/wallettest/memory"
+	"walletd/internal/wallettest/port"
 )
 
 // imageBinary builds walletd as the Dockerfile does.
@@ -52,7 +53,7 @@ func TestALockEmptiesMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	operator := initStore(t, "--data", data, "--passphrase-file", passphrase)
-	address := freeAddress(t)
+	address := port.Free(t)
 	service := command(t, "serve", "--data", data, "--passphrase-file", passphrase, "--listen", address, "--drain", "0s")
 	service.Path = imageBinary(t)
 	// As in the image; and without interrupting threads, at which the system writes their registers down, once in some

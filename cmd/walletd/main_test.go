@@ -22,6 +22,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"walletd/internal/wallettest/port"
 	"walletd/internal/wallettest/postgres"
 )
 
@@ -133,7 +134,7 @@ func runScripts(t *testing.T, pattern, store string) {
 			"ready":   ready,
 			"capture": capture,
 			"keep":    keep,
-			"port":    port,
+			"port":    freePort,
 			"certify": certify,
 			"opens":   opens,
 			"page":    page,
@@ -212,11 +213,13 @@ func keep(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(member(ts, args[1])+"\n"), 0o600))
 }
 
-func port(ts *testscript.TestScript, neg bool, args []string) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+func freePort(ts *testscript.TestScript, neg bool, args []string) {
+	address, release, err := port.Hold()
 	ts.Check(err)
-	defer l.Close()
-	ts.Setenv(args[0], strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
+	ts.Defer(release)
+	_, number, err := net.SplitHostPort(address)
+	ts.Check(err)
+	ts.Setenv(args[0], number)
 }
 
 func certify(ts *testscript.TestScript, neg bool, args []string) {

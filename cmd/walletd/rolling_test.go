@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -23,6 +22,7 @@ import (
 
 	"walletd/api"
 	"walletd/api/client"
+	"walletd/internal/wallettest/port"
 	"walletd/internal/wallettest/postgres"
 )
 
@@ -144,16 +144,6 @@ func balance(t *testing.T, replicas []*replica) string {
 	return proxy.URL
 }
 
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // A rolling restart loses no request: each replica says that it is not ready before it stops.
 func TestARollingRestartLosesNoRequest(t *testing.T) {
 	storeURL := postgres.Start(t)
@@ -164,7 +154,7 @@ func TestARollingRestartLosesNoRequest(t *testing.T) {
 	operator := initStore(t, "--store", storeURL, "--passphrase-file", passphrase)
 	var replicas []*replica
 	for range 3 {
-		r := &replica{t: t, address: freeAddress(t), args: []string{"--store", storeURL, "--passphrase-file", passphrase, "--drain", "2s"}}
+		r := &replica{t: t, address: port.Free(t), args: []string{"--store", storeURL, "--passphrase-file", passphrase, "--drain", "2s"}}
 		r.start()
 		t.Cleanup(r.stop)
 		replicas = append(replicas, r)

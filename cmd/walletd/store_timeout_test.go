@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"walletd/internal/wallettest/port"
+
 	_ "modernc.org/sqlite"
 )
 
@@ -20,7 +22,7 @@ func TestAStoreThatDoesNotAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	operator := initStore(t, "--data", data, "--passphrase-file", passphrase)
-	r := &replica{t: t, address: freeAddress(t)}
+	r := &replica{t: t, address: port.Free(t)}
 	r.cmd = command(t, "serve", "--listen", r.address, "--data", data, "--passphrase-file", passphrase, "--store-timeout", "1s", "--drain", "0s")
 	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
 	if err != nil {
