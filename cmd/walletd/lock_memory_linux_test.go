@@ -269,7 +269,7 @@ func (h *watched) holds(when string, some bool) {
 	h.t.Helper()
 	start := time.Now()
 	var found map[string]int
-	for end := start.Add(20 * time.Second); ; time.Sleep(200 * time.Millisecond) {
+	for end := start.Add(scriptPatience); ; time.Sleep(200 * time.Millisecond) {
 		if found = memory.Count(h.t, h.service.Process.Pid, h.canaries); (len(found) > 0) == some {
 			break
 		}
