@@ -224,7 +224,7 @@ func onTheirPages(t *testing.T, bin string, p peers) {
 		page, link := begin()
 		window := page.Popup(browser.Phone, func() { page.Click("#b") })
 		window.Authenticator(device.Passkeys()...) // it is the same phone's
-		window.Until(`document.readyState === "complete"`)
+		window.Until(`location.href !== "about:blank" && document.readyState === "complete"`)
 		at, err := url.Parse(window.URL())
 		if err != nil {
 			t.Fatal(err)
