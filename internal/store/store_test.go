@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"walletd/internal/wallettest/postgres"
 )
@@ -30,6 +31,9 @@ func sqliteURL(t testing.TB) string {
 
 func mustOpen(t testing.TB, url string, o Options) *Store {
 	t.Helper()
+	if o.Patience == 0 {
+		o.Patience = time.Minute // few tests are about how long this machine takes
+	}
 	s, err := Open(t.Context(), url, o)
 	if err != nil {
 		t.Fatalf("opening: %v", err)
