@@ -188,8 +188,11 @@ func (c *Client) do(ctx context.Context, method, url string, body []byte, wait t
 	if err == nil {
 		return r, nil
 	}
-	if timeout, ok := errors.AsType[*BlockedError](context.Cause(ctx)); ok && sent.Load() {
-		err = timeout
+	// net/http gives the cause as well, also while it still connects; then nobody was reached who took too long.
+	if timeout, ok := errors.AsType[*BlockedError](context.Cause(ctx)); ok {
+		if err = ctx.Err(); sent.Load() {
+			err = timeout
+		}
 	}
 	if method == http.MethodPost && sent.Load() && !isTooLarge(err) {
 		return response{}, &lostError{err}

@@ -36,6 +36,11 @@ func TestEveryUnreachableAppIsReportedAlike(t *testing.T) {
 	}
 	defer held.Close()
 	_, port, _ := net.SplitHostPort(held.LocalAddr().String())
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
 
 	f := newFixture(t, http.NotFoundHandler())
 	var log strings.Builder
@@ -60,8 +65,13 @@ func TestEveryUnreachableAppIsReportedAlike(t *testing.T) {
 		"who hangs up":                {"http://127.0.0.1:" + garbage(t) + "/auth", ClientConfig{Allow: open, AllowHTTP: true}, "malformed"},
 		"an address that is mapped":   {"https://[::ffff:10.1.2.3]/auth", ClientConfig{}, string(RuleMapped)},
 		"an address that was allowed": {"https://127.0.0.1:" + port + "/auth", ClientConfig{Allow: open}, "refused"},
+		"who says nothing":            {"https://" + silent.Addr().String() + "/auth", ClientConfig{Allow: open}, "deadline"},
 	} {
-		f.at(NewClient(c.config))
+		client := NewClient(c.config)
+		if c.logged == "deadline" {
+			client.wait = 30 * time.Millisecond
+		}
+		f.at(client)
 		log.Reset()
 		v := f.advance(f.begin(c.url).ID)
 		told[name] = fmt.Sprintln(v.State, v.Code, v.Text, v.TextBy, v.AppStatus)
@@ -127,7 +137,7 @@ func TestAppsThatDoNotAnswer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t, tt.far)
 			if tt.code == "app_timeout" {
-				f.client.wait = 30 * time.Millisecond
+				f.client.wait = 2 * time.Second // in which the app is reached, at the least
 			}
 			v := f.advance(f.begin(appURL).ID)
 			by := ByWallet
