@@ -182,19 +182,25 @@ func (w rowWrite[R]) row(r R, err error) step { return step{w.query, w.values(&r
 
 // values gives the statement's arguments.
 func (w rowWrite[R]) values(r, old *R) []any {
-	columns, was := w.columns(r), []column(nil)
+	var was []column
 	if old != nil {
 		was = w.columns(old)
 	}
-	args := make([]any, len(w.args))
-	for i, a := range w.args {
+	return argumentsOf(w.args, w.columns(r), was)
+}
+
+// argumentsOf gives the values of the columns that arguments are. It stands apart, as bindColumns does, since a program has
+// a function over a row type once for each.
+func argumentsOf(args []argument, columns, was []column) []any {
+	all := make([]any, len(args))
+	for i, a := range args {
 		if a.old {
-			args[i] = was[a.column].value()
+			all[i] = was[a.column].value()
 		} else {
-			args[i] = columns[a.column].value()
+			all[i] = columns[a.column].value()
 		}
 	}
-	return args
+	return all
 }
 
 // rowUpdate is a statement that finds a row by what it was.
@@ -208,11 +214,16 @@ func (u rowUpdate[R]) change(old, updated R, err error) step {
 	return step{u.write.query, u.write.values(&updated, &old), err}
 }
 
-// bind replaces each @column of a statement by a placeholder.
+// bind takes a statement and replaces each @column of it by a placeholder.
 func bind[R any, P row[R]](name string) rowWrite[R] {
 	w := rowWrite[R]{query: statement(name), columns: func(r *R) []column { return P(r).columns() }}
-	columns := w.columns(new(R))
-	before, rest, found := strings.Cut(w.text, "@")
+	w.args = w.bindColumns(w.columns(new(R)))
+	return w
+}
+
+// bindColumns replaces each @column, and returns which columns the placeholders $1, $2 … are.
+func (q *query) bindColumns(columns []column) (args []argument) {
+	before, rest, found := strings.Cut(q.text, "@")
 	text := before
 	for found {
 		before, rest, found = strings.Cut(rest, "@")
@@ -223,17 +234,17 @@ func bind[R any, P row[R]](name string) rowWrite[R] {
 		}
 		a := argument{old, slices.IndexFunc(columns, func(c column) bool { return c.name == named })}
 		if a.column < 0 {
-			panic(fmt.Sprintf("store: the statement %q takes @%s, which is no column of a %T", name, named, *new(R)))
+			panic(fmt.Sprintf("store: the statement %q takes @%s, which is no column of its row", q.name, named))
 		}
-		at := slices.Index(w.args, a)
+		at := slices.Index(args, a)
 		if at < 0 {
-			at = len(w.args)
-			w.args = append(w.args, a)
+			at = len(args)
+			args = append(args, a)
 		}
 		text += fmt.Sprintf("$%d%s", at+1, term[len(named):])
 	}
-	w.text = text
-	return w
+	q.text = text
+	return args
 }
 
 // many reads all rows of a query.
