@@ -37,11 +37,7 @@ type SignedRoot struct {
 // SignHeads signs where some chains, 1 to MaxHeads, stood at a time (milliseconds), together. The only error is
 // ErrLocked.
 func (k *Keystore) SignHeads(ends []store.End, time int64) (SignedRoot, []store.Head, error) {
-	leaves := make([]merkle.Hash, len(ends))
-	for i, end := range ends {
-		leaves[i] = leafOf(end.Chain, end.Seq, end.Hash)
-	}
-	tree := merkle.New(leaves)
+	tree := treeOf(ends)
 	hash := tree.Root()
 	root := SignedRoot{Size: int64(len(ends)), Hash: hash[:], Time: time}
 	if err := k.signRoot(&root); err != nil {
@@ -114,7 +110,7 @@ func VerifyHead(h store.Head) bool {
 		return len(h.PublicKey) == ed25519.PublicKeySize &&
 			ed25519.Verify(h.PublicKey, headMessage(h.Chain, h.Seq, h.Hash, h.Time), h.Signature)
 	}
-	root, ok := rootOf(h)
+	root, _, ok := RootOf(h)
 	return ok && VerifyRoot(root)
 }
 
@@ -125,15 +121,16 @@ func VerifyRoot(r SignedRoot) bool {
 
 // IsUnder reports whether a head is a leaf of the tree with this root.
 func IsUnder(h store.Head, root SignedRoot) bool {
-	own, ok := rootOf(h)
+	own, _, ok := RootOf(h)
 	return ok && own.Size == root.Size && own.Time == root.Time && string(own.Hash) == string(root.Hash)
 }
 
-// rootOf finds the root that a head leads to, and false if it has no way to one. Whether it is signed is not checked.
-func rootOf(h store.Head) (SignedRoot, bool) {
+// RootOf returns the root that a head leads to, and which of its leaves the head is, from 0; and false if it has no way to
+// one. Whether the root is signed is not checked.
+func RootOf(h store.Head) (root SignedRoot, leaf int64, ok bool) {
 	const fixed = ed25519.SignatureSize + 16
 	if len(h.Signature) < fixed || (len(h.Signature)-fixed)%len(merkle.Hash{}) != 0 {
-		return SignedRoot{}, false
+		return SignedRoot{}, 0, false
 	}
 	size, number := binary.BigEndian.Uint64(h.Signature[ed25519.SignatureSize:]), binary.BigEndian.Uint64(h.Signature[ed25519.SignatureSize+8:])
 	var path []merkle.Hash
@@ -142,9 +139,29 @@ func rootOf(h store.Head) (SignedRoot, bool) {
 	}
 	hash, ok := merkle.Root(leafOf(h.Chain, h.Seq, h.Hash), number, size, path)
 	if size > MaxHeads || !ok {
-		return SignedRoot{}, false
+		return SignedRoot{}, 0, false
 	}
-	return SignedRoot{Size: int64(size), Hash: hash[:], Time: h.Time, PublicKey: h.PublicKey, Signature: h.Signature[:ed25519.SignatureSize]}, true
+	root = SignedRoot{Size: int64(size), Hash: hash[:], Time: h.Time, PublicKey: h.PublicKey, Signature: h.Signature[:ed25519.SignatureSize]}
+	return root, int64(number), true
+}
+
+// IsRootOver reports whether a root is that of the tree whose leaves are these heads, and no others, in this order.
+// Whether it is signed is not checked.
+func IsRootOver(r SignedRoot, ends []store.End) bool {
+	if len(ends) == 0 || r.Size != int64(len(ends)) {
+		return false
+	}
+	hash := treeOf(ends).Root()
+	return string(hash[:]) == string(r.Hash)
+}
+
+// treeOf is the tree whose leaves are the heads of these entries.
+func treeOf(ends []store.End) merkle.Tree {
+	leaves := make([]merkle.Hash, len(ends))
+	for i, end := range ends {
+		leaves[i] = leafOf(end.Chain, end.Seq, end.Hash)
+	}
+	return merkle.New(leaves)
 }
 
 // leafOf is the leaf that a head is in a tree.

@@ -12,10 +12,8 @@ import (
 )
 
 const (
-	headEvery   = 1000 // entries, after which a chain's head is signed at the latest
-	headsAtOnce = 128  // heads that are stored in one transaction, between those of others
-	headsNamed  = 16   // in the line of the log, at most; of more it has the root alone
-	readAtOnce  = 1000 // chains that are read in one statement
+	headEvery  = 1000 // entries, after which a chain's head is signed at the latest
+	readAtOnce = 1000 // chains that are read in one statement
 )
 
 // Run signs the heads of the chains that have grown, every minute and after every 1,000 entries of one, and deletes
@@ -114,25 +112,16 @@ func (l *Ledger) signHead(ctx context.Context, chain string) error {
 	return nil
 }
 
-// signEnds signs the ends of chains in one tree, stores their heads some at a time, and then writes one line to the log.
+// signEnds signs the ends of chains in one tree, stores it with its heads, and then writes one line to the log.
 func (l *Ledger) signEnds(ctx context.Context, ends []store.End) error {
 	root, heads, err := l.keystore.SignHeads(ends, l.store.Now().UnixMilli())
 	if err != nil {
 		return err
 	}
-	for first := 0; first < len(heads); first += headsAtOnce {
-		if err := l.store.PutHeads(ctx, heads[first:min(first+headsAtOnce, len(heads))]...); err != nil {
-			return err
-		}
+	tree := store.Tree{Time: root.Time, Root: root.Hash, PublicKey: root.PublicKey, Signature: root.Signature, Leaves: store.AppendLeaves(nil, ends)}
+	if err := l.store.PutTree(ctx, tree, heads); err != nil {
+		return err
 	}
-	line := l.log.Info().Int64("heads", root.Size).Hex("root", root.Hash).Hex("key", root.PublicKey).Hex("signature", root.Signature).Int64("at", root.Time)
-	if len(ends) <= headsNamed {
-		names := make([]string, len(ends))
-		for i, end := range ends {
-			names[i] = fmt.Sprintf("%s %d %x", end.Chain, end.Seq, end.Hash)
-		}
-		line = line.Strs("chains", names)
-	}
-	line.Msg("heads of the audit logs")
+	logTree(&l.log, root, ends)
 	return nil
 }

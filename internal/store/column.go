@@ -59,7 +59,7 @@ var tables = describe(
 	&Credential{}, &Session{}, &SecretKey{}, &Secret{}, &Record{}, &End{}, &Head{}, &Restored{}, &Nonce{}, &Request{}, &Pairing{},
 	&PushSubscription{}, &Push{},
 	&Owner{}, &Passkey{}, &Invitation{},
-	&Archive{},
+	&Archive{}, &Tree{},
 )
 
 func describe(rows ...table) map[string][]column {

@@ -36,7 +36,7 @@ var copied = []struct{ table, key string }{
 	{"heads", "chain{C}, seq"}, {"restored", "chain{C}, seq"}, {"nonces", "wallet{C}, issuer{C}, jti{C}"}, {"requests", "token{C}, route{C}, key{C}"},
 	{"pairings", "id{C}"}, {"push_subscriptions", "wallet{C}, id{C}"}, {"pushes", "approval{C}, subscription{C}"},
 	{"owners", "wallet{C}, id{C}"}, {"passkeys", "wallet{C}, id{C}"}, {"invitations", "id{C}"},
-	{"archives", "chain{C}, first"},
+	{"archives", "chain{C}, first"}, {"trees", "time, root"},
 }
 
 // booleans are the places of a table's columns that SQLite keeps as 0 or 1.

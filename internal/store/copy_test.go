@@ -36,6 +36,7 @@ func withEveryTable(t *testing.T, url string) *Store {
 		"insert into pairings values ('p1', 'ABCDEFGH', 'https://client.example', 'Client', 'thumbprint', '192.0.2.1', 1, 301, 0)",
 		"insert into push_subscriptions values ('w1', 'b1', 't1', '', x'1e', 1, x'1f')",
 		"insert into pushes values ('q1', 'b1', 1, 1, 61, true)",
+		"insert into trees values (1, x'20', x'21', x'22', x'23', true)",
 	} {
 		script(t, s, inItsWay(later))
 	}

@@ -60,6 +60,11 @@ func (s *Store) HeadUpTo(ctx context.Context, chain string, seq int64) (Head, er
 // PutHeads keeps signed heads, in one transaction. One that is already there stays. A chain that still ends at its
 // head is not Unsigned any more.
 func (s *Store) PutHeads(ctx context.Context, heads ...Head) error {
+	return s.putHeads(ctx, heads, stmt{})
+}
+
+// putHeads is PutHeads, with another statement in the transaction unless that is empty.
+func (s *Store) putHeads(ctx context.Context, heads []Head, with stmt) error {
 	if err := s.CheckClock(ctx); err != nil {
 		return err
 	}
@@ -72,7 +77,11 @@ func (s *Store) PutHeads(ctx context.Context, heads ...Head) error {
 		}
 	}
 	err := s.committer.wait(ctx, &job{alone: func(ctx context.Context, c conn) error {
-		batch := append([]stmt{{text: s.db.words().begin}}, s.insertMany(putHead.query, rows)...)
+		batch := []stmt{{text: s.db.words().begin}}
+		if with.text != "" {
+			batch = append(batch, with)
+		}
+		batch = append(batch, s.insertMany(putHead.query, rows)...)
 		for i := range heads {
 			batch = append(batch, isSigned.stmt(isSigned.values(&heads[i], nil)...))
 		}
