@@ -23,6 +23,7 @@ type auditCmd struct {
 	Show     auditShowCmd     `cmd:"" help:"Show entries of the record."`
 	Verify   auditVerifyCmd   `cmd:"" help:"Check that the record holds together: by the service, or an exported FILE and archives offline."`
 	Export   auditExportCmd   `cmd:"" help:"Write the whole record but for what is archived, to be checked offline."`
+	Heads    auditHeadsCmd    `cmd:"" help:"Look in a store for every head that was signed, and for what the service's log names. No service is needed."`
 	Archive  auditArchiveCmd  `cmd:"" help:"Move the oldest entries of wallets' records into files of the service's directory for archives (operator)."`
 	Archives auditArchivesCmd `cmd:"" help:"List the files that entries of the record were moved to (owner)."`
 	Open     auditOpenCmd     `cmd:"" help:"Check an archive, and show its entries with the wallet's words. No service is needed."`
@@ -312,25 +313,13 @@ func (cmd *auditVerifyCmd) verifyFiles(files []io.ReaderAt) (ledger.Verification
 // parseRoot reads the root of a tree of heads from a line of the service's log, and which entry of a chain it has a
 // head of: 0 if the line does not say.
 func parseRoot(b []byte, chain string) (root keystore.SignedRoot, seq int64, ok bool) {
-	var v struct {
-		Heads, At            int64
-		Root, Key, Signature string
-		Chains               []string
-	}
-	if json.Unmarshal(b, &v) != nil || v.Root == "" {
-		return root, 0, false
-	}
-	root = keystore.SignedRoot{Size: v.Heads, Time: v.At}
-	var bad [3]error
-	root.Hash, bad[0] = hex.DecodeString(v.Root)
-	root.PublicKey, bad[1] = hex.DecodeString(v.Key)
-	root.Signature, bad[2] = hex.DecodeString(v.Signature)
-	for _, named := range v.Chains {
-		if parts := strings.Fields(named); len(parts) == 3 && parts[0] == chain {
-			seq, _ = strconv.ParseInt(parts[1], 10, 64)
+	t, ok := ledger.ReadLogLine(b)
+	for _, end := range t.Ends {
+		if end.Chain == chain {
+			seq = end.Seq
 		}
 	}
-	return root, seq, errors.Join(bad[:]...) == nil && keystore.VerifyRoot(root)
+	return t.SignedRoot, seq, ok && t.Hash != nil
 }
 
 // openSeekable opens a file that is read more than once. What a pipe gives is first copied to a file without a name.
