@@ -141,7 +141,10 @@ func (con *console) printHeads(f headsFound, c ledger.CheckedHeads) {
 			con.printf("bad: entry %d on the record of %s, signed %s: %s\n", fault.Seq, shown(fault.Chain), at, shown(fault.Why))
 		}
 	}
-	con.printf("looked for %d heads in %d trees that the store names them of\n", f.Heads, f.Trees)
+	con.printf("looked for %d heads of %d trees, as the store names them\n", f.Heads, f.Trees)
+	if f.OK {
+		con.printf("none is missing that should be there\n")
+	}
 	for _, line := range []struct {
 		n    int64
 		what string
