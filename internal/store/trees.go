@@ -99,15 +99,13 @@ func (s *Store) PutTree(ctx context.Context, t Tree, heads []Head) error {
 	with := putTree.stmt(putTree.values(&t, nil)...)
 	for first := 0; first < len(heads); first += headsAtOnce {
 		last := min(first+headsAtOnce, len(heads))
-		if first > 0 {
-			with = stmt{}
-		}
 		if first > 0 && last == len(heads) {
 			with = treeStored.stmt(treeStored.values(&t, nil)...)
 		}
 		if err := s.putHeads(ctx, heads[first:last], with); err != nil {
 			return err
 		}
+		with = stmt{}
 	}
 	return nil
 }
